@@ -1,0 +1,98 @@
+import type { z } from 'zod/v4';
+import type { ErrorCode } from './errors.ts';
+import type { DatasetId } from './ids.ts';
+
+/**
+ * `query` changes nothing and may be repeated; `command` changes something and honours idempotency keys; `stream` answers
+ * with items until it ends, fails or is cancelled.
+ */
+export type OperationKind = 'query' | 'command' | 'stream';
+
+/** What a caller needs on a dataset, in rising order; each includes the ones before. */
+export const PERMISSIONS = ['read', 'write', 'admin'] as const;
+export type PermissionLevel = (typeof PERMISSIONS)[number];
+
+/** Who may call an operation, as data: the gateway enforces it before any handler runs. */
+export type Permission<Input> =
+  | { readonly action: 'public' }
+  | { readonly action: 'authenticated' }
+  | { readonly action: 'server-admin' }
+  | OnDataset<Input>;
+
+/** A method rather than a property, so that operations of different inputs fit into one registry. */
+interface OnDataset<Input> {
+  readonly action: PermissionLevel;
+  on(input: Input): DatasetId;
+}
+
+/**
+ * The REST face of an operation. Path parameters are input fields of the same name; the other fields come from the JSON
+ * body, or from the query string where there is no JSON body. `renames` maps a query parameter or header to a field.
+ */
+export interface HttpRoute {
+  readonly method: 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE';
+  readonly path: `/api/${string}`;
+  readonly status?: 200 | 201 | 204;
+  /** How a stream is written: `file` sends the bytes of its items with the head's headers, `ndjson` one item a line. */
+  readonly response?: 'file' | 'ndjson';
+}
+
+export interface Example {
+  readonly input: unknown;
+  readonly output?: unknown;
+}
+
+export interface Operation<
+  Kind extends OperationKind = OperationKind,
+  Input extends z.ZodObject = z.ZodObject,
+  Output extends z.ZodType = z.ZodType,
+> {
+  readonly kind: Kind;
+  readonly summary: string;
+  readonly input: Input;
+  /** The result; of a stream, one item. */
+  readonly output: Output;
+  /** Whether a stream of bytes accompanies the request: a client stream on a socket, the raw body over REST. */
+  readonly body?: 'bytes';
+  /** The errors that are this operation's own, beside those that any request may meet (COMMON_ERRORS). */
+  readonly errors: readonly ErrorCode[];
+  readonly permission: Permission<z.output<Input>>;
+  readonly http?: HttpRoute;
+  readonly example: Example;
+}
+
+/** Declares one operation. A field that the input does not declare is refused, so that a misspelt option is never ignored. */
+export function operation<Kind extends OperationKind, Input extends z.ZodObject, Output extends z.ZodType>(
+  declaration: Operation<Kind, Input, Output>,
+): Operation<Kind, Input, Output> {
+  return { ...declaration, input: declaration.input.strict() as unknown as Input };
+}
+
+/** Operations of one resource by verb, as each file of `operations/` declares them. */
+export type Resource = Readonly<Record<string, Operation>>;
+export type Registry = Readonly<Record<string, Resource>>;
+
+export function defineOperations<const R extends Registry>(registry: R): R {
+  return registry;
+}
+
+/** What a caller may pass, before defaults are filled in. */
+export type Input<O> = O extends Operation<OperationKind, infer I, z.ZodType> ? z.input<I> : never;
+/** What a handler receives, after validation. */
+export type ParsedInput<O> = O extends Operation<OperationKind, infer I, z.ZodType> ? z.output<I> : never;
+/** The result, or one item of a stream. */
+export type Output<O> = O extends { readonly output: infer S extends z.ZodType } ? z.output<S> : never;
+
+/** Errors that any request may meet. */
+export const COMMON_ERRORS: readonly ErrorCode[] = [
+  'invalid_input',
+  'unauthenticated',
+  'forbidden',
+  'not_found',
+  'rate_limited',
+  'cancelled',
+  'timeout',
+  'draining',
+  'unavailable',
+  'internal',
+];

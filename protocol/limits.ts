@@ -1,0 +1,123 @@
+/**
+ * Every bound of the system, stated once: value, unit and the reason. A limit `frameBytesMax` is set by the environment
+ * variable `COVISTA_FRAME_BYTES_MAX` or the flag `--frame-bytes-max`.
+ */
+export interface Limit {
+  readonly value: number;
+  readonly unit: 'bytes' | 'ms' | 'count' | 'chars' | 'per second';
+  readonly why: string;
+}
+
+const KiB = 1024;
+const MiB = 1024 * KiB;
+const GiB = 1024 * MiB;
+const SECOND = 1000;
+const MINUTE = 60 * SECOND;
+const HOUR = 60 * MINUTE;
+
+const limit = (value: number, unit: Limit['unit'], why: string): Limit => ({ value, unit, why });
+
+export const LIMITS = {
+  // Names and texts
+  pointerNameCharsMax: limit(200, 'chars', 'Branch and tag names stay readable in a path'),
+  datasetNameCharsMax: limit(200, 'chars', 'Dataset names stay readable in a list'),
+  refCharsMax: limit(300, 'chars', 'A pointer name plus a suffix such as ~N or @TIME'),
+  descriptionCharsMax: limit(10_000, 'chars', 'A description is prose, not data'),
+  messageCharsMax: limit(10_000, 'chars', 'A commit message is prose, not data'),
+  labelsMax: limit(50, 'count', 'Labels of one dataset'),
+  labelCharsMax: limit(100, 'chars', 'One label'),
+  keyColumnsMax: limit(16, 'count', 'Columns of a key'),
+  columnNameCharsMax: limit(1_000, 'chars', 'One column name'),
+  fileNameCharsMax: limit(255, 'chars', 'The name of an uploaded file, kept for downloads'),
+  tokenCharsMax: limit(8 * KiB, 'chars', 'A token with many groups still fits'),
+
+  // The wire
+  frameBytesMax: limit(1 * MiB, 'bytes', 'One WebSocket message from a client'),
+  fragmentBytes: limit(64 * KiB, 'bytes', 'Larger frames travel in pieces of this size, so that none blocks the others'),
+  helloTimeoutMs: limit(5 * SECOND, 'ms', 'A socket that does not say hello is closed'),
+  helloBytesMax: limit(16 * KiB, 'bytes', 'Nothing larger is read before authentication'),
+  idleTimeoutMs: limit(120 * SECOND, 'ms', 'A socket without a word or a pong for so long is closed'),
+  requestsInFlightMax: limit(256, 'count', 'Requests of one connection that run at once'),
+  requestBytesMax: limit(8 * MiB, 'bytes', 'One request whose frame travels in fragments'),
+  outboxBytesMax: limit(16 * MiB, 'bytes', 'Bytes that wait for one connection before it is closed as a slow consumer'),
+  socketBufferBytesMax: limit(256 * KiB, 'bytes', 'Bytes handed to the kernel before the outbox holds back'),
+  streamCreditBytes: limit(512 * KiB, 'bytes', 'Bytes of one stream or body that may be under way unacknowledged'),
+  connectionsMax: limit(20_000, 'count', 'Sockets at once'),
+
+  // HTTP
+  httpJsonBytesMax: limit(1 * MiB, 'bytes', 'A JSON request body'),
+  httpHeaderBytesMax: limit(16 * KiB, 'bytes', 'All headers of one request'),
+  httpBodyIdleMs: limit(60 * SECOND, 'ms', 'A request body that stalls for so long is given up'),
+
+  // Work
+  operationTimeoutMs: limit(5 * MINUTE, 'ms', 'A query that runs longer is cancelled'),
+  commitTimeoutMs: limit(60 * MINUTE, 'ms', 'A commit that converts longer is cancelled'),
+  drainTimeoutMs: limit(10 * SECOND, 'ms', 'In-flight work finishes within this when the server stops'),
+  reconnectDelayMs: limit(2 * SECOND, 'ms', 'Reconnects after a goodbye are spread over this'),
+  idempotencyKeepMs: limit(24 * HOUR, 'ms', 'A repeated command finds its first result for so long'),
+  pageItemsDefault: limit(100, 'count', 'Items of a page when the caller does not say'),
+  pageItemsMax: limit(1_000, 'count', 'Items of a page'),
+  rowsPerPageMax: limit(10_000, 'count', 'Rows of one preview or diff page'),
+  pageBytesMax: limit(8 * MiB, 'bytes', 'Rows of one page, encoded'),
+  watchersPerDatasetMax: limit(2_000, 'count', 'Subscriptions to the events of one dataset'),
+  eventsQueuedMax: limit(1_000, 'count', 'Events that wait for one subscriber before it must resume'),
+  eventsKeepMs: limit(7 * 24 * HOUR, 'ms', 'A subscriber that comes back within this misses nothing'),
+
+  // Uploads and storage
+  uploadBytesMax: limit(20 * GiB, 'bytes', 'One uploaded file'),
+  uploadExpandedBytesMax: limit(100 * GiB, 'bytes', 'The same file after decompression'),
+  uploadChunkBytesMax: limit(16 * MiB, 'bytes', 'One upload.write'),
+  uploadsOpenPerSubjectMax: limit(64, 'count', 'Unfinished uploads of one person'),
+  uploadKeepMs: limit(24 * HOUR, 'ms', 'An unfinished upload without a write for so long is removed'),
+  columnsMax: limit(4_000, 'count', 'Columns of a version'),
+  conversionErrorsMax: limit(100, 'count', 'Rejected rows that a version lists; all are counted'),
+  manifestFilesMax: limit(4_096, 'count', 'Data files of a version; appends merge small ones well before'),
+  manifestSmallFilesMax: limit(32, 'count', 'Small files at the end of a manifest before an append merges them'),
+  smallFileBytes: limit(1 * MiB, 'bytes', 'A data file below this is small'),
+  commitsQueuedMax: limit(10_000, 'count', 'Commits that wait for one dataset'),
+  commitBatchMax: limit(64, 'count', 'Commits of one dataset that land in one transaction'),
+  exportCacheBytesMax: limit(4 * GiB, 'bytes', 'Rendered downloads kept on disk, least recently used dropped'),
+
+  // Engines
+  databasePoolMax: limit(10, 'count', 'PostgreSQL connections'),
+  statementTimeoutMs: limit(30 * SECOND, 'ms', 'One PostgreSQL statement'),
+  duckdbMemoryBytes: limit(512 * MiB, 'bytes', 'What DuckDB is told it may use; it exceeds this up to twofold'),
+  duckdbSpillBytesMax: limit(50 * GiB, 'bytes', 'The spill directory of DuckDB'),
+  duckdbQueriesMax: limit(4, 'count', 'Queries of DuckDB that run at once; below the thread pool, or they starve file access'),
+  duckdbQueueMax: limit(1_000, 'count', 'Queries that wait for DuckDB'),
+  threadPoolSize: limit(12, 'count', 'libuv threads: DuckDB queries, file access, compression'),
+
+  // Caches
+  versionCacheMax: limit(10_000, 'count', 'Version records, which never change'),
+  grantCacheMax: limit(10_000, 'count', 'Datasets whose grants are kept in memory'),
+} as const satisfies Record<string, Limit>;
+
+export type LimitName = keyof typeof LIMITS;
+export type Limits = { readonly [Name in LimitName]: number };
+
+/** Relations between limits that must hold whatever an operator sets. */
+const RELATIONS: readonly { readonly text: string; readonly holds: (limits: Limits) => boolean }[] = [
+  { text: 'helloBytesMax <= frameBytesMax', holds: (l) => l.helloBytesMax <= l.frameBytesMax },
+  { text: 'tokenCharsMax < helloBytesMax', holds: (l) => l.tokenCharsMax < l.helloBytesMax },
+  { text: 'fragmentBytes < frameBytesMax', holds: (l) => l.fragmentBytes < l.frameBytesMax },
+  { text: 'frameBytesMax <= requestBytesMax', holds: (l) => l.frameBytesMax <= l.requestBytesMax },
+  { text: 'fragmentBytes <= streamCreditBytes', holds: (l) => l.fragmentBytes <= l.streamCreditBytes },
+  { text: 'pageBytesMax < outboxBytesMax', holds: (l) => l.pageBytesMax < l.outboxBytesMax },
+  { text: 'duckdbQueriesMax < threadPoolSize', holds: (l) => l.duckdbQueriesMax < l.threadPoolSize },
+  { text: 'pageItemsDefault <= pageItemsMax', holds: (l) => l.pageItemsDefault <= l.pageItemsMax },
+  { text: 'uploadBytesMax <= uploadExpandedBytesMax', holds: (l) => l.uploadBytesMax <= l.uploadExpandedBytesMax },
+  { text: 'manifestSmallFilesMax < manifestFilesMax', holds: (l) => l.manifestSmallFilesMax < l.manifestFilesMax },
+];
+
+/** The limits with some overridden; throws when a value or a relation between values makes no sense. */
+export function resolveLimits(overrides: Partial<Record<LimitName, number>> = {}): Limits {
+  const resolved = Object.fromEntries(Object.entries(LIMITS).map(([name, { value }]) => [name, overrides[name as LimitName] ?? value])) as Limits;
+  for (const [name, value] of Object.entries(resolved)) {
+    if (!Number.isSafeInteger(value) || value < 0) throw new RangeError(`limit ${name} must be a whole number of at least 0, not ${value}`);
+  }
+  const broken = RELATIONS.filter(({ holds }) => !holds(resolved));
+  if (broken.length > 0) throw new RangeError(`limits contradict each other: ${broken.map(({ text }) => text).join(', ')}`);
+  return resolved;
+}
+
+export const defaultLimits: Limits = resolveLimits();

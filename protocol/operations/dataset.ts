@@ -1,0 +1,112 @@
+import { z } from 'zod/v4';
+import { operation } from '../define.ts';
+import { datasetId } from '../ids.ts';
+import { defaultLimits } from '../limits.ts';
+import { datasetName, plainText } from '../names.ts';
+import { empty, instant, key, page, pageInput } from './shared.ts';
+
+const label = plainText(defaultLimits.labelCharsMax).min(1);
+const labels = z.array(label).max(defaultLimits.labelsMax);
+const description = plainText(defaultLimits.descriptionCharsMax);
+
+export const dataset = z.object({
+  datasetId,
+  name: z.string(),
+  description: z.string(),
+  labels: z.array(z.string()),
+  key: z.array(z.string()).nullable().describe('Default key columns for diff, upsert and delete'),
+  createdBy: z.string(),
+  createdAt: instant,
+  updatedAt: instant,
+});
+
+const one = z.object({ datasetId });
+
+export const datasetEvent = z.object({
+  sequence: z.int().describe('Rises by one per event of the dataset; give it as `after` to resume'),
+  kind: z.enum([
+    'dataset.updated',
+    'dataset.deleted',
+    'version.created',
+    'branch.created',
+    'branch.moved',
+    'branch.renamed',
+    'branch.deleted',
+    'branch.protected',
+    'tag.created',
+    'grant.changed',
+  ]),
+  at: instant,
+  actor: z.string(),
+  data: z.record(z.string(), z.unknown()),
+});
+
+const sample = { name: 'Superstore', description: 'Orders of a retailer', labels: ['demo'], key: ['Row ID'] };
+
+export const datasetOperations = {
+  create: operation({
+    kind: 'command',
+    summary: 'Create an empty dataset; its creator becomes its admin',
+    input: z.object({ name: datasetName, description: description.default(''), labels: labels.default([]), key: key.nullable().default(null) }),
+    output: dataset,
+    errors: [],
+    permission: { action: 'authenticated' },
+    http: { method: 'POST', path: '/api/datasets', status: 201 },
+    example: { input: sample },
+  }),
+  list: operation({
+    kind: 'query',
+    summary: 'List the datasets that the caller may read, newest first; search matches name, description and labels',
+    input: z.object({ search: z.string().max(200).optional(), label: label.optional(), ...pageInput }),
+    output: page(dataset),
+    errors: [],
+    permission: { action: 'authenticated' },
+    http: { method: 'GET', path: '/api/datasets' },
+    example: { input: { search: 'store', limit: 10 } },
+  }),
+  get: operation({
+    kind: 'query',
+    summary: 'Read the metadata of a dataset',
+    input: one,
+    output: dataset,
+    errors: [],
+    permission: { action: 'read', on: (input) => input.datasetId },
+    http: { method: 'GET', path: '/api/datasets/{datasetId}' },
+    example: { input: { datasetId: 1 } },
+  }),
+  update: operation({
+    kind: 'command',
+    summary: 'Change name, description, labels or default key columns; what is absent stays',
+    input: one.extend({
+      name: datasetName.optional(),
+      description: description.optional(),
+      labels: labels.optional(),
+      key: key.nullable().optional(),
+    }),
+    output: dataset,
+    errors: [],
+    permission: { action: 'write', on: (input) => input.datasetId },
+    http: { method: 'PATCH', path: '/api/datasets/{datasetId}' },
+    example: { input: { datasetId: 1, labels: ['demo', 'retail'] } },
+  }),
+  delete: operation({
+    kind: 'command',
+    summary: 'Delete a dataset with all its versions, pointers and files',
+    input: one,
+    output: empty,
+    errors: [],
+    permission: { action: 'admin', on: (input) => input.datasetId },
+    http: { method: 'DELETE', path: '/api/datasets/{datasetId}', status: 204 },
+    example: { input: { datasetId: 1 } },
+  }),
+  watch: operation({
+    kind: 'stream',
+    summary: 'Follow the events of a dataset, optionally from a sequence on; without `after`, from now',
+    input: one.extend({ after: z.int().min(0).optional() }),
+    output: datasetEvent,
+    errors: ['slow_consumer'],
+    permission: { action: 'read', on: (input) => input.datasetId },
+    http: { method: 'GET', path: '/api/datasets/{datasetId}/events', response: 'ndjson' },
+    example: { input: { datasetId: 1, after: 0 } },
+  }),
+};

@@ -1,0 +1,61 @@
+import { z } from 'zod/v4';
+import { operation, PERMISSIONS } from '../define.ts';
+import { datasetId, grantId, principal } from '../ids.ts';
+import { empty, instant, page, pageInput } from './shared.ts';
+
+export const grant = z.object({
+  grantId,
+  datasetId,
+  principal,
+  permission: z.enum(PERMISSIONS),
+  validFrom: instant.nullable(),
+  validUntil: instant.nullable(),
+  grantedBy: z.string(),
+  grantedAt: instant,
+});
+
+const admins = { action: 'admin', on: (input: { datasetId: z.output<typeof datasetId> }) => input.datasetId } as const;
+
+export const grantOperations = {
+  create: operation({
+    kind: 'command',
+    summary: 'Give a user or group a permission on a dataset, optionally for a time',
+    input: z
+      .object({
+        datasetId,
+        principal,
+        permission: z.enum(PERMISSIONS),
+        validFrom: instant.nullable().default(null),
+        validUntil: instant.nullable().default(null),
+      })
+      .refine((input) => input.validFrom === null || input.validUntil === null || Date.parse(input.validFrom) < Date.parse(input.validUntil), {
+        message: 'validFrom must lie before validUntil',
+        path: ['validUntil'],
+      }),
+    output: grant,
+    errors: [],
+    permission: admins,
+    http: { method: 'POST', path: '/api/datasets/{datasetId}/permissions', status: 201 },
+    example: { input: { datasetId: 1, principal: 'user:bob', permission: 'read' } },
+  }),
+  list: operation({
+    kind: 'query',
+    summary: 'List the grants of a dataset',
+    input: z.object({ datasetId, ...pageInput }),
+    output: page(grant),
+    errors: [],
+    permission: admins,
+    http: { method: 'GET', path: '/api/datasets/{datasetId}/permissions' },
+    example: { input: { datasetId: 1 } },
+  }),
+  revoke: operation({
+    kind: 'command',
+    summary: 'Take a grant back; the last lasting admin grant of a user cannot be',
+    input: z.object({ datasetId, grantId }),
+    output: empty,
+    errors: ['conflict'],
+    permission: admins,
+    http: { method: 'DELETE', path: '/api/datasets/{datasetId}/permissions/{grantId}', status: 204 },
+    example: { input: { datasetId: 1, grantId: 1 } },
+  }),
+};

@@ -1,0 +1,38 @@
+import { defineOperations, type Operation } from '../define.ts';
+import { auditOperations } from './audit.ts';
+import { branchOperations } from './branch.ts';
+import { datasetOperations } from './dataset.ts';
+import { diffOperations } from './diff.ts';
+import { grantOperations } from './grant.ts';
+import { refOperations } from './ref.ts';
+import { sessionOperations } from './session.ts';
+import { tagOperations } from './tag.ts';
+import { uploadOperations } from './upload.ts';
+import { versionOperations } from './version.ts';
+
+/** THE registry: everything that anyone may ask of the server. */
+export const operations = defineOperations({
+  session: sessionOperations,
+  dataset: datasetOperations,
+  upload: uploadOperations,
+  version: versionOperations,
+  branch: branchOperations,
+  tag: tagOperations,
+  ref: refOperations,
+  diff: diffOperations,
+  grant: grantOperations,
+  audit: auditOperations,
+});
+
+export type Operations = typeof operations;
+
+export type OperationName = {
+  [Noun in keyof Operations & string]: `${Noun}.${keyof Operations[Noun] & string}`;
+}[keyof Operations & string];
+
+/** Every operation by its name `noun.verb`. */
+export const operationsByName: ReadonlyMap<OperationName, Operation> = new Map(
+  Object.entries(operations).flatMap(([noun, verbs]) =>
+    Object.entries(verbs).map(([verb, declared]) => [`${noun}.${verb}` as OperationName, declared as Operation] as const),
+  ),
+);

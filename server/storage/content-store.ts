@@ -1,0 +1,149 @@
+import type { Column, Compression, Conversion, FileFormat, PendingColumn, StagedFile } from './stores.ts';
+
+/**
+ * What the services need of the tabular engine (DuckDB over Parquet). Every method takes a signal and stops soon after it
+ * aborts, with CovistaError `cancelled`; waiting for the engine is bounded (`rate_limited`, `memory_limit`).
+ */
+
+export interface ContentFile {
+  /** Local path of a Parquet file. */
+  readonly path: string;
+  readonly rows: number;
+  readonly sha256: string;
+  readonly schemaHash: string;
+}
+
+/** The rows of a version: its files in manifest order under its schema. */
+export interface Content {
+  readonly schema: readonly Column[];
+  readonly schemaHash: string;
+  readonly rows: number;
+  readonly files: readonly ContentFile[];
+}
+
+/** What a caller may see of a dataset. Null means everything. */
+export interface Scope {
+  readonly columns: readonly string[] | null;
+  /** A boolean expression that the access service checked and rendered, with the values of its parameters. */
+  readonly filter: { readonly sql: string; readonly values: readonly unknown[] } | null;
+}
+
+export const UNRESTRICTED: Scope = { columns: null, filter: null };
+
+/** Content as one caller sees it: the only thing that can be read. */
+export interface ScopedContent {
+  readonly content: Content;
+  readonly scope: Scope;
+}
+
+/** Called as work goes on, at most some times a second. */
+export type OnProgress = (progress: {
+  readonly phase: string;
+  readonly done: number;
+  readonly total: number | null;
+  readonly unit: 'bytes' | 'rows' | 'steps';
+}) => void;
+
+export interface Control {
+  readonly signal: AbortSignal;
+  readonly onProgress?: OnProgress;
+}
+
+export interface IngestSource {
+  /** The uploaded file. */
+  readonly path: string;
+  readonly bytes: number;
+  /** What the caller says it is; undefined: detect it from the content. */
+  readonly format: FileFormat | undefined;
+  /** Columns of the version that the rows go into (append, upsert, delete): their types are read, not guessed. */
+  readonly onto: readonly Column[] | undefined;
+}
+
+export interface Ingested {
+  readonly format: FileFormat;
+  readonly compression: Compression;
+  readonly schema: readonly PendingColumn[];
+  readonly schemaHash: string;
+  /** Null when no row could be read (`conversion.status` is `failed`). */
+  readonly file: StagedFile | null;
+  readonly conversion: Conversion;
+}
+
+export interface Rewritten {
+  /** In manifest order: the index of a file of the base that stays, or a new file in its place. */
+  readonly pieces: readonly (number | StagedFile)[];
+  readonly rows: number;
+  readonly updated: number;
+  readonly inserted: number;
+  readonly deleted: number;
+}
+
+export type Row = Record<string, unknown>;
+
+export type Change =
+  | { readonly kind: 'added' | 'removed' | 'changed'; readonly key: Row; readonly before?: Row; readonly after?: Row; readonly changed?: string[] }
+  | { readonly kind: 'added' | 'removed'; readonly row: Row; readonly count: number };
+
+export interface DiffCounts {
+  readonly added: number;
+  readonly removed: number;
+  readonly changed: number;
+}
+
+/** A computed diff, held (bounded, shared by equal requests) until its last user closes it. */
+export interface DiffResult {
+  readonly counts: DiffCounts;
+  /** Changes from a position on, in a fixed order; fewer than `limit` only at the end or where a page is full in bytes. */
+  page(position: number, limit: number, control: Control): Promise<Change[]>;
+  close(): void;
+}
+
+export interface ColumnStatistics {
+  readonly name: string;
+  readonly type: string;
+  readonly nulls: number;
+  readonly distinct: number;
+  readonly min: unknown;
+  readonly max: unknown;
+  readonly mean: number | null;
+  readonly standardDeviation: number | null;
+}
+
+export type ExportFormat = 'parquet' | 'csv' | 'ndjson' | 'arrow';
+
+/** A rendered file, kept from eviction until it is closed. */
+export interface ExportedFile {
+  readonly path: string;
+  readonly bytes: number;
+  close(): void;
+}
+
+export interface ContentStore {
+  /**
+   * Converts an uploaded file to one Parquet file (zstd) in the staging area. Faults of rows are in `conversion`; faults
+   * that leave nothing (declared format is another, duplicate, empty or reserved column names, too many columns, nothing
+   * in the file, types that do not fit `onto`) are `unprocessable_data`.
+   */
+  ingest(source: IngestSource, control: Control): Promise<Ingested>;
+  /** Joins small files of one schema into one; the rows keep their order. */
+  merge(content: Content, control: Control): Promise<StagedFile>;
+  /** Updates and inserts (`upsert`) or removes (`delete`) rows of `base` by key, rewriting only files that hold such keys. */
+  rewrite(base: Content, incoming: Content, key: readonly string[], mode: 'upsert' | 'delete', control: Control): Promise<Rewritten>;
+  /** Rows in manifest order, as JSON values; stops early at `bytesMax`. */
+  rows(
+    source: ScopedContent,
+    window: { readonly startRow: number; readonly endRow: number; readonly columns: readonly string[] | undefined; readonly bytesMax: number },
+    control: Control,
+  ): Promise<Row[]>;
+  /** How many rows the scope shows. */
+  count(source: ScopedContent, control: Control): Promise<number>;
+  statistics(source: ScopedContent, columns: readonly string[] | undefined, control: Control): Promise<ColumnStatistics[]>;
+  /** By key columns, or as a multiset when `key` is null. Null or duplicate key values are `unprocessable_data` naming some. */
+  diff(from: ScopedContent, to: ScopedContent, key: readonly string[] | null, control: Control): Promise<DiffResult>;
+  /** Renders into the export cache, or finds it there. */
+  export(source: ScopedContent, format: ExportFormat, control: Control): Promise<ExportedFile>;
+  /** A new path in the staging area for a file about to be written. */
+  stagingPath(name: string): string;
+  discard(path: string): Promise<void>;
+  close(): Promise<void>;
+}

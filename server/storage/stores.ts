@@ -1,0 +1,436 @@
+import type { DatasetId, GrantId, Subject, UploadId, VersionId } from '../../protocol/ids.ts';
+import type { ContentStore } from './content-store.ts';
+
+/**
+ * What the services need of storage. Records have the shapes of the protocol's outputs, with times as ISO 8601 UTC texts, so
+ * that a handler returns them as they are. Each mutation is one transaction that also writes its audit row, its event and,
+ * when the caller gave an idempotency key, its result. Violated constraints surface as CovistaError, told by SQLSTATE.
+ */
+
+/** Where a mutation comes from; every mutation takes one. */
+export interface Provenance {
+  readonly actor: Subject;
+  /** `noun.verb` of the operation. */
+  readonly operation: string;
+  readonly requestId: string;
+  readonly address: string;
+  readonly idempotency?: Idempotency;
+}
+
+export interface Idempotency {
+  readonly key: string;
+  /** SHA-256 of operation and input: the same key with another input is a `conflict`. */
+  readonly inputHash: string;
+}
+
+export interface Page {
+  readonly limit: number;
+}
+
+// Datasets ----------------------------------------------------------------------------------------------------------
+
+export interface DatasetRecord {
+  readonly datasetId: DatasetId;
+  readonly name: string;
+  readonly description: string;
+  readonly labels: string[];
+  readonly key: string[] | null;
+  readonly createdBy: Subject;
+  readonly createdAt: string;
+  readonly updatedAt: string;
+}
+
+export interface NewDataset {
+  readonly name: string;
+  readonly description: string;
+  readonly labels: readonly string[];
+  readonly key: readonly string[] | null;
+}
+
+export interface DatasetFilter extends Page {
+  /** Principals of the caller (`user:x`, `group:y`); null sees every dataset (server admins). */
+  readonly principals: readonly string[] | null;
+  readonly search?: string | undefined;
+  readonly label?: string | undefined;
+  /** Datasets older than this one only (ids rise with time). */
+  readonly before?: DatasetId | undefined;
+}
+
+export interface DatasetStore {
+  /** Creates the dataset and an admin grant for its creator. */
+  create(dataset: NewDataset, provenance: Provenance): Promise<DatasetRecord>;
+  /** Newest first; only datasets on which a principal holds a grant that is valid now. */
+  list(filter: DatasetFilter): Promise<DatasetRecord[]>;
+  get(datasetId: DatasetId): Promise<DatasetRecord | undefined>;
+  update(datasetId: DatasetId, changes: Partial<NewDataset>, provenance: Provenance): Promise<DatasetRecord>;
+  /** Removes the dataset with everything that refers to it but its audit rows; files are the caller's to delete. */
+  delete(datasetId: DatasetId, provenance: Provenance): Promise<void>;
+}
+
+// Versions ----------------------------------------------------------------------------------------------------------
+
+export interface Column {
+  readonly columnId: number;
+  readonly name: string;
+  /** DuckDB SQL type, as DESCRIBE prints it. */
+  readonly type: string;
+  readonly nullable: boolean;
+}
+
+export type FileFormat = 'csv' | 'tsv' | 'json' | 'ndjson' | 'parquet' | 'arrow';
+export type Compression = 'none' | 'gzip' | 'zstd';
+export type CommitMode = 'replace' | 'append' | 'upsert' | 'delete';
+
+export interface ConversionError {
+  readonly line: number | null;
+  readonly column: string | null;
+  readonly byte: number | null;
+  readonly reason: string;
+}
+
+export interface Conversion {
+  readonly status: 'complete' | 'partial' | 'failed';
+  readonly errorCount: number;
+  readonly errors: ConversionError[];
+}
+
+export interface Original {
+  readonly fileName: string | null;
+  readonly format: FileFormat;
+  readonly compression: Compression;
+  readonly bytes: number;
+  readonly sha256: string;
+}
+
+export interface VersionRecord {
+  readonly datasetId: DatasetId;
+  readonly versionId: VersionId;
+  readonly parents: VersionId[];
+  readonly generation: number;
+  readonly branch: string;
+  readonly mode: CommitMode | 'restore';
+  readonly message: string;
+  readonly author: Subject;
+  readonly createdAt: string;
+  readonly rows: number;
+  readonly bytes: number;
+  readonly files: number;
+  readonly schema: Column[];
+  readonly key: string[] | null;
+  readonly conversion: Conversion;
+  readonly original: Original | null;
+}
+
+/** A file that versions consist of. Immutable; several versions may share one. */
+export interface DataFile {
+  readonly fileId: string;
+  readonly objectKey: string;
+  readonly rows: number;
+  readonly bytes: number;
+  readonly sha256: string;
+  /** Tells files whose columns differ: SHA-256 of their names and types. */
+  readonly schemaHash: string;
+}
+
+/** What a version is made of, as landing and reading need it. */
+export interface Manifest {
+  readonly version: VersionRecord;
+  readonly files: readonly DataFile[];
+  /** Object key of the original, when there is one. */
+  readonly originalKey: string | null;
+}
+
+/** A file that was written, synced and hashed in the staging area and is not yet part of anything. */
+export interface StagedFile {
+  readonly path: string;
+  readonly rows: number;
+  readonly bytes: number;
+  readonly sha256: string;
+  readonly schemaHash: string;
+}
+
+export interface StagedOriginal extends Original {
+  readonly path: string;
+}
+
+/**
+ * The data of a commit. `whole` stands by itself. `append` is put behind whatever the head is when it lands, if the head's
+ * schema has the hash it was made for. `rewrite` holds only if the head is still its base. In `pieces` a text is the fileId
+ * of a file that another version already has.
+ */
+export type CommitContent =
+  | { readonly kind: 'whole'; readonly pieces: readonly (string | StagedFile)[]; readonly rows: number; readonly bytes: number }
+  | { readonly kind: 'append'; readonly added: readonly StagedFile[]; readonly ontoSchemaHash: string | null }
+  | {
+      readonly kind: 'rewrite';
+      readonly base: VersionId;
+      readonly pieces: readonly (string | StagedFile)[];
+      readonly rows: number;
+      readonly bytes: number;
+    };
+
+/** A column that is not in a version yet carries no id; landing gives it one, or that of the head's column of its name. */
+export type PendingColumn = Omit<Column, 'columnId'>;
+
+export interface PendingCommit {
+  readonly branch: string;
+  readonly mode: CommitMode | 'restore';
+  readonly message: string;
+  readonly content: CommitContent;
+  readonly schema: readonly PendingColumn[];
+  /** Hash of `schema`: names and types in order. */
+  readonly schemaHash: string;
+  readonly key: readonly string[] | null;
+  readonly conversion: Conversion;
+  /** A staged original, or the object key of one that another version of the dataset already has. */
+  readonly original: StagedOriginal | (Original & { readonly objectKey: string }) | null;
+  /** Undefined: any head will do. Null: the branch must not exist. */
+  readonly expectedHead: VersionId | null | undefined;
+  readonly mergedFrom: VersionId | null;
+  /** Dataset admins may commit to protected branches. */
+  readonly mayMoveProtected: boolean;
+  /** Ends in the same transaction. */
+  readonly uploadId: UploadId | null;
+  readonly provenance: Provenance;
+}
+
+export type Landing =
+  | { readonly outcome: 'landed'; readonly version: VersionRecord & { readonly identical: boolean } }
+  /** The head is not what `expectedHead` or a rewrite's base says; nothing happened. */
+  | { readonly outcome: 'moved'; readonly head: VersionId | null }
+  | { readonly outcome: 'refused'; readonly error: Error };
+
+/** A file of a commit that is about to land, with the object key it gets. */
+export interface Publication {
+  readonly path: string;
+  readonly objectKey: string;
+}
+
+export interface HistoryPage {
+  readonly versions: VersionRecord[];
+  /** Versions from which the walk goes on; empty at the end. */
+  readonly frontier: VersionId[];
+}
+
+export interface VersionStore {
+  get(datasetId: DatasetId, versionId: VersionId): Promise<VersionRecord | undefined>;
+  manifest(datasetId: DatasetId, versionId: VersionId): Promise<Manifest | undefined>;
+  /** Ancestors by falling generation, then falling id, starting with the frontier itself. Costs what the page costs. */
+  history(datasetId: DatasetId, frontier: readonly VersionId[], limit: number): Promise<HistoryPage>;
+  /** The version `steps` first-parents back; undefined past the root. Logarithmic in `steps`. */
+  ancestor(datasetId: DatasetId, versionId: VersionId, steps: number): Promise<VersionId | undefined>;
+  /** The newest version of the dataset that was made, completely and in mode replace, of a file with this hash. */
+  findByOriginal(datasetId: DatasetId, sha256: string, format: FileFormat): Promise<Manifest | undefined>;
+  /**
+   * Lands commits of one dataset in order, in one transaction: checks heads, assigns version ids without gaps, calls
+   * `publish` with the files' final object keys (`datasets/{datasetId}/{versionId}/…`) once they are known and before it
+   * commits, moves branches, logs the movements, writes audit rows, events and idempotent results. A branch that does not
+   * exist is created from the head of main.
+   */
+  land(datasetId: DatasetId, commits: readonly PendingCommit[], publish: (files: readonly Publication[]) => Promise<void>): Promise<Landing[]>;
+  /** Which of these object keys some version still refers to. */
+  referenced(objectKeys: readonly string[]): Promise<Set<string>>;
+}
+
+// Pointers ----------------------------------------------------------------------------------------------------------
+
+export interface BranchRecord {
+  readonly name: string;
+  readonly kind: 'branch';
+  readonly versionId: VersionId;
+  readonly protected: boolean;
+  readonly createdBy: Subject;
+  readonly createdAt: string;
+  readonly movedAt: string;
+}
+
+export interface TagRecord {
+  readonly name: string;
+  readonly kind: 'tag';
+  readonly versionId: VersionId;
+  readonly message: string;
+  readonly createdBy: Subject;
+  readonly createdAt: string;
+}
+
+export type PointerRecord = BranchRecord | TagRecord;
+
+export interface MovementRecord {
+  readonly sequence: number;
+  readonly branch: string;
+  readonly action: 'create' | 'commit' | 'reset' | 'rename' | 'delete';
+  readonly from: VersionId | null;
+  readonly to: VersionId | null;
+  readonly actor: Subject;
+  readonly at: string;
+  readonly message: string;
+}
+
+/** How a change to a branch is guarded: the head it must have, and whether the caller may move protected branches. */
+export interface BranchGuard {
+  readonly expectedHead: VersionId | null | undefined;
+  readonly mayMoveProtected: boolean;
+}
+
+/** Branches and tags share one namespace per dataset. A name that is taken is `conflict`, one that is absent `not_found`. */
+export interface PointerStore {
+  get(datasetId: DatasetId, name: string): Promise<PointerRecord | undefined>;
+  listBranches(datasetId: DatasetId, page: Page & { readonly after?: string | undefined }): Promise<BranchRecord[]>;
+  listTags(datasetId: DatasetId, page: Page & { readonly after?: string | undefined }): Promise<TagRecord[]>;
+  createBranch(datasetId: DatasetId, name: string, versionId: VersionId, provenance: Provenance): Promise<BranchRecord>;
+  createTag(datasetId: DatasetId, name: string, versionId: VersionId, message: string, provenance: Provenance): Promise<TagRecord>;
+  renameBranch(datasetId: DatasetId, name: string, newName: string, guard: BranchGuard, provenance: Provenance): Promise<BranchRecord>;
+  resetBranch(datasetId: DatasetId, name: string, to: VersionId, message: string, guard: BranchGuard, provenance: Provenance): Promise<BranchRecord>;
+  deleteBranch(datasetId: DatasetId, name: string, guard: BranchGuard, provenance: Provenance): Promise<void>;
+  protectBranch(datasetId: DatasetId, name: string, isProtected: boolean, provenance: Provenance): Promise<BranchRecord>;
+  /** Newest first, over all branches that ever had the name. */
+  log(datasetId: DatasetId, name: string, page: Page & { readonly before?: number | undefined }): Promise<MovementRecord[]>;
+  /** The head that the branch had at a time (ISO 8601); undefined before it existed. */
+  headAt(datasetId: DatasetId, name: string, time: string): Promise<VersionId | undefined>;
+}
+
+// Access, uploads, audit, events ----------------------------------------------------------------------------------------
+
+export interface GrantRecord {
+  readonly grantId: GrantId;
+  readonly datasetId: DatasetId;
+  readonly principal: string;
+  readonly permission: 'read' | 'write' | 'admin';
+  readonly validFrom: string | null;
+  readonly validUntil: string | null;
+  readonly grantedBy: Subject;
+  readonly grantedAt: string;
+}
+
+export type NewGrant = Pick<GrantRecord, 'principal' | 'permission' | 'validFrom' | 'validUntil'>;
+
+export interface GrantStore {
+  create(datasetId: DatasetId, grant: NewGrant, provenance: Provenance): Promise<GrantRecord>;
+  list(datasetId: DatasetId, page: Page & { readonly after?: GrantId | undefined }): Promise<GrantRecord[]>;
+  /** `conflict` when it is the last admin grant to a user that has no end. */
+  revoke(datasetId: DatasetId, grantId: GrantId, provenance: Provenance): Promise<void>;
+  /** All grants of a dataset, or undefined when there is no such dataset. */
+  ofDataset(datasetId: DatasetId): Promise<GrantRecord[] | undefined>;
+}
+
+export interface UploadRecord {
+  readonly uploadId: UploadId;
+  readonly subject: Subject;
+  readonly offset: number;
+  readonly bytes: number | null;
+  readonly sha256: string | null;
+  readonly fileName: string | null;
+  readonly createdAt: string;
+  readonly expiresAt: string;
+}
+
+export interface UploadStore {
+  /** `rate_limited` when the subject already has `openMax` uploads. */
+  begin(
+    upload: Pick<UploadRecord, 'uploadId' | 'subject' | 'bytes' | 'sha256' | 'fileName'>,
+    keepMs: number,
+    openMax: number,
+    provenance: Provenance,
+  ): Promise<UploadRecord>;
+  get(uploadId: UploadId): Promise<UploadRecord | undefined>;
+  /** Moves the offset, which must be `from`: `conflict` otherwise; postpones the expiry. */
+  advance(uploadId: UploadId, from: number, to: number, keepMs: number): Promise<UploadRecord>;
+  remove(uploadId: UploadId, provenance: Provenance): Promise<void>;
+  /** Removes expired uploads and returns their ids. */
+  removeExpired(): Promise<UploadId[]>;
+}
+
+export interface AuditRecord {
+  readonly sequence: number;
+  readonly at: string;
+  readonly actor: Subject;
+  readonly operation: string;
+  readonly datasetId: DatasetId | null;
+  readonly versionId: VersionId | null;
+  readonly requestId: string;
+  readonly address: string;
+  readonly outcome: string;
+  readonly detail: Record<string, unknown>;
+}
+
+export interface AuditStore {
+  list(datasetId: DatasetId, page: Page & { readonly before?: number | undefined }): Promise<AuditRecord[]>;
+}
+
+export type EventKind =
+  | 'dataset.updated'
+  | 'dataset.deleted'
+  | 'version.created'
+  | 'branch.created'
+  | 'branch.moved'
+  | 'branch.renamed'
+  | 'branch.deleted'
+  | 'branch.protected'
+  | 'tag.created'
+  | 'grant.changed';
+
+export interface EventRecord {
+  /** Rises by one per event of the dataset, in the order in which their transactions committed. */
+  readonly sequence: number;
+  readonly kind: EventKind;
+  readonly at: string;
+  readonly actor: Subject;
+  readonly data: Record<string, unknown>;
+}
+
+/** What the database tells when events were committed by this or another server. */
+export type EventNotice =
+  | { readonly kind: 'events'; readonly datasetId: DatasetId; readonly sequence: number; readonly grantsChanged: boolean }
+  /** The listening connection was lost and is back: anything may have been missed. */
+  | { readonly kind: 'gap' };
+
+export interface EventStore {
+  after(datasetId: DatasetId, sequence: number, limit: number): Promise<EventRecord[]>;
+  /** Sequence of the newest event, 0 when there is none. */
+  latest(datasetId: DatasetId): Promise<number>;
+  /** Sequence of the oldest event that is still kept, 0 when there is none. */
+  earliest(datasetId: DatasetId): Promise<number>;
+  listen(onNotice: (notice: EventNotice) => void): Promise<{ close(): Promise<void> }>;
+  prune(keepMs: number): Promise<void>;
+}
+
+export interface IdempotencyStore {
+  /** The result of an earlier command with this key, if there was one; `conflict` when its input was another. */
+  find(subject: Subject, idempotency: Idempotency): Promise<{ readonly result: unknown } | undefined>;
+  prune(keepMs: number): Promise<void>;
+}
+
+export interface MetadataStore {
+  readonly datasets: DatasetStore;
+  readonly versions: VersionStore;
+  readonly pointers: PointerStore;
+  readonly grants: GrantStore;
+  readonly uploads: UploadStore;
+  readonly audit: AuditStore;
+  readonly events: EventStore;
+  readonly idempotency: IdempotencyStore;
+  /** Answers when the database does. */
+  ping(): Promise<void>;
+  close(): Promise<void>;
+}
+
+// Objects ------------------------------------------------------------------------------------------------------------
+
+/** Immutable objects by key (`datasets/7/3/data-….parquet`). Keys are made by the server, never of what callers send. */
+export interface ObjectStore {
+  /** Moves staged files to their keys; when it returns they are durable. A key that exists is a fault. */
+  publish(files: readonly Publication[]): Promise<void>;
+  /** Bytes from `start` to `end` exclusive. */
+  read(objectKey: string, range?: { readonly start: number; readonly end: number }): AsyncIterable<Uint8Array>;
+  /** A path that DuckDB can read. */
+  localPath(objectKey: string): string;
+  delete(objectKeys: readonly string[]): Promise<void>;
+  /** Every key below a prefix with its age; for sweeping what crashes left behind. */
+  list(prefix: string): AsyncIterable<{ readonly objectKey: string; readonly ageMs: number }>;
+}
+
+export interface Stores {
+  readonly metadata: MetadataStore;
+  readonly objects: ObjectStore;
+  readonly content: ContentStore;
+}

@@ -1,0 +1,58 @@
+import { CovistaError } from '../../../protocol/errors.ts';
+
+/** Ends a piece of work early: the caller aborted, or its time is over. */
+export class Interruption {
+  readonly #signal: AbortSignal;
+  readonly #timer: NodeJS.Timeout;
+  readonly #callbacks = new Set<() => void>();
+  #reason: CovistaError | undefined;
+
+  constructor(signal: AbortSignal, timeoutMs: number) {
+    this.#signal = signal;
+    this.#timer = setTimeout(() => this.#interrupt(new CovistaError('timeout', `the work took longer than ${timeoutMs} ms`)), timeoutMs);
+    this.#timer.unref();
+    if (signal.aborted) this.#onAbort();
+    else signal.addEventListener('abort', this.#onAbort, { once: true });
+  }
+
+  get reason(): CovistaError | undefined {
+    return this.#reason;
+  }
+
+  throwIfInterrupted(): void {
+    if (this.#reason !== undefined) throw this.#reason;
+  }
+
+  /** Calls back once when the work is interrupted, at once if it already is; returns how to take that back. */
+  onInterrupt(callback: () => void): () => void {
+    if (this.#reason !== undefined) callback();
+    else this.#callbacks.add(callback);
+    return () => this.#callbacks.delete(callback);
+  }
+
+  close(): void {
+    clearTimeout(this.#timer);
+    this.#signal.removeEventListener('abort', this.#onAbort);
+    this.#callbacks.clear();
+  }
+
+  readonly #onAbort = (): void => {
+    this.#interrupt(abortError(this.#signal));
+  };
+
+  #interrupt(reason: CovistaError): void {
+    if (this.#reason !== undefined) return;
+    this.#reason = reason;
+    for (const callback of this.#callbacks) callback();
+    this.#callbacks.clear();
+  }
+}
+
+/** Why a signal aborted, as an error: the one it carries, or `cancelled`. */
+export function abortError(signal: AbortSignal): CovistaError {
+  return signal.reason instanceof CovistaError ? signal.reason : new CovistaError('cancelled', 'the work was cancelled');
+}
+
+export function throwIfAborted(signal: AbortSignal): void {
+  if (signal.aborted) throw abortError(signal);
+}

@@ -1,0 +1,111 @@
+import type { DuckDBConnection, DuckDBDataChunk, DuckDBResult, DuckDBType, DuckDBValue } from '@duckdb/node-api';
+import type { OnProgress, Row } from '../content-store.ts';
+import { translateEngineError } from './engine-error.ts';
+import type { Interruption } from './interruption.ts';
+import { readRows } from './json-values.ts';
+
+/** An interrupt is lost on a statement that waits for its thread, so it is repeated until the statement has ended. */
+const INTERRUPT_EVERY_MS = 20;
+const PROGRESS_EVERY_MS = 250;
+
+export interface ChunkStream extends AsyncIterable<DuckDBDataChunk> {
+  readonly names: readonly string[];
+  readonly types: readonly DuckDBType[];
+}
+
+/** One connection, for as long as a piece of work holds it. Parameters are `?`, in order. */
+export class Session {
+  readonly #connection: DuckDBConnection;
+  readonly #interruption: Interruption;
+  readonly #onProgress: OnProgress | undefined;
+  readonly #forget: () => void;
+  #interrupts: NodeJS.Timeout | undefined;
+
+  constructor(connection: DuckDBConnection, interruption: Interruption, onProgress: OnProgress | undefined) {
+    this.#connection = connection;
+    this.#interruption = interruption;
+    this.#onProgress = onProgress;
+    this.#forget = interruption.onInterrupt(() => this.#interrupt());
+  }
+
+  /** Runs a statement and returns the number of rows that it wrote or changed. */
+  async execute(sql: string, values?: readonly unknown[]): Promise<number> {
+    const result = await this.#attempt(() => this.#connection.run(sql, bindable(values)));
+    return result.rowsChanged;
+  }
+
+  /** Runs a statement, telling the caller's `onProgress` how far it has come. */
+  async executeWithProgress(phase: string, sql: string, values?: readonly unknown[]): Promise<number> {
+    const onProgress = this.#onProgress;
+    if (onProgress === undefined) return this.execute(sql, values);
+    await this.execute('SET enable_progress_bar_print = false');
+    await this.execute('SET enable_progress_bar = true');
+    const timer = setInterval(() => {
+      const { percentage } = this.#connection.progress;
+      if (percentage >= 0) onProgress({ phase, done: Math.round(percentage), total: 100, unit: 'steps' });
+    }, PROGRESS_EVERY_MS);
+    try {
+      return await this.execute(sql, values);
+    } finally {
+      clearInterval(timer);
+    }
+  }
+
+  /** All rows, as JSON values. For results that the caller knows to be small. */
+  async rows(sql: string, values?: readonly unknown[]): Promise<Row[]> {
+    const rows: Row[] = [];
+    const stream = await this.chunks(sql, values);
+    for await (const chunk of stream) rows.push(...readRows(chunk, stream));
+    return rows;
+  }
+
+  /** Rows in pieces, produced as they are read. Must be read to its end or left by closing the session. */
+  async chunks(sql: string, values?: readonly unknown[]): Promise<ChunkStream> {
+    const result = await this.#attempt(() => this.#connection.stream(sql, bindable(values)));
+    const fetch = (): Promise<DuckDBDataChunk | null> => this.#attempt(() => result.fetchChunk());
+    return {
+      names: result.columnNames(),
+      types: result.columnTypes(),
+      [Symbol.asyncIterator]: () => iterate(fetch),
+    };
+  }
+
+  /** The connection itself, for what only it can do; the caller keeps to the session's life. */
+  async result(sql: string, values?: readonly unknown[]): Promise<DuckDBResult> {
+    return this.#attempt(() => this.#connection.run(sql, bindable(values)));
+  }
+
+  close(): void {
+    this.#forget();
+    clearInterval(this.#interrupts);
+    this.#connection.closeSync();
+  }
+
+  async #attempt<T>(work: () => Promise<T>): Promise<T> {
+    this.#interruption.throwIfInterrupted();
+    try {
+      const result = await work();
+      this.#interruption.throwIfInterrupted();
+      return result;
+    } catch (error) {
+      throw this.#interruption.reason ?? translateEngineError(error);
+    }
+  }
+
+  #interrupt(): void {
+    this.#connection.interrupt();
+    this.#interrupts = setInterval(() => this.#connection.interrupt(), INTERRUPT_EVERY_MS);
+  }
+}
+
+async function* iterate(fetch: () => Promise<DuckDBDataChunk | null>): AsyncGenerator<DuckDBDataChunk> {
+  for (;;) {
+    const chunk = await fetch();
+    if (chunk === null || chunk.rowCount === 0) return;
+    yield chunk;
+  }
+}
+
+function bindable(values: readonly unknown[] | undefined): DuckDBValue[] | undefined {
+  return values === undefined || values.length === 0 ? undefined : (values as DuckDBValue[]);
+}

@@ -54,6 +54,11 @@ export interface Operation<
   readonly output: Output;
   /** Whether a stream of bytes accompanies the request: a client stream on a socket, the raw body over REST. */
   readonly body?: 'bytes';
+  /**
+   * How long the operation may take: `long` (`commitTimeoutMs`, as has everything with a body), `endless` (as long as the
+   * caller stays); absent: `operationTimeoutMs`. Of a stream, how long each item may take.
+   */
+  readonly duration?: 'long' | 'endless';
   /** The errors that are this operation's own, beside those that any request may meet (COMMON_ERRORS). */
   readonly errors: readonly ErrorCode[];
   readonly permission: Permission<z.output<Input>>;

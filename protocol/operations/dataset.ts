@@ -104,6 +104,7 @@ export const datasetOperations = {
     summary: 'Follow the events of a dataset, optionally from a sequence on; without `after`, from now',
     input: one.extend({ after: z.int().min(0).optional() }),
     output: datasetEvent,
+    duration: 'endless',
     errors: ['slow_consumer'],
     permission: { action: 'read', on: (input) => input.datasetId },
     http: { method: 'GET', path: '/api/datasets/{datasetId}/events', response: 'ndjson' },

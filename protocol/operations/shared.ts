@@ -41,5 +41,5 @@ export const row = z.record(z.string(), z.unknown());
 
 export const FORMATS = ['csv', 'tsv', 'json', 'ndjson', 'parquet', 'arrow'] as const;
 export const fileFormat = z.enum(FORMATS);
-export const bytes = z.instanceof(Uint8Array);
+export const bytes: z.ZodType<Uint8Array> = z.instanceof(Uint8Array);
 export const empty = z.object({});

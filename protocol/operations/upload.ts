@@ -67,6 +67,7 @@ export const uploadOperations = {
     summary: 'Make the uploaded file a version; the upload ends with it',
     input: one.extend(commitOptions),
     output: committed,
+    duration: 'long',
     errors: ['conflict', 'unprocessable_data', 'payload_too_large', 'storage_full', 'memory_limit'],
     permission: { action: 'write', on: (input) => input.datasetId },
     http: { method: 'POST', path: '/api/uploads/{uploadId}/commit', status: 201 },

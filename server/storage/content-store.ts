@@ -92,7 +92,10 @@ export interface DiffCounts {
 
 /** A computed diff, held (bounded, shared by equal requests) until its last user closes it. */
 export interface DiffResult {
+  /** Rows by kind; of a multiset diff every occurrence counts. */
   readonly counts: DiffCounts;
+  /** How many changes there are to page through: of a multiset diff, distinct rows. */
+  readonly changes: number;
   /** Changes from a position on, in a fixed order; fewer than `limit` only at the end or where a page is full in bytes. */
   page(position: number, limit: number, control: Control): Promise<Change[]>;
   close(): void;
@@ -113,8 +116,9 @@ export type ExportFormat = 'parquet' | 'csv' | 'ndjson' | 'arrow';
 
 /** A rendered file, kept from eviction until it is closed. */
 export interface ExportedFile {
-  readonly path: string;
   readonly bytes: number;
+  /** Bytes from `start` to `end` exclusive. */
+  read(range: { readonly start: number; readonly end: number }): AsyncIterable<Uint8Array>;
   close(): void;
 }
 

@@ -219,8 +219,8 @@ export interface VersionStore {
   history(datasetId: DatasetId, frontier: readonly VersionId[], limit: number): Promise<HistoryPage>;
   /** The version `steps` first-parents back; undefined past the root. Logarithmic in `steps`. */
   ancestor(datasetId: DatasetId, versionId: VersionId, steps: number): Promise<VersionId | undefined>;
-  /** The newest version of the dataset that was made, completely and in mode replace, of a file with this hash. */
-  findByOriginal(datasetId: DatasetId, sha256: string, format: FileFormat): Promise<Manifest | undefined>;
+  /** The newest version of the dataset that was made in mode replace, with complete conversion, of a file with this hash. */
+  findByOriginal(datasetId: DatasetId, sha256: string): Promise<Manifest | undefined>;
   /**
    * Lands commits of one dataset in order, in one transaction: checks heads, assigns version ids without gaps, calls
    * `publish` with the files' final object keys (`datasets/{datasetId}/{versionId}/…`) once they are known and before it
@@ -418,7 +418,7 @@ export interface MetadataStore {
 
 /** Immutable objects by key (`datasets/7/3/data-….parquet`). Keys are made by the server, never of what callers send. */
 export interface ObjectStore {
-  /** Moves staged files to their keys; when it returns they are durable. A key that exists is a fault. */
+  /** Gives staged files their keys; when it returns they are durable. The staged paths remain until they are discarded. A key that exists is a fault. */
   publish(files: readonly Publication[]): Promise<void>;
   /** Bytes from `start` to `end` exclusive. */
   read(objectKey: string, range?: { readonly start: number; readonly end: number }): AsyncIterable<Uint8Array>;
@@ -429,8 +429,35 @@ export interface ObjectStore {
   list(prefix: string): AsyncIterable<{ readonly objectKey: string; readonly ageMs: number }>;
 }
 
+/** Bytes that arrived and are not yet part of anything: bodies of commits, and resumable uploads by their id. */
+export interface StagingStore {
+  /** Writes a body to a new file, hashing on the way; `payload_too_large` over `bytesMax`. A failure leaves no file. */
+  stage(body: AsyncIterable<Uint8Array>, options: { readonly bytesMax: number; readonly signal: AbortSignal }): Promise<StagedBytes>;
+  /** Removes a staged file, if it is still there. */
+  discard(path: string): Promise<void>;
+  /** Writes a body into an upload from `offset` on, durably, and answers with where it ends. Bytes behind `offset` are lost. */
+  write(
+    uploadId: UploadId,
+    offset: number,
+    body: AsyncIterable<Uint8Array>,
+    options: { readonly bytesMax: number; readonly signal: AbortSignal },
+  ): Promise<number>;
+  /** The upload as a staged file of `bytes` bytes, hashed. It stays where it is until something publishes it. */
+  open(uploadId: UploadId, bytes: number, signal: AbortSignal): Promise<StagedBytes>;
+  removeUpload(uploadId: UploadId): Promise<void>;
+  /** Uploads that have bytes, with the time since their last write. */
+  listUploads(): AsyncIterable<{ readonly uploadId: UploadId; readonly ageMs: number }>;
+}
+
+export interface StagedBytes {
+  readonly path: string;
+  readonly bytes: number;
+  readonly sha256: string;
+}
+
 export interface Stores {
   readonly metadata: MetadataStore;
   readonly objects: ObjectStore;
+  readonly staging: StagingStore;
   readonly content: ContentStore;
 }

@@ -1,0 +1,42 @@
+import type { DatasetId, VersionId } from '../../protocol/ids.ts';
+import type { DiffRequest } from '../services/versioning/diffs.ts';
+import { compareSchemas } from '../services/versioning/schema-comparison.ts';
+import { decodeCursor, encodeCursor, isCounts } from '../shared/cursor.ts';
+import { accessOf, controlOf } from './context.ts';
+import type { CallContext, ResourceHandlers } from './handler.ts';
+import type { Services } from './services.ts';
+
+/** Where a page of changes begins, and between which versions: refs may move between pages, the pages' versions do not. */
+const isPosition = (value: unknown): value is [number, VersionId, VersionId] => isCounts(value) && value.length === 3;
+
+export function diffHandlers({ refs, reader, diffs }: Services): ResourceHandlers<'diff'> {
+  const resolve = async (datasetId: DatasetId, from: string, to: string): Promise<{ from: VersionId; to: VersionId }> => {
+    const [before, after] = await Promise.all([refs.resolve(datasetId, from), refs.resolve(datasetId, to)]);
+    return { from: before.versionId, to: after.versionId };
+  };
+
+  const requestOf = async (
+    input: { datasetId: DatasetId; from: string; to: string; key?: string[] | null | undefined },
+    context: CallContext,
+  ): Promise<DiffRequest> => {
+    const { datasetId, key } = input;
+    return { datasetId, key, ...(await resolve(datasetId, input.from, input.to)), scope: accessOf(context).scope };
+  };
+
+  return {
+    schema: async ({ datasetId, from, to }) => {
+      const ids = await resolve(datasetId, from, to);
+      const [before, after] = await Promise.all([reader.record(datasetId, ids.from), reader.record(datasetId, ids.to)]);
+      return { fromVersionId: ids.from, toVersionId: ids.to, ...compareSchemas(before, after) };
+    },
+    rows: async ({ limit, cursor, ...input }, context) => {
+      const resolved = await requestOf(input, context);
+      const [position, from, to] = cursor === undefined ? [0, resolved.from, resolved.to] : decodeCursor(cursor, isPosition);
+      const { end, ...page } = await diffs.page({ ...resolved, from, to }, { position, limit }, controlOf(context));
+      return end ? page : { ...page, next: encodeCursor([position + page.changes.length, from, to]) };
+    },
+    stream: async function* (input, context) {
+      yield* diffs.stream(await requestOf(input, context), controlOf(context));
+    },
+  };
+}

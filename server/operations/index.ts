@@ -1,0 +1,28 @@
+import { auditHandlers } from './audit.ts';
+import { branchHandlers } from './branch.ts';
+import { datasetHandlers } from './dataset.ts';
+import { diffHandlers } from './diff.ts';
+import { grantHandlers } from './grant.ts';
+import type { Handlers } from './handler.ts';
+import { refHandlers } from './ref.ts';
+import type { Services } from './services.ts';
+import { sessionHandlers } from './session.ts';
+import { tagHandlers } from './tag.ts';
+import { uploadHandlers } from './upload.ts';
+import { versionHandlers } from './version.ts';
+
+/** A handler for every operation of the registry. */
+export function createHandlers(services: Services): Handlers {
+  return {
+    session: sessionHandlers,
+    dataset: datasetHandlers(services),
+    upload: uploadHandlers(services),
+    version: versionHandlers(services),
+    branch: branchHandlers(services),
+    tag: tagHandlers(services),
+    ref: refHandlers(services),
+    diff: diffHandlers(services),
+    grant: grantHandlers(services),
+    audit: auditHandlers(services),
+  };
+}

@@ -1,0 +1,28 @@
+import type { Limits } from '../../protocol/limits.ts';
+import type { Authorizer } from '../services/access/authorizer.ts';
+import type { DatasetRemoval } from '../services/datasets.ts';
+import type { EventFeed } from '../services/events/event-feed.ts';
+import type { Uploads } from '../services/uploads/uploads.ts';
+import type { Commits } from '../services/versioning/commits.ts';
+import type { Diffs } from '../services/versioning/diffs.ts';
+import type { Downloads } from '../services/versioning/downloads.ts';
+import type { Previews } from '../services/versioning/previews.ts';
+import type { RefResolver } from '../services/versioning/refs.ts';
+import type { VersionReader } from '../services/versioning/version-reader.ts';
+import type { Stores } from '../storage/stores.ts';
+
+/** What handlers are made of. */
+export interface Services {
+  readonly stores: Stores;
+  readonly authorizer: Authorizer;
+  readonly datasets: DatasetRemoval;
+  readonly uploads: Uploads;
+  readonly commits: Commits;
+  readonly reader: VersionReader;
+  readonly refs: RefResolver;
+  readonly previews: Previews;
+  readonly diffs: Diffs;
+  readonly downloads: Downloads;
+  readonly events: EventFeed;
+  readonly uploadChunkBytesMax: Limits['uploadChunkBytesMax'];
+}

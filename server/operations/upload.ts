@@ -1,0 +1,26 @@
+import { present } from '../shared/assert.ts';
+import type { UploadRecord } from '../storage/stores.ts';
+import { controlOf } from './context.ts';
+import type { ResourceHandlers } from './handler.ts';
+import type { Services } from './services.ts';
+import { commitRequest } from './version.ts';
+
+export function uploadHandlers({ uploads, commits, uploadChunkBytesMax }: Services): ResourceHandlers<'upload'> {
+  const shown = ({ subject: _owner, ...upload }: UploadRecord) => ({ ...upload, chunkBytesMax: uploadChunkBytesMax });
+  return {
+    begin: async ({ bytes, sha256, fileName }, { provenance }) =>
+      shown(await uploads.begin({ bytes: bytes ?? null, sha256: sha256 ?? null, fileName: fileName ?? null }, provenance)),
+    write: async ({ uploadId, offset }, { body, signal, provenance }) =>
+      shown(await uploads.write(uploadId, offset, present(body, 'the body'), signal, provenance)),
+    status: async ({ uploadId }, { actor }) => shown(await uploads.status(uploadId, actor.subject)),
+    commit: ({ uploadId, ...options }, context) =>
+      uploads.consume(uploadId, context.signal, context.provenance, (upload, staged) => {
+        const request = commitRequest(options, { kind: 'upload', uploadId, staged }, context);
+        return commits.commit({ ...request, fileName: request.fileName ?? upload.fileName }, controlOf(context));
+      }),
+    abort: async ({ uploadId }, { provenance }) => {
+      await uploads.abort(uploadId, provenance);
+      return {};
+    },
+  };
+}

@@ -1,0 +1,61 @@
+import type { ParsedInput } from '../../protocol/define.ts';
+import { CovistaError } from '../../protocol/errors.ts';
+import type { VersionId } from '../../protocol/ids.ts';
+import type { Operations } from '../../protocol/operations/index.ts';
+import type { CommitRequest, CommitSource } from '../services/versioning/commits.ts';
+import { present } from '../shared/assert.ts';
+import { decodeCursor, encodeCursor, isCounts } from '../shared/cursor.ts';
+import { accessOf, controlOf, mayMoveProtected } from './context.ts';
+import type { CallContext, ResourceHandlers } from './handler.ts';
+import type { Services } from './services.ts';
+
+type CommitOptions = Omit<ParsedInput<Operations['upload']['commit']>, 'uploadId'>;
+
+export function versionHandlers({ stores, commits, reader, refs, previews, downloads }: Services): ResourceHandlers<'version'> {
+  return {
+    commit: ({ restore, ...options }, context) =>
+      commits.commit(commitRequest(options, sourceOf(restore, options, context), context), controlOf(context)),
+    get: ({ datasetId, versionId }) => reader.record(datasetId, versionId),
+    schema: async (at, context) => ({ ...at, schema: await previews.schema({ ...at, scope: accessOf(context).scope }) }),
+    preview: ({ datasetId, versionId, startRow, endRow, columns }, context) => {
+      if (endRow !== undefined && endRow < startRow)
+        throw new CovistaError('invalid_input', 'endRow must not lie before startRow', { field: 'endRow' });
+      return previews.rows({ datasetId, versionId, scope: accessOf(context).scope }, { startRow, endRow, columns }, controlOf(context));
+    },
+    statistics: ({ datasetId, versionId, columns }, context) =>
+      previews.statistics({ datasetId, versionId, scope: accessOf(context).scope }, columns, controlOf(context)),
+    download: (input, context) => downloads.download({ ...input, scope: accessOf(context).scope }, controlOf(context)),
+    history: async ({ datasetId, ref, limit, cursor }) => {
+      const frontier = cursor === undefined ? [(await refs.resolve(datasetId, ref)).versionId] : (decodeCursor(cursor, isCounts) as VersionId[]);
+      const { versions, frontier: rest } = await stores.metadata.versions.history(datasetId, frontier, limit);
+      return { items: versions, ...(rest.length > 0 ? { next: encodeCursor(rest) } : {}) };
+    },
+  };
+}
+
+function sourceOf(restore: string | undefined, options: CommitOptions, { body }: CallContext): CommitSource {
+  if (restore === undefined) return { kind: 'body', body: present(body, 'the body') };
+  if (options.mode !== 'replace')
+    throw new CovistaError('invalid_input', 'a restore replaces the rows, so it goes with no other mode', { field: 'mode' });
+  return { kind: 'restore', ref: restore };
+}
+
+export function commitRequest(options: CommitOptions, source: CommitSource, context: CallContext): CommitRequest {
+  const { datasetId, branch, message, mode, key, expectedHead, mergedFrom, format, strict, sha256, fileName } = options;
+  return {
+    datasetId,
+    branch,
+    message,
+    mode,
+    key: key ?? null,
+    expectedHead,
+    mergedFrom,
+    format,
+    strict,
+    sha256,
+    fileName: fileName ?? null,
+    source,
+    mayMoveProtected: mayMoveProtected(context),
+    provenance: context.provenance,
+  };
+}

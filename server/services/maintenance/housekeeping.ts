@@ -1,0 +1,79 @@
+import type { Limits } from '../../../protocol/limits.ts';
+import type { Logger } from '../../shared/log.ts';
+import type { Stores } from '../../storage/stores.ts';
+
+export interface Housekeeping {
+  /** Runs one round now. */
+  sweep(): Promise<void>;
+  stop(): Promise<void>;
+}
+
+const ROUND_MS = 10 * 60 * 1_000;
+const LOOKUP_BATCH = 500;
+
+/**
+ * Removes what crashes and forgetful clients leave behind: expired uploads, old idempotent results and events, and objects
+ * that no version refers to. `graceMs` protects objects of commits that are under way, on this server or another.
+ */
+export function startHousekeeping(options: {
+  readonly stores: Stores;
+  readonly limits: Limits;
+  readonly log: Logger;
+  readonly graceMs: number;
+}): Housekeeping {
+  const { stores, limits, log } = options;
+  let round: Promise<void> = Promise.resolve();
+
+  const sweep = async (): Promise<void> => {
+    for (const uploadId of await stores.metadata.uploads.removeExpired()) await stores.staging.removeUpload(uploadId);
+    await stores.metadata.idempotency.prune(limits.idempotencyKeepMs);
+    await stores.metadata.events.prune(limits.eventsKeepMs);
+    await removeLostUploads(options);
+    await removeOrphans(options);
+  };
+
+  const next = (): Promise<void> => {
+    round = round.then(sweep).catch((error: unknown) => log.error({ err: error }, 'housekeeping failed; it is tried again in the next round'));
+    return round;
+  };
+
+  const timer = setInterval(next, ROUND_MS);
+  timer.unref();
+  return {
+    sweep: next,
+    stop: async () => {
+      clearInterval(timer);
+      await round;
+    },
+  };
+}
+
+interface Sweep {
+  readonly stores: Stores;
+  readonly log: Logger;
+  readonly graceMs: number;
+}
+
+/** Bytes of uploads that the database does not know. */
+async function removeLostUploads({ stores, graceMs }: Sweep): Promise<void> {
+  for await (const { uploadId, ageMs } of stores.staging.listUploads()) {
+    if (ageMs >= graceMs && (await stores.metadata.uploads.get(uploadId)) === undefined) await stores.staging.removeUpload(uploadId);
+  }
+}
+
+async function removeOrphans({ stores, log, graceMs }: Sweep): Promise<void> {
+  let batch: string[] = [];
+  const flush = async (): Promise<void> => {
+    const referenced = await stores.metadata.versions.referenced(batch);
+    const orphans = batch.filter((objectKey) => !referenced.has(objectKey));
+    if (orphans.length > 0) log.info({ orphans: orphans.length }, 'removing objects that no version refers to');
+    await stores.objects.delete(orphans);
+    batch = [];
+  };
+  for await (const { objectKey, ageMs } of stores.objects.list('datasets')) {
+    if (ageMs < graceMs) continue;
+    batch.push(objectKey);
+    if (batch.length === LOOKUP_BATCH) await flush();
+  }
+  if (batch.length > 0) await flush();
+}

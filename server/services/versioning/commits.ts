@@ -1,0 +1,166 @@
+import { CovistaError } from '../../../protocol/errors.ts';
+import type { DatasetId, UploadId, VersionId } from '../../../protocol/ids.ts';
+import type { Limits } from '../../../protocol/limits.ts';
+import { unreachable } from '../../shared/assert.ts';
+import type { Control } from '../../storage/content-store.ts';
+import type { CommitMode, FileFormat, Landing, PendingCommit, Provenance, StagedBytes, Stores, VersionRecord } from '../../storage/stores.ts';
+import { type Draft, draftAppend, draftOriginalAgain, draftReplace, draftRestore, draftRewrite } from './commit-drafts.ts';
+import type { CommitQueue } from './commit-queue.ts';
+import type { RefResolver } from './refs.ts';
+import type { VersionReader } from './version-reader.ts';
+
+export interface CommitRequest {
+  readonly datasetId: DatasetId;
+  readonly branch: string;
+  readonly message: string;
+  readonly mode: CommitMode;
+  readonly key: readonly string[] | null;
+  readonly expectedHead: VersionId | null | undefined;
+  readonly mergedFrom: string | undefined;
+  readonly format: FileFormat | undefined;
+  readonly strict: boolean;
+  readonly sha256: string | undefined;
+  readonly fileName: string | null;
+  readonly source: CommitSource;
+  /** Dataset admins may commit to protected branches. */
+  readonly mayMoveProtected: boolean;
+  readonly provenance: Provenance;
+}
+
+export type CommitSource =
+  | { readonly kind: 'body'; readonly body: AsyncIterable<Uint8Array> }
+  | { readonly kind: 'upload'; readonly uploadId: UploadId; readonly staged: StagedBytes }
+  | { readonly kind: 'restore'; readonly ref: string };
+
+export type Committed = VersionRecord & { readonly identical: boolean };
+
+export interface CommitServices {
+  readonly stores: Stores;
+  readonly queue: CommitQueue;
+  readonly refs: RefResolver;
+  readonly reader: VersionReader;
+  readonly limits: Limits;
+}
+
+export interface Commits {
+  /** Makes a version and moves the branch to it; everything or nothing. */
+  commit(request: CommitRequest, control: Control): Promise<Committed>;
+}
+
+/** How often a commit is made anew because another server moved the branch meanwhile. */
+const ATTEMPTS_MAX = 20;
+
+export function createCommits(services: CommitServices): Commits {
+  return {
+    commit: async (request, control) => {
+      await refuseEarly(services, request);
+      const { source } = request;
+      if (source.kind === 'restore') return commitDrafted(services, request, control, undefined);
+      if (source.kind === 'upload') return commitDrafted(services, request, control, source.staged);
+      const staged = await services.stores.staging.stage(source.body, { bytesMax: services.limits.uploadBytesMax, signal: control.signal });
+      try {
+        return await commitDrafted(services, request, control, staged);
+      } finally {
+        await services.stores.staging.discard(staged.path);
+      }
+    },
+  };
+}
+
+/** What is wrong whatever the bytes are is said before they are read. Landing checks all of it again under the lock. */
+async function refuseEarly({ refs }: CommitServices, request: CommitRequest): Promise<void> {
+  const head = await refs.head(request.datasetId, request.branch);
+  if (head?.protected === true && !request.mayMoveProtected) {
+    throw new CovistaError('forbidden', `branch ${JSON.stringify(request.branch)} is protected: only admins of the dataset may commit to it`, {
+      branch: request.branch,
+    });
+  }
+  if (request.expectedHead !== undefined && request.expectedHead !== (head?.versionId ?? null)) throw staleHead(request, head?.versionId ?? null);
+}
+
+function staleHead(request: CommitRequest, actual: VersionId | null): CovistaError {
+  const { branch, expectedHead } = request;
+  const state = actual === null ? 'does not exist' : `is at version ${actual}`;
+  return new CovistaError('conflict', `branch ${JSON.stringify(branch)} ${state}, not at ${expectedHead ?? 'nothing'}`, {
+    branch,
+    expectedHead,
+    actualHead: actual,
+  });
+}
+
+async function commitDrafted(
+  services: CommitServices,
+  request: CommitRequest,
+  control: Control,
+  staged: StagedBytes | undefined,
+): Promise<Committed> {
+  checkHash(request, staged);
+  const mergedFrom = request.mergedFrom === undefined ? null : (await services.refs.resolve(request.datasetId, request.mergedFrom)).versionId;
+  for (let attempt = 1; ; attempt += 1) {
+    const landing = await draftAndLand(services, { request, control, staged, mergedFrom });
+    if (landing.outcome === 'landed') return landing.version;
+    if (landing.outcome === 'refused') throw landing.error;
+    if (landing.outcome !== 'moved') return unreachable(landing, 'a landing');
+    if (request.expectedHead !== undefined) throw staleHead(request, landing.head);
+    if (attempt === ATTEMPTS_MAX)
+      throw new CovistaError('unavailable', `branch ${JSON.stringify(request.branch)} moved ${attempt} times meanwhile; try again`);
+  }
+}
+
+function checkHash({ sha256 }: CommitRequest, staged: StagedBytes | undefined): void {
+  if (sha256 === undefined || staged === undefined || staged.sha256 === sha256) return;
+  throw new CovistaError('unprocessable_data', 'the bytes that arrived have another hash than announced', {
+    expected: sha256,
+    actual: staged.sha256,
+  });
+}
+
+export interface DraftJob {
+  readonly request: CommitRequest;
+  readonly control: Control;
+  readonly staged: StagedBytes | undefined;
+  readonly mergedFrom: VersionId | null;
+}
+
+async function draftAndLand(services: CommitServices, job: DraftJob): Promise<Landing> {
+  const { request } = job;
+  if (job.staged === undefined)
+    return landDraft(services, job, await draftRestore(services, job), (commit) => services.queue.land(request.datasetId, commit));
+  if (request.mode === 'replace') {
+    const draft = (await draftOriginalAgain(services, job)) ?? (await draftReplace(services, job));
+    return landDraft(services, job, draft, (commit) => services.queue.land(request.datasetId, commit));
+  }
+  if (request.mode === 'append') {
+    const draft = await draftAppend(services, job);
+    if (draft !== undefined) return landDraft(services, job, draft, (commit) => services.queue.land(request.datasetId, commit));
+  }
+  return services.queue.exclusive(request.datasetId, request.branch, async (land) =>
+    landDraft(services, job, await draftRewrite(services, job), land),
+  );
+}
+
+/** Lands a draft; whatever it staged and landing did not take is removed. */
+async function landDraft(services: CommitServices, job: DraftJob, draft: Draft, land: (commit: PendingCommit) => Promise<Landing>): Promise<Landing> {
+  const { request, mergedFrom } = job;
+  try {
+    job.control.signal.throwIfAborted();
+    return await land({
+      branch: request.branch,
+      mode: request.source.kind === 'restore' ? 'restore' : request.mode,
+      message: request.message,
+      content: draft.content,
+      schema: draft.schema,
+      schemaHash: draft.schemaHash,
+      key: request.key ?? draft.key,
+      conversion: draft.conversion,
+      original: draft.original,
+      expectedHead: request.expectedHead,
+      mergedFrom,
+      mayMoveProtected: request.mayMoveProtected,
+      uploadId: request.source.kind === 'upload' ? request.source.uploadId : null,
+      provenance: request.provenance,
+    });
+  } finally {
+    for (const path of draft.stagedPaths) await services.stores.staging.discard(path);
+  }
+}

@@ -1,0 +1,105 @@
+import { CovistaError } from '../../../protocol/errors.ts';
+import type { DatasetId, VersionId } from '../../../protocol/ids.ts';
+import { assert } from '../../shared/assert.ts';
+import type { Change, Control, DiffCounts, DiffResult, Scope } from '../../storage/content-store.ts';
+import type { Stores, VersionRecord } from '../../storage/stores.ts';
+import { compareSchemas } from './schema-comparison.ts';
+import type { VersionReader } from './version-reader.ts';
+
+export interface DiffRequest {
+  readonly datasetId: DatasetId;
+  readonly from: VersionId;
+  readonly to: VersionId;
+  /** Undefined: the key that the versions or the dataset have. Null: compare as a multiset. */
+  readonly key: readonly string[] | null | undefined;
+  readonly scope: Scope;
+}
+
+export interface DiffSummary {
+  readonly fromVersionId: VersionId;
+  readonly toVersionId: VersionId;
+  readonly key: string[] | null;
+  readonly keyChanged: boolean;
+  readonly counts: DiffCounts;
+  readonly columns: { readonly added: string[]; readonly removed: string[]; readonly retyped: string[] };
+}
+
+export interface Diffs {
+  /** Exact counts, and the changes from `position` on. */
+  page(
+    request: DiffRequest,
+    window: { readonly position: number; readonly limit: number },
+    control: Control,
+  ): Promise<DiffSummary & { readonly changes: Change[]; readonly end: boolean }>;
+  /** The summary, then every change in batches. */
+  stream(request: DiffRequest, control: Control): AsyncIterable<DiffSummary | { readonly changes: Change[] }>;
+}
+
+const STREAM_BATCH = 500;
+
+export function createDiffs({ stores, reader }: { readonly stores: Stores; readonly reader: VersionReader }): Diffs {
+  /** The computed diff, which the caller lets go of. */
+  const open = async (request: DiffRequest, control: Control): Promise<{ readonly summary: DiffSummary; readonly result: DiffResult }> => {
+    const { datasetId, scope } = request;
+    const [from, to] = await Promise.all([reader.record(datasetId, request.from), reader.record(datasetId, request.to)]);
+    const dataset = await stores.metadata.datasets.get(datasetId);
+    const key = keyFor(request, from, to, dataset?.key ?? null);
+    const [before, after] = await Promise.all([reader.content(datasetId, request.from), reader.content(datasetId, request.to)]);
+    const result = await stores.content.diff({ content: before, scope }, { content: after, scope }, key, control);
+    return { result, summary: summarize(from, to, key, result.counts) };
+  };
+
+  return {
+    page: async (request, { position, limit }, control) => {
+      const { summary, result } = await open(request, control);
+      try {
+        const changes = limit === 0 ? [] : await result.page(position, limit, control);
+        return { ...summary, changes, end: position + changes.length >= result.changes };
+      } finally {
+        result.close();
+      }
+    },
+    stream: async function* (request, control) {
+      const { summary, result } = await open(request, control);
+      try {
+        yield summary;
+        for (let position = 0; position < result.changes; ) {
+          const changes = await result.page(position, STREAM_BATCH, control);
+          assert(changes.length > 0, 'a page before the end of a diff is not empty');
+          position += changes.length;
+          yield { changes };
+        }
+      } finally {
+        result.close();
+      }
+    },
+  };
+}
+
+/** The key to compare by. One that is only a default is passed over where a version lacks its columns; one asked for is not. */
+function keyFor(request: DiffRequest, from: VersionRecord, to: VersionRecord, datasetKey: string[] | null): readonly string[] | null {
+  const lacking = (key: readonly string[]): string[] =>
+    key.filter((name) => ![from, to].every(({ schema }) => schema.some((column) => column.name === name)));
+  if (request.key === null) return null;
+  if (request.key !== undefined) {
+    const absent = lacking(request.key);
+    if (absent.length === 0) return request.key;
+    throw new CovistaError('unprocessable_data', `not both versions have the key columns ${absent.map((name) => JSON.stringify(name)).join(', ')}`, {
+      columns: absent,
+    });
+  }
+  return [to.key, from.key, datasetKey].find((key) => key !== null && lacking(key).length === 0) ?? null;
+}
+
+function summarize(from: VersionRecord, to: VersionRecord, key: readonly string[] | null, counts: DiffCounts): DiffSummary {
+  const { added, removed, retyped, keyChanged } = compareSchemas(from, to);
+  const names = (columns: readonly { readonly name: string }[]): string[] => columns.map(({ name }) => name);
+  return {
+    fromVersionId: from.versionId,
+    toVersionId: to.versionId,
+    key: key === null ? null : [...key],
+    keyChanged,
+    counts,
+    columns: { added: names(added), removed: names(removed), retyped: names(retyped) },
+  };
+}

@@ -1,0 +1,79 @@
+import { LRUCache } from 'lru-cache';
+import { CovistaError } from '../../../protocol/errors.ts';
+import type { DatasetId, VersionId } from '../../../protocol/ids.ts';
+import type { Limits } from '../../../protocol/limits.ts';
+import { hashSchema } from '../../shared/schema-hash.ts';
+import type { Content } from '../../storage/content-store.ts';
+import type { Manifest, ObjectStore, VersionRecord, VersionStore } from '../../storage/stores.ts';
+
+export interface VersionReader {
+  /** `not_found` when the dataset has no such version. */
+  record(datasetId: DatasetId, versionId: VersionId): Promise<VersionRecord>;
+  manifest(datasetId: DatasetId, versionId: VersionId): Promise<Manifest>;
+  /** The rows of a version; `unprocessable_data` when its file could not be read as a table. */
+  content(datasetId: DatasetId, versionId: VersionId): Promise<Content>;
+}
+
+/** How many files of a manifest weigh as much in the cache as one version record. */
+const FILES_PER_WEIGHT = 4;
+
+/** Versions never change, so what was read once is kept. */
+export function createVersionReader(options: {
+  readonly versions: VersionStore;
+  readonly objects: ObjectStore;
+  readonly limits: Limits;
+}): VersionReader {
+  const records = new LRUCache<string, VersionRecord>({ max: options.limits.versionCacheMax });
+  const manifests = new LRUCache<string, Manifest>({
+    maxSize: options.limits.versionCacheMax,
+    sizeCalculation: ({ files }) => 1 + Math.ceil(files.length / FILES_PER_WEIGHT),
+  });
+  const keyOf = (datasetId: DatasetId, versionId: VersionId): string => `${datasetId}/${versionId}`;
+
+  const record = async (datasetId: DatasetId, versionId: VersionId): Promise<VersionRecord> => {
+    const key = keyOf(datasetId, versionId);
+    const found = records.get(key) ?? (await options.versions.get(datasetId, versionId));
+    if (found === undefined) throw noSuchVersion(datasetId, versionId);
+    records.set(key, found);
+    return found;
+  };
+
+  const manifest = async (datasetId: DatasetId, versionId: VersionId): Promise<Manifest> => {
+    const key = keyOf(datasetId, versionId);
+    const found = manifests.get(key) ?? (await options.versions.manifest(datasetId, versionId));
+    if (found === undefined) throw noSuchVersion(datasetId, versionId);
+    manifests.set(key, found);
+    return found;
+  };
+
+  return {
+    record,
+    manifest,
+    content: async (datasetId, versionId) => contentOf(await manifest(datasetId, versionId), options.objects),
+  };
+}
+
+function noSuchVersion(datasetId: DatasetId, versionId: VersionId): CovistaError {
+  return new CovistaError('not_found', `dataset ${datasetId} has no version ${versionId}`, { datasetId, versionId });
+}
+
+/** A manifest as the tabular engine reads it. */
+export function contentOf(manifest: Manifest, objects: ObjectStore): Content {
+  const { version, files } = manifest;
+  if (version.conversion.status === 'failed') {
+    throw new CovistaError(
+      'unprocessable_data',
+      `version ${version.versionId} has no rows because its file could not be read; its original can be downloaded`,
+      {
+        versionId: version.versionId,
+        conversion: version.conversion,
+      },
+    );
+  }
+  return {
+    schema: version.schema,
+    schemaHash: hashSchema(version.schema),
+    rows: version.rows,
+    files: files.map(({ objectKey, rows, sha256, schemaHash }) => ({ path: objects.localPath(objectKey), rows, sha256, schemaHash })),
+  };
+}

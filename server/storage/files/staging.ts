@@ -1,0 +1,137 @@
+import { createHash, type Hash, randomUUID } from 'node:crypto';
+import { createReadStream } from 'node:fs';
+import { type FileHandle, mkdir, open, readdir, rm, stat } from 'node:fs/promises';
+import { join } from 'node:path';
+import { LRUCache } from 'lru-cache';
+import { CovistaError } from '../../../protocol/errors.ts';
+import type { UploadId } from '../../../protocol/ids.ts';
+import { assert } from '../../shared/assert.ts';
+import type { StagedBytes, StagingStore } from '../stores.ts';
+import { fileFault } from './fault.ts';
+
+/** Uploads whose hash is kept up to date in memory; the others are read again when they are committed. */
+const RUNNING_HASHES_MAX = 1_000;
+const UPLOAD_ID = /^[0-9a-f-]{36}$/;
+
+interface WriteOptions {
+  readonly bytesMax: number;
+  readonly signal: AbortSignal;
+}
+
+/** A hash over the first `bytes` bytes of an upload. */
+interface RunningHash {
+  readonly hash: Hash;
+  readonly bytes: number;
+}
+
+/** Staged files in one directory, uploads in another, both on the file system of the objects, so that publishing is a rename. */
+export async function createStaging(directories: { readonly staging: string; readonly uploads: string }): Promise<StagingStore> {
+  await mkdir(directories.staging, { recursive: true });
+  await mkdir(directories.uploads, { recursive: true });
+  const hashes = new LRUCache<UploadId, RunningHash>({ max: RUNNING_HASHES_MAX });
+  const uploadPath = (uploadId: UploadId): string => {
+    assert(UPLOAD_ID.test(uploadId), 'an upload id is malformed');
+    return join(directories.uploads, uploadId);
+  };
+  return {
+    stage: (body, options) => stage(join(directories.staging, `body-${randomUUID()}`), body, options),
+    discard: (path) => rm(path, { force: true }),
+    write: (uploadId, offset, body, options) => writeUpload({ path: uploadPath(uploadId), uploadId, offset, hashes }, body, options),
+    open: async (uploadId, bytes, signal) => {
+      const path = uploadPath(uploadId);
+      const running = hashes.get(uploadId);
+      const sha256 = running?.bytes === bytes ? running.hash.copy().digest('hex') : await hashFile(path, bytes, signal);
+      return { path, bytes, sha256 };
+    },
+    removeUpload: async (uploadId) => {
+      hashes.delete(uploadId);
+      await rm(uploadPath(uploadId), { force: true });
+    },
+    listUploads: () => listUploads(directories.uploads),
+  };
+}
+
+async function stage(path: string, body: AsyncIterable<Uint8Array>, options: WriteOptions): Promise<StagedBytes> {
+  const hash = createHash('sha256');
+  const handle = await open(path, 'wx');
+  try {
+    const bytes = await pour(handle, 0, body, { ...options, hash });
+    await handle.sync();
+    await handle.close();
+    return { path, bytes, sha256: hash.digest('hex') };
+  } catch (error) {
+    await handle.close();
+    await rm(path, { force: true });
+    throw fileFault(error);
+  }
+}
+
+interface Upload {
+  readonly path: string;
+  readonly uploadId: UploadId;
+  readonly offset: number;
+  readonly hashes: LRUCache<UploadId, RunningHash>;
+}
+
+async function writeUpload(upload: Upload, body: AsyncIterable<Uint8Array>, options: WriteOptions): Promise<number> {
+  const { path, uploadId, offset, hashes } = upload;
+  const before = hashes.get(uploadId);
+  const hash = offset === 0 ? createHash('sha256') : before?.bytes === offset ? before.hash.copy() : undefined;
+  const handle = await open(path, offset === 0 ? 'w' : 'r+');
+  try {
+    await handle.truncate(offset);
+    const end = await pour(handle, offset, body, { ...options, hash });
+    await handle.datasync();
+    if (hash !== undefined) hashes.set(uploadId, { hash, bytes: end });
+    return end;
+  } catch (error) {
+    throw fileFault(error);
+  } finally {
+    await handle.close();
+  }
+}
+
+/** Writes chunks one behind the other from `at` on; answers with the position behind the last. */
+async function pour(
+  handle: FileHandle,
+  at: number,
+  body: AsyncIterable<Uint8Array>,
+  options: WriteOptions & { readonly hash: Hash | undefined },
+): Promise<number> {
+  let end = at;
+  for await (const chunk of body) {
+    if (options.signal.aborted) throw new CovistaError('cancelled', 'the upload was cancelled');
+    if (end + chunk.length - at > options.bytesMax) {
+      throw new CovistaError('payload_too_large', `the body has more than ${options.bytesMax} bytes`, { bytesMax: options.bytesMax });
+    }
+    options.hash?.update(chunk);
+    await writeAll(handle, chunk, end);
+    end += chunk.length;
+  }
+  if (options.signal.aborted) throw new CovistaError('cancelled', 'the upload was cancelled');
+  return end;
+}
+
+async function writeAll(handle: FileHandle, chunk: Uint8Array, position: number): Promise<void> {
+  let written = 0;
+  while (written < chunk.length) {
+    const { bytesWritten } = await handle.write(chunk, written, chunk.length - written, position + written);
+    written += bytesWritten;
+  }
+}
+
+async function hashFile(path: string, bytes: number, signal: AbortSignal): Promise<string> {
+  const hash = createHash('sha256');
+  if (bytes > 0) {
+    for await (const chunk of createReadStream(path, { end: bytes - 1, highWaterMark: 1024 * 1024, signal })) hash.update(chunk as Buffer);
+  }
+  return hash.digest('hex');
+}
+
+async function* listUploads(directory: string): AsyncIterable<{ uploadId: UploadId; ageMs: number }> {
+  for (const name of await readdir(directory)) {
+    if (!UPLOAD_ID.test(name)) continue;
+    const found = await stat(join(directory, name)).catch(() => undefined);
+    if (found !== undefined) yield { uploadId: name as UploadId, ageMs: Date.now() - found.mtimeMs };
+  }
+}

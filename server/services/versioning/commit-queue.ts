@@ -14,6 +14,41 @@ export interface CommitQueue {
   exclusive<T>(datasetId: DatasetId, branch: string, work: (land: (commit: PendingCommit) => Promise<Landing>) => Promise<T>): Promise<T>;
 }
 
+interface QueueOptions {
+  readonly versions: VersionStore;
+  readonly objects: ObjectStore;
+  readonly limits: Limits;
+}
+
+/**
+ * One queue per dataset. The database's lock on the branch is the authority; the queue only spares transactions: what has
+ * gathered while one ran lands together in the next, each commit on top of the one before.
+ */
+export function createCommitQueue(options: QueueOptions): CommitQueue {
+  const lanes = new Map<DatasetId, Lane>();
+  const holders = new KeyedMutex<string>();
+
+  const laneOf = (datasetId: DatasetId): Lane => {
+    const lane = lanes.get(datasetId) ?? new Lane(datasetId, options, () => lanes.delete(datasetId));
+    lanes.set(datasetId, lane);
+    return lane;
+  };
+
+  return {
+    land: async (datasetId, commit) => laneOf(datasetId).enqueue(commit, false),
+    exclusive: (datasetId, branch, work) =>
+      holders.run(`${datasetId}/${branch}`, async () => {
+        const lane = laneOf(datasetId);
+        await lane.hold(branch);
+        try {
+          return await work(async (commit) => lane.enqueue(commit, true));
+        } finally {
+          lane.release(branch);
+        }
+      }),
+  };
+}
+
 interface Waiting {
   readonly commit: PendingCommit;
   /** Landed by the holder of the branch, and so not held back by it. */
@@ -22,101 +57,83 @@ interface Waiting {
 }
 
 /** The commits that wait for one dataset. */
-interface Lane {
-  readonly waiting: Waiting[];
-  readonly held: Set<string>;
+class Lane {
+  readonly #datasetId: DatasetId;
+  readonly #options: QueueOptions;
+  readonly #onIdle: () => void;
+  readonly #held = new Set<string>();
+  #waiting: Waiting[] = [];
   /** Branches in the transaction that is under way. */
-  readonly landing: Set<string>;
-  running: boolean;
+  #landing: ReadonlySet<string> = new Set();
   /** Settles when the transaction that is under way ends. */
-  idle: PromiseWithResolvers<void>;
-}
+  #landed = Promise.withResolvers<void>();
+  #running = false;
 
-/**
- * One queue per dataset. The database's lock on the branch is the authority; the queue only spares transactions: what has
- * gathered while one ran lands together in the next, each commit on top of the one before.
- */
-export function createCommitQueue(options: { readonly versions: VersionStore; readonly objects: ObjectStore; readonly limits: Limits }): CommitQueue {
-  const lanes = new Map<DatasetId, Lane>();
-  const holders = new KeyedMutex<string>();
+  constructor(datasetId: DatasetId, options: QueueOptions, onIdle: () => void) {
+    this.#datasetId = datasetId;
+    this.#options = options;
+    this.#onIdle = onIdle;
+  }
 
-  const laneOf = (datasetId: DatasetId): Lane => {
-    const lane = lanes.get(datasetId) ?? { waiting: [], held: new Set(), landing: new Set(), running: false, idle: Promise.withResolvers<void>() };
-    lanes.set(datasetId, lane);
-    return lane;
-  };
-
-  const dropIfIdle = (datasetId: DatasetId, lane: Lane): void => {
-    if (!lane.running && lane.waiting.length === 0 && lane.held.size === 0) lanes.delete(datasetId);
-  };
-
-  const enqueue = (datasetId: DatasetId, commit: PendingCommit, privileged: boolean): Promise<Landing> => {
-    const lane = laneOf(datasetId);
-    if (lane.waiting.length >= options.limits.commitsQueuedMax) {
-      throw new CovistaError('rate_limited', `${lane.waiting.length} commits already wait for dataset ${datasetId}`, { retryAfterMs: 1_000 });
+  enqueue(commit: PendingCommit, privileged: boolean): Promise<Landing> {
+    const { commitsQueuedMax } = this.#options.limits;
+    if (this.#waiting.length >= commitsQueuedMax) {
+      throw new CovistaError('rate_limited', `${commitsQueuedMax} commits already wait for dataset ${this.#datasetId}`, { retryAfterMs: 1_000 });
     }
     const settle = Promise.withResolvers<Landing>();
-    lane.waiting.push({ commit, privileged, settle });
-    void drain(datasetId, lane);
+    this.#waiting.push({ commit, privileged, settle });
+    void this.#drain();
     return settle.promise;
-  };
+  }
 
-  const drain = async (datasetId: DatasetId, lane: Lane): Promise<void> => {
-    if (lane.running) return;
-    lane.running = true;
-    for (let batch = takeBatch(lane, options.limits.commitBatchMax); batch.length > 0; batch = takeBatch(lane, options.limits.commitBatchMax)) {
-      for (const { commit } of batch) lane.landing.add(commit.branch);
-      await landBatch(datasetId, batch);
-      lane.landing.clear();
-      lane.idle.resolve();
-      lane.idle = Promise.withResolvers<void>();
+  /** Holds back the commits of a branch, and waits for the one under way. */
+  async hold(branch: string): Promise<void> {
+    this.#held.add(branch);
+    while (this.#landing.has(branch)) await this.#landed.promise;
+  }
+
+  release(branch: string): void {
+    this.#held.delete(branch);
+    void this.#drain();
+  }
+
+  async #drain(): Promise<void> {
+    if (this.#running) return;
+    this.#running = true;
+    for (let batch = this.#takeBatch(); batch.length > 0; batch = this.#takeBatch()) {
+      this.#landing = new Set(batch.map(({ commit }) => commit.branch));
+      await this.#land(batch);
+      this.#landing = new Set();
+      this.#landed.resolve();
+      this.#landed = Promise.withResolvers();
     }
-    lane.running = false;
-    dropIfIdle(datasetId, lane);
-  };
+    this.#running = false;
+    if (this.#waiting.length === 0 && this.#held.size === 0) this.#onIdle();
+  }
 
-  const landBatch = async (datasetId: DatasetId, batch: readonly Waiting[]): Promise<void> => {
+  /** Takes, in order, the commits that may land now. */
+  #takeBatch(): Waiting[] {
+    const batch: Waiting[] = [];
+    const rest: Waiting[] = [];
+    for (const waiting of this.#waiting) {
+      const free = waiting.privileged || !this.#held.has(waiting.commit.branch);
+      (free && batch.length < this.#options.limits.commitBatchMax ? batch : rest).push(waiting);
+    }
+    this.#waiting = rest;
+    return batch;
+  }
+
+  async #land(batch: readonly Waiting[]): Promise<void> {
+    const { versions, objects } = this.#options;
     try {
-      const landings = await options.versions.land(
-        datasetId,
-        batch.map(({ commit }) => commit),
-        options.objects.publish,
-      );
-      batch.forEach(({ settle }, index) => settle.resolve(landings[index] as Landing));
+      const commits = batch.map(({ commit }) => commit);
+      const landings = await versions.land(this.#datasetId, commits, objects.publish);
+      for (const [index, { settle }] of batch.entries()) settle.resolve(landings[index] as Landing);
     } catch (error) {
       // One commit may have spoilt it for all, so each is tried by itself; not where the database itself is the trouble.
       const hopeless = error instanceof CovistaError && ERRORS[error.code].retry === 'later';
       if (batch.length === 1 || hopeless) for (const { settle } of batch) settle.reject(error);
-      else for (const waiting of batch) await landBatch(datasetId, [waiting]);
+      else for (const waiting of batch) await this.#land([waiting]);
     }
-  };
-
-  return {
-    land: async (datasetId, commit) => enqueue(datasetId, commit, false),
-    exclusive: (datasetId, branch, work) =>
-      holders.run(`${datasetId}/${branch}`, async () => {
-        const lane = laneOf(datasetId);
-        lane.held.add(branch);
-        try {
-          while (lane.landing.has(branch)) await lane.idle.promise;
-          return await work(async (commit) => enqueue(datasetId, commit, true));
-        } finally {
-          lane.held.delete(branch);
-          void drain(datasetId, lane);
-          dropIfIdle(datasetId, lane);
-        }
-      }),
-  };
-}
-
-/** Takes, in order, the commits that may land now. */
-function takeBatch(lane: Lane, batchMax: number): Waiting[] {
-  const batch: Waiting[] = [];
-  const rest: Waiting[] = [];
-  for (const waiting of lane.waiting) {
-    const free = waiting.privileged || !lane.held.has(waiting.commit.branch);
-    (free && batch.length < batchMax ? batch : rest).push(waiting);
   }
-  lane.waiting.splice(0, lane.waiting.length, ...rest);
-  return batch;
 }

@@ -1,0 +1,61 @@
+/** One figure of a scenario. With a limit it is a target, met or missed; without one it is context. */
+export interface Measurement {
+  readonly area: string;
+  readonly name: string;
+  /** Median of the runs. */
+  readonly value: number;
+  readonly unit: 'ratio' | 'ms' | 'MiB' | 'per second' | 'count';
+  /** Lowest and highest of the runs. */
+  readonly spread?: readonly [number, number];
+  readonly limit?: number;
+  /** Whether the value may be at most or must be at least the limit. */
+  readonly bound?: 'at most' | 'at least';
+}
+
+export interface Scenario {
+  readonly name: string;
+  /** What it measures against what, in a sentence. */
+  readonly about: string;
+  run(options: ScenarioOptions): Promise<Measurement[]>;
+}
+
+export interface ScenarioOptions {
+  /** Smaller data and fewer runs: whether it works, and roughly how fast. */
+  readonly quick: boolean;
+  /** Says what is going on. */
+  say(text: string): void;
+}
+
+export function isMet({ value, limit, bound }: Measurement): boolean | undefined {
+  if (limit === undefined) return undefined;
+  return bound === 'at least' ? value >= limit : value <= limit;
+}
+
+export function median(values: readonly number[]): number {
+  const sorted = [...values].sort((a, b) => a - b);
+  const middle = sorted.length >> 1;
+  const upper = sorted[middle] ?? Number.NaN;
+  return sorted.length % 2 === 1 ? upper : (upper + (sorted[middle - 1] ?? upper)) / 2;
+}
+
+/** The value below which a share of the values lies, by the nearest rank. */
+export function percentile(values: readonly number[], share: number): number {
+  const sorted = [...values].sort((a, b) => a - b);
+  return sorted[Math.min(sorted.length - 1, Math.max(0, Math.ceil(share * sorted.length) - 1))] ?? Number.NaN;
+}
+
+export function spreadOf(values: readonly number[]): readonly [number, number] {
+  return [Math.min(...values), Math.max(...values)];
+}
+
+/** Runs work once to warm up and then some times, and answers with the milliseconds of each time. */
+export async function timeRuns(runs: number, work: (run: number) => Promise<void>, warmUp = true): Promise<number[]> {
+  if (warmUp) await work(-1);
+  const times: number[] = [];
+  for (let run = 0; run < runs; run += 1) {
+    const start = performance.now();
+    await work(run);
+    times.push(performance.now() - start);
+  }
+  return times;
+}

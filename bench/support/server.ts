@@ -1,0 +1,79 @@
+import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { type Client, connect } from '../../client/index.ts';
+
+/** A Covista server in a process of its own, on a data directory that goes with it. */
+export interface BenchServer {
+  readonly url: string;
+  readonly dataDir: string;
+  readonly pid: number;
+  /** A client of the SDK, for a person of this name. */
+  client(subject: string): Promise<Client>;
+  token(subject: string): string;
+  /** Resident memory now, and the most since the last call of `resetPeak`, in bytes, of the server without its database. */
+  memory(): { readonly now: number; readonly peak: number };
+  resetPeak(): void;
+  stop(): Promise<void>;
+}
+
+const ROOT = join(import.meta.dirname, '../..');
+const MAIN = join(ROOT, 'server/main.ts');
+
+export async function startBenchServer(settings: Readonly<Record<string, string>> = {}): Promise<BenchServer> {
+  const dataDir = mkdtempSync(join(tmpdir(), 'covista-bench-'));
+  const environment = { ...process.env, COVISTA_LOG_LEVEL: 'warn', COVISTA_JWT_SECRET: 'bench'.repeat(10), ...settings };
+  const child = spawn(process.execPath, [MAIN, 'serve', '--port', '0', '--data-dir', dataDir], {
+    env: environment,
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
+  const url = await firstLine(child);
+  const pid = child.pid as number;
+  const tokens = new Map<string, string>();
+  const token = (subject: string): string => {
+    const minted = tokens.get(subject) ?? mint(subject, environment);
+    tokens.set(subject, minted);
+    return minted;
+  };
+  return {
+    url,
+    dataDir,
+    pid,
+    token,
+    client: async (subject) => connect({ url, token: token(subject) }),
+    memory: () => readMemory(pid),
+    resetPeak: () => resetPeak(pid),
+    stop: async () => {
+      child.kill('SIGTERM');
+      if (child.exitCode === null) await once(child, 'exit');
+      rmSync(dataDir, { recursive: true, force: true });
+    },
+  };
+}
+
+async function firstLine(child: ChildProcess): Promise<string> {
+  if (child.stdout === null) throw new Error('the server has no standard output');
+  for await (const line of createInterface({ input: child.stdout })) {
+    const url = /https?:\/\/\S+/.exec(line)?.[0];
+    if (url !== undefined) return url;
+  }
+  throw new Error('the server ended before it was ready');
+}
+
+function mint(subject: string, environment: NodeJS.ProcessEnv): string {
+  return execFileSync(process.execPath, [MAIN, 'token', '--sub', subject], { env: environment, encoding: 'utf8' }).trim();
+}
+
+function readMemory(pid: number): { now: number; peak: number } {
+  const status = readFileSync(`/proc/${pid}/status`, 'utf8');
+  const bytesOf = (name: string): number => Number(new RegExp(`^${name}:\\s+(\\d+) kB`, 'm').exec(status)?.[1] ?? 0) * 1024;
+  return { now: bytesOf('VmRSS'), peak: bytesOf('VmHWM') };
+}
+
+/** Lets the kernel count the peak from now on. */
+function resetPeak(pid: number): void {
+  writeFileSync(`/proc/${pid}/clear_refs`, '5');
+}

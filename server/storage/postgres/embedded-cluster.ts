@@ -1,0 +1,164 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
+import { once } from 'node:events';
+import { chmod, chown, mkdir, mkdtemp, open, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
+import type { Logger } from '../../shared/log.ts';
+import { type DatabaseUser, isReachable } from './embedded-programs.ts';
+import { isPostgresOf, startOf } from './process-identity.ts';
+
+/** Where a cluster is, what runs it, and as whom. */
+export interface Cluster {
+  readonly directory: string;
+  readonly programs: string;
+  readonly user: DatabaseUser | undefined;
+  readonly log: Logger;
+}
+
+export const ROLE = 'covista';
+
+/**
+ * How PostgreSQL is to call the cluster's directory. On Linux it is started inside of it, and calls it by that when its user
+ * may not pass through the directories above (a data directory in a closed home).
+ */
+async function nameOf(directory: string, user: DatabaseUser | undefined): Promise<string> {
+  return process.platform === 'linux' && !(await isReachable(directory, user)) ? '/proc/self/cwd' : directory;
+}
+
+/** Starts a PostgreSQL program in the cluster, apart from this process's terminal signals and environment, which has secrets. */
+export async function spawnProgram(cluster: Cluster, program: string, flags: readonly string[]): Promise<ChildProcess> {
+  const { directory, programs, user } = cluster;
+  const name = await nameOf(directory, user);
+  return spawn(join(programs, 'bin', program), ['-D', name, ...flags], {
+    cwd: directory,
+    env: { LC_ALL: 'C', TZ: 'UTC', PATH: '/usr/bin:/bin' },
+    stdio: ['ignore', 'ignore', 'pipe'],
+    detached: true,
+    ...user,
+  });
+}
+
+/** Reads a secret, or makes a random one that only this user can read. It is on disk before it is used. */
+export async function loadOrCreatePassword(path: string): Promise<string> {
+  const known = await readOr(path);
+  if (known !== undefined) return known.trim();
+  const password = randomBytes(24).toString('base64url');
+  const draft = `${path}.new`;
+  await writeFile(draft, password, { mode: 0o600, flush: true });
+  await rename(draft, path);
+  return password;
+}
+
+/** Makes the cluster unless it is there. It gets its name when it is whole, so that an interruption leaves none by halves. */
+export async function ensureCluster(cluster: Cluster, password: string): Promise<void> {
+  const { directory, user, log } = cluster;
+  if ((await readOr(join(directory, 'PG_VERSION'))) !== undefined) return;
+  log.info({ directory }, 'creating the embedded PostgreSQL cluster');
+  const draft = `${directory}.new`;
+  await rm(draft, { recursive: true, force: true });
+  await makePrivate(draft, user);
+  await initialise({ ...cluster, directory: draft }, password);
+  await rename(draft, directory);
+  await syncDirectory(join(directory, '..'));
+}
+
+async function makePrivate(directory: string, user: DatabaseUser | undefined): Promise<void> {
+  await mkdir(directory, { mode: 0o700 });
+  await chmod(directory, 0o700);
+  if (user) await chown(directory, user.uid, user.gid);
+}
+
+/** The locale is PostgreSQL's own, so that texts compare the same on every machine, with Unicode's rules for case. */
+async function initialise(cluster: Cluster, password: string): Promise<void> {
+  const { user } = cluster;
+  const secrets = await mkdtemp(join(tmpdir(), 'covista-initdb-'));
+  try {
+    const passwordFile = join(secrets, 'password');
+    await writeFile(passwordFile, `${password}\n`, { mode: 0o600 });
+    if (user) for (const path of [passwordFile, secrets]) await chown(path, user.uid, user.gid);
+    const flags = [`--username=${ROLE}`, `--pwfile=${passwordFile}`, '--auth=scram-sha-256', '--encoding=UTF8'];
+    const locale = ['--locale-provider=builtin', '--builtin-locale=C.UTF-8', '--locale=C'];
+    const child = await spawnProgram(cluster, 'initdb', [...flags, ...locale, '--data-checksums']);
+    const output = collect(child);
+    const [code] = await once(child, 'close');
+    if (code !== 0) throw new Error(`the embedded PostgreSQL cluster could not be created: ${output()}`);
+  } finally {
+    await rm(secrets, { recursive: true, force: true });
+  }
+}
+
+const OUTPUT_CHARS_MAX = 4_000;
+
+/** The end of what a program writes to its standard error. */
+export function collect(child: ChildProcess): () => string {
+  let text = '';
+  child.stderr?.setEncoding('utf8').on('data', (piece: string) => {
+    text = (text + piece).slice(-OUTPUT_CHARS_MAX);
+  });
+  return () => text.trim();
+}
+
+/** What PostgreSQL says of itself in the cluster (https://www.postgresql.org/docs/current/storage-file-layout.html). */
+export async function readPostmaster(directory: string): Promise<{ readonly pid: number; readonly isReady: boolean } | undefined> {
+  const text = await readOr(join(directory, 'postmaster.pid'));
+  if (text === undefined) return undefined;
+  const lines = text.split('\n');
+  return { pid: Number(lines[0]), isReady: lines[7]?.trim() === 'ready' };
+}
+
+const STOP_POLL_MS = 20;
+const STOP_FAST_MS = 60_000;
+const STOP_IMMEDIATE_MS = 20_000;
+
+/**
+ * Stops the PostgreSQL that a killed server left behind. Its id may meanwhile be that of another program, which is left alone;
+ * then PostgreSQL must not find the id either, because it would take any process of its user for a running server.
+ */
+export async function stopLeftover({ directory, log }: Cluster): Promise<void> {
+  const left = await readPostmaster(directory);
+  if (!left) return;
+  const { pid } = left;
+  const start = await startOf(pid);
+  if (start === undefined) return;
+  if (!(await isPostgresOf(pid, directory))) {
+    log.info({ pid }, 'the process id in postmaster.pid belongs to another program by now');
+    await rm(join(directory, 'postmaster.pid'), { force: true });
+    return;
+  }
+  log.warn({ pid }, 'stopping the PostgreSQL that an earlier server left behind');
+  if (await stopProcess({ pid, start }, 'SIGINT', STOP_FAST_MS)) return;
+  if (await stopProcess({ pid, start }, 'SIGQUIT', STOP_IMMEDIATE_MS)) return;
+  throw new Error(`the PostgreSQL that an earlier server left behind (process ${pid}) does not stop`);
+}
+
+/** Polls, because nobody but its parent is told when a process ends. */
+async function stopProcess(target: { readonly pid: number; readonly start: string }, signal: NodeJS.Signals, waitMs: number): Promise<boolean> {
+  const deadline = performance.now() + waitMs;
+  const isGone = async (): Promise<boolean> => (await startOf(target.pid)) !== target.start;
+  if (!(await isGone())) process.kill(target.pid, signal);
+  while (!(await isGone())) {
+    if (performance.now() > deadline) return false;
+    await delay(STOP_POLL_MS);
+  }
+  return true;
+}
+
+async function readOr(path: string): Promise<string | undefined> {
+  try {
+    return await readFile(path, 'utf8');
+  } catch (error) {
+    if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return undefined;
+    throw error;
+  }
+}
+
+async function syncDirectory(path: string): Promise<void> {
+  const directory = await open(path, 'r');
+  try {
+    await directory.sync();
+  } finally {
+    await directory.close();
+  }
+}

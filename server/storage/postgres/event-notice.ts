@@ -1,0 +1,30 @@
+import type { DatasetId } from '../../../protocol/ids.ts';
+import type { EventNotice } from '../stores.ts';
+
+/** The channel on which committed transactions tell every server of their events. */
+export const EVENT_CHANNEL = 'covista_events';
+
+type Committed = Omit<Extract<EventNotice, { kind: 'events' }>, 'kind'>;
+
+/** `[datasetId, sequence, grantsChanged]` as JSON: a payload is bounded to 8,000 bytes and travels to every listener. */
+export function encodeNotice({ datasetId, sequence, grantsChanged }: Committed): string {
+  return JSON.stringify([datasetId, sequence, grantsChanged]);
+}
+
+/** A payload that is not of this form comes from elsewhere and reads as a gap, so that nothing is missed. */
+export function decodeNotice(payload: string): EventNotice {
+  const parts = parse(payload);
+  if (!Array.isArray(parts)) return { kind: 'gap' };
+  const [datasetId, sequence, grantsChanged] = parts as unknown[];
+  if (!Number.isInteger(datasetId) || !Number.isSafeInteger(sequence) || typeof grantsChanged !== 'boolean') return { kind: 'gap' };
+  return { kind: 'events', datasetId: datasetId as DatasetId, sequence: sequence as number, grantsChanged };
+}
+
+function parse(payload: string): unknown {
+  try {
+    return JSON.parse(payload);
+  } catch (error) {
+    if (error instanceof SyntaxError) return undefined;
+    throw error;
+  }
+}

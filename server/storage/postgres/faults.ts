@@ -1,0 +1,50 @@
+import { CovistaError, type ErrorCode } from '../../../protocol/errors.ts';
+import { AssertionFault } from '../../shared/assert.ts';
+
+/** What PostgreSQL said, found under the wrappers that the driver puts around it. */
+export interface DatabaseFault {
+  /** SQLSTATE (https://www.postgresql.org/docs/current/errcodes-appendix.html), or a Node error code such as ECONNREFUSED. */
+  readonly state: string;
+  readonly constraint: string | undefined;
+}
+
+export function faultOf(error: unknown): DatabaseFault | undefined {
+  for (let at: unknown = error; at instanceof Error; at = at.cause) {
+    if ('code' in at && typeof at.code === 'string') {
+      return { state: at.code, constraint: 'constraint' in at && typeof at.constraint === 'string' ? at.constraint : undefined };
+    }
+  }
+  return undefined;
+}
+
+/** Serialization failure and deadlock: the same transaction may succeed when it is run again. */
+export function isTransient(error: unknown): boolean {
+  const state = faultOf(error)?.state;
+  return state === '40001' || state === '40P01';
+}
+
+const MEANINGS: readonly { readonly states: RegExp; readonly code: ErrorCode; readonly message: string }[] = [
+  { states: /^40/, code: 'unavailable', message: 'the database could not serialize this change with others; try again' },
+  { states: /^55P03$|^57014$/, code: 'timeout', message: 'the database took longer than a statement may' },
+  { states: /^53100$|^ENOSPC$/, code: 'storage_full', message: 'the database has no room left' },
+  { states: /^53200$/, code: 'memory_limit', message: 'the database has no memory left for this' },
+  { states: /^53|^08|^57P|^25P03$|^E[A-Z]+$/, code: 'unavailable', message: 'the database does not answer' },
+  { states: /^22(021|P05)$/, code: 'invalid_input', message: 'a text contains a character that cannot be stored' },
+  { states: /^22008$/, code: 'invalid_input', message: 'a time lies outside of what can be stored' },
+  { states: /^23505$/, code: 'conflict', message: 'it exists already' },
+];
+
+/** Slonik's own error types for connections that were lost, which carry no code. */
+const LOST_CONNECTION = new Set(['BackendTerminatedError', 'BackendTerminatedUnexpectedlyError', 'ConnectionError', 'IdleTransactionTimeoutError']);
+
+/** The one place where database errors become errors of the protocol; what it does not know stays a fault of the server. */
+export function translate(error: unknown): unknown {
+  if (error instanceof CovistaError || error instanceof AssertionFault) return error;
+  const fault = faultOf(error);
+  const meaning = fault && MEANINGS.find(({ states }) => states.test(fault.state));
+  if (meaning) return new CovistaError(meaning.code, meaning.message, {}, error);
+  if (error instanceof Error && LOST_CONNECTION.has(error.constructor.name)) {
+    return new CovistaError('unavailable', 'the database does not answer', {}, error);
+  }
+  return error;
+}

@@ -1,0 +1,32 @@
+import type { Limits } from '../../../protocol/limits.ts';
+import type { Logger } from '../../shared/log.ts';
+import type { MetadataStore } from '../stores.ts';
+import { PostgresAuditStore } from './audit.ts';
+import { openDatabase } from './database.ts';
+import { PostgresDatasetStore } from './datasets.ts';
+import { PostgresEventStore } from './events.ts';
+import { PostgresGrantStore } from './grants.ts';
+import { PostgresIdempotencyStore } from './idempotency.ts';
+import { PostgresPointerStore } from './pointers.ts';
+import { sql } from './sql.ts';
+import { PostgresUploadStore } from './uploads.ts';
+import { PostgresVersionStore } from './versions.ts';
+
+/** The metadata store on a migrated PostgreSQL database. `unavailable` when the database does not answer. */
+export async function openMetadataStore(options: { readonly url: string; readonly limits: Limits; readonly log: Logger }): Promise<MetadataStore> {
+  const database = await openDatabase(options);
+  return {
+    datasets: new PostgresDatasetStore(database),
+    versions: new PostgresVersionStore(database),
+    pointers: new PostgresPointerStore(database),
+    grants: new PostgresGrantStore(database),
+    uploads: new PostgresUploadStore(database),
+    audit: new PostgresAuditStore(database),
+    events: new PostgresEventStore(database),
+    idempotency: new PostgresIdempotencyStore(database),
+    ping: async () => {
+      await database.rows(sql`SELECT 1`);
+    },
+    close: () => database.close(),
+  };
+}

@@ -1,0 +1,63 @@
+import type { DatasetId, VersionId } from '../../../protocol/ids.ts';
+import type { HistoryPage, Landing, Manifest, PendingCommit, Publication, VersionRecord, VersionStore } from '../stores.ts';
+import type { Database } from './database.ts';
+import { land } from './land.ts';
+import { array, fragment, sql } from './sql.ts';
+import { readManifest, readVersion, VERSION_COLUMNS } from './version-rows.ts';
+
+type HistoryRow = VersionRecord & { readonly frontier: VersionId[] };
+
+export class PostgresVersionStore implements VersionStore {
+  readonly #database: Database;
+
+  constructor(database: Database) {
+    this.#database = database;
+  }
+
+  get(datasetId: DatasetId, versionId: VersionId): Promise<VersionRecord | undefined> {
+    return readVersion(this.#database, datasetId, versionId);
+  }
+
+  manifest(datasetId: DatasetId, versionId: VersionId): Promise<Manifest | undefined> {
+    return readManifest(this.#database, fragment`v.dataset_id = ${datasetId} AND v.version_id = ${versionId}`);
+  }
+
+  async history(datasetId: DatasetId, frontier: readonly VersionId[], limit: number): Promise<HistoryPage> {
+    const rows = await this.#database.rows(sql<HistoryRow>`
+      SELECT ${VERSION_COLUMNS}, walk.frontier
+      FROM version_history(${datasetId}, ${array(frontier, 'int4')}, ${limit}) AS walk,
+        unnest(walk.visited) WITH ORDINALITY AS step(version_id, position)
+      JOIN versions v ON v.dataset_id = ${datasetId} AND v.version_id = step.version_id
+      ORDER BY step.position`);
+    return { versions: rows.map(({ frontier: _, ...version }) => version), frontier: rows[0]?.frontier ?? [] };
+  }
+
+  async ancestor(datasetId: DatasetId, versionId: VersionId, steps: number): Promise<VersionId | undefined> {
+    // No chain is as long as the largest integer of the database; what lies beyond is past the root.
+    const bounded = Math.min(steps, 2_147_483_647);
+    const { ancestor } = await this.#database.one(sql<{ ancestor: VersionId | null }>`
+      SELECT version_ancestor(${datasetId}, ${versionId}, ${bounded}) AS ancestor`);
+    return ancestor ?? undefined;
+  }
+
+  findByOriginal(datasetId: DatasetId, sha256: string): Promise<Manifest | undefined> {
+    return readManifest(
+      this.#database,
+      fragment`v.dataset_id = ${datasetId} AND v.original ->> 'sha256' = ${sha256} AND v.original IS NOT NULL
+        AND v.mode = 'replace' AND v.conversion ->> 'status' = 'complete'
+        ORDER BY v.version_id DESC LIMIT 1`,
+    );
+  }
+
+  land(datasetId: DatasetId, commits: readonly PendingCommit[], publish: (files: readonly Publication[]) => Promise<void>): Promise<Landing[]> {
+    return land(this.#database, datasetId, commits, publish);
+  }
+
+  async referenced(objectKeys: readonly string[]): Promise<Set<string>> {
+    const keys = array(objectKeys, 'text');
+    const rows = await this.#database.rows(sql<{ key: string }>`
+      SELECT object_key AS key FROM data_files WHERE object_key = ANY (${keys})
+      UNION SELECT original_key FROM versions WHERE original_key = ANY (${keys})`);
+    return new Set(rows.map(({ key }) => key));
+  }
+}

@@ -9,6 +9,8 @@ export interface Call {
   readonly operation: OperationName;
   readonly idempotencyKey: string | null;
   readonly body: RequestBody | undefined;
+  /** Whether it can go on over another link at any time without a loss. */
+  readonly movable: boolean;
   /** Asked at every sending, since a stream that resumes asks for what comes next. */
   input(): unknown;
   sent(exchange: Exchange): void;

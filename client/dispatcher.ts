@@ -52,7 +52,7 @@ export class Dispatcher {
           this.#sendWaiting();
         },
         answered: (link, frame, bytes) => this.#receive(link, frame, bytes),
-        leaving: (link) => this.#finishIdle(link),
+        leaving: (link) => this.#leave(link),
         lost: (link, reason) => this.#lost(link, reason),
         closed: (reason) => this.#failAll(reason),
         changed: onState,
@@ -190,6 +190,18 @@ export class Dispatcher {
       exchanges.flatMap((exchange) => this.#liveCall(exchange) ?? []),
       reason,
     );
+  }
+
+  /** Streams without an end would keep the link for ever: they go on elsewhere, the others finish here. */
+  #leave(link: Link): void {
+    const exchanges = [...(this.#exchanges.get(link)?.values() ?? [])];
+    const moving = exchanges.filter((exchange) => this.#liveCall(exchange)?.movable === true);
+    for (const exchange of moving) exchange.cancel();
+    this.#again(
+      moving.map(({ call }) => call),
+      new CovistaError('draining', 'the server is stopping'),
+    );
+    this.#finishIdle(link);
   }
 
   /** Puts calls back in front of those that were never sent, except those that cannot be sent twice. */

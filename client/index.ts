@@ -5,6 +5,7 @@ export { type Client, connect } from './client.ts';
 export type { ConnectionState } from './connection.ts';
 export type { FetchedVersion, FetchOptions, FileHead, VersionFile } from './fetch.ts';
 export type { GrowingHash } from './hash.ts';
+export type { PagedInput, PagedMethod } from './pages.ts';
 export { type ClientSettings, type ConnectOptions, defaultSettings, type TokenSource } from './settings.ts';
-export type { CallOptions, CommandOptions, Method, Methods, PagedMethod } from './types.ts';
+export type { CallOptions, CommandOptions, Method, Methods } from './types.ts';
 export type { FileOptions, FileSource } from './upload.ts';

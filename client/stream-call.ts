@@ -44,6 +44,10 @@ export class StreamCall implements Call, AsyncIterator<unknown> {
     this.#input = options.input;
   }
 
+  get movable(): boolean {
+    return this.#options.resumeInput !== undefined;
+  }
+
   input(): unknown {
     return this.#input;
   }

@@ -33,14 +33,3 @@ export type Method<O> =
 export type Methods = {
   readonly [Noun in keyof Operations]: { readonly [Verb in keyof Operations[Noun]]: Method<Operations[Noun][Verb]> };
 };
-
-/** A query whose answer names the `next` page. */
-export type PagedMethod<I extends PageInput, P extends PageOutput> = (input: I, options?: CallOptions) => Promise<P>;
-
-export interface PageInput {
-  readonly cursor?: string | undefined;
-}
-
-export interface PageOutput {
-  readonly next?: string | undefined;
-}

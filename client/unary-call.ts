@@ -17,6 +17,7 @@ export class UnaryCall implements Call {
   readonly operation: OperationName;
   readonly idempotencyKey: string | null;
   readonly body: RequestBody | undefined;
+  readonly movable = false;
   readonly result: Promise<unknown>;
   readonly #input: unknown;
   readonly #onProgress: ((progress: Progress) => void) | undefined;

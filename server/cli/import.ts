@@ -1,0 +1,161 @@
+import { createHash } from 'node:crypto';
+import { open, stat } from 'node:fs/promises';
+import { basename } from 'node:path';
+import { type Client, connect } from '../../client/index.ts';
+import { COMMIT_MODES } from '../../protocol/operations/version.ts';
+import { type Command, type FlagValues, type Invocation, listFlag, textFlag, UsageError } from './command.ts';
+import { showProgress } from './progress.ts';
+import type { Terminal } from './terminal.ts';
+
+const READ_BYTES = 1024 * 1024;
+type Committed = Awaited<ReturnType<Client['upload']['file']>>;
+
+/** A server that is down is reported after so many attempts. */
+const ATTEMPTS_MAX = 3;
+
+export const importFiles: Command = {
+  summary: 'Upload files and commit each as a version',
+  operands: 'FILE…',
+  flags: {
+    dataset: { type: 'string', value: 'NAME|ID', prose: 'Where the files go; a name that is not there yet is created. Absent: named after the file' },
+    branch: { type: 'string', value: 'NAME', prose: 'Branch to commit to [main]' },
+    message: { type: 'string', value: 'TEXT', prose: 'Commit message; absent: names the file' },
+    mode: { type: 'string', value: COMMIT_MODES.join('|'), prose: 'Replace the rows, append them, or upsert or delete them by key [replace]' },
+    key: { type: 'string', multiple: true, value: 'COLUMN', prose: 'Key column of upsert and delete; absent: those of the dataset' },
+    strict: { type: 'boolean', prose: 'Refuse a file of which any row cannot be read' },
+    url: { type: 'string', value: 'URL', prose: 'Server; absent: COVISTA_URL, or the host and port of the settings' },
+    token: { type: 'string', value: 'TOKEN', prose: 'Token; absent: COVISTA_TOKEN' },
+  },
+  run: async (invocation) => {
+    if (invocation.operands.length === 0) throw new UsageError('which files?');
+    const plan = readPlan(invocation.flags);
+    const client = openClient(invocation);
+    const signal = invocation.terminal.interruption();
+    try {
+      let status = 0;
+      for (const path of invocation.operands)
+        status = Math.max(status, await importFile({ client, path, plan, signal, terminal: invocation.terminal }));
+      return status;
+    } finally {
+      client.close();
+    }
+  },
+};
+
+interface Plan {
+  readonly dataset: string | undefined;
+  readonly branch: string;
+  readonly message: string | undefined;
+  readonly mode: (typeof COMMIT_MODES)[number];
+  readonly key: string[];
+  readonly strict: boolean;
+}
+
+function readPlan(flags: FlagValues): Plan {
+  const modeText = textFlag(flags, 'mode') ?? 'replace';
+  const mode = COMMIT_MODES.find((candidate) => candidate === modeText);
+  if (mode === undefined) throw new UsageError(`--mode is one of ${COMMIT_MODES.join(', ')}, not "${modeText}"`);
+  return {
+    dataset: textFlag(flags, 'dataset'),
+    branch: textFlag(flags, 'branch') ?? 'main',
+    message: textFlag(flags, 'message'),
+    mode,
+    key: listFlag(flags, 'key'),
+    strict: flags.strict === true,
+  };
+}
+
+function openClient({ flags, client, config }: Invocation): Client {
+  const token = textFlag(flags, 'token') ?? client.token;
+  if (token === undefined) throw new UsageError('import needs --token or COVISTA_TOKEN; "covista token --sub NAME" prints one');
+  const url = textFlag(flags, 'url') ?? client.url ?? `http://${config.host}:${config.port}`;
+  if (!URL.canParse(url)) throw new UsageError(`--url takes a URL, not "${url}"`);
+  return connect({ url, token, name: 'covista-import', settings: { attemptsMax: ATTEMPTS_MAX } });
+}
+
+interface FileImport {
+  readonly client: Client;
+  readonly path: string;
+  readonly plan: Plan;
+  readonly signal: AbortSignal;
+  readonly terminal: Terminal;
+}
+
+async function importFile({ client, path, plan, signal, terminal }: FileImport): Promise<number> {
+  const { size } = await fileOf(path);
+  const fileName = basename(path);
+  const dataset = await findDataset(client, plan.dataset ?? datasetNameOf(fileName));
+  const progress = showProgress(terminal, fileName);
+  const file = await open(path);
+  try {
+    const version = await client.upload.file(file.createReadStream({ highWaterMark: READ_BYTES }), {
+      datasetId: dataset.datasetId,
+      branch: plan.branch,
+      message: plan.message ?? `Import ${fileName}`,
+      mode: plan.mode,
+      ...(plan.key.length === 0 ? {} : { key: plan.key }),
+      strict: plan.strict,
+      fileName,
+      bytes: size,
+      signal,
+      onProgress: progress.report,
+      createHash: () => createHash('sha256'),
+    });
+    progress.end();
+    return announce(terminal, fileName, dataset, version);
+  } finally {
+    progress.end();
+    await file.close();
+  }
+}
+
+/** Says what was made; a file of which nothing could be read counts as a failure although its original is kept. */
+function announce(terminal: Terminal, fileName: string, dataset: FoundDataset, version: Committed): number {
+  const { versionId, branch, rows, conversion } = version;
+  const where = `${dataset.created ? 'new ' : ''}dataset ${dataset.datasetId} "${dataset.name}"`;
+  terminal.print(`${where}: version ${versionId} on ${branch}, ${rows} rows of ${fileName}\n`);
+  if (conversion.status === 'complete') return 0;
+  const [first] = conversion.errors;
+  const line = first === undefined || first.line === null ? '' : ` in line ${first.line}`;
+  const reason = first === undefined ? '' : `; the first${line}: ${first.reason}`;
+  terminal.say(`covista: ${fileName}: ${conversion.errorCount} rows could not be read${reason}\n`);
+  return conversion.status === 'failed' ? 1 : 0;
+}
+
+async function fileOf(path: string): Promise<{ readonly size: number }> {
+  const status = await stat(path);
+  if (!status.isFile()) throw new UsageError(`${path} is not a file`);
+  return status;
+}
+
+/** The name of a file without its endings. */
+export function datasetNameOf(fileName: string): string {
+  return fileName.replace(/(\.(csv|tsv|txt|json|ndjson|jsonl|parquet|arrow|arrows|feather|ipc|gz|zst))+$/i, '') || fileName;
+}
+
+interface FoundDataset {
+  readonly datasetId: number;
+  readonly name: string;
+  readonly created: boolean;
+}
+
+/** A dataset by number, or by its exact name; a name that nobody has is created. */
+async function findDataset(client: Client, reference: string): Promise<FoundDataset> {
+  if (/^\d+$/.test(reference)) {
+    const { datasetId, name } = await client.dataset.get({ datasetId: Number(reference) });
+    return { datasetId, name, created: false };
+  }
+  const found: FoundDataset[] = [];
+  for await (const { datasetId, name } of client.items(client.dataset.list, { search: reference })) {
+    if (name === reference) found.push({ datasetId, name, created: false });
+  }
+  const [only, another] = found;
+  if (another !== undefined) {
+    throw new UsageError(
+      `${found.length} datasets are named "${reference}": say which by number, ${found.map(({ datasetId }) => datasetId).join(' or ')}`,
+    );
+  }
+  if (only !== undefined) return only;
+  const { datasetId, name } = await client.dataset.create({ name: reference });
+  return { datasetId, name, created: true };
+}

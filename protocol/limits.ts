@@ -30,9 +30,12 @@ export const LIMITS = {
   columnNameCharsMax: limit(1_000, 'chars', 'One column name'),
   fileNameCharsMax: limit(255, 'chars', 'The name of an uploaded file, kept for downloads'),
   tokenCharsMax: limit(8 * KiB, 'chars', 'A token with many groups still fits'),
+  subjectCharsMax: limit(200, 'chars', 'The subject of a token, or one group'),
+  groupsMax: limit(200, 'count', 'Groups of one token'),
+  idempotencyKeyCharsMax: limit(200, 'chars', 'A key that callers make up, usually a UUID'),
 
   // The wire
-  frameBytesMax: limit(1 * MiB, 'bytes', 'One WebSocket message from a client'),
+  frameBytesMax: limit(256 * KiB, 'bytes', 'One WebSocket message from a client'),
   fragmentBytes: limit(64 * KiB, 'bytes', 'Larger frames travel in pieces of this size, so that none blocks the others'),
   helloTimeoutMs: limit(5 * SECOND, 'ms', 'A socket that does not say hello is closed'),
   helloBytesMax: limit(16 * KiB, 'bytes', 'Nothing larger is read before authentication'),
@@ -43,6 +46,13 @@ export const LIMITS = {
   socketBufferBytesMax: limit(256 * KiB, 'bytes', 'Bytes handed to the kernel before the outbox holds back'),
   streamCreditBytes: limit(512 * KiB, 'bytes', 'Bytes of one stream or body that may be under way unacknowledged'),
   connectionsMax: limit(20_000, 'count', 'Sockets at once'),
+  connectionsAwaitingHelloMax: limit(2_000, 'count', 'Sockets that have not said hello; each may hold one frame'),
+
+  // Tokens
+  tokenCacheMax: limit(10_000, 'count', 'Verified tokens that are remembered, by hash'),
+  jwksTimeoutMs: limit(5 * SECOND, 'ms', 'Fetching the keys of the token issuer'),
+  jwksCooldownMs: limit(30 * SECOND, 'ms', 'Unknown keys make the server fetch at most once in this time'),
+  jwksKeepMs: limit(10 * MINUTE, 'ms', 'Fetched keys are fetched anew after this'),
 
   // HTTP
   httpJsonBytesMax: limit(1 * MiB, 'bytes', 'A JSON request body'),
@@ -80,6 +90,7 @@ export const LIMITS = {
 
   // Engines
   databasePoolMax: limit(10, 'count', 'PostgreSQL connections'),
+  databaseQueueMax: limit(10_000, 'count', 'Requests that wait for a PostgreSQL connection'),
   statementTimeoutMs: limit(30 * SECOND, 'ms', 'One PostgreSQL statement'),
   duckdbMemoryBytes: limit(512 * MiB, 'bytes', 'What DuckDB is told it may use; it exceeds this up to twofold'),
   duckdbSpillBytesMax: limit(50 * GiB, 'bytes', 'The spill directory of DuckDB'),

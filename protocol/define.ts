@@ -27,7 +27,7 @@ interface OnDataset<Input> {
 
 /**
  * The REST face of an operation. Path parameters are input fields of the same name; the other fields come from the JSON
- * body, or from the query string where there is no JSON body. `renames` maps a query parameter or header to a field.
+ * body of POST, PUT and PATCH without `body: 'bytes'`, or else from the query string.
  */
 export interface HttpRoute {
   readonly method: 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE';
@@ -35,6 +35,8 @@ export interface HttpRoute {
   readonly status?: 200 | 201 | 204;
   /** How a stream is written: `file` sends the bytes of its items with the head's headers, `ndjson` one item a line. */
   readonly response?: 'file' | 'ndjson';
+  /** Input fields that request headers fill where nothing else does: `accept-encoding` an enumeration, `range` a range of bytes. */
+  readonly headers?: Readonly<Record<string, 'accept-encoding' | 'range'>>;
 }
 
 export interface Example {

@@ -1,9 +1,19 @@
-/**
- * The version of the wire and of the operations on it. It rises with every change that a client or server of the version
- * before would not understand; the history says what changed and when.
- */
+/** The version of the wire and of the operations on it that this code speaks. */
 export const PROTOCOL_VERSION = 1;
 
-export const PROTOCOL_HISTORY: readonly { readonly version: number; readonly date: string; readonly change: string }[] = [
-  { version: 1, date: '2026-11-22', change: 'First version: requests, streams with credit, bodies, fragments, token refresh, goodbye' },
-];
+/** The versions that a server of this code accepts, newest first. */
+export const SUPPORTED_VERSIONS: readonly number[] = [1];
+
+/**
+ * What changed when. The newest line carries the fingerprint of the protocol as it is (`fingerprint.ts`): a test fails when
+ * the two differ, so that no change of the wire goes unnoticed. A change that old clients cannot live with takes a new version.
+ */
+export const PROTOCOL_HISTORY: readonly { readonly version: number; readonly date: string; readonly fingerprint: string; readonly change: string }[] =
+  [
+    {
+      version: 1,
+      date: '2026-11-22',
+      fingerprint: '',
+      change: 'First version: requests, streams with credit, bodies, fragments, token refresh, goodbye',
+    },
+  ];

@@ -83,6 +83,8 @@ export const fileHead = z.object({
   lastModified: instant,
 });
 
+export type FileHead = z.output<typeof fileHead>;
+
 const at = { datasetId, versionId };
 const onDataset = { action: 'read', on: (input: { datasetId: z.output<typeof datasetId> }) => input.datasetId } as const;
 
@@ -179,7 +181,12 @@ export const versionOperations = {
     output: z.union([fileHead, bytes]),
     errors: ['unprocessable_data', 'range_not_satisfiable', 'storage_full'],
     permission: onDataset,
-    http: { method: 'GET', path: '/api/datasets/{datasetId}/versions/{versionId}/download', response: 'file' },
+    http: {
+      method: 'GET',
+      path: '/api/datasets/{datasetId}/versions/{versionId}/download',
+      response: 'file',
+      headers: { encoding: 'accept-encoding', range: 'range' },
+    },
     example: { input: { datasetId: 1, versionId: 1, format: 'csv' } },
   }),
   history: operation({

@@ -1,0 +1,143 @@
+import { createHash } from 'node:crypto';
+import { createRemoteJWKSet, errors, type JWTPayload, type JWTVerifyGetKey, type JWTVerifyOptions, jwtVerify } from 'jose';
+import { LRUCache } from 'lru-cache';
+import { CovistaError } from '../../protocol/errors.ts';
+import type { Limits } from '../../protocol/limits.ts';
+import type { Actor } from '../services/access/actor.ts';
+import type { Clock } from '../shared/clock.ts';
+
+export type { Actor };
+
+export interface Authenticator {
+  /** Who a token speaks for; `unauthenticated` when it is not accepted, `unavailable` when the keys cannot be fetched. */
+  authenticate(token: string): Promise<Actor>;
+  /** When a session of the actor ends, in milliseconds since 1970, the tolerance of clocks included; null: never. */
+  holdsUntilMs(actor: Actor): number | null;
+}
+
+/** Tokens are accepted from one kind of key: a shared secret or published public keys, never a choice of the token. */
+export interface AuthenticatorOptions {
+  readonly key: { readonly secret: string } | { readonly jwksUrl: string };
+  readonly issuer: string | undefined;
+  readonly audience: string | undefined;
+  readonly clockToleranceMs: number;
+  readonly groupsClaim: string;
+  readonly limits: Pick<
+    Limits,
+    'tokenCharsMax' | 'tokenCacheMax' | 'groupsMax' | 'subjectCharsMax' | 'jwksTimeoutMs' | 'jwksCooldownMs' | 'jwksKeepMs'
+  >;
+  readonly clock: Clock;
+}
+
+const SECRET_ALGORITHMS = ['HS256'];
+const PUBLIC_ALGORITHMS = ['RS256', 'RS384', 'RS512', 'PS256', 'PS384', 'PS512', 'ES256', 'ES384', 'ES512', 'EdDSA', 'Ed25519'];
+const CONTROL = /[\p{Cc}\p{Cs}]/u;
+
+export function createAuthenticator(options: AuthenticatorOptions): Authenticator {
+  const { limits, clock } = options;
+  const verify = createVerifier(options);
+  const cache = new LRUCache<string, Actor>({ max: limits.tokenCacheMax });
+
+  const holdsUntilMs = ({ expiresAtMs }: Actor): number | null => (expiresAtMs === null ? null : expiresAtMs + options.clockToleranceMs);
+
+  const recall = (hash: string): Actor | undefined => {
+    const actor = cache.get(hash);
+    if (actor === undefined || clock.now() < (holdsUntilMs(actor) ?? Number.POSITIVE_INFINITY)) return actor;
+    cache.delete(hash);
+    return undefined;
+  };
+
+  return {
+    holdsUntilMs,
+    authenticate: async (token) => {
+      if (token.length === 0) throw refused('there is no token');
+      if (token.length > limits.tokenCharsMax) throw refused(`the token has more than ${limits.tokenCharsMax} characters`);
+      const hash = hashOf(token);
+      const known = recall(hash);
+      if (known !== undefined) return known;
+      const actor = actorOf(await verify(token), options);
+      cache.set(hash, actor);
+      return actor;
+    },
+  };
+}
+
+/** Tokens are remembered by hash, so that memory holds none that could be stolen from a dump of it. */
+function hashOf(token: string): string {
+  return createHash('sha256').update(token).digest('base64');
+}
+
+function refused(message: string): CovistaError {
+  return new CovistaError('unauthenticated', message);
+}
+
+function createVerifier(options: AuthenticatorOptions): (token: string) => Promise<JWTPayload> {
+  const { key, limits, clock } = options;
+  const common: JWTVerifyOptions = {
+    algorithms: 'secret' in key ? SECRET_ALGORITHMS : PUBLIC_ALGORITHMS,
+    clockTolerance: options.clockToleranceMs / 1000,
+    ...(options.issuer === undefined ? {} : { issuer: options.issuer }),
+    ...(options.audience === undefined ? {} : { audience: options.audience }),
+    requiredClaims: ['sub'],
+  };
+  const resolve = keyResolver(key, limits);
+  return async (token) => {
+    try {
+      const { payload } = await jwtVerify(token, resolve, { ...common, currentDate: new Date(clock.now()) });
+      return payload;
+    } catch (fault) {
+      throw translate(fault);
+    }
+  };
+}
+
+function keyResolver(key: AuthenticatorOptions['key'], limits: AuthenticatorOptions['limits']): JWTVerifyGetKey {
+  if ('secret' in key) {
+    const secret = new TextEncoder().encode(key.secret);
+    return async () => secret;
+  }
+  return createRemoteJWKSet(new URL(key.jwksUrl), {
+    timeoutDuration: limits.jwksTimeoutMs,
+    cooldownDuration: limits.jwksCooldownMs,
+    cacheMaxAge: limits.jwksKeepMs,
+  });
+}
+
+/** What went wrong, without repeating anything of the token. */
+function translate(fault: unknown): CovistaError {
+  if (fault instanceof errors.JWTExpired) return refused('the token has expired');
+  if (fault instanceof errors.JWTClaimValidationFailed) return refused(`the claim "${fault.claim}" of the token is not accepted`);
+  if (fault instanceof errors.JOSEAlgNotAllowed) return refused('the token is signed with an algorithm that is not accepted');
+  if (fault instanceof errors.JWKSTimeout) return new CovistaError('unavailable', 'the key set of the token issuer does not answer', {}, fault);
+  if (fault instanceof errors.JWKSNoMatchingKey || fault instanceof errors.JWKSMultipleMatchingKeys) return refused('no known key signed the token');
+  if (fault instanceof errors.JWSSignatureVerificationFailed) return refused('the signature of the token does not hold');
+  if (fault instanceof errors.JWSInvalid || fault instanceof errors.JWTInvalid || fault instanceof errors.JOSENotSupported) {
+    return refused('the token is not a well-formed JWT');
+  }
+  return new CovistaError('unavailable', 'the key set of the token issuer cannot be used', {}, fault);
+}
+
+function actorOf(claims: JWTPayload, options: AuthenticatorOptions): Actor {
+  const { limits } = options;
+  const subject = claims.sub;
+  if (typeof subject !== 'string' || subject.length === 0 || subject.length > limits.subjectCharsMax || CONTROL.test(subject)) {
+    throw refused(`"sub" must be a text of 1 to ${limits.subjectCharsMax} characters without control characters`);
+  }
+  return {
+    subject,
+    groups: groupsOf(claims[options.groupsClaim], options),
+    serverAdmin: claims.covista_admin === true,
+    claims,
+    expiresAtMs: claims.exp === undefined ? null : claims.exp * 1000,
+  };
+}
+
+function groupsOf(claim: unknown, { groupsClaim, limits }: AuthenticatorOptions): readonly string[] {
+  if (claim === undefined) return [];
+  const isGroup = (group: unknown): group is string =>
+    typeof group === 'string' && group.length > 0 && group.length <= limits.subjectCharsMax && !CONTROL.test(group);
+  if (!Array.isArray(claim) || claim.length > limits.groupsMax || !claim.every(isGroup)) {
+    throw refused(`"${groupsClaim}" must be a list of at most ${limits.groupsMax} group names`);
+  }
+  return [...new Set(claim)];
+}

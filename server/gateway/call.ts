@@ -1,0 +1,90 @@
+import { randomBytes } from 'node:crypto';
+import type { CovistaError } from '../../protocol/errors.ts';
+import type { Progress } from '../../protocol/frame.ts';
+import type { CallContext } from '../operations/handler.ts';
+import type { Access } from '../services/access/access.ts';
+import type { Actor } from '../services/access/actor.ts';
+import type { Idempotency, Provenance } from '../storage/stores.ts';
+
+export interface CallRequest {
+  /** `noun.verb`, as the caller wrote it. */
+  readonly operation: string;
+  /** Not validated yet. */
+  readonly input: unknown;
+  readonly actor: Actor;
+  readonly address: string;
+  readonly idempotencyKey: string | null;
+  readonly body: AsyncIterable<Uint8Array> | undefined;
+  readonly onProgress: ((progress: Progress) => void) | undefined;
+}
+
+const PROCESS_PREFIX = randomBytes(4).toString('hex');
+let requests = 0;
+
+/** Names a request in logs and errors, uniquely over servers and restarts. */
+export function nextRequestId(): string {
+  requests += 1;
+  return `${PROCESS_PREFIX}-${requests.toString(36)}`;
+}
+
+/** Who calls without a token; only public operations let it in. */
+export const ANONYMOUS: Actor = { subject: '', groups: [], serverAdmin: false, claims: {}, expiresAtMs: null };
+
+/**
+ * One call on its way to a handler, and what the handler knows of it. Signal, request id and provenance are made when they
+ * are first asked for, because most small calls never ask.
+ */
+export class Call implements CallContext {
+  readonly request: CallRequest;
+  /** What the caller may do on the dataset of the operation; set by the gateway before the handler runs. */
+  access: Access | undefined;
+  body: AsyncIterable<Uint8Array> | undefined;
+  idempotency: Idempotency | undefined;
+  #requestId: string | undefined;
+  #reason: CovistaError | undefined;
+  #controller: AbortController | undefined;
+
+  constructor(request: CallRequest) {
+    this.request = request;
+    this.access = undefined;
+    this.body = request.body;
+    this.idempotency = undefined;
+  }
+
+  get actor(): Actor {
+    return this.request.actor;
+  }
+
+  get requestId(): string {
+    this.#requestId ??= nextRequestId();
+    return this.#requestId;
+  }
+
+  get provenance(): Provenance {
+    const { operation, actor, address } = this.request;
+    const common = { actor: actor.subject, operation, requestId: this.requestId, address };
+    return this.idempotency === undefined ? common : { ...common, idempotency: this.idempotency };
+  }
+
+  get signal(): AbortSignal {
+    this.#controller ??= new AbortController();
+    if (this.#reason !== undefined) this.#controller.abort(this.#reason);
+    return this.#controller.signal;
+  }
+
+  /** Why the call was cancelled, if it was. */
+  get cancelledBy(): CovistaError | undefined {
+    return this.#reason;
+  }
+
+  /** Asks the handler to stop; the first reason counts. */
+  cancel(reason: CovistaError): void {
+    if (this.#reason !== undefined) return;
+    this.#reason = reason;
+    this.#controller?.abort(reason);
+  }
+
+  progress(progress: Progress): void {
+    this.request.onProgress?.(progress);
+  }
+}

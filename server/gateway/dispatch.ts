@@ -1,0 +1,172 @@
+import type { Operation, PermissionLevel } from '../../protocol/define.ts';
+import { CovistaError } from '../../protocol/errors.ts';
+import type { DatasetId } from '../../protocol/ids.ts';
+import type { Limits } from '../../protocol/limits.ts';
+import { operationsByName } from '../../protocol/operations/index.ts';
+import type { Handlers } from '../operations/handler.ts';
+import type { Access } from '../services/access/access.ts';
+import type { Actor } from '../services/access/actor.ts';
+import type { Logger } from '../shared/log.ts';
+import type { IdempotencyStore } from '../storage/stores.ts';
+import type { Call } from './call.ts';
+import { createIdempotency } from './idempotency.ts';
+import { validate } from './validate.ts';
+
+/** What became of a call. The items of a stream fail with CovistaError only. */
+export type Outcome =
+  | { readonly kind: 'value'; readonly value: unknown }
+  | { readonly kind: 'stream'; readonly items: AsyncIterable<unknown> }
+  | { readonly kind: 'error'; readonly error: CovistaError };
+
+export interface Gateway {
+  /** Carries a call to its handler and back; at once where the handler answers at once. Never throws. */
+  dispatch(call: Call): Outcome | Promise<Outcome>;
+}
+
+/** What the actor may do on the dataset; throws `not_found` or `forbidden`. */
+export type Authorize = (actor: Actor, level: PermissionLevel, datasetId: DatasetId) => Access | Promise<Access>;
+
+export interface GatewayOptions {
+  readonly handlers: Handlers;
+  readonly authorize: Authorize;
+  readonly idempotency: Pick<IdempotencyStore, 'find'>;
+  readonly limits: Pick<Limits, 'operationTimeoutMs' | 'commitTimeoutMs' | 'idempotencyKeyCharsMax'>;
+  readonly log: Logger;
+}
+
+type Handle = (input: unknown, call: Call) => unknown;
+
+/** An operation with its handler and what follows from its declaration. */
+export interface Entry {
+  readonly name: string;
+  readonly operation: Operation;
+  readonly handle: Handle;
+  /** Null: as long as the caller stays. */
+  readonly timeoutMs: number | null;
+}
+
+/** The only road to a handler: find, validate, authorize, repeat or handle. */
+export function createGateway(options: GatewayOptions): Gateway {
+  const entries = buildEntries(options);
+  const idempotency = createIdempotency(options);
+  const fail = (call: Call, fault: unknown): Outcome => ({ kind: 'error', error: translate(call, fault, options.log) });
+
+  const run = (entry: Entry, call: Call, input: unknown): Outcome | Promise<Outcome> => {
+    const result = entry.handle(input, call);
+    if (entry.operation.kind === 'stream') return { kind: 'stream', items: guard(entry, call, result as AsyncIterable<unknown>, options.log) };
+    if (!isPromise(result)) return { kind: 'value', value: result };
+    return settle(entry, call, result);
+  };
+
+  const settle = async (entry: Entry, call: Call, result: PromiseLike<unknown>): Promise<Outcome> => {
+    const disarm = armTimeout(entry, call);
+    try {
+      return { kind: 'value', value: await result };
+    } catch (fault) {
+      return fail(call, fault);
+    } finally {
+      disarm();
+    }
+  };
+
+  const proceed = (entry: Entry, call: Call, input: unknown, access: Access | undefined): Outcome | Promise<Outcome> => {
+    call.access = access;
+    // No body is an empty one, so that handlers know one case only.
+    if (entry.operation.body !== undefined) call.body ??= NO_BODY;
+    if (call.request.idempotencyKey === null || entry.operation.kind !== 'command') return run(entry, call, input);
+    return idempotency.once(entry, call, input, () => run(entry, call, input)).catch((fault: unknown) => fail(call, fault));
+  };
+
+  return {
+    dispatch: (call) => {
+      try {
+        const entry = entries.get(call.request.operation);
+        if (entry === undefined) throw new CovistaError('unknown_operation', `there is no operation "${call.request.operation.slice(0, 100)}"`);
+        const input = validate(entry.operation, call.request);
+        const access = permit(entry.operation, input, call.actor, options.authorize);
+        if (!isPromise(access)) return proceed(entry, call, input, access);
+        return access.then((granted) => proceed(entry, call, input, granted)).catch((fault: unknown) => fail(call, fault));
+      } catch (fault) {
+        return fail(call, fault);
+      }
+    },
+  };
+}
+
+const NO_BODY: AsyncIterable<Uint8Array> = { async *[Symbol.asyncIterator]() {} };
+
+function buildEntries({ handlers, limits }: GatewayOptions): ReadonlyMap<string, Entry> {
+  return new Map(
+    [...operationsByName].map(([name, operation]) => {
+      const [noun, verb] = name.split('.') as [keyof Handlers, string];
+      const handle = (handlers[noun] as unknown as Readonly<Record<string, Handle>>)[verb] as Handle;
+      return [name, { name, operation, handle, timeoutMs: timeoutOf(operation, limits) }] as const;
+    }),
+  );
+}
+
+function timeoutOf({ duration, body }: Operation, limits: GatewayOptions['limits']): number | null {
+  if (duration === 'endless') return null;
+  return duration === 'long' || body !== undefined ? limits.commitTimeoutMs : limits.operationTimeoutMs;
+}
+
+/** Default deny: only what the declaration of the operation allows passes. */
+function permit({ permission }: Operation, input: never | unknown, actor: Actor, authorize: Authorize): Access | undefined | Promise<Access> {
+  if (permission.action === 'public') return undefined;
+  if (actor.subject === '') throw new CovistaError('unauthenticated', 'this needs a token');
+  if (permission.action === 'authenticated') return undefined;
+  if (permission.action !== 'server-admin') return authorize(actor, permission.action, permission.on(input as never));
+  if (!actor.serverAdmin) throw new CovistaError('forbidden', 'this needs a server admin');
+  return undefined;
+}
+
+function armTimeout(entry: Entry, call: Call): () => void {
+  if (entry.timeoutMs === null) return () => undefined;
+  const timer = setTimeout(() => {
+    call.cancel(new CovistaError('timeout', `${entry.name} took longer than ${entry.timeoutMs} ms`, { timeoutMs: entry.timeoutMs }));
+  }, entry.timeoutMs);
+  return () => clearTimeout(timer);
+}
+
+/** The items of a handler, with the time limit on each and every fault translated. A reader's own slowness does not count. */
+async function* guard(entry: Entry, call: Call, items: AsyncIterable<unknown>, log: Logger): AsyncGenerator<unknown> {
+  const iterator = items[Symbol.asyncIterator]();
+  let ended = false;
+  try {
+    while (true) {
+      const disarm = armTimeout(entry, call);
+      const next = await iterator.next().finally(disarm);
+      if (next.done === true) break;
+      yield next.value;
+    }
+    ended = true;
+    if (call.cancelledBy !== undefined) throw call.cancelledBy;
+  } catch (fault) {
+    ended = true;
+    throw translate(call, fault, log);
+  } finally {
+    if (!ended) await iterator.return?.();
+  }
+}
+
+function isPromise<T>(value: T | Promise<T>): value is Promise<T> {
+  return typeof value === 'object' && value !== null && 'then' in value;
+}
+
+/** What callers are told of a fault: errors made for them as they are, everything else by request id alone. */
+function translate(call: Call, fault: unknown, log: Logger): CovistaError {
+  const reason = call.cancelledBy;
+  if (reason !== undefined && isCancellation(fault)) return reason;
+  if (fault instanceof CovistaError) {
+    if (log.isLevelEnabled('debug')) log.debug({ requestId: call.requestId, operation: call.request.operation, code: fault.code }, fault.message);
+    return fault;
+  }
+  const { requestId } = call;
+  log.error({ err: fault, requestId, operation: call.request.operation, subject: call.actor.subject }, 'a request met a fault');
+  return new CovistaError('internal', `the server met a fault; its log has it as ${requestId}`, { requestId });
+}
+
+function isCancellation(fault: unknown): boolean {
+  if (fault instanceof CovistaError) return fault.code === 'cancelled';
+  return fault instanceof Error && fault.name === 'AbortError';
+}

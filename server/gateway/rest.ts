@@ -1,0 +1,125 @@
+import { CovistaError } from '../../protocol/errors.ts';
+import type { Limits } from '../../protocol/limits.ts';
+import { type FileHead, fileHead } from '../../protocol/operations/version.ts';
+import type { Actor } from '../services/access/actor.ts';
+import type { Logger } from '../shared/log.ts';
+import type { Authenticator } from './authenticate.ts';
+import { ANONYMOUS, Call, nextRequestId } from './call.ts';
+import type { Gateway } from './dispatch.ts';
+import type { HttpFace, HttpRequest, HttpResponse } from './http.ts';
+import { readInput } from './rest-input.ts';
+import { errorResponse, fileResponse, linesResponse, valueResponse } from './rest-response.ts';
+import { createRouteTable, type Match } from './route-table.ts';
+
+export interface RestOptions {
+  readonly gateway: Gateway;
+  readonly authenticator: Authenticator;
+  readonly limits: Pick<Limits, 'httpJsonBytesMax'>;
+  readonly log: Logger;
+}
+
+/** A request that has found its operation and its caller. */
+interface Asked {
+  readonly request: HttpRequest;
+  readonly match: Match;
+  readonly actor: Actor;
+  readonly input: Readonly<Record<string, unknown>>;
+}
+
+/** The REST face of the registry: every operation that has an `http` route. Never rejects. */
+export function createRest({ gateway, authenticator, limits, log }: RestOptions): HttpFace {
+  const routes = createRouteTable();
+
+  const understand = async (request: HttpRequest): Promise<Asked> => {
+    const match = routes.match(request.method, request.path);
+    const query = new URLSearchParams(request.query);
+    const token = takeToken(request, query);
+    const actor = token === undefined ? ANONYMOUS : await authenticator.authenticate(token);
+    // Nobody's body is read before it is known who sends it.
+    if (actor === ANONYMOUS && match.route.operation.permission.action !== 'public') throw new CovistaError('unauthenticated', 'this needs a token');
+    const input = await readInput({ request, match, query, jsonBytesMax: limits.httpJsonBytesMax });
+    return { request, match, actor, input };
+  };
+
+  const answer = async (asked: Asked): Promise<HttpResponse> => {
+    const { request, match } = asked;
+    if (match.route.http.response === 'file') return answerFile(asked);
+    const call = callOf(asked);
+    const outcome = await gateway.dispatch(call);
+    if (outcome.kind === 'error') return errorResponse(outcome.error, call.requestId);
+    if (outcome.kind === 'stream') return linesResponse(request, call, outcome.items);
+    return valueResponse(request, match.route, call.requestId, outcome.value);
+  };
+
+  const answerFile = async (asked: Asked): Promise<HttpResponse> => {
+    const call = callOf(await withoutStaleRange(asked));
+    try {
+      const { head, rest } = await openFile(gateway, call);
+      return await fileResponse(asked.request, call, head, rest);
+    } catch (fault) {
+      if (fault instanceof CovistaError) return errorResponse(fault, call.requestId);
+      throw fault;
+    }
+  };
+
+  /** If-Range asks for the range only if the file is still the one that the caller has a part of (RFC 9110, section 13.1.5). */
+  const withoutStaleRange = async (asked: Asked): Promise<Asked> => {
+    const validator = asked.request.header('if-range');
+    if (validator === '' || asked.input.range === undefined) return asked;
+    const { range: _, ...whole } = asked.input;
+    const { head, rest } = await openFile(gateway, callOf({ ...asked, input: { ...whole, encoding: 'identity' } }));
+    await rest.return?.();
+    const holds = validator.startsWith('"')
+      ? validator === head.etag
+      : Date.parse(validator) === Math.floor(Date.parse(head.lastModified) / 1000) * 1000;
+    return holds ? asked : { ...asked, input: whole };
+  };
+
+  return {
+    handle: async (request) => {
+      try {
+        return await answer(await understand(request));
+      } catch (fault) {
+        const requestId = nextRequestId();
+        if (fault instanceof CovistaError) return errorResponse(fault, requestId);
+        log.error({ err: fault, requestId, path: request.path }, 'a request met a fault');
+        return errorResponse(new CovistaError('internal', `the server met a fault; its log has it as ${requestId}`, { requestId }), requestId);
+      }
+    },
+  };
+}
+
+function callOf({ request, match, actor, input }: Asked): Call {
+  const call = new Call({
+    operation: match.route.name,
+    input,
+    actor,
+    address: request.address,
+    idempotencyKey: request.header('idempotency-key') || null,
+    body: match.route.operation.body === undefined ? undefined : request.body,
+    onProgress: undefined,
+  });
+  request.onAbort(() => call.cancel(new CovistaError('cancelled', 'the caller went away')));
+  return call;
+}
+
+/** The head of a file and the iterator of its bytes; throws what the operation refuses with. */
+async function openFile(gateway: Gateway, call: Call): Promise<{ head: FileHead; rest: AsyncIterator<unknown> }> {
+  const outcome = await gateway.dispatch(call);
+  if (outcome.kind === 'error') throw outcome.error;
+  if (outcome.kind === 'value') throw new TypeError(`${call.request.operation} answers as a file but is no stream`);
+  const rest = outcome.items[Symbol.asyncIterator]();
+  const first = await rest.next();
+  return { head: fileHead.parse(first.value), rest };
+}
+
+/** `Authorization: Bearer` wins over `?token=`, which is for clients that cannot set headers. */
+function takeToken(request: HttpRequest, query: URLSearchParams): string | undefined {
+  const parameter = query.get('token') ?? undefined;
+  query.delete('token');
+  const header = request.header('authorization');
+  if (header === '') return parameter;
+  const [, token] = /^Bearer +(\S+) *$/i.exec(header) ?? [];
+  if (token === undefined) throw new CovistaError('unauthenticated', 'the Authorization header must be "Bearer" followed by a token');
+  return token;
+}

@@ -1,0 +1,176 @@
+import { STATUS_CODES } from 'node:http';
+import { CovistaError } from '../../protocol/errors.ts';
+import type { Limits } from '../../protocol/limits.ts';
+import type { HttpBody, HttpFace, HttpRequest, HttpResponse } from '../gateway/http.ts';
+import type { Logger } from '../shared/log.ts';
+import type * as engine from './engine.ts';
+import { HttpUpload } from './http-upload.ts';
+
+export interface HttpContext {
+  readonly face: HttpFace;
+  readonly limits: Pick<Limits, 'streamCreditBytes' | 'httpBodyIdleMs'>;
+  readonly log: Logger;
+}
+
+/**
+ * Carries one request from the engine to the HTTP face and its response back. The engine's request is gone when its callback
+ * returns, and its response may be gone at any time; both facts stay in here.
+ */
+export class HttpExchange {
+  readonly #response: engine.HttpResponse;
+  readonly #context: HttpContext;
+  readonly #upload: HttpUpload;
+  readonly #onAbort: (() => void)[] = [];
+  /** The response is complete or lost: the engine's object must not be touched any more. */
+  #gone = false;
+  #wake: (() => void) | undefined;
+  #retry: ((offset: number) => boolean) | undefined;
+
+  constructor(response: engine.HttpResponse, request: engine.HttpRequest, context: HttpContext) {
+    this.#response = response;
+    this.#context = context;
+    this.#upload = new HttpUpload(response, context.limits);
+    response.onAborted(() => this.#aborted());
+    response.onWritable((offset) => {
+      const isDone = this.#retry?.(offset) ?? true;
+      if (isDone) this.#wake?.();
+      return isDone;
+    });
+    const method = request.getCaseSensitiveMethod().toUpperCase();
+    if (method !== 'GET' && method !== 'HEAD') this.#upload.receive();
+    else this.#upload.queue.end();
+    this.#run(this.#snapshot(method, request));
+  }
+
+  #snapshot(method: string, request: engine.HttpRequest): HttpRequest {
+    const headers = new Map<string, string>();
+    request.forEach((name, value) => {
+      const before = headers.get(name);
+      headers.set(name, before === undefined ? value : `${before}, ${value}`);
+    });
+    return {
+      method,
+      path: request.getUrl(),
+      query: request.getQuery(),
+      address: Buffer.from(this.#response.getRemoteAddressAsText()).toString(),
+      header: (name) => headers.get(name) ?? '',
+      body: this.#upload.queue,
+      onAbort: (run) => {
+        this.#onAbort.push(run);
+        if (this.#gone) run();
+      },
+    };
+  }
+
+  #run(request: HttpRequest): void {
+    this.#context.face
+      .handle(request)
+      .then((response) => this.#respond(response))
+      .catch((fault: unknown) => {
+        this.#context.log.error({ err: fault, path: request.path }, 'a response met a fault');
+        this.#cut();
+      });
+  }
+
+  #aborted(): void {
+    this.#gone = true;
+    this.#upload.lose(new CovistaError('cancelled', 'the caller went away'));
+    for (const run of this.#onAbort) run();
+    this.#wake?.();
+  }
+
+  /** Cuts the connection, so that the client notices that the response is not whole. */
+  #cut(): void {
+    if (!this.#gone) this.#response.close();
+  }
+
+  async #respond({ status, headers, body }: HttpResponse): Promise<void> {
+    if (this.#gone) {
+      await release(body);
+      return;
+    }
+    this.#response.cork(() => {
+      this.#response.writeStatus(`${status} ${STATUS_CODES[status] ?? ''}`);
+      for (const [name, value] of headers) this.#response.writeHeader(name, value);
+      if (body.kind !== 'stream') this.#finish(body);
+    });
+    if (body.kind === 'stream') await this.#pump(body.chunks, body.bytes);
+  }
+
+  #finish(body: Exclude<HttpBody, { kind: 'stream' }>): void {
+    this.#leave();
+    if (body.kind === 'whole') this.#response.end(body.content);
+    else if (body.bytes === undefined) this.#response.endWithoutBody();
+    else this.#response.endWithoutBody(body.bytes);
+  }
+
+  /** The response is about to be complete: what is left of the request's body is dropped. */
+  #leave(): void {
+    this.#upload.leave();
+    this.#gone = true;
+  }
+
+  async #pump(chunks: AsyncIterable<Uint8Array>, bytes: number | null): Promise<void> {
+    if (bytes === 0) {
+      await release({ kind: 'stream', chunks, bytes });
+      this.#response.cork(() => this.#finish({ kind: 'whole', content: '' }));
+      return;
+    }
+    try {
+      for await (const chunk of chunks) {
+        if (chunk.length > 0) await (bytes === null ? this.#write(chunk) : this.#tryEnd(chunk, bytes));
+        if (this.#gone) return;
+      }
+    } catch (fault) {
+      this.#cut();
+      if (!(fault instanceof CovistaError)) throw fault;
+      return;
+    }
+    if (bytes !== null) throw new RangeError(`a body had fewer than the announced ${bytes} bytes`);
+    this.#response.cork(() => this.#finish({ kind: 'whole', content: '' }));
+  }
+
+  async #write(chunk: Uint8Array): Promise<void> {
+    let isTaken = false;
+    this.#response.cork(() => {
+      isTaken = this.#response.write(chunk);
+    });
+    if (!isTaken) await this.#writable();
+  }
+
+  /** Writes a chunk of a body whose length is known; the engine takes what the socket takes and is offered the rest later. */
+  async #tryEnd(chunk: Uint8Array, totalBytes: number): Promise<void> {
+    const startOffset = this.#response.getWriteOffset();
+    const offer = (offset: number): boolean => {
+      const rest = chunk.subarray(offset - startOffset);
+      if (rest.length === 0) return true;
+      const isLast = startOffset + chunk.length >= totalBytes;
+      if (isLast) this.#upload.leave();
+      const [ok, isComplete] = this.#response.tryEnd(rest, totalBytes);
+      if (isComplete) this.#gone = true;
+      return ok || isComplete;
+    };
+    let isTaken = false;
+    this.#response.cork(() => {
+      isTaken = offer(startOffset);
+    });
+    if (isTaken) return;
+    this.#retry = offer;
+    await this.#writable();
+    this.#retry = undefined;
+  }
+
+  /** Resolves when the socket takes more, or never will. */
+  async #writable(): Promise<void> {
+    if (this.#gone) return;
+    await new Promise<void>((resolve) => {
+      this.#wake = resolve;
+    });
+    this.#wake = undefined;
+  }
+}
+
+/** Lets the producer of a body that nobody wants any more clean up. */
+async function release(body: HttpBody): Promise<void> {
+  if (body.kind === 'stream') await body.chunks[Symbol.asyncIterator]().return?.();
+}

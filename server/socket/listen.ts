@@ -1,0 +1,150 @@
+import { CovistaError } from '../../protocol/errors.ts';
+import type { Limits } from '../../protocol/limits.ts';
+import type { Authenticator } from '../gateway/authenticate.ts';
+import { nextRequestId } from '../gateway/call.ts';
+import type { Gateway } from '../gateway/dispatch.ts';
+import type { HttpFace } from '../gateway/http.ts';
+import type { Clock } from '../shared/clock.ts';
+import type { Logger } from '../shared/log.ts';
+import { Connection, type ConnectionContext } from './connection.ts';
+import { type HttpRequest, type HttpResponse, loadEngine, type TemplatedApp, type us_listen_socket, type us_socket_context_t } from './engine.ts';
+import { type HttpContext, HttpExchange } from './http-exchange.ts';
+import { createSite, type Pages } from './site.ts';
+
+export interface ListenOptions {
+  readonly host: string;
+  /** 0: any free port. */
+  readonly port: number;
+  readonly gateway: Gateway;
+  readonly rest: HttpFace;
+  readonly authenticator: Authenticator;
+  readonly limits: Limits;
+  readonly log: Logger;
+  readonly clock: Clock;
+  readonly pages: Pages;
+  /** Whether the server can serve now; asked by `/readyz`. */
+  readonly ready: () => boolean | Promise<boolean>;
+}
+
+export interface Listener {
+  readonly port: number;
+  /** Takes no new connections and no new requests; `/readyz` says so on connections that are open. */
+  stopAccepting(): void;
+  /** Says goodbye, waits for requests in flight up to `drainTimeoutMs`, then closes every connection. */
+  closeAll(reason: string): Promise<void>;
+  /** Closes everything at once. */
+  close(): void;
+}
+
+interface UserData {
+  readonly address: string;
+  connection: Connection | undefined;
+}
+
+/** Serves `ws /rpc` and HTTP on one port; rejects when the port cannot be had. */
+export function listen(options: ListenOptions): Promise<Listener> {
+  const engine = loadEngine(options.limits.httpHeaderBytesMax);
+  const server = new SocketServer(options, engine.App());
+  return new Promise((resolve, reject) => {
+    server.app.listen(options.host, options.port, (socket) => {
+      if (socket === false) reject(new Error(`cannot listen on ${options.host}:${options.port}; is the port taken?`));
+      else resolve(server.start(socket, engine.us_socket_local_port(socket), () => engine.us_listen_socket_close(socket)));
+    });
+  });
+}
+
+class SocketServer {
+  readonly app: TemplatedApp;
+  readonly #options: ListenOptions;
+  readonly #connections = new Set<Connection>();
+  readonly #connectionContext: ConnectionContext;
+  readonly #httpContext: HttpContext;
+  #awaitingHello = 0;
+  #isDraining = false;
+
+  constructor(options: ListenOptions, app: TemplatedApp) {
+    this.#options = options;
+    this.app = app;
+    const { gateway, authenticator, limits, log, clock, rest, pages } = options;
+    this.#connectionContext = {
+      gateway,
+      authenticator,
+      limits,
+      log,
+      clock,
+      isDraining: () => this.#isDraining,
+      onAwaiting: (change) => {
+        this.#awaitingHello += change;
+      },
+    };
+    const ready = (): boolean | Promise<boolean> => !this.#isDraining && options.ready();
+    this.#httpContext = { face: createSite({ rest, pages, ready }), limits, log };
+    this.#route();
+  }
+
+  start(_socket: us_listen_socket, port: number, stopListening: () => void): Listener {
+    return {
+      port,
+      stopAccepting: () => {
+        if (this.#isDraining) return;
+        this.#isDraining = true;
+        stopListening();
+      },
+      closeAll: (reason) => this.#closeAll(reason),
+      close: () => {
+        this.app.close();
+      },
+    };
+  }
+
+  #route(): void {
+    const { limits } = this.#options;
+    this.app.ws<UserData>('/rpc', {
+      maxPayloadLength: limits.frameBytesMax,
+      idleTimeout: Math.min(960, Math.max(8, Math.ceil(limits.idleTimeoutMs / 1000))),
+      // The outbox bounds what is handed over; the engine must never drop any of it.
+      maxBackpressure: 0,
+      sendPingsAutomatically: true,
+      upgrade: (response, request, context) => this.#upgrade(response, request, context),
+      open: (socket) => {
+        const data = socket.getUserData();
+        const connection = new Connection({ id: nextRequestId(), address: data.address, socket, context: this.#connectionContext });
+        data.connection = connection;
+        this.#connections.add(connection);
+      },
+      message: (socket, message, isBinary) => socket.getUserData().connection?.receive(message, isBinary),
+      drain: (socket) => socket.getUserData().connection?.drained(),
+      close: (socket) => {
+        const { connection } = socket.getUserData();
+        if (connection === undefined) return;
+        this.#connections.delete(connection);
+        connection.closed();
+      },
+    });
+    this.app.any('/*', (response, request) => {
+      new HttpExchange(response, request, this.#httpContext);
+    });
+  }
+
+  #upgrade(response: HttpResponse, request: HttpRequest, context: us_socket_context_t): void {
+    const { connectionsMax, connectionsAwaitingHelloMax } = this.#options.limits;
+    if (this.#isDraining || this.#connections.size >= connectionsMax || this.#awaitingHello >= connectionsAwaitingHelloMax) {
+      response.writeStatus('503 Service Unavailable').writeHeader('retry-after', '1').end('too many connections');
+      return;
+    }
+    const data: UserData = { address: Buffer.from(response.getRemoteAddressAsText()).toString(), connection: undefined };
+    const header = (name: string): string => request.getHeader(`sec-websocket-${name}`);
+    response.upgrade(data, header('key'), header('protocol'), header('extensions'), context);
+  }
+
+  async #closeAll(reason: string): Promise<void> {
+    const idle = Promise.all([...this.#connections].map((connection) => connection.drain(reason)));
+    let timer: NodeJS.Timeout | undefined;
+    const deadline = new Promise<void>((resolve) => {
+      timer = setTimeout(resolve, this.#options.limits.drainTimeoutMs);
+    });
+    await Promise.race([idle, deadline]);
+    clearTimeout(timer);
+    for (const connection of [...this.#connections]) connection.close(new CovistaError('draining', reason));
+  }
+}

@@ -1,0 +1,191 @@
+import { encodeFrame, FRAME, type Frame } from '../../protocol/frame.ts';
+import type { Limits } from '../../protocol/limits.ts';
+
+/**
+ * What becomes of a frame when the reader is slow. `respond`: it waits, and closes the connection when too much waits.
+ * `stream`: the sender has waited for `room` and adds to nothing but its own lane. `advisory`: it is dropped.
+ */
+export type SendPolicy = 'respond' | 'stream' | 'advisory';
+
+/** The part of a WebSocket that sending needs. */
+export interface SendSocket {
+  /** 1: sent; 0: buffered; 2: dropped. */
+  send(bytes: Uint8Array, isBinary: boolean): number;
+  getBufferedAmount(): number;
+  cork(run: () => void): unknown;
+}
+
+interface Lane {
+  readonly number: number;
+  readonly frames: Uint8Array[];
+  /** How much of the first frame has left as fragments. */
+  sentBytes: number;
+}
+
+interface Waiter {
+  readonly lane: number;
+  readonly resolve: () => void;
+}
+
+type OutboxLimits = Pick<Limits, 'fragmentBytes' | 'outboxBytesMax' | 'socketBufferBytesMax'>;
+
+/**
+ * The bounded way out of one connection. While the socket takes bytes, frames leave at once. What has to wait takes turns:
+ * up to `fragmentBytes` of small frames, then one fragment of the next lane, so that a large answer never blocks the others.
+ */
+export class Outbox {
+  readonly #socket: SendSocket;
+  readonly #limits: OutboxLimits;
+  readonly #onOverflow: () => void;
+  readonly #small: Uint8Array[] = [];
+  readonly #lanes = new Map<number, Lane>();
+  #waiters: Waiter[] = [];
+  #queuedBytes = 0;
+  #blocked = false;
+  #closed = false;
+  /** While the engine delivers messages it holds back what is sent anyway; outside of that a microtask gathers frames. */
+  #gathering = false;
+  #scheduled = false;
+
+  constructor(options: { readonly socket: SendSocket; readonly limits: OutboxLimits; readonly onOverflow: () => void }) {
+    this.#socket = options.socket;
+    this.#limits = options.limits;
+    this.#onOverflow = options.onOverflow;
+  }
+
+  /** Bytes that wait here; those that the socket holds come on top (`socketBufferBytesMax` and one frame at most). */
+  get queuedBytes(): number {
+    return this.#queuedBytes;
+  }
+
+  /** Runs a handler of the engine, during which sends are gathered by the socket itself. */
+  gather(run: () => void): void {
+    this.#gathering = true;
+    try {
+      run();
+    } finally {
+      this.#gathering = false;
+    }
+  }
+
+  /** Sends a frame of a request (its lane) or of the connection (null). */
+  send(frame: Frame, lane: number | null, policy: SendPolicy): void {
+    this.sendEncoded(encodeFrame(frame), lane, policy);
+  }
+
+  sendEncoded(bytes: Uint8Array, lane: number | null, policy: SendPolicy): void {
+    if (this.#closed) return;
+    if (this.#gathering && this.#queuedBytes === 0 && !this.#blocked && bytes.length <= this.#limits.fragmentBytes) {
+      this.#transmit(bytes);
+      return;
+    }
+    if (policy === 'advisory' && this.#queuedBytes > 0) return;
+    this.#enqueue(bytes, lane, policy);
+    if (policy === 'respond' && this.#queuedBytes > this.#limits.outboxBytesMax) this.#onOverflow();
+    else this.#schedule();
+  }
+
+  /** Resolves when the lane has nothing waiting and the outbox is at most half full; undefined: that is so already. */
+  room(lane: number): Promise<void> | undefined {
+    if (this.#hasRoom(lane)) return undefined;
+    return new Promise((resolve) => {
+      this.#waiters.push({ lane, resolve });
+    });
+  }
+
+  /** The socket took what it held back. */
+  drained(): void {
+    this.#blocked = this.#socket.getBufferedAmount() >= this.#limits.socketBufferBytesMax;
+    this.#flush();
+  }
+
+  /** Sends what waits regardless of turns' pauses, as far as the socket takes it; for the last words of a connection. */
+  flushNow(): void {
+    this.#flush();
+  }
+
+  /** Nothing leaves any more; whoever waits for room goes on and finds the connection closed. */
+  close(): void {
+    this.#closed = true;
+    this.#small.length = 0;
+    this.#lanes.clear();
+    this.#queuedBytes = 0;
+    for (const { resolve } of this.#waiters.splice(0)) resolve();
+  }
+
+  #hasRoom(lane: number): boolean {
+    return this.#closed || (!this.#lanes.has(lane) && this.#queuedBytes <= this.#limits.outboxBytesMax / 2);
+  }
+
+  #enqueue(bytes: Uint8Array, number: number | null, policy: SendPolicy): void {
+    this.#queuedBytes += bytes.length;
+    const lane = number === null ? undefined : this.#lanes.get(number);
+    if (lane !== undefined) lane.frames.push(bytes);
+    else if (number === null || (policy !== 'stream' && bytes.length <= this.#limits.fragmentBytes)) this.#small.push(bytes);
+    else this.#lanes.set(number, { number, frames: [bytes], sentBytes: 0 });
+  }
+
+  #schedule(): void {
+    if (this.#scheduled || this.#blocked) return;
+    this.#scheduled = true;
+    queueMicrotask(() => {
+      this.#scheduled = false;
+      if (!this.#closed) this.#socket.cork(() => this.#flush());
+    });
+  }
+
+  #flush(): void {
+    while (!this.#blocked && !this.#closed && this.#queuedBytes > 0) {
+      this.#flushSmall();
+      if (!this.#blocked) this.#flushOneFragment();
+    }
+    this.#wakeWaiters();
+  }
+
+  #flushSmall(): void {
+    let sentBytes = 0;
+    let count = 0;
+    while (count < this.#small.length && !this.#blocked && sentBytes < this.#limits.fragmentBytes) {
+      const bytes = this.#small[count++] as Uint8Array;
+      sentBytes += bytes.length;
+      this.#transmit(bytes);
+    }
+    if (count === this.#small.length) this.#small.length = 0;
+    else if (count > 0) this.#small.splice(0, count);
+    this.#queuedBytes -= sentBytes;
+  }
+
+  #flushOneFragment(): void {
+    const [lane] = this.#lanes.values();
+    if (lane === undefined) return;
+    const frame = lane.frames[0] as Uint8Array;
+    const { fragmentBytes } = this.#limits;
+    const end = Math.min(lane.sentBytes + fragmentBytes, frame.length);
+    if (frame.length <= fragmentBytes) this.#transmit(frame);
+    else this.#transmit(encodeFrame([FRAME.fragment, lane.number, frame.subarray(lane.sentBytes, end), end < frame.length]));
+    this.#queuedBytes -= end - lane.sentBytes;
+    lane.sentBytes = end;
+    if (end === frame.length) {
+      lane.frames.shift();
+      lane.sentBytes = 0;
+    }
+    // The lane goes to the end of the row.
+    this.#lanes.delete(lane.number);
+    if (lane.frames.length > 0) this.#lanes.set(lane.number, lane);
+  }
+
+  #transmit(bytes: Uint8Array): void {
+    const status = this.#socket.send(bytes, true);
+    if (status !== 1) this.#blocked = this.#socket.getBufferedAmount() >= this.#limits.socketBufferBytesMax;
+  }
+
+  #wakeWaiters(): void {
+    if (this.#waiters.length === 0) return;
+    const waiting = this.#waiters;
+    this.#waiters = [];
+    for (const waiter of waiting) {
+      if (this.#hasRoom(waiter.lane)) waiter.resolve();
+      else this.#waiters.push(waiter);
+    }
+  }
+}

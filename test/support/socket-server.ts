@@ -1,0 +1,103 @@
+import { type LimitName, resolveLimits } from '../../protocol/limits.ts';
+import { operations } from '../../protocol/operations/index.ts';
+import { type AuthenticatorOptions, createAuthenticator } from '../../server/gateway/authenticate.ts';
+import { createGateway, type GatewayOptions } from '../../server/gateway/dispatch.ts';
+import { mintToken, type TokenRequest } from '../../server/gateway/mint.ts';
+import { createRest } from '../../server/gateway/rest.ts';
+import type { CallContext, Handlers } from '../../server/operations/handler.ts';
+import { sessionHandlers } from '../../server/operations/session.ts';
+import { systemClock } from '../../server/shared/clock.ts';
+import { createLog } from '../../server/shared/log.ts';
+import { type Listener, listen } from '../../server/socket/listen.ts';
+import { UNRESTRICTED } from '../../server/storage/content-store.ts';
+
+export const TEST_SECRET = 'a secret of tests, long enough for HS256';
+
+/** Handlers by `noun.verb`; what a test does not give is a fault when it is called. */
+export type TestHandlers = Readonly<Record<string, (input: never, context: CallContext) => unknown>>;
+
+export interface TestServerOptions {
+  readonly handlers?: TestHandlers;
+  readonly limits?: Partial<Record<LimitName, number>>;
+  readonly authorize?: GatewayOptions['authorize'];
+  readonly idempotency?: GatewayOptions['idempotency'];
+  readonly authentication?: Partial<AuthenticatorOptions>;
+  readonly ready?: () => boolean;
+}
+
+export interface TestServer {
+  readonly port: number;
+  readonly url: string;
+  readonly listener: Listener;
+  token(request?: Partial<TokenRequest>): Promise<string>;
+  /** A request with a token of alice's unless it brings an Authorization header (an empty one sends none). */
+  fetch(path: string, init?: RequestInit): Promise<Response>;
+  close(): void;
+}
+
+/** A real server on a free port whose handlers are the test's own. */
+export async function startTestServer(options: TestServerOptions = {}): Promise<TestServer> {
+  const limits = resolveLimits(options.limits);
+  const log = createLog('silent', false);
+  const authenticator = createAuthenticator({
+    key: { secret: TEST_SECRET },
+    issuer: undefined,
+    audience: undefined,
+    clockToleranceMs: 0,
+    groupsClaim: 'groups',
+    limits,
+    clock: systemClock,
+    ...options.authentication,
+  });
+  const gateway = createGateway({
+    handlers: completeHandlers(options.handlers ?? {}),
+    authorize: options.authorize ?? ((_actor, permission, datasetId) => ({ datasetId, permission, scope: UNRESTRICTED })),
+    idempotency: options.idempotency ?? { find: async () => undefined },
+    limits,
+    log,
+  });
+  const rest = createRest({ gateway, authenticator, limits, log });
+  const ready = options.ready ?? (() => true);
+  const listener = await listen({
+    host: '127.0.0.1',
+    port: 0,
+    gateway,
+    rest,
+    authenticator,
+    limits,
+    log,
+    clock: systemClock,
+    pages: new Map(),
+    ready,
+  });
+  const url = `http://127.0.0.1:${listener.port}`;
+  const token = (request: Partial<TokenRequest> = {}): Promise<string> => mintToken(TEST_SECRET, { subject: 'alice', ...request });
+  const alice = await token();
+  return {
+    port: listener.port,
+    url,
+    listener,
+    token,
+    fetch: (path, init = {}) => {
+      const headers = new Headers(init.headers);
+      if (!headers.has('authorization')) headers.set('authorization', `Bearer ${alice}`);
+      else if (headers.get('authorization') === '') headers.delete('authorization');
+      return fetch(`${url}${path}`, { ...init, headers });
+    },
+    close: () => listener.close(),
+  };
+}
+
+/** The given handlers beside those of the session, as a complete set. */
+export function completeHandlers(handlers: TestHandlers): Handlers {
+  const missing = (name: string) => () => {
+    throw new Error(`the test gave no handler for ${name}`);
+  };
+  const known: Record<string, unknown> = { 'session.whoami': sessionHandlers.whoami, ...handlers };
+  return Object.fromEntries(
+    Object.entries(operations).map(([noun, verbs]) => [
+      noun,
+      Object.fromEntries(Object.keys(verbs).map((verb) => [verb, known[`${noun}.${verb}`] ?? missing(`${noun}.${verb}`)])),
+    ]),
+  ) as unknown as Handlers;
+}

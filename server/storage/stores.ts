@@ -445,6 +445,8 @@ export interface StagingStore {
   /** The upload as a staged file of `bytes` bytes, hashed. It stays where it is until something publishes it. */
   open(uploadId: UploadId, bytes: number, signal: AbortSignal): Promise<StagedBytes>;
   removeUpload(uploadId: UploadId): Promise<void>;
+  /** Shows other servers on the same files that this one lives, so that they do not clear its staging area away. */
+  markAlive(): Promise<void>;
   /** Uploads that have bytes, with the time since their last write. */
   listUploads(): AsyncIterable<{ readonly uploadId: UploadId; readonly ageMs: number }>;
 }

@@ -3,8 +3,8 @@ import type { Logger } from '../../shared/log.ts';
 import type { Stores } from '../../storage/stores.ts';
 
 export interface Housekeeping {
-  /** Runs one round now. */
-  sweep(): Promise<void>;
+  /** Runs one round now, with a grace of its own. */
+  sweep(graceMs: number): Promise<void>;
   stop(): Promise<void>;
 }
 
@@ -24,20 +24,23 @@ export function startHousekeeping(options: {
   const { stores, limits, log } = options;
   let round: Promise<void> = Promise.resolve();
 
-  const sweep = async (): Promise<void> => {
+  const sweep = async (graceMs: number): Promise<void> => {
+    await stores.staging.markAlive();
     for (const uploadId of await stores.metadata.uploads.removeExpired()) await stores.staging.removeUpload(uploadId);
     await stores.metadata.idempotency.prune(limits.idempotencyKeepMs);
     await stores.metadata.events.prune(limits.eventsKeepMs);
-    await removeLostUploads(options);
-    await removeOrphans(options);
+    await removeLostUploads({ stores, log, graceMs });
+    await removeOrphans({ stores, log, graceMs });
   };
 
-  const next = (): Promise<void> => {
-    round = round.then(sweep).catch((error: unknown) => log.error({ err: error }, 'housekeeping failed; it is tried again in the next round'));
+  const next = (graceMs: number): Promise<void> => {
+    round = round
+      .then(() => sweep(graceMs))
+      .catch((error: unknown) => log.error({ err: error }, 'housekeeping failed; it is tried again in the next round'));
     return round;
   };
 
-  const timer = setInterval(next, ROUND_MS);
+  const timer = setInterval(() => next(options.graceMs), ROUND_MS);
   timer.unref();
   return {
     sweep: next,

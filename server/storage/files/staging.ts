@@ -1,7 +1,7 @@
 import { createHash, type Hash, randomUUID } from 'node:crypto';
 import { createReadStream } from 'node:fs';
-import { type FileHandle, mkdir, open, readdir, rm, stat } from 'node:fs/promises';
-import { join } from 'node:path';
+import { type FileHandle, mkdir, open, readdir, rm, stat, utimes } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
 import { LRUCache } from 'lru-cache';
 import { CovistaError } from '../../../protocol/errors.ts';
 import type { UploadId } from '../../../protocol/ids.ts';
@@ -24,10 +24,37 @@ interface RunningHash {
   readonly bytes: number;
 }
 
+/** Directories of the data directory that hold what is under way. */
+export interface WorkDirectories {
+  readonly staging: string;
+  readonly uploads: string;
+  readonly spill: string;
+  readonly exports: string;
+}
+
+/** Leftovers of other processes on a shared data directory are removed when they are this old. */
+const LEFTOVER_MS = 24 * 60 * 60 * 1_000;
+
+/**
+ * Makes the directories of this process and removes those that ended processes left. Unless the data directory is `shared`,
+ * this process is the only one, so all others have ended.
+ */
+export async function prepareStaging(dataDir: string, { shared }: { readonly shared: boolean }): Promise<WorkDirectories> {
+  const work = join(dataDir, 'work');
+  await mkdir(work, { recursive: true });
+  for (const name of await readdir(work)) {
+    const path = join(work, name);
+    const ageMs = Date.now() - (await stat(path)).mtimeMs;
+    if (!shared || ageMs > LEFTOVER_MS) await rm(path, { recursive: true, force: true });
+  }
+  const own = join(work, randomUUID());
+  const directories = { staging: join(own, 'staging'), spill: join(own, 'spill'), exports: join(own, 'exports'), uploads: join(dataDir, 'uploads') };
+  for (const directory of Object.values(directories)) await mkdir(directory, { recursive: true });
+  return directories;
+}
+
 /** Staged files in one directory, uploads in another, both on the file system of the objects, so that publishing is a rename. */
-export async function createStaging(directories: { readonly staging: string; readonly uploads: string }): Promise<StagingStore> {
-  await mkdir(directories.staging, { recursive: true });
-  await mkdir(directories.uploads, { recursive: true });
+export function createStaging(directories: Pick<WorkDirectories, 'staging' | 'uploads'>): StagingStore {
   const hashes = new LRUCache<UploadId, RunningHash>({ max: RUNNING_HASHES_MAX });
   const uploadPath = (uploadId: UploadId): string => {
     assert(UPLOAD_ID.test(uploadId), 'an upload id is malformed');
@@ -47,6 +74,7 @@ export async function createStaging(directories: { readonly staging: string; rea
       hashes.delete(uploadId);
       await rm(uploadPath(uploadId), { force: true });
     },
+    markAlive: () => utimes(dirname(directories.staging), new Date(), new Date()),
     listUploads: () => listUploads(directories.uploads),
   };
 }

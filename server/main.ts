@@ -1,0 +1,166 @@
+#!/usr/bin/env node
+import { realpathSync } from 'node:fs';
+import { join, resolve } from 'node:path';
+import { type RunningServer, runCommand } from './cli/commands.ts';
+import type { Config } from './config.ts';
+import { FRONT_PAGE } from './front-page.ts';
+import { createAuthenticator } from './gateway/authenticate.ts';
+import { createGateway } from './gateway/dispatch.ts';
+import { loadOrCreateSecret } from './gateway/mint.ts';
+import { createRest } from './gateway/rest.ts';
+import { createHandlers } from './operations/index.ts';
+import type { Services } from './operations/services.ts';
+import { createAuthorizer } from './services/access/authorizer.ts';
+import { createDatasetRemoval } from './services/datasets.ts';
+import { createEventFeed } from './services/events/event-feed.ts';
+import { startHousekeeping } from './services/maintenance/housekeeping.ts';
+import { createUploads } from './services/uploads/uploads.ts';
+import { createCommitQueue } from './services/versioning/commit-queue.ts';
+import { createCommits } from './services/versioning/commits.ts';
+import { createDiffs } from './services/versioning/diffs.ts';
+import { createDownloads } from './services/versioning/downloads.ts';
+import { createPreviews } from './services/versioning/previews.ts';
+import { createRefResolver } from './services/versioning/refs.ts';
+import { createVersionReader } from './services/versioning/version-reader.ts';
+import { systemClock } from './shared/clock.ts';
+import { Closers } from './shared/closers.ts';
+import { createLog, type Logger } from './shared/log.ts';
+import { listen } from './socket/listen.ts';
+import type { Pages } from './socket/site.ts';
+import { createLocalObjects } from './storage/files/local-objects.ts';
+import { createStaging, prepareStaging } from './storage/files/staging.ts';
+import { openContentStore } from './storage/parquet/open.ts';
+import { startEmbedded } from './storage/postgres/embedded.ts';
+import { migrate } from './storage/postgres/migrate.ts';
+import { openMetadataStore } from './storage/postgres/open.ts';
+import type { Stores } from './storage/stores.ts';
+
+/** With a database of its own nobody else can have commits under way; on a shared one, others are given this long. */
+const SHARED_GRACE_MS = 60 * 60 * 1_000;
+
+/**
+ * Starts everything in the order of dependence; what was started is stopped in reverse, also when starting fails. Stopping
+ * takes no new work and finishes what is under way within `drainTimeoutMs`.
+ */
+export async function startServer(config: Config): Promise<RunningServer> {
+  // libuv reads this when the pool is first used, which nothing has done yet.
+  process.env.UV_THREADPOOL_SIZE ??= String(config.limits.threadPoolSize);
+  const log = createLog(config.logLevel, config.logPretty);
+  const closers = new Closers();
+  try {
+    const stores = await openStores(config, log, closers);
+    const services = await startServices(config, stores, log, closers);
+    return await openDoors(config, services, log, closers);
+  } catch (error) {
+    await closers.close();
+    throw error;
+  }
+}
+
+async function openStores(config: Config, log: Logger, closers: Closers): Promise<Stores> {
+  const { limits } = config;
+  const dataDir = resolve(config.dataDir);
+  const url = config.databaseUrl ?? (await openEmbedded(dataDir, log, closers));
+  await migrate(url, log);
+  const metadata = await openMetadataStore({ url, limits, log });
+  closers.add(() => metadata.close());
+  const directories = await prepareStaging(dataDir, { shared: config.databaseUrl !== undefined });
+  const staging = createStaging(directories);
+  const exports = { staging: directories.staging, spill: directories.spill, exports: directories.exports };
+  const content = await openContentStore({ directories: { ...exports, readable: [dataDir] }, limits, log });
+  closers.add(() => content.close());
+  return { metadata, objects: createLocalObjects(join(dataDir, 'objects')), staging, content };
+}
+
+async function openEmbedded(dataDir: string, log: Logger, closers: Closers): Promise<string> {
+  const embedded = await startEmbedded({ dataDir, log });
+  closers.add(() => embedded.stop());
+  return embedded.url;
+}
+
+async function startServices(config: Config, stores: Stores, log: Logger, closers: Closers): Promise<Services> {
+  const { limits } = config;
+  const { metadata, objects } = stores;
+  const authorizer = createAuthorizer({ grants: metadata.grants, limits, clock: systemClock });
+  const events = createEventFeed({ events: metadata.events, limits });
+  const listening = await metadata.events.listen((notice) => {
+    authorizer.notice(notice);
+    events.notice(notice);
+  });
+  closers.add(() => listening.close());
+  const graceMs = config.databaseUrl === undefined ? 0 : SHARED_GRACE_MS;
+  const housekeeping = startHousekeeping({ stores, limits, log, graceMs: SHARED_GRACE_MS });
+  closers.add(() => housekeeping.stop());
+  await housekeeping.sweep(graceMs);
+  const reader = createVersionReader({ versions: metadata.versions, objects, limits });
+  const refs = createRefResolver({ pointers: metadata.pointers, versions: metadata.versions, reader });
+  const queue = createCommitQueue({ versions: metadata.versions, objects, limits });
+  return {
+    stores,
+    authorizer,
+    events,
+    reader,
+    refs,
+    datasets: createDatasetRemoval({ stores, authorizer }),
+    uploads: createUploads({ stores, limits }),
+    commits: createCommits({ stores, queue, refs, reader, limits }),
+    previews: createPreviews({ stores, reader, limits }),
+    diffs: createDiffs({ stores, reader }),
+    downloads: createDownloads({ stores, reader }),
+    uploadChunkBytesMax: limits.uploadChunkBytesMax,
+  };
+}
+
+async function openDoors(config: Config, services: Services, log: Logger, closers: Closers): Promise<RunningServer> {
+  const { limits } = config;
+  const { metadata } = services.stores;
+  const gateway = createGateway({
+    handlers: createHandlers(services),
+    authorize: services.authorizer.authorize,
+    idempotency: metadata.idempotency,
+    limits,
+    log,
+  });
+  const authenticator = createAuthenticator({
+    key: config.jwksUrl === undefined ? { secret: config.jwtSecret ?? (await loadOrCreateSecret(config.dataDir)) } : { jwksUrl: config.jwksUrl },
+    issuer: config.jwtIssuer,
+    audience: config.jwtAudience,
+    clockToleranceMs: config.jwtClockToleranceMs,
+    groupsClaim: config.jwtGroupsClaim,
+    limits,
+    clock: systemClock,
+  });
+  const rest = createRest({ gateway, authenticator, limits, log });
+  const ready = (): Promise<boolean> =>
+    metadata.ping().then(
+      () => true,
+      () => false,
+    );
+  const { host } = config;
+  const listener = await listen({ host, port: config.port, gateway, rest, authenticator, limits, log, clock: systemClock, pages, ready });
+  closers.add(() => listener.close());
+  const url = `http://${host.includes(':') ? `[${host}]` : host}:${listener.port}`;
+  log.info({ url }, 'serving');
+  const stop = async (): Promise<void> => {
+    log.info('stopping');
+    listener.stopAccepting();
+    await listener.closeAll('the server is stopping');
+    await closers.close();
+    log.info('stopped');
+  };
+  let stopped: Promise<void> | undefined;
+  return {
+    url,
+    stop: () => {
+      stopped ??= stop();
+      return stopped;
+    },
+  };
+}
+
+/** What a browser gets that opens the address. */
+const pages: Pages = new Map([['/', { contentType: 'text/html; charset=utf-8', content: FRONT_PAGE, immutable: false }]]);
+
+if (process.argv[1] !== undefined && realpathSync(process.argv[1]) === import.meta.filename) {
+  process.exitCode = await runCommand(process.argv.slice(2), process.env, { startServer });
+}

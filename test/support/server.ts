@@ -1,0 +1,84 @@
+import { mkdtemp, readdir, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join, relative } from 'node:path';
+import { type Client, connect } from '../../client/index.ts';
+import { readConfig } from '../../server/config.ts';
+import { mintToken, type TokenRequest } from '../../server/gateway/mint.ts';
+import { startServer } from '../../server/main.ts';
+import { createTestDatabase } from './database.ts';
+import { type Rest, restClient } from './rest.ts';
+
+export interface TestServer {
+  readonly url: string;
+  readonly dataDir: string;
+  readonly databaseUrl: string;
+  token(subject: string, request?: Partial<TokenRequest>): Promise<string>;
+  /** A connected client of the SDK; closed with the server. */
+  client(subject: string, request?: Partial<TokenRequest>): Promise<Client>;
+  rest(subject: string, request?: Partial<TokenRequest>): Promise<Rest>;
+  /** Object keys of a dataset, sorted. */
+  objects(datasetId: number): Promise<string[]>;
+  /** Files that are in the staging area or among the uploads: what nothing that has ended may leave. */
+  leftovers(): Promise<string[]>;
+  /** Stops the server and starts it again on the same data. */
+  restart(): Promise<void>;
+  stop(): Promise<void>;
+}
+
+const SECRET = 'test-secret-of-sufficient-length-0123456789';
+
+/** A whole server in this process, on a database cloned from the template and a data directory of its own. */
+export async function startTestServer(flags: readonly string[] = []): Promise<TestServer> {
+  const dataDir = await mkdtemp(join(tmpdir(), 'covista-test-'));
+  const database = await createTestDatabase();
+  const clients: Client[] = [];
+  const start = () =>
+    startServer(
+      readConfig(['--port', '0', '--data-dir', dataDir, '--log-level', 'error', '--no-log-pretty', ...flags], {
+        COVISTA_DATABASE_URL: database.url,
+        COVISTA_JWT_SECRET: SECRET,
+      }),
+    );
+  let running = await start();
+  const token = (subject: string, request: Partial<TokenRequest> = {}): Promise<string> => mintToken(SECRET, { subject, ...request });
+  return {
+    get url() {
+      return running.url;
+    },
+    dataDir,
+    databaseUrl: database.url,
+    token,
+    client: async (subject, request) => {
+      const client = connect({ url: running.url, token: await token(subject, request) });
+      clients.push(client);
+      return client;
+    },
+    rest: async (subject, request) => restClient(running.url, await token(subject, request)),
+    objects: (datasetId) => filesBelow(join(dataDir, 'objects', 'datasets', String(datasetId))),
+    leftovers: async () => [
+      ...(await filesBelow(join(dataDir, 'work'))).filter((file) => file.includes('/staging/')),
+      ...(await filesBelow(join(dataDir, 'uploads'))),
+    ],
+    restart: async () => {
+      await running.stop();
+      running = await start();
+    },
+    stop: async () => {
+      await Promise.all(clients.map((client) => client.close()));
+      await running.stop();
+      await database.drop();
+      await rm(dataDir, { recursive: true, force: true });
+    },
+  };
+}
+
+async function filesBelow(directory: string): Promise<string[]> {
+  const entries = await readdir(directory, { recursive: true, withFileTypes: true }).catch((error: NodeJS.ErrnoException) => {
+    if (error.code === 'ENOENT') return [];
+    throw error;
+  });
+  return entries
+    .filter((entry) => entry.isFile())
+    .map((entry) => relative(directory, join(entry.parentPath, entry.name)))
+    .sort();
+}

@@ -6,13 +6,13 @@ import type { Command } from './command.ts';
 export const migrateDatabase: Command = {
   summary: 'Bring the database to the schema of this version, as every start of the server does',
   flags: {},
-  run: async ({ config, terminal }) => {
-    const log = createLog(config.logLevel, config.logPretty);
-    const embedded = config.databaseUrl === undefined ? await startEmbedded({ dataDir: config.dataDir, log }) : undefined;
+  run: async ({ config: { dataDir, databaseUrl, logLevel, logPretty }, terminal }) => {
+    const log = createLog(logLevel, logPretty);
+    const database = databaseUrl === undefined ? await startEmbedded({ dataDir, log }) : { url: databaseUrl, stop: async () => undefined };
     try {
-      await migrate(embedded?.url ?? config.databaseUrl ?? '', log);
+      await migrate(database.url, log);
     } finally {
-      await embedded?.stop();
+      await database.stop();
     }
     terminal.say('The database is up to date.\n');
     return 0;

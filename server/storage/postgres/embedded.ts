@@ -34,6 +34,7 @@ const SETTINGS = {
   max_connections: '60',
   log_error_verbosity: 'terse',
   log_min_error_statement: 'panic',
+  ...(process.platform === 'linux' && { recovery_init_sync_method: 'syncfs' }),
 };
 
 const STARTS_MAX = 3;

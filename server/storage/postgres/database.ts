@@ -79,7 +79,8 @@ export class Database implements Executor {
       const outcome = await this.#guarded(() => this.#runOnce(work));
       if (outcome.done) return outcome.result;
       const again = outcome.error instanceof RunAgain || isTransient(outcome.error);
-      if (!again || run === RUNS_MAX) throw translate(outcome.error);
+      if (!again) throw translate(outcome.error);
+      if (run === RUNS_MAX) throw new CovistaError('unavailable', 'the change kept meeting others; try again', {}, outcome.error);
     }
   }
 

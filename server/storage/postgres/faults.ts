@@ -26,9 +26,9 @@ export function isTransient(error: unknown): boolean {
 const MEANINGS: readonly { readonly states: RegExp; readonly code: ErrorCode; readonly message: string }[] = [
   { states: /^40/, code: 'unavailable', message: 'the database could not serialize this change with others; try again' },
   { states: /^55P03$|^57014$/, code: 'timeout', message: 'the database took longer than a statement may' },
-  { states: /^53100$|^ENOSPC$/, code: 'storage_full', message: 'the database has no room left' },
+  { states: /^53100$/, code: 'storage_full', message: 'the database has no room left' },
   { states: /^53200$/, code: 'memory_limit', message: 'the database has no memory left for this' },
-  { states: /^53|^08|^57P|^25P03$|^E[A-Z]+$/, code: 'unavailable', message: 'the database does not answer' },
+  { states: /^53|^08|^57P|^25P03$|^E(CONN|PIPE|TIMEDOUT|NOTFOUND|HOST|NET|AI_)/, code: 'unavailable', message: 'the database does not answer' },
   { states: /^22(021|P05)$/, code: 'invalid_input', message: 'a text contains a character that cannot be stored' },
   { states: /^22008$/, code: 'invalid_input', message: 'a time lies outside of what can be stored' },
   { states: /^23505$/, code: 'conflict', message: 'it exists already' },

@@ -13,7 +13,7 @@ type Publish = (files: readonly Publication[]) => Promise<void>;
  * Lands a batch of commits in one transaction of five statements, however many commits it has. Files are published last:
  * whatever can fail for another reason has succeeded by then, and a published file that nothing refers to is swept later.
  */
-export function land(database: Database, datasetId: DatasetId, commits: readonly PendingCommit[], publish: Publish): Promise<Landing[]> {
+export async function land(database: Database, datasetId: DatasetId, commits: readonly PendingCommit[], publish: Publish): Promise<Landing[]> {
   assert(commits.length <= database.limits.commitBatchMax, 'a batch has more commits than may land at once');
   return database.transaction(async (transaction) => {
     const dataset = await lockDataset(transaction, datasetId);
@@ -34,7 +34,7 @@ async function recordPlan(transaction: Executor, plan: LandingPlan): Promise<voi
   try {
     await record(transaction, plan.dataset, plan.entries);
   } catch (error) {
-    if (error instanceof RepeatedCommand) throw new RunAgain('a commit of the batch landed elsewhere', { cause: error });
+    if (error instanceof RepeatedCommand) throw new RunAgain('a commit of the batch landed elsewhere');
     throw error;
   }
 }

@@ -48,7 +48,7 @@ export interface Change<Result> {
   readonly output?: unknown;
 }
 
-/** Another command with the same idempotency key has just been recorded. */
+/** Another command with the same idempotency key has just been recorded. Has no cause, which would be taken for what went wrong. */
 export class RepeatedCommand extends Error {
   override readonly name = 'RepeatedCommand';
 }
@@ -121,7 +121,7 @@ export async function record(transaction: Executor, dataset: LockedDataset | { r
       )
       ${sequencer}`);
   } catch (error) {
-    if (faultOf(error)?.constraint === 'idempotency_pkey') throw new RepeatedCommand('a command with this idempotency key exists', { cause: error });
+    if (faultOf(error)?.constraint === 'idempotency_pkey') throw new RepeatedCommand('a command with this idempotency key exists');
     throw error;
   }
 }

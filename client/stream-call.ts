@@ -105,9 +105,11 @@ export class StreamCall implements Call, AsyncIterator<unknown> {
   }
 
   async return(): Promise<IteratorResult<unknown>> {
-    if (this.#outcome === undefined) this.#options.cancel();
+    const isOver = this.#outcome !== undefined;
     this.#arrivals = [];
+    // The reader's own end comes before the cancellation, which would reach a waiting next() as an error.
     this.#finish(undefined);
+    if (!isOver) this.#options.cancel();
     return { done: true, value: undefined };
   }
 

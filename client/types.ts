@@ -23,7 +23,7 @@ type Options<Kind extends OperationKind> = Kind extends 'command' ? CommandOptio
 type Result<O, Kind extends OperationKind> = Kind extends 'stream' ? AsyncIterable<Output<O>> : Promise<Output<O>>;
 
 /** An input of which nothing is required may be left out. */
-type Arguments<I, Options> = object extends I ? [input?: I, options?: Options] : [input: I, options?: Options];
+type Arguments<I, Options> = Record<never, never> extends I ? [input?: I, options?: Options] : [input: I, options?: Options];
 
 /** An operation as a function: a promise of the result, or of a stream its items. All reject with CovistaError. */
 export type Method<O> =

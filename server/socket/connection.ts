@@ -233,16 +233,16 @@ export class Connection {
     else this.#forward(frame, session);
   }
 
-  /** Frames that belong to a request. One that has ended may still be sent what was under way, which is dropped. */
+  /** Frames that belong to a request. One that has ended may still be sent what was under way, which is dropped. What is kept is copied out of the engine's buffer. */
   #forward(frame: Body | Cancel | Credit, session: Session): void {
     const exchange = session.exchanges.get(frame[1]);
-    if (frame[0] === FRAME.body) exchange?.receiveBody(frame[2], frame[3]);
+    if (frame[0] === FRAME.body) exchange?.receiveBody(new Uint8Array(frame[2]), frame[3]);
     else if (frame[0] === FRAME.credit) exchange?.grant(frame[2]);
     else exchange?.cancel(new CovistaError('cancelled', 'the caller cancelled the request'));
   }
 
   #join([, lane, bytes, more]: Fragment, session: Session): void {
-    const whole = session.joiner.add(lane, bytes, more);
+    const whole = session.joiner.add(lane, new Uint8Array(bytes), more);
     if (whole === undefined) return;
     const frame = decodeClientFrame(whole);
     if (frame[0] === FRAME.fragment) throw new CovistaError('protocol_error', 'a fragment may not hold a fragment');

@@ -96,7 +96,7 @@ CREATE TABLE branch_log (
   message text NOT NULL
 );
 
-CREATE INDEX branch_log_branch ON branch_log (branch_id, sequence);
+CREATE INDEX branch_log_branch ON branch_log (dataset_id, branch_id, sequence);
 CREATE INDEX branch_log_time ON branch_log (branch_id, at, sequence);
 CREATE INDEX branch_log_name ON branch_log (dataset_id, name) WHERE action IN ('create', 'rename');
 

@@ -37,7 +37,7 @@ export async function readLog(
     FROM ${branchesNamed(datasetId, name)} AS named
     CROSS JOIN LATERAL (
       SELECT sequence, name, action, from_version, to_version, actor, at, message FROM branch_log
-      WHERE branch_id = named.branch_id AND sequence < ${before} ORDER BY sequence DESC LIMIT ${limit}
+      WHERE dataset_id = ${datasetId} AND branch_id = named.branch_id AND sequence < ${before} ORDER BY sequence DESC LIMIT ${limit}
     ) AS l
     ORDER BY l.sequence DESC LIMIT ${limit}`);
   return [...rows];

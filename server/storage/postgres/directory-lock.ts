@@ -1,15 +1,18 @@
 import { randomUUID } from 'node:crypto';
-import { link, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { link, readFile, rm, writeFile } from 'node:fs/promises';
+import { setTimeout as delay } from 'node:timers/promises';
 import { startOf } from './process-identity.ts';
 
 /** Who holds a lock. */
 interface Holder {
   readonly pid: number;
   readonly start: string;
+  /** Tells this lock from any other that was or will be at the same path. */
   readonly nonce: string;
 }
 
-const ATTEMPTS_MAX = 10;
+const ATTEMPTS_MAX = 1_000;
+const WAIT_MS = 5;
 
 /**
  * Takes a lock file for this process, or throws when a process that still runs holds it. A lock whose holder is gone (killed,
@@ -21,11 +24,7 @@ export async function lockDirectory(path: string): Promise<{ release(): Promise<
   const draft = `${path}.${mine.nonce}`;
   await writeFile(draft, JSON.stringify(mine), { mode: 0o600, flush: true });
   try {
-    // A link appears with its content or not at all, and only if there was nothing of that name.
-    for (let attempt = 1; !(await tryLink(draft, path)); attempt += 1) {
-      await removeStale(path);
-      if (attempt === ATTEMPTS_MAX) throw new Error(`cannot take the lock ${path}: others keep taking it`);
-    }
+    await take(path, draft);
   } finally {
     await rm(draft, { force: true });
   }
@@ -36,6 +35,38 @@ export async function lockDirectory(path: string): Promise<{ release(): Promise<
   };
 }
 
+async function take(path: string, draft: string): Promise<void> {
+  for (let attempt = 1; attempt <= ATTEMPTS_MAX; attempt += 1) {
+    if (await tryLink(draft, path)) return;
+    const holder = await readHolder(path);
+    if (!holder) continue;
+    if (await isAlive(holder)) throw new Error(`another server (process ${holder.pid}) uses this data directory: ${path} is its lock`);
+    await removeDead(path, holder, draft);
+  }
+  throw new Error(`cannot take the lock ${path}: others keep taking it`);
+}
+
+/**
+ * Removes the lock of a dead holder, and no other: the right to remove just that one is a lock itself, named after it. Whoever
+ * saw the same dead holder and comes later finds that the lock is another's by then. A dead claimant is removed the same way.
+ */
+async function removeDead(path: string, dead: Holder, draft: string): Promise<void> {
+  const claim = `${path}.${dead.nonce}`;
+  if (await tryLink(draft, claim)) {
+    if ((await readHolder(path))?.nonce === dead.nonce) await rm(path);
+    await rm(claim);
+    return;
+  }
+  const claimant = await readHolder(claim);
+  if (claimant && !(await isAlive(claimant))) await removeDead(claim, claimant, draft);
+  else await delay(WAIT_MS);
+}
+
+async function isAlive({ pid, start }: Holder): Promise<boolean> {
+  return (await startOf(pid)) === start;
+}
+
+/** A link appears with its content or not at all, and only if there was nothing of that name. */
 async function tryLink(from: string, to: string): Promise<boolean> {
   try {
     await link(from, to);
@@ -44,24 +75,6 @@ async function tryLink(from: string, to: string): Promise<boolean> {
     if (hasCode(error, 'EEXIST')) return false;
     throw error;
   }
-}
-
-async function removeStale(path: string): Promise<void> {
-  const holder = await readHolder(path);
-  if (!holder) return;
-  if ((await startOf(holder.pid)) === holder.start) {
-    throw new Error(`another server (process ${holder.pid}) uses this data directory: ${path} is its lock`);
-  }
-  // Whoever else saw the same stale lock may have replaced it meanwhile: look at what was really taken away, and give it back.
-  const aside = `${path}.${randomUUID()}`;
-  try {
-    await rename(path, aside);
-  } catch (error) {
-    if (hasCode(error, 'ENOENT')) return;
-    throw error;
-  }
-  if ((await readHolder(aside))?.nonce !== holder.nonce) await tryLink(aside, path);
-  await rm(aside, { force: true });
 }
 
 async function readHolder(path: string): Promise<Holder | undefined> {

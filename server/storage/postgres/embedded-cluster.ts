@@ -115,17 +115,17 @@ const STOP_FAST_MS = 60_000;
 const STOP_IMMEDIATE_MS = 20_000;
 
 /**
- * Stops the PostgreSQL that a killed server left behind. Its id may meanwhile be that of another program, which is left alone;
- * then PostgreSQL must not find the id either, because it would take any process of its user for a running server.
+ * Stops the PostgreSQL that a killed server left behind, if it still runs. If it does not, its id may be that of another
+ * program by now, or of its own remains that nobody has reaped; PostgreSQL would take both for a running server, so it must not
+ * find the id. It notices by other means when parts of a server are still at work.
  */
 export async function stopLeftover({ directory, log }: Cluster): Promise<void> {
   const left = await readPostmaster(directory);
   if (!left) return;
   const { pid } = left;
   const start = await startOf(pid);
-  if (start === undefined) return;
-  if (!(await isPostgresOf(pid, directory))) {
-    log.info({ pid }, 'the process id in postmaster.pid belongs to another program by now');
+  if (start === undefined || !(await isPostgresOf(pid, directory))) {
+    log.warn({ pid }, 'an earlier PostgreSQL ended without a word; it recovers now');
     await rm(join(directory, 'postmaster.pid'), { force: true });
     return;
   }

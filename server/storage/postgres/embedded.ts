@@ -38,6 +38,7 @@ const SETTINGS = {
 };
 
 const STARTS_MAX = 3;
+const RESTART_DELAY_MS = 300;
 const START_TIMEOUT_MS = 120_000;
 const START_POLL_MS = 5;
 const STOP_TIMEOUT_MS = 60_000;
@@ -82,6 +83,7 @@ async function start({ dataDir, log, settings, copiesDir = '/var/lib/covista' }:
     // Somebody may have taken the port in between, or the remains of a crash may not have left yet.
     if (attempt === STARTS_MAX) throw new Error(`the embedded PostgreSQL does not start: ${failure}`);
     log.warn({ failure, attempt }, 'the embedded PostgreSQL did not start, trying again');
+    await delay(attempt * RESTART_DELAY_MS);
   }
 }
 

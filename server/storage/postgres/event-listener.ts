@@ -11,6 +11,8 @@ export interface ListenOptions {
   readonly onNotice: (notice: EventNotice) => void;
 }
 
+const CONNECT_TIMEOUT_MS = 5_000;
+const KEEP_ALIVE_DELAY_MS = 10_000;
 const BACKOFF_FIRST_MS = 50;
 const BACKOFF_LAST_MS = 5_000;
 
@@ -49,7 +51,12 @@ class EventListener {
   }
 
   async #connect(): Promise<void> {
-    const client = new pg.Client({ connectionString: this.#options.url, keepAlive: true });
+    const client = new pg.Client({
+      connectionString: this.#options.url,
+      connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
+      keepAlive: true,
+      keepAliveInitialDelayMillis: KEEP_ALIVE_DELAY_MS,
+    });
     client.on('error', (error) => this.#options.log.warn({ error: error.message }, 'the listening connection failed'));
     client.on('notification', ({ payload = '' }) => this.#options.onNotice(decodeNotice(payload)));
     try {

@@ -30,7 +30,7 @@ const MEANINGS: readonly { readonly states: RegExp; readonly code: ErrorCode; re
   { states: /^53200$/, code: 'memory_limit', message: 'the database has no memory left for this' },
   { states: /^53|^08|^57P|^25P03$|^E(CONN|PIPE|TIMEDOUT|NOTFOUND|HOST|NET|AI_)/, code: 'unavailable', message: 'the database does not answer' },
   { states: /^22(021|P05)$/, code: 'invalid_input', message: 'a text contains a character that cannot be stored' },
-  { states: /^22008$/, code: 'invalid_input', message: 'a time lies outside of what can be stored' },
+  { states: /^2200[78]$/, code: 'invalid_input', message: 'a time is not one that can be stored' },
   { states: /^23505$/, code: 'conflict', message: 'it exists already' },
 ];
 

@@ -1,4 +1,4 @@
-import { CovistaError } from '../../../protocol/errors.ts';
+import { CovistaError, ERRORS } from '../../../protocol/errors.ts';
 import type { DatasetId, VersionId } from '../../../protocol/ids.ts';
 import type { EventKind, Idempotency, Provenance } from '../stores.ts';
 import type { Database, Executor } from './database.ts';
@@ -89,16 +89,23 @@ export function changeDataset<Result>(
   );
 }
 
-/** Runs a command; when another with its idempotency key came first, answers with what that one stored. */
+/**
+ * Runs a command; when one with its idempotency key came first, answers with what that one stored. That is looked up late,
+ * because it is rare: a repeated command fails, either on its key or on what the first one did.
+ */
 export async function once<Result>(database: Database, provenance: Provenance, command: () => Promise<Result>): Promise<Result> {
   try {
     return await command();
   } catch (error) {
-    if (!(error instanceof RepeatedCommand) || !provenance.idempotency) throw error;
-    const stored = await findResult(database, provenance.actor, provenance.idempotency);
-    if (!stored) throw new CovistaError('conflict', 'the same command is just being carried out', {}, error);
-    return stored.result as Result;
+    const { actor, idempotency } = provenance;
+    const stored = idempotency && mayBeRepeated(error) ? await findResult(database, actor, idempotency) : undefined;
+    if (stored) return stored.result as Result;
+    throw error;
   }
+}
+
+function mayBeRepeated(error: unknown): boolean {
+  return error instanceof RepeatedCommand || (error instanceof CovistaError && ERRORS[error.code].retry !== 'later');
 }
 
 /** Writes what commands did, numbers their events, and moves the dataset's counters on. `at` is that of the dataset, or now. */

@@ -1,4 +1,4 @@
-import { z } from 'zod/v4';
+import * as z from 'zod/v4';
 
 /**
  * Branded identifiers. The brand exists only in the type system, so that a version's number cannot be passed where a

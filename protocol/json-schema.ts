@@ -1,4 +1,4 @@
-import { z } from 'zod/v4';
+import * as z from 'zod/v4';
 
 /** A JSON Schema (2020-12) as far as this project reads it. */
 export interface JsonSchema {

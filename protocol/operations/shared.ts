@@ -1,4 +1,4 @@
-import { z } from 'zod/v4';
+import * as z from 'zod/v4';
 import { versionId } from '../ids.ts';
 import { defaultLimits } from '../limits.ts';
 import { columnName, plainText } from '../names.ts';

@@ -1,4 +1,4 @@
-import { z } from 'zod/v4';
+import * as z from 'zod/v4';
 import { operation } from '../define.ts';
 import { datasetId, versionId } from '../ids.ts';
 import { defaultLimits } from '../limits.ts';

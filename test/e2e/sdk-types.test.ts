@@ -1,0 +1,96 @@
+import { build } from 'esbuild';
+import { describe, expect, expectTypeOf, test } from 'vitest';
+import type { Client, Methods } from '../../client/index.ts';
+import type { DatasetId, VersionId } from '../../protocol/ids.ts';
+import { type OperationName, operationsByName } from '../../protocol/operations/index.ts';
+
+const uploadId = '5f0b7f0e-6f0e-4f0e-8f0e-0f0e0f0e0f0e';
+const sample = { name: 'Superstore', description: 'Orders of a retailer', labels: ['demo'], key: ['Row ID'] };
+
+/** The example of each operation, as somebody writes it who uses the client: that it compiles is half of the test. */
+const EXAMPLES: Readonly<Record<OperationName, (client: Methods) => unknown>> = {
+  'session.whoami': (client) => client.session.whoami({}),
+  'dataset.create': (client) => client.dataset.create(sample),
+  'dataset.list': (client) => client.dataset.list({ search: 'store', limit: 10 }),
+  'dataset.get': (client) => client.dataset.get({ datasetId: 1 }),
+  'dataset.update': (client) => client.dataset.update({ datasetId: 1, labels: ['demo', 'retail'] }),
+  'dataset.delete': (client) => client.dataset.delete({ datasetId: 1 }),
+  'dataset.watch': (client) => client.dataset.watch({ datasetId: 1, after: 0 }),
+  'upload.begin': (client) => client.upload.begin({ bytes: 12, fileName: 'orders.csv' }),
+  'upload.write': (client) => client.upload.write({ uploadId, offset: 0 }),
+  'upload.status': (client) => client.upload.status({ uploadId }),
+  'upload.commit': (client) => client.upload.commit({ uploadId, datasetId: 1, branch: 'main' }),
+  'upload.abort': (client) => client.upload.abort({ uploadId }),
+  'version.commit': (client) => client.version.commit({ datasetId: 1, branch: 'main', message: 'First upload' }),
+  'version.get': (client) => client.version.get({ datasetId: 1, versionId: 1 }),
+  'version.schema': (client) => client.version.schema({ datasetId: 1, versionId: 1 }),
+  'version.preview': (client) => client.version.preview({ datasetId: 1, versionId: 1, startRow: 0, endRow: 5 }),
+  'version.statistics': (client) => client.version.statistics({ datasetId: 1, versionId: 1 }),
+  'version.download': (client) => client.version.download({ datasetId: 1, versionId: 1, format: 'csv' }),
+  'version.history': (client) => client.version.history({ datasetId: 1, ref: 'main' }),
+  'branch.create': (client) => client.branch.create({ datasetId: 1, name: 'experiment', from: 'main' }),
+  'branch.list': (client) => client.branch.list({ datasetId: 1 }),
+  'branch.get': (client) => client.branch.get({ datasetId: 1, branch: 'main' }),
+  'branch.rename': (client) => client.branch.rename({ datasetId: 1, branch: 'experiment', name: 'trial' }),
+  'branch.reset': (client) => client.branch.reset({ datasetId: 1, branch: 'main', to: 'main~1' }),
+  'branch.delete': (client) => client.branch.delete({ datasetId: 1, branch: 'experiment' }),
+  'branch.protect': (client) => client.branch.protect({ datasetId: 1, branch: 'main', protected: true }),
+  'branch.log': (client) => client.branch.log({ datasetId: 1, branch: 'main' }),
+  'tag.create': (client) => client.tag.create({ datasetId: 1, name: 'v1.0', ref: 'main' }),
+  'tag.list': (client) => client.tag.list({ datasetId: 1 }),
+  'tag.get': (client) => client.tag.get({ datasetId: 1, tag: 'v1.0' }),
+  'ref.resolve': (client) => client.ref.resolve({ datasetId: 1, ref: 'main~1' }),
+  'ref.pointer': (client) => client.ref.pointer({ datasetId: 1, name: 'main' }),
+  'diff.schema': (client) => client.diff.schema({ datasetId: 1, from: 'main~1', to: 'main' }),
+  'diff.rows': (client) => client.diff.rows({ datasetId: 1, from: 'main~1', to: 'main', limit: 10 }),
+  'diff.stream': (client) => client.diff.stream({ datasetId: 1, from: 'main~1', to: 'main' }),
+  'grant.create': (client) => client.grant.create({ datasetId: 1, principal: 'user:bob', permission: 'read' }),
+  'grant.list': (client) => client.grant.list({ datasetId: 1 }),
+  'grant.revoke': (client) => client.grant.revoke({ datasetId: 1, grantId: 1 }),
+  'audit.list': (client) => client.audit.list({ datasetId: 1 }),
+};
+
+/** A client that answers every call with what it was called with. */
+const recorder = new Proxy(
+  {},
+  { get: (_, noun) => new Proxy({}, { get: (_verbs, verb) => (input: unknown) => ({ operation: `${String(noun)}.${String(verb)}`, input }) }) },
+) as Methods;
+
+describe('types', () => {
+  test.each([...operationsByName])('SDK20 the example of %s is written with the typed client', (name, operation) => {
+    expect(EXAMPLES[name](recorder)).toEqual({ operation: name, input: operation.example.input });
+  });
+
+  test('SDK20 results have the types of the registry', () => {
+    expectTypeOf<Client['dataset']['create']>().returns.resolves.toHaveProperty('datasetId').toEqualTypeOf<DatasetId>();
+    expectTypeOf<Client['version']['history']>()
+      .returns.resolves.toHaveProperty('items')
+      .items.toHaveProperty('versionId')
+      .toEqualTypeOf<VersionId>();
+    expectTypeOf<Client['dataset']['watch']>().returns.toExtend<AsyncIterable<{ readonly sequence: number }>>();
+    expectTypeOf<Client['session']['whoami']>().toBeCallableWith();
+    expectTypeOf<Client['branch']['create']>().parameter(0).not.toExtend<{ readonly name: number }>();
+    expectTypeOf<Client['dataset']['get']>().parameter(1).exclude<undefined>().not.toHaveProperty('idempotencyKey');
+    expectTypeOf<Client['dataset']['delete']>().parameter(1).exclude<undefined>().toHaveProperty('idempotencyKey');
+  });
+});
+
+describe('browsers', () => {
+  test.each(['client/index.ts', 'protocol/index.ts'])('SDK19 %s bundles for a browser without a module of Node', async (entry) => {
+    const bundled = await build({
+      entryPoints: [entry],
+      bundle: true,
+      platform: 'browser',
+      format: 'esm',
+      minify: true,
+      write: false,
+      metafile: true,
+    });
+    expect(bundled.warnings).toEqual([]);
+    const imports = Object.values(bundled.metafile.outputs).flatMap((output) => output.imports);
+    expect(imports).toEqual([]);
+    const text = bundled.outputFiles[0]?.text ?? '';
+    expect(text).not.toMatch(/\brequire\(/);
+    expect(text.length).toBeLessThan(200_000);
+  });
+});

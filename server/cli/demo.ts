@@ -2,7 +2,7 @@ import { join } from 'node:path';
 import { type Client, connect } from '../../client/index.ts';
 import type { Config } from '../config.ts';
 import type { Command, Invocation, RunningServer } from './command.ts';
-import { DEMO_DATASETS, type DemoDataset, type DemoStep } from './demo-data.ts';
+import type { DemoDataset, DemoStep } from './demo-data.ts';
 import { aborted } from './terminal.ts';
 import { mint } from './token.ts';
 
@@ -21,11 +21,13 @@ export const demo: Command = {
   run: async (invocation) => {
     const config = demoConfig(invocation);
     const interruption = invocation.terminal.interruption();
+    // Only this command needs the sample data and the library that reads it.
+    const { DEMO_DATASETS } = await import('./demo-data.ts');
     const tokens = await Promise.all(PEOPLE.map(async (person) => ({ ...person, token: await mint(config, { subject: person.name }) })));
     const server = await invocation.programs.startServer(config);
     try {
-      await importAll({ url: server.url, tokens, invocation, signal: interruption });
-      invocation.terminal.print(describe(server, tokens));
+      await importAll({ url: server.url, tokens, datasets: DEMO_DATASETS, invocation, signal: interruption });
+      invocation.terminal.print(describe(server, tokens, DEMO_DATASETS.length));
       await aborted(interruption);
     } finally {
       await server.stop();
@@ -48,16 +50,17 @@ function demoConfig({ config, given }: Invocation): Config {
 interface Import {
   readonly url: string;
   readonly tokens: readonly Person[];
+  readonly datasets: readonly DemoDataset[];
   readonly invocation: Invocation;
   readonly signal: AbortSignal;
 }
 
-async function importAll({ url, tokens, invocation, signal }: Import): Promise<void> {
+async function importAll({ url, tokens, datasets, invocation, signal }: Import): Promise<void> {
   const [alice] = tokens;
   if (alice === undefined) return;
   const client = connect({ url, token: alice.token, name: 'covista-demo' });
   try {
-    for (const dataset of DEMO_DATASETS) {
+    for (const dataset of datasets) {
       if (signal.aborted) return;
       const made = await importOnce(client, dataset);
       invocation.terminal.say(`${made ? 'Imported' : 'Found'} ${dataset.name}\n`);
@@ -99,8 +102,8 @@ async function takeStep(client: Client, datasetId: number, step: DemoStep): Prom
   }
 }
 
-function describe({ url }: RunningServer, tokens: readonly Person[]): string {
+function describe({ url }: RunningServer, tokens: readonly Person[], datasets: number): string {
   // Behind the hash a token stays in the browser; in front of it, it would be in logs.
   const people = tokens.map(({ name, permission, token }) => `  ${name} (${permission})\n    ${url}/#token=${token}\n    token: ${token}\n`);
-  return `Covista runs at ${url} with ${DEMO_DATASETS.length} datasets.\n\n${people.join('\n')}\nTry:\n  curl -H "Authorization: Bearer ${tokens[0]?.token}" ${url}/api/datasets\n`;
+  return `Covista runs at ${url} with ${datasets} datasets.\n\n${people.join('\n')}\nTry:\n  curl -H "Authorization: Bearer ${tokens[0]?.token}" ${url}/api/datasets\n`;
 }

@@ -193,24 +193,24 @@ $function$;
 CREATE OR REPLACE FUNCTION public.set_version_jump()
  RETURNS trigger
  LANGUAGE plpgsql
+ SET enable_seqscan TO 'off'
 AS $function$
 DECLARE
   parent record;
+  jump record;
+  second_depth integer;
 BEGIN
   IF cardinality(NEW.parents) = 0 THEN
     NEW.depth := 0;
     NEW.jump_id := NULL;
     RETURN NEW;
   END IF;
-  SELECT p.depth, p.jump_id, j.depth AS jump_depth, j.jump_id AS second_id, s.depth AS second_depth
-    INTO STRICT parent
-    FROM versions p
-    LEFT JOIN versions j ON j.dataset_id = p.dataset_id AND j.version_id = p.jump_id
-    LEFT JOIN versions s ON s.dataset_id = j.dataset_id AND s.version_id = j.jump_id
-    WHERE p.dataset_id = NEW.dataset_id AND p.version_id = NEW.parents[1];
+  SELECT v.depth, v.jump_id INTO STRICT parent FROM versions v WHERE v.dataset_id = NEW.dataset_id AND v.version_id = NEW.parents[1];
+  SELECT v.depth, v.jump_id INTO jump FROM versions v WHERE v.dataset_id = NEW.dataset_id AND v.version_id = parent.jump_id;
+  SELECT v.depth INTO second_depth FROM versions v WHERE v.dataset_id = NEW.dataset_id AND v.version_id = jump.jump_id;
   NEW.depth := parent.depth + 1;
-  IF parent.second_id IS NOT NULL AND parent.depth - parent.jump_depth = parent.jump_depth - parent.second_depth THEN
-    NEW.jump_id := parent.second_id;
+  IF parent.depth - jump.depth = jump.depth - second_depth THEN
+    NEW.jump_id := jump.jump_id;
   ELSE
     NEW.jump_id := NEW.parents[1];
   END IF;
@@ -222,17 +222,16 @@ CREATE OR REPLACE FUNCTION public.version_ancestor(of_dataset integer, of_versio
  RETURNS integer
  LANGUAGE plpgsql
  STABLE
+ SET enable_seqscan TO 'off'
 AS $function$
 DECLARE
   current_id integer := of_version;
   target integer;
   here record;
+  jump_depth integer;
 BEGIN
   LOOP
-    SELECT v.depth, v.parents[1] AS parent_id, v.jump_id, j.depth AS jump_depth INTO here
-      FROM versions v
-      LEFT JOIN versions j ON j.dataset_id = v.dataset_id AND j.version_id = v.jump_id
-      WHERE v.dataset_id = of_dataset AND v.version_id = current_id;
+    SELECT v.depth, v.parents[1] AS parent_id, v.jump_id INTO here FROM versions v WHERE v.dataset_id = of_dataset AND v.version_id = current_id;
     IF NOT FOUND THEN
       RETURN NULL;
     END IF;
@@ -241,7 +240,9 @@ BEGIN
       RETURN NULL;
     ELSIF here.depth = target THEN
       RETURN current_id;
-    ELSIF here.jump_depth >= target THEN
+    END IF;
+    SELECT v.depth INTO jump_depth FROM versions v WHERE v.dataset_id = of_dataset AND v.version_id = here.jump_id;
+    IF jump_depth >= target THEN
       current_id := here.jump_id;
     ELSE
       current_id := here.parent_id;
@@ -254,6 +255,7 @@ CREATE OR REPLACE FUNCTION public.version_history(of_dataset integer, start inte
  RETURNS record
  LANGUAGE plpgsql
  STABLE
+ SET enable_seqscan TO 'off'
 AS $function$
 DECLARE
   current_id integer;

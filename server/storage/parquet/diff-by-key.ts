@@ -1,0 +1,83 @@
+import type { ComparedColumn } from './diff-columns.ts';
+import type { Computing } from './diff-compute.ts';
+import type { DiffPlan } from './diff-plan.ts';
+import { anyDiffers, type Fragment, fileOf, fragment, keyNames, ROW_GROUP_ROWS, rowOf, type Slice, sameKey, sideRows } from './diff-sql.ts';
+import { type Pass, planPasses } from './diff-windows.ts';
+import type { Session } from './session.ts';
+
+/** Fills `changes`. Every pair of rows with equal keys has its cells compared: no result rests on a hash. */
+export async function compareByKey(computing: Computing, key: readonly ComparedColumn[]): Promise<void> {
+  const { session, plan, limits, onProgress } = computing;
+  onProgress({ phase: 'check keys', done: 0, total: 1, unit: 'steps' });
+  await computing.keyChecks.check(session, plan, key);
+  if (plan.from.differing.content.rows === 0 || plan.to.differing.content.rows === 0) return takeWhole(session, plan);
+  const passes = await planPasses(session, plan, key, limits);
+  await createFound(session, plan, key);
+  for (const [done, pass] of passes.entries()) {
+    onProgress({ phase: 'compare', done, total: passes.length, unit: 'steps' });
+    await comparePass(session, plan, key, pass);
+  }
+  if (passes.some(({ kind }) => kind === 'window')) await matchAcrossWindows(session, plan, key);
+  await session.execute('INSERT INTO changes SELECT from_pos, to_pos, 1 FROM found');
+}
+
+async function run(session: Session, { sql, values }: Fragment): Promise<number> {
+  return session.execute(sql, values);
+}
+
+/** Rows of one side that the other has none to compare with. */
+async function takeWhole(session: Session, { from, to }: DiffPlan): Promise<void> {
+  const removed = sideRows('from', from.differing, { position: true });
+  const added = sideRows('to', to.differing, { position: true });
+  await run(session, fragment`INSERT INTO changes SELECT pos, NULL, 1 FROM (${removed})`);
+  await run(session, fragment`INSERT INTO changes SELECT NULL, pos, 1 FROM (${added})`);
+}
+
+/** `found` has the pairs that differ, and with their keys the rows without a counterpart in their pass. */
+async function createFound(session: Session, { from }: DiffPlan, key: readonly ComparedColumn[]): Promise<void> {
+  const none = fragment`${sideRows('from', from.differing, { key })} LIMIT 0`;
+  await run(session, fragment`CREATE TEMP TABLE found AS SELECT *, NULL::BIGINT AS from_pos, NULL::BIGINT AS to_pos FROM (${none})`);
+}
+
+async function comparePass(session: Session, { from, to, columns }: DiffPlan, key: readonly ComparedColumn[], pass: Pass): Promise<void> {
+  const projection = { key, columns, position: true };
+  const slices = pass.kind === 'window' ? pass : { from: undefined, to: undefined };
+  const names = keyNames(key);
+  const within = pass.kind === 'hash' ? `WHERE hash(${names.join(', ')}) % ${pass.classes} = ${pass.index}` : '';
+  const one = fragment`SELECT * FROM (${sideRows('from', from.differing, projection, slices.from)}) ${within}`;
+  const other = fragment`SELECT * FROM (${sideRows('to', to.differing, projection, slices.to)}) ${within}`;
+  // Only between windows can a row that has no counterpart here have one elsewhere.
+  const keys = names.map((name) => (pass.kind === 'window' ? `coalesce(f.${name}, t.${name})` : 'NULL'));
+  const { sql, values } = fragment`INSERT INTO found SELECT ${keys.join(', ')}, f.pos, t.pos
+    FROM (${one}) f FULL JOIN (${other}) t ON ${sameKey(key, 'f', 't')}
+    WHERE f.pos IS NULL OR t.pos IS NULL OR ${anyDiffers(columns, 'f', 't')}`;
+  await (pass.kind === 'all' ? session.executeWithProgress('compare', sql, values) : session.execute(sql, values));
+}
+
+/** Rows that are out of order have their counterpart in another window: finds these pairs and compares them. */
+async function matchAcrossWindows(session: Session, plan: DiffPlan, key: readonly ComparedColumn[]): Promise<void> {
+  const moved = await session.execute(`CREATE TEMP TABLE moved AS SELECT f.from_pos, t.to_pos
+    FROM (SELECT * FROM found WHERE to_pos IS NULL) f JOIN (SELECT * FROM found WHERE from_pos IS NULL) t ON ${sameKey(key, 'f', 't')}`);
+  if (moved === 0) return;
+  await session.execute('DELETE FROM found WHERE to_pos IS NULL AND from_pos IN (SELECT from_pos FROM moved)');
+  await session.execute('DELETE FROM found WHERE from_pos IS NULL AND to_pos IN (SELECT to_pos FROM moved)');
+  const projection = { columns: plan.columns, position: true };
+  const one = sideRows('from', plan.from.differing, projection, await slicesOf(session, 'from_pos'));
+  const other = sideRows('to', plan.to.differing, projection, await slicesOf(session, 'to_pos'));
+  const pairs = fragment`SELECT m.from_pos, m.to_pos FROM moved m JOIN (${one}) f ON f.pos = m.from_pos JOIN (${other}) t ON t.pos = m.to_pos`;
+  await run(session, fragment`INSERT INTO changes SELECT from_pos, to_pos, 1 FROM (${pairs} WHERE ${anyDiffers(plan.columns, 'f', 't')})`);
+}
+
+/** With more row groups than this it costs less to read everything. */
+const BLOCKS_MAX = 64;
+
+/** The stretches of a side in which the moved rows are. */
+async function slicesOf(session: Session, position: 'from_pos' | 'to_pos'): Promise<Slice[] | undefined> {
+  const block = `${rowOf(position)} // ${ROW_GROUP_ROWS}`;
+  const blocks = await session.rows(`SELECT DISTINCT ${fileOf(position)} AS file, ${block} AS block FROM moved LIMIT ${BLOCKS_MAX + 1}`);
+  if (blocks.length > BLOCKS_MAX) return undefined;
+  return blocks.map((row) => {
+    const [file, start] = [Number(row.file), Number(row.block) * ROW_GROUP_ROWS];
+    return { firstFile: file, endFile: file + 1, rows: { start, end: start + ROW_GROUP_ROWS } };
+  });
+}

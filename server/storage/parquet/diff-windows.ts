@@ -1,0 +1,157 @@
+import type { Limits } from '../../../protocol/limits.ts';
+import type { Content } from '../content-store.ts';
+import type { ComparedColumn } from './diff-columns.ts';
+import type { DiffPlan } from './diff-plan.ts';
+import { fileOf, fragment, join, ROW_GROUP_ROWS, rowOf, type Slice, sameKey, sideRows } from './diff-sql.ts';
+import type { Session } from './session.ts';
+
+/**
+ * Part of a comparison: some rows of either side. `hash`: of all rows, those whose key falls into one of several classes.
+ * `window`: stretches of both sides that mostly hold the same keys; a row whose counterpart is in another window remains.
+ */
+export type Pass =
+  | { readonly kind: 'all' }
+  | { readonly kind: 'hash'; readonly classes: number; readonly index: number }
+  | { readonly kind: 'window'; readonly from: readonly Slice[]; readonly to: readonly Slice[] };
+
+/** Which share of the engine's memory the rows of one pass may take, as they are estimated; its joins need as much again. */
+const MEMORY_SHARE = 0.5;
+/** Rows that are looked for on the other side at each place where `from` might be cut. */
+const PROBES_PER_CUT = 5;
+/** DuckDB passes so many values of a join on to the scan, which then skips all row groups that have none of them. */
+const PROBES_MAX = 50;
+/** The share of those rows that must come in the same order on both sides. */
+const ALIGNED_SHARE = 0.75;
+const HASH_CLASSES_MAX = 16;
+
+/** Divides a comparison by key so that what one pass compares fits into memory. */
+export async function planPasses(session: Session, plan: DiffPlan, key: readonly ComparedColumn[], limits: Limits): Promise<Pass[]> {
+  const rows = Math.min(plan.from.differing.content.rows, plan.to.differing.content.rows);
+  const bytes = rows * rowBytes([...key, ...plan.columns]);
+  const count = Math.ceil(bytes / (limits.duckdbMemoryBytes * MEMORY_SHARE));
+  if (count <= 1) return [{ kind: 'all' }];
+  const anchors = await findAnchors(session, plan, key, count);
+  if (anchors !== undefined) return windowsBetween(plan, anchors);
+  const classes = Math.min(count, HASH_CLASSES_MAX);
+  return Array.from({ length: classes }, (_unused, index) => ({ kind: 'hash', classes, index }));
+}
+
+const ROW_OVERHEAD_BYTES = 24;
+const TEXT_BYTES = 32;
+const NESTED_BYTES = 64;
+const NUMBER_BYTES = 8;
+
+/** What a row takes in a hash table, roughly. */
+function rowBytes(columns: readonly ComparedColumn[]): number {
+  const sizes = columns.map(({ type }) => {
+    if (type === 'VARCHAR' || type === 'BLOB') return TEXT_BYTES;
+    return /[([]/.test(type) && !type.startsWith('DECIMAL') ? NESTED_BYTES : NUMBER_BYTES;
+  });
+  return sizes.reduce((sum, size) => sum + size, ROW_OVERHEAD_BYTES);
+}
+
+interface Position {
+  readonly file: number;
+  readonly row: number;
+}
+
+/** A row of `from` and the row of `to` with the same key. */
+interface Anchor {
+  /** Which cut it was found for. */
+  readonly cut: number;
+  readonly from: Position;
+  readonly to: Position;
+}
+
+/**
+ * Where both sides can be cut so that the same keys lie between the cuts: rows of `from` at even distances that `to` has as
+ * well. Undefined when they come in another order there.
+ */
+async function findAnchors(session: Session, plan: DiffPlan, key: readonly ComparedColumn[], count: number): Promise<Anchor[] | undefined> {
+  const found: Anchor[] = [];
+  let aligned: Anchor[] = [];
+  const cuts = Array.from({ length: count - 1 }, (_unused, cut) => cut);
+  const atOnce = Math.floor(PROBES_MAX / PROBES_PER_CUT);
+  for (let done = 0; done < cuts.length; done += atOnce) {
+    found.push(...(await probe(session, plan, key, { cuts: cuts.slice(done, done + atOnce), count })));
+    aligned = longestRise(found);
+    if (aligned.length === 0 || aligned.length < found.length * ALIGNED_SHARE) return undefined;
+  }
+  return aligned.filter(({ cut }, index) => cut !== aligned[index - 1]?.cut);
+}
+
+interface Cuts {
+  readonly cuts: readonly number[];
+  /** Into how many parts the cuts divide `from`. */
+  readonly count: number;
+}
+
+async function probe(session: Session, { from, to }: DiffPlan, key: readonly ComparedColumn[], { cuts, count }: Cuts): Promise<Anchor[]> {
+  const probes = cuts.map((cut) => {
+    const { file, row } = cutAt(from.differing.content, Math.floor((from.differing.content.rows * (cut + 1)) / count));
+    const slice = { firstFile: file, endFile: file + 1, rows: { start: row, end: row + PROBES_PER_CUT } };
+    return fragment`SELECT ${cut} AS cut, * FROM (${sideRows('from', from.differing, { key, position: true }, [slice])})`;
+  });
+  // The table has few rows, and DuckDB has to know it to choose the right side to build its hash table from.
+  const table = fragment`CREATE OR REPLACE TEMP TABLE probes AS ${join(probes, ' UNION ALL ')}`;
+  await session.execute(table.sql, table.values);
+  const place = (alias: string, prefix: string): string => `${fileOf(`${alias}.pos`)} AS ${prefix}_file, ${rowOf(`${alias}.pos`)} AS ${prefix}_row`;
+  const { sql, values } = fragment`SELECT f.cut, ${place('f', 'from')}, ${place('t', 'to')}
+    FROM probes f JOIN (${sideRows('to', to.differing, { key, position: true })}) t ON ${sameKey(key, 'f', 't')} ORDER BY f.pos`;
+  return (await session.rows(sql, values)).map((row) => ({
+    cut: Number(row.cut),
+    from: { file: Number(row.from_file), row: Number(row.from_row) },
+    to: { file: Number(row.to_file), row: Number(row.to_row) },
+  }));
+}
+
+/** The longest choice of anchors, which come in the order of `from`, that is also in the order of `to`. */
+function longestRise(anchors: readonly Anchor[]): Anchor[] {
+  // For each length, the chain of that length that ends lowest; a chain links back to the one it prolongs.
+  type Chain = { readonly anchor: Anchor; readonly before: Chain | undefined };
+  const lowest: Chain[] = [];
+  for (const anchor of anchors) {
+    const found = lowest.findIndex((chain) => comparePositions(chain.anchor.to, anchor.to) >= 0);
+    const length = found < 0 ? lowest.length : found;
+    lowest[length] = { anchor, before: lowest[length - 1] };
+  }
+  const rise: Anchor[] = [];
+  for (let chain = lowest.at(-1); chain !== undefined; chain = chain.before) rise.unshift(chain.anchor);
+  return rise;
+}
+
+const comparePositions = (one: Position, other: Position): number => one.file - other.file || one.row - other.row;
+
+function windowsBetween({ from, to }: DiffPlan, anchors: readonly Anchor[]): Pass[] {
+  const start: Position = { file: 0, row: 0 };
+  const end = ({ content }: { readonly content: Content }): Position => ({ file: content.files.length, row: 0 });
+  const cuts = [{ from: start, to: start }, ...anchors, { from: end(from.differing), to: end(to.differing) }];
+  return cuts.slice(1).map((cut, index) => {
+    const before = cuts[index] ?? cut;
+    return {
+      kind: 'window',
+      from: slicesBetween(from.differing.content, before.from, cut.from),
+      to: slicesBetween(to.differing.content, before.to, cut.to),
+    };
+  });
+}
+
+/** The beginning of the row group that a row of the content is in: one that is cut is read twice. */
+function cutAt({ files }: Content, ordinal: number): Position {
+  let row = ordinal;
+  for (const [file, { rows }] of files.entries()) {
+    if (row < rows) return { file, row: row - (row % ROW_GROUP_ROWS) };
+    row -= rows;
+  }
+  return { file: files.length, row: 0 };
+}
+
+/** The rest of the first file, the files between, and the beginning of the last. */
+function slicesBetween({ files }: Content, start: Position, end: Position): Slice[] {
+  const within = (file: number, first: number, behind: number): Slice[] =>
+    first < behind ? [{ firstFile: file, endFile: file + 1, rows: { start: first, end: behind } }] : [];
+  if (start.file === end.file) return within(start.file, start.row, end.row);
+  const firstWhole = start.row === 0 ? start.file : start.file + 1;
+  const between = firstWhole < end.file ? [{ firstFile: firstWhole, endFile: end.file }] : [];
+  return [...(start.row === 0 ? [] : within(start.file, start.row, files[start.file]?.rows ?? 0)), ...between, ...within(end.file, 0, end.row)];
+}

@@ -31,6 +31,11 @@ export function scopedRelation({ content, scope }: ScopedContent, options: { rea
   return { sql: `SELECT ${list} FROM (${versionSql(content, positions)})${where}`, values: scope.filter?.values ?? [], schema };
 }
 
+/** SQL of a table function over one Parquet file that is not part of a version (yet). */
+export function readParquetFile(path: string): string {
+  return `read_parquet(${fileLiteral(path)}, hive_partitioning = false)`;
+}
+
 function versionSql(content: Content, positions: boolean): string {
   if (content.files.length === 0) return emptySql(content, positions);
   const paths = content.files.map(({ path }) => fileLiteral(path)).join(', ');

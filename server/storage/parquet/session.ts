@@ -1,4 +1,4 @@
-import type { DuckDBConnection, DuckDBDataChunk, DuckDBResult, DuckDBType, DuckDBValue } from '@duckdb/node-api';
+import type { DuckDBConnection, DuckDBDataChunk, DuckDBType, DuckDBValue } from '@duckdb/node-api';
 import type { OnProgress, Row } from '../content-store.ts';
 import { translateEngineError } from './engine-error.ts';
 import type { Interruption } from './interruption.ts';
@@ -70,9 +70,15 @@ export class Session {
     };
   }
 
-  /** The connection itself, for what only it can do; the caller keeps to the session's life. */
-  async result(sql: string, values?: readonly unknown[]): Promise<DuckDBResult> {
-    return this.#attempt(() => this.#connection.run(sql, bindable(values)));
+  /** Names and types of the columns that a SELECT yields, without running it. */
+  async describe(sql: string): Promise<{ name: string; type: DuckDBType }[]> {
+    const prepared = await this.#attempt(() => this.#connection.prepare(sql));
+    const columns = Array.from({ length: prepared.columnCount }, (_unused, index) => ({
+      name: prepared.columnName(index),
+      type: prepared.columnType(index),
+    }));
+    prepared.destroySync();
+    return columns;
   }
 
   close(): void {

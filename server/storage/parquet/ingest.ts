@@ -1,0 +1,54 @@
+import { CovistaError } from '../../../protocol/errors.ts';
+import type { Limits } from '../../../protocol/limits.ts';
+import { hashSchema } from '../../shared/schema-hash.ts';
+import type { Control, Ingested, IngestSource } from '../content-store.ts';
+import type { Broker } from './broker.ts';
+import { detectContent } from './detect.ts';
+import { type Converted, commitControl, type IngestContext } from './ingest-context.ts';
+import { ingestCsv } from './ingest-csv.ts';
+import { withSource } from './source.ts';
+import type { Staging } from './staging.ts';
+
+export interface IngestParts {
+  readonly broker: Broker;
+  readonly staging: Staging;
+  readonly limits: Limits;
+}
+
+/** Converts an uploaded file to one sealed Parquet file in the staging area. */
+export async function ingest(parts: IngestParts, request: IngestSource, given: Control): Promise<Ingested> {
+  const { staging, limits } = parts;
+  const control = commitControl(given, limits);
+  return withSource(request.path, { staging, limits, signal: control.signal }, async (source) => {
+    if (isBlank(source.head) && source.head.length === source.bytes && source.damage === undefined) {
+      throw new CovistaError('unprocessable_data', 'the file is empty');
+    }
+    const context = { ...parts, source, declared: request.format, onto: request.onto, control };
+    const { path, rows, ...converted } = await convert(context);
+    const schemaHash = hashSchema(converted.schema);
+    const file = path === null ? null : await sealOrRemove(staging, path, { rows, schemaHash }, control.signal);
+    return { ...converted, compression: source.compression, schemaHash, file };
+  });
+}
+
+function isBlank(head: Uint8Array): boolean {
+  return head.every((byte) => byte === 32 || (byte >= 9 && byte <= 13));
+}
+
+async function sealOrRemove(staging: Staging, path: string, content: { rows: number; schemaHash: string }, signal: AbortSignal) {
+  try {
+    return await staging.seal(path, content, signal);
+  } catch (error) {
+    await staging.remove(path);
+    throw error;
+  }
+}
+
+function convert(context: IngestContext): Promise<Converted> {
+  switch (detectContent(context.source.head)) {
+    case 'delimited':
+      return ingestCsv(context);
+    default:
+      throw new Error('not yet');
+  }
+}

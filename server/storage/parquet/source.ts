@@ -1,0 +1,164 @@
+import { createReadStream } from 'node:fs';
+import { type FileHandle, open, stat } from 'node:fs/promises';
+import type { Readable, Transform } from 'node:stream';
+import { constants, createGunzip, createZstdDecompress } from 'node:zlib';
+import { CovistaError } from '../../../protocol/errors.ts';
+import type { Limits } from '../../../protocol/limits.ts';
+import type { Compression, ConversionError } from '../stores.ts';
+import { detectCompression, detectWideEncoding } from './detect.ts';
+import { abortError } from './interruption.ts';
+import type { Staging } from './staging.ts';
+import { isWholeZstd } from './zstd-frames.ts';
+
+/** An uploaded file as the readers take it: decompressed, and in UTF-8 if it is text. */
+export interface OpenedSource {
+  readonly path: string;
+  readonly bytes: number;
+  /** The first bytes; all of them when the file is no longer than that. */
+  readonly head: Buffer;
+  readonly compression: Compression;
+  /** Set when the compressed stream ends early or is damaged: the file holds what came before. */
+  readonly damage: ConversionError | undefined;
+  /** Whether positions in the file are positions in what the caller sent, decompressed. */
+  readonly sameBytes: boolean;
+}
+
+interface SourceContext {
+  readonly staging: Staging;
+  readonly limits: Limits;
+  readonly signal: AbortSignal;
+}
+
+/** Opens a file for `read`, and removes afterwards whatever had to be written for that. */
+export async function withSource<T>(path: string, context: SourceContext, read: (source: OpenedSource) => Promise<T>): Promise<T> {
+  const head = await readHead(path, context.limits.ingestSampleBytes);
+  const compression = detectCompression(head.bytes);
+  if (compression === 'none') return withText({ path, ...plain(head), compression, damage: undefined, sameBytes: true }, context, read);
+  return context.staging.temporary('expanded', async (expanded) => {
+    const damage = await expand(path, compression, expanded, context);
+    const expandedHead = await readHead(expanded, context.limits.ingestSampleBytes);
+    return withText({ path: expanded, ...plain(expandedHead), compression, damage, sameBytes: true }, context, read);
+  });
+}
+
+/** Text in UTF-16 is read from a copy in UTF-8, because DuckDB's readers know no other JSON and place errors only there. */
+async function withText<T>(source: OpenedSource, context: SourceContext, read: (source: OpenedSource) => Promise<T>): Promise<T> {
+  const encoding = detectWideEncoding(source.head);
+  if (encoding === undefined) return read(source);
+  return context.staging.temporary('transcoded', async (transcoded) => {
+    await transcode(source.path, encoding, transcoded, context);
+    const head = await readHead(transcoded, context.limits.ingestSampleBytes);
+    return read({ ...source, path: transcoded, ...plain(head), sameBytes: false });
+  });
+}
+
+function plain(head: { bytes: Buffer; total: number }): { head: Buffer; bytes: number } {
+  return { head: head.bytes, bytes: head.total };
+}
+
+export async function readHead(path: string, bytesMax: number): Promise<{ bytes: Buffer; total: number }> {
+  const handle = await open(path, 'r');
+  try {
+    const { size } = await handle.stat();
+    const buffer = Buffer.allocUnsafe(Math.min(size, bytesMax));
+    let filled = 0;
+    while (filled < buffer.length) {
+      const { bytesRead } = await handle.read(buffer, filled, buffer.length - filled, filled);
+      if (bytesRead === 0) break;
+      filled += bytesRead;
+    }
+    return { bytes: buffer.subarray(0, filled), total: size };
+  } finally {
+    await handle.close();
+  }
+}
+
+/** Decompresses into a file; a stream that breaks off leaves what could be read, and the error says where it broke. */
+async function expand(path: string, compression: 'gzip' | 'zstd', target: string, context: SourceContext): Promise<ConversionError | undefined> {
+  const broken = await pump(path, decompressor(compression, false), target, context);
+  if (broken === undefined)
+    return compression === 'zstd' && !(await isWholeZstd(path)) ? damageOf('zstd', { early: true, at: (await stat(path)).size }) : undefined;
+  // A decompressor that fails keeps back what it had ready; one that is told to flush hands it out.
+  await pump(path, decompressor(compression, true), target, context);
+  return damageOf(compression, broken);
+}
+
+function damageOf(compression: 'gzip' | 'zstd', { early, at }: Break): ConversionError {
+  const where = early ? `ends early at byte ${at}` : `is damaged at byte ${at}`;
+  return { line: null, column: null, byte: at, reason: `the ${compression} stream ${where} of the compressed file; what follows is missing` };
+}
+
+function decompressor(compression: 'gzip' | 'zstd', flush: boolean): Transform {
+  if (compression === 'gzip') return createGunzip(flush ? { finishFlush: constants.Z_SYNC_FLUSH } : {});
+  return createZstdDecompress(flush ? { finishFlush: constants.ZSTD_e_flush } : {});
+}
+
+interface Break {
+  readonly early: boolean;
+  readonly at: number;
+}
+
+async function pump(path: string, decompress: Transform, target: string, context: SourceContext): Promise<Break | undefined> {
+  const input = createReadStream(path, { highWaterMark: 256 * 1024 });
+  let failure: Error | undefined;
+  input.once('error', (error) => decompress.destroy(error));
+  decompress.once('error', (error) => {
+    failure = error;
+  });
+  const handle = await open(target, 'w', 0o600);
+  try {
+    await writeAll(input.pipe(decompress), handle, context);
+    return undefined;
+  } catch (error) {
+    if (error !== failure || !isDecompressionError(error)) throw error;
+    return { early: error.code === 'Z_BUF_ERROR' || input.readableEnded, at: input.bytesRead };
+  } finally {
+    input.destroy();
+    decompress.destroy();
+    await handle.close();
+  }
+}
+
+function isDecompressionError(error: unknown): error is Error & { code: string } {
+  return error instanceof Error && 'code' in error && typeof error.code === 'string' && /^(?:Z_|ZSTD_)/.test(error.code);
+}
+
+async function writeAll(stream: Readable, handle: FileHandle, { limits, signal }: SourceContext): Promise<void> {
+  let bytes = 0;
+  for await (const chunk of stream) {
+    if (signal.aborted) throw abortError(signal);
+    bytes += chunk.length;
+    if (bytes > limits.uploadExpandedBytesMax) {
+      throw new CovistaError('payload_too_large', `the file expands to more than ${limits.uploadExpandedBytesMax} bytes`, {
+        bytesMax: limits.uploadExpandedBytesMax,
+      });
+    }
+    await writeWhole(handle, chunk);
+  }
+}
+
+async function writeWhole(handle: FileHandle, chunk: Uint8Array): Promise<void> {
+  for (let at = 0; at < chunk.length; ) at += (await handle.write(chunk, at)).bytesWritten;
+}
+
+async function transcode(path: string, encoding: 'utf-16le' | 'utf-16be', target: string, { signal }: SourceContext): Promise<void> {
+  const decoder = new TextDecoder(encoding, { fatal: true });
+  const handle = await open(target, 'w', 0o600);
+  let bytes = 0;
+  try {
+    for await (const chunk of createReadStream(path, { highWaterMark: 256 * 1024 })) {
+      if (signal.aborted) throw abortError(signal);
+      await writeWhole(handle, Buffer.from(decoder.decode(chunk, { stream: true })));
+      bytes += chunk.length;
+    }
+    decoder.decode();
+  } catch (error) {
+    if (!(error instanceof TypeError)) throw error;
+    throw new CovistaError('unprocessable_data', `the file is not valid ${encoding.toUpperCase()}, in or after byte ${bytes}`, {
+      encoding,
+      byte: bytes,
+    });
+  } finally {
+    await handle.close();
+  }
+}

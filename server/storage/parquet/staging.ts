@@ -1,0 +1,76 @@
+import { createHash, randomUUID } from 'node:crypto';
+import { type FileHandle, mkdir, open, rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import { CovistaError } from '../../../protocol/errors.ts';
+import type { StagedFile } from '../stores.ts';
+import { isOutOfRoom } from './engine-error.ts';
+import { throwIfAborted } from './interruption.ts';
+
+const READ_BYTES = 1024 * 1024;
+
+/** The directory of files that are not yet part of anything. */
+export class Staging {
+  readonly #directory: string;
+
+  constructor(directory: string) {
+    this.#directory = directory;
+  }
+
+  async open(): Promise<void> {
+    await mkdir(this.#directory, { recursive: true, mode: 0o700 });
+  }
+
+  /** A path that no file has yet. `name` is part of it, for people who look into the directory. */
+  path(name: string): string {
+    return join(this.#directory, `${randomUUID()}-${name.replace(/[^a-zA-Z0-9.-]/g, '_').slice(0, 80)}`);
+  }
+
+  async remove(path: string): Promise<void> {
+    await rm(path, { force: true });
+  }
+
+  /** Runs work that writes a file at a new path, and removes the file when the work fails. */
+  async write<T>(name: string, work: (path: string) => Promise<T>): Promise<T> {
+    const path = this.path(name);
+    try {
+      return await work(path);
+    } catch (error) {
+      await this.remove(path);
+      throw isOutOfRoom(error) ? new CovistaError('storage_full', 'there is no room left to write the file', {}, error) : error;
+    }
+  }
+
+  /** Runs work with a new path, at which there is no file any more when it is done. */
+  async temporary<T>(name: string, work: (path: string) => Promise<T>): Promise<T> {
+    return this.write(name, async (path) => {
+      const result = await work(path);
+      await this.remove(path);
+      return result;
+    });
+  }
+
+  /** Makes a written file durable and hashes it meanwhile, which is cheapest while the page cache still holds it. */
+  async seal(path: string, content: { readonly rows: number; readonly schemaHash: string }, signal: AbortSignal): Promise<StagedFile> {
+    const handle = await open(path, 'r+');
+    try {
+      const [hashed] = await Promise.all([hashFile(handle, signal), handle.sync()]);
+      return { path, ...content, ...hashed };
+    } finally {
+      await handle.close();
+    }
+  }
+}
+
+async function hashFile(handle: FileHandle, signal: AbortSignal): Promise<{ bytes: number; sha256: string }> {
+  const hash = createHash('sha256');
+  const { size } = await handle.stat();
+  const buffer = Buffer.allocUnsafe(Math.min(size + 1, READ_BYTES));
+  let bytes = 0;
+  for (;;) {
+    throwIfAborted(signal);
+    const { bytesRead } = await handle.read(buffer, 0, buffer.length, bytes);
+    if (bytesRead === 0) return { bytes, sha256: hash.digest('hex') };
+    hash.update(buffer.subarray(0, bytesRead));
+    bytes += bytesRead;
+  }
+}

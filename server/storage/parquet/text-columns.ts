@@ -1,0 +1,103 @@
+import type { Column, PendingColumn } from '../stores.ts';
+import { exactConversion } from './exact-conversion.ts';
+import { nullableColumn } from './ingest-context.ts';
+import { identifier } from './quote.ts';
+import { chooseType, inferTypes, TEXT, type TextType, TYPES } from './text-types.ts';
+
+/** One column of the file to be written: a column of the source, as VARCHAR, under a type; or one that the source lacks. */
+export interface TextColumn {
+  readonly name: string;
+  readonly sqlType: string;
+  /** Name of the source's column; null: all NULL. */
+  readonly from: string | null;
+  /** Types that the values seen so far allow. Undefined: none was seen. Null: the type is given. */
+  readonly candidates: readonly TextType[] | undefined | null;
+  readonly type: TextType;
+}
+
+/** Guesses the types of a source's columns from sample rows. Columns of `onto` keep their name, type and order, and come first. */
+export function planColumns(
+  header: readonly string[],
+  rows: readonly (readonly (string | null)[])[],
+  onto: readonly Column[] | undefined,
+): TextColumn[] {
+  const given = (onto ?? []).map(({ name, type }) => givenColumn(name, type, header));
+  const taken = new Set(given.map(({ from }) => from));
+  const guessed = header.map((name, index) => ({ name, index })).filter(({ name }) => !taken.has(name));
+  return [...given, ...guessed.map(({ name, index }) => guessColumn(name, columnValues(rows, index)))];
+}
+
+function* columnValues(rows: readonly (readonly (string | null)[])[], index: number): Generator<string | null | undefined> {
+  for (const row of rows) yield row[index];
+}
+
+function givenColumn(name: string, sqlType: string, header: readonly string[]): TextColumn {
+  const folded = name.toLowerCase();
+  const from = header.find((other) => other.toLowerCase() === folded) ?? null;
+  return { name, sqlType, from, candidates: null, type: exactConversion(sqlType) };
+}
+
+function guessColumn(name: string, values: Iterable<string | null | undefined>): TextColumn {
+  return withCandidates(name, name, inferTypes(values));
+}
+
+function withCandidates(name: string, from: string | null, candidates: readonly TextType[] | undefined): TextColumn {
+  const type = candidates === undefined ? TEXT : chooseType(candidates);
+  return { name, sqlType: type.sqlType, from, candidates, type };
+}
+
+/**
+ * SQL that converts every value and fails on one that its type would change. With `read`, columns whose type is given were
+ * converted by the reader already.
+ */
+export function conversionSql(columns: readonly TextColumn[], given: 'text' | 'read' = 'text'): string {
+  const value = (column: TextColumn): string =>
+    given === 'read' && column.candidates === null && column.from !== null ? identifier(column.from) : valueSql(column);
+  return columns.map((column) => `${value(column)} AS ${identifier(column.name)}`).join(', ');
+}
+
+function valueSql({ from, sqlType, type, candidates }: TextColumn): string {
+  if (from === null) return `CAST(NULL AS ${sqlType})`;
+  const x = identifier(from);
+  // No value was seen: the first one that comes along ends the attempt, so that the type is told by it.
+  if (candidates === undefined) return `CASE WHEN ${x} IS NULL OR ${x} = '' THEN ${x} ELSE error('a value appeared') END`;
+  if (sqlType === 'VARCHAR') return x;
+  return `CASE WHEN ${x} IS NULL OR ${x} = '' THEN NULL WHEN ${type.exact(x)} THEN ${type.convert(x)} ELSE error('a value does not fit') END`;
+}
+
+/** Whether a conversion may fail because of what the sample did not show. */
+export function isGuess({ candidates }: TextColumn): boolean {
+  return candidates === undefined || (candidates !== null && candidates.length > 0);
+}
+
+/** SQL that tells, by `survey` names, which candidates fit all values of each guessed column. */
+export function surveySql(columns: readonly TextColumn[]): string {
+  const parts = columns.flatMap((column, index) =>
+    !isGuess(column) || column.from === null ? [] : surveyColumn(identifier(column.from), index, column.candidates ?? TYPES),
+  );
+  return parts.join(', ');
+}
+
+function surveyColumn(x: string, index: number, candidates: readonly TextType[]): string[] {
+  const filter = `FILTER (WHERE ${x} IS NOT NULL AND ${x} <> '')`;
+  const seen = `count(*) ${filter} AS "seen_${index}"`;
+  return [seen, ...candidates.map((type) => `bool_and(coalesce(${type.exact(x)}, false)) ${filter} AS "fits_${index}_${TYPES.indexOf(type)}"`)];
+}
+
+/** The columns with the types that the survey of all values found. */
+export function applySurvey(columns: readonly TextColumn[], found: Readonly<Record<string, unknown>>): TextColumn[] {
+  return columns.map((column, index) => {
+    if (!isGuess(column) || column.from === null) return column;
+    const fitting = (column.candidates ?? TYPES).filter((type) => found[`fits_${index}_${TYPES.indexOf(type)}`] === true);
+    return withCandidates(column.name, column.from, found[`seen_${index}`] === 0 ? [] : fitting);
+  });
+}
+
+/** The same, of a file of which every value was in the sample: columns without any value are text. */
+export function settled(columns: readonly TextColumn[]): TextColumn[] {
+  return columns.map((column) => (column.candidates === undefined ? { ...column, candidates: [] } : column));
+}
+
+export function schemaOf(columns: readonly TextColumn[]): PendingColumn[] {
+  return columns.map(({ name, sqlType }) => nullableColumn(name, sqlType));
+}

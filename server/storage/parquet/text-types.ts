@@ -1,0 +1,169 @@
+/**
+ * What a text can be read as. The types of a CSV file are decided from its first rows (`matches`), and every later value is
+ * checked while it is converted (`exact`): a value that the type would change, such as 007 or 1.5 as a whole number, is
+ * never rounded or cut, it makes the type of the column wider.
+ */
+export interface TextType {
+  /** SQL type, as DESCRIBE prints it. */
+  readonly sqlType: string;
+  readonly matches: (text: string) => boolean;
+  /** SQL that converts the text `x`; NULL where it cannot. */
+  readonly convert: (x: string) => string;
+  /** SQL that tells whether `convert` keeps everything that the text `x`, which is not empty, says. */
+  readonly exact: (x: string) => string;
+}
+
+const INT64_MAX = 2n ** 63n - 1n;
+const WHOLE = /^\s*-?(?:0|[1-9]\d{0,18})\s*$/;
+const NUMBER = /^\s*[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?\s*$/;
+const NOT_A_NUMBER = /^[+-]?(?:nan|inf|infinity)$/i;
+/** Texts such as 007, which are codes, and whole numbers beyond what a double keeps apart. */
+const NUMBER_LIKE_CODE = /^\s*[+-]?(?:0\d|\d{16,}\s*$)/;
+const ISO_DATE = /^\d{4}-\d\d-\d\d$/;
+const ISO_TIME = /^(?:[01]\d|2[0-3]):[0-5]\d(?::[0-5]\d(?:\.\d{1,6})?)?$/;
+const ISO_TIMESTAMP = /^\d{4}[-/]\d\d[-/]\d\d(?:[ T](?:[01]\d|2[0-3]):[0-5]\d(?::[0-5]\d(?:\.\d{1,6})?)?)?$/;
+const ISO_INSTANT = /^\d{4}-\d\d-\d\d[ T](?:[01]\d|2[0-3]):[0-5]\d:[0-5]\d(?:\.\d{1,6})? ?(?:Z|[+-]\d\d(?::\d\d)?)$/;
+
+function isWhole(text: string): boolean {
+  if (!WHOLE.test(text)) return false;
+  const trimmed = text.trim();
+  if (trimmed === '-0') return false;
+  return trimmed.length < 19 || (BigInt(trimmed) <= INT64_MAX && BigInt(trimmed) >= -INT64_MAX - 1n);
+}
+
+function isDouble(text: string): boolean {
+  if (NOT_A_NUMBER.test(text)) return true;
+  return NUMBER.test(text) && !NUMBER_LIKE_CODE.test(text) && Number.isFinite(Number(text));
+}
+
+/** Whether the calendar has the day that an ISO text begins with. */
+function isDay(text: string): boolean {
+  const iso = text.slice(0, 10).replaceAll('/', '-');
+  const day = new Date(`${iso}T00:00:00Z`);
+  return !Number.isNaN(day.getTime()) && day.toISOString().startsWith(iso);
+}
+
+const tryCast = (type: string) => (x: string) => `TRY_CAST(${x} AS ${type})`;
+const full = (x: string, pattern: RegExp): string => `regexp_full_match(${x}, '${pattern.source}')`;
+
+const boolean: TextType = {
+  sqlType: 'BOOLEAN',
+  matches: (text) => /^(?:true|false)$/i.test(text),
+  convert: tryCast('BOOLEAN'),
+  exact: (x) => `lower(${x}) IN ('true', 'false')`,
+};
+
+const bigint: TextType = {
+  sqlType: 'BIGINT',
+  matches: isWhole,
+  convert: tryCast('BIGINT'),
+  exact: (x) => `(CAST(TRY_CAST(${x} AS BIGINT) AS VARCHAR) = ${x} OR CAST(TRY_CAST(${x} AS BIGINT) AS VARCHAR) = trim(${x}))`,
+};
+
+/** The cheap conditions come first: the patterns are tried only on texts that look suspicious. */
+const double: TextType = {
+  sqlType: 'DOUBLE',
+  matches: isDouble,
+  convert: tryCast('DOUBLE'),
+  exact: (x) =>
+    `(TRY_CAST(${x} AS DOUBLE) IS NOT NULL AND NOT contains(${x}, '_')` +
+    ` AND NOT (length(${x}) > 15 AND NOT contains(${x}, '.') AND regexp_matches(${x}, '${NUMBER_LIKE_CODE.source}'))` +
+    ` AND NOT (${x} < '1' AND NOT starts_with(${x}, '0.') AND NOT starts_with(${x}, '-0.') AND regexp_matches(${x}, '${NUMBER_LIKE_CODE.source}')))`,
+};
+
+const date: TextType = {
+  sqlType: 'DATE',
+  matches: (text) => ISO_DATE.test(text) && isDay(text),
+  convert: tryCast('DATE'),
+  exact: (x) => `CAST(TRY_CAST(${x} AS DATE) AS VARCHAR) = ${x}`,
+};
+
+/** A date of another order; `order` names the parts that the pattern's groups hold. */
+function formattedDate(format: string, pattern: RegExp, order: 'ymd' | 'dmy' | 'mdy'): TextType {
+  const convert = (x: string): string => `CAST(try_strptime(${x}, '${format}') AS DATE)`;
+  const part = (parts: readonly string[], name: string, width: number): string => (parts[order.indexOf(name) + 1] ?? '').padStart(width, '0');
+  return {
+    sqlType: 'DATE',
+    matches: (text) => {
+      const parts = pattern.exec(text);
+      return parts !== null && isDay(`${part(parts, 'y', 4)}-${part(parts, 'm', 2)}-${part(parts, 'd', 2)}`);
+    },
+    convert,
+    exact: (x) => `(${convert(x)} IS NOT NULL AND ${full(x, pattern)})`,
+  };
+}
+
+const dayFirst = formattedDate('%d/%m/%Y', /^(\d{1,2})\/(\d{1,2})\/(\d{4})$/, 'dmy');
+const monthFirst = formattedDate('%m/%d/%Y', /^(\d{1,2})\/(\d{1,2})\/(\d{4})$/, 'mdy');
+
+const MONTHS = ['jan', 'feb', 'mar', 'apr', 'may', 'jun', 'jul', 'aug', 'sep', 'oct', 'nov', 'dec'];
+const NAMED_MONTH = /^([A-Za-z]{3}) (\d{1,2}) (\d{4})$/;
+
+/** `Jan 1 2000`. */
+const namedMonth: TextType = {
+  sqlType: 'DATE',
+  matches: (text) => {
+    const [, month = '', day = '', year = ''] = NAMED_MONTH.exec(text) ?? [];
+    return isDay(`${year}-${String(MONTHS.indexOf(month.toLowerCase()) + 1).padStart(2, '0')}-${day.padStart(2, '0')}`);
+  },
+  convert: (x) => `CAST(try_strptime(${x}, '%b %d %Y') AS DATE)`,
+  exact: (x) => `(try_strptime(${x}, '%b %d %Y') IS NOT NULL AND ${full(x, NAMED_MONTH)})`,
+};
+
+const time: TextType = {
+  sqlType: 'TIME',
+  matches: (text) => ISO_TIME.test(text),
+  convert: tryCast('TIME'),
+  exact: (x) => `(TRY_CAST(${x} AS TIME) IS NOT NULL AND ${full(x, ISO_TIME)})`,
+};
+
+/** A text of 19 characters with a colon before the seconds has no zone, which TIMESTAMP would drop. */
+const timestamp: TextType = {
+  sqlType: 'TIMESTAMP',
+  matches: (text) => ISO_TIMESTAMP.test(text) && isDay(text),
+  convert: tryCast('TIMESTAMP'),
+  exact: (x) => `(TRY_CAST(${x} AS TIMESTAMP) IS NOT NULL AND ((length(${x}) = 19 AND ${x}[17] = ':') OR ${full(x, ISO_TIMESTAMP)}))`,
+};
+
+const instant: TextType = {
+  sqlType: 'TIMESTAMP WITH TIME ZONE',
+  matches: (text) => ISO_INSTANT.test(text) && isDay(text),
+  convert: tryCast('TIMESTAMP WITH TIME ZONE'),
+  exact: (x) => `(TRY_CAST(${x} AS TIMESTAMP WITH TIME ZONE) IS NOT NULL AND ${full(x, ISO_INSTANT)})`,
+};
+
+export const TEXT: TextType = { sqlType: 'VARCHAR', matches: () => true, convert: (x) => x, exact: () => 'true' };
+
+/** Narrow before wide: a column gets the first type that all its values have. */
+export const TYPES: readonly TextType[] = [
+  boolean,
+  bigint,
+  double,
+  date,
+  formattedDate('%Y/%m/%d', /^(\d{4})\/(\d{1,2})\/(\d{1,2})$/, 'ymd'),
+  dayFirst,
+  monthFirst,
+  formattedDate('%d.%m.%Y', /^(\d{1,2})\.(\d{1,2})\.(\d{4})$/, 'dmy'),
+  namedMonth,
+  time,
+  timestamp,
+  instant,
+];
+
+/** The type of a column of which it is known which types fit all its values. */
+export function chooseType(fitting: readonly TextType[]): TextType {
+  // A date whose day and month cannot be told apart stays the text that it is.
+  if (fitting.includes(dayFirst) && fitting.includes(monthFirst)) return TEXT;
+  return fitting[0] ?? TEXT;
+}
+
+/** The types that fit all values of a column; undefined when there is no value to tell by. */
+export function inferTypes(values: Iterable<string | null | undefined>): readonly TextType[] | undefined {
+  let candidates: readonly TextType[] | undefined;
+  for (const value of values) {
+    if (value === null || value === undefined || value === '') continue;
+    candidates = (candidates ?? TYPES).filter((type) => type.matches(value));
+    if (candidates.length === 0) break;
+  }
+  return candidates;
+}

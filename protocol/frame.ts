@@ -1,5 +1,5 @@
 import { CovistaError, type ErrorBody } from './errors.ts';
-import { pack, unpack } from './msgpack.ts';
+import { pack, packTransient, unpack } from './msgpack.ts';
 
 /**
  * The frames of `ws /rpc` (SPEC.md, section RPC). A frame is one msgpack array whose first element says what it is. Numbers
@@ -119,6 +119,11 @@ const SERVER_SHAPES: Readonly<Record<number, Shape>> = {
 
 export function encodeFrame(frame: Frame): Uint8Array {
   return pack(frame);
+}
+
+/** Like `encodeFrame`, for bytes that are sent or copied before the next frame is encoded. */
+export function encodeFrameTransient(frame: Frame): Uint8Array {
+  return packTransient(frame);
 }
 
 /** Decodes a frame from a client; throws `protocol_error` when it is none. */

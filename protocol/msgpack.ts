@@ -7,7 +7,17 @@ import { CovistaError } from './errors.ts';
  * before it looks at what is there.
  */
 const packr = new Packr({ useRecords: false, variableMapSize: true, encodeUndefinedAsNil: true });
-const unpackr = new Unpackr({ useRecords: false, mapsAsObjects: true });
+// Bytes are copied out, because the buffer that a frame arrives in belongs to the socket.
+const unpackr = new Unpackr({ useRecords: false, mapsAsObjects: true, copyBuffers: true });
+
+/** Small frames are decoded in here: the decoder keeps what it needs of a buffer with the buffer, if it meets it again. */
+const scratch = new Uint8Array(4096);
+
+/** Options of `pack` (msgpackr, REUSE_BUFFER_MODE and RESET_BUFFER_MODE): answer with the whole buffer, and start over in it. */
+const REUSE_BUFFER = 512;
+const RESET_POSITION = 1024;
+
+type PackedBuffer = Uint8Array & { readonly start: number; readonly end: number };
 
 const DEPTH_MAX = 64;
 
@@ -15,11 +25,19 @@ export function pack(value: unknown): Uint8Array {
   return packr.pack(value);
 }
 
+/** Encodes into a buffer that is used again: the bytes are valid until the next call of anything in this module. */
+export function packTransient(value: unknown): Uint8Array {
+  const buffer = packr.pack(value, REUSE_BUFFER | RESET_POSITION) as Uint8Array as PackedBuffer;
+  return buffer.subarray(buffer.start, buffer.end);
+}
+
 /** Decodes one value; throws `protocol_error` when the bytes are not exactly one well-formed value of bounded depth. */
 export function unpack(bytes: Uint8Array): unknown {
   assertWellFormed(bytes);
   try {
-    return unpackr.unpack(bytes);
+    if (bytes.length > scratch.length) return unpackr.unpack(bytes);
+    scratch.set(bytes);
+    return unpackr.unpack(scratch, bytes.length);
   } catch (cause) {
     throw new CovistaError('protocol_error', 'the frame is not valid msgpack', {}, cause);
   }
@@ -53,34 +71,37 @@ function malformed(reason: string): CovistaError {
   return new CovistaError('protocol_error', `the frame is not valid msgpack: ${reason}`);
 }
 
+/** How many values each open level still needs; reused, because a scan runs for every frame. */
+const missing = new Int32Array(DEPTH_MAX);
+
 /** Walks the value without building it: every length fits into what is left, nesting is bounded, nothing trails. */
 function assertWellFormed(bytes: Uint8Array): void {
-  const pending: number[] = [1];
+  const end = bytes.length;
   let at = 0;
-  while (pending.length > 0) {
-    const depth = pending.length - 1;
-    const left = pending[depth] as number;
-    if (left === 0) {
-      pending.pop();
+  let depth = 0;
+  missing[0] = 1;
+  while (depth >= 0) {
+    if (missing[depth] === 0) {
+      depth -= 1;
       continue;
     }
-    pending[depth] = left - 1;
-    if (at >= bytes.length) throw malformed('it ends early');
-    const step = measure(bytes, at);
+    (missing[depth] as number) -= 1;
+    if (at >= end) throw malformed('it ends early');
+    measure(bytes, at);
     at += step.size;
-    if (at > bytes.length || step.children > bytes.length - at) throw malformed('a length exceeds the frame');
-    if (step.children > 0) {
-      if (pending.length >= DEPTH_MAX) throw malformed('it is nested too deeply');
-      pending.push(step.children);
-    }
+    if (step.children > end - at) throw malformed('a length exceeds the frame');
+    if (step.children === 0) continue;
+    depth += 1;
+    if (depth === DEPTH_MAX) throw malformed('it is nested too deeply');
+    missing[depth] = step.children;
   }
-  if (at !== bytes.length) throw malformed('bytes follow the value');
+  if (at !== end) throw malformed('bytes follow the value');
 }
 
 const step = { size: 0, children: 0 };
 
-/** Size in bytes of the head at `at` (with the content of scalars and texts), and the number of values nested in it. */
-function measure(bytes: Uint8Array, at: number): { size: number; children: number } {
+/** Writes into `step` the size in bytes of the head at `at` (with the content of scalars and texts) and how many values are nested in it. */
+function measure(bytes: Uint8Array, at: number): void {
   const first = bytes[at] as number;
   step.children = 0;
   if (first <= 0x7f || first >= 0xe0) step.size = 1;
@@ -88,7 +109,6 @@ function measure(bytes: Uint8Array, at: number): { size: number; children: numbe
   else if (first <= 0x9f) nest(1, first & 0x0f);
   else if (first <= 0xbf) step.size = 1 + (first & 0x1f);
   else measureLong(bytes, at, first);
-  return step;
 }
 
 function nest(size: number, children: number): void {

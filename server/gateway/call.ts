@@ -15,7 +15,6 @@ export interface CallRequest {
   readonly address: string;
   readonly idempotencyKey: string | null;
   readonly body: AsyncIterable<Uint8Array> | undefined;
-  readonly onProgress: ((progress: Progress) => void) | undefined;
 }
 
 const PROCESS_PREFIX = randomBytes(4).toString('hex');
@@ -35,24 +34,34 @@ export const ANONYMOUS: Actor = { subject: '', groups: [], serverAdmin: false, c
  * are first asked for, because most small calls never ask.
  */
 export class Call implements CallContext {
-  readonly request: CallRequest;
+  readonly operation: string;
+  readonly input: unknown;
+  readonly actor: Actor;
+  readonly address: string;
+  readonly idempotencyKey: string | null;
+  body: AsyncIterable<Uint8Array> | undefined;
+  /** Who wants to know how far the call has come; progress made before somebody listens is lost. */
+  onProgress: ((progress: Progress) => void) | undefined;
   /** What the caller may do on the dataset of the operation; set by the gateway before the handler runs. */
   access: Access | undefined;
-  body: AsyncIterable<Uint8Array> | undefined;
   idempotency: Idempotency | undefined;
   #requestId: string | undefined;
   #reason: CovistaError | undefined;
   #controller: AbortController | undefined;
 
-  constructor(request: CallRequest) {
-    this.request = request;
+  constructor({ operation, input, actor, address, idempotencyKey, body }: CallRequest) {
+    this.operation = operation;
+    this.input = input;
+    this.actor = actor;
+    this.address = address;
+    this.idempotencyKey = idempotencyKey;
+    this.body = body;
+    this.onProgress = undefined;
     this.access = undefined;
-    this.body = request.body;
     this.idempotency = undefined;
-  }
-
-  get actor(): Actor {
-    return this.request.actor;
+    this.#requestId = undefined;
+    this.#reason = undefined;
+    this.#controller = undefined;
   }
 
   get requestId(): string {
@@ -61,8 +70,8 @@ export class Call implements CallContext {
   }
 
   get provenance(): Provenance {
-    const { operation, actor, address } = this.request;
-    const common = { actor: actor.subject, operation, requestId: this.requestId, address };
+    const { operation, actor, address, requestId } = this;
+    const common = { actor: actor.subject, operation, requestId, address };
     return this.idempotency === undefined ? common : { ...common, idempotency: this.idempotency };
   }
 
@@ -85,6 +94,6 @@ export class Call implements CallContext {
   }
 
   progress(progress: Progress): void {
-    this.request.onProgress?.(progress);
+    this.onProgress?.(progress);
   }
 }

@@ -73,16 +73,24 @@ export function createGateway(options: GatewayOptions): Gateway {
     call.access = access;
     // No body is an empty one, so that handlers know one case only.
     if (entry.operation.body !== undefined) call.body ??= NO_BODY;
-    if (call.request.idempotencyKey === null || entry.operation.kind !== 'command') return run(entry, call, input);
+    if (call.idempotencyKey === null || entry.operation.kind !== 'command') return run(entry, call, input);
     return idempotency.once(entry, call, input, () => run(entry, call, input)).catch((fault: unknown) => fail(call, fault));
+  };
+
+  // Callers repeat themselves, and comparing a name that was just decoded is cheaper than hashing it.
+  let latest: Entry | undefined;
+  const find = (name: string): Entry | undefined => {
+    if (latest?.name === name) return latest;
+    latest = entries.get(name);
+    return latest;
   };
 
   return {
     dispatch: (call) => {
       try {
-        const entry = entries.get(call.request.operation);
-        if (entry === undefined) throw new CovistaError('unknown_operation', `there is no operation "${call.request.operation.slice(0, 100)}"`);
-        const input = validate(entry.operation, call.request);
+        const entry = find(call.operation);
+        if (entry === undefined) throw new CovistaError('unknown_operation', `there is no operation "${call.operation.slice(0, 100)}"`);
+        const input = validate(entry.operation, call);
         const access = permit(entry.operation, input, call.actor, options.authorize);
         if (!isPromise(access)) return proceed(entry, call, input, access);
         return access.then((granted) => proceed(entry, call, input, granted)).catch((fault: unknown) => fail(call, fault));
@@ -158,11 +166,11 @@ function translate(call: Call, fault: unknown, log: Logger): CovistaError {
   const reason = call.cancelledBy;
   if (reason !== undefined && isCancellation(fault)) return reason;
   if (fault instanceof CovistaError) {
-    if (log.isLevelEnabled('debug')) log.debug({ requestId: call.requestId, operation: call.request.operation, code: fault.code }, fault.message);
+    if (log.isLevelEnabled('debug')) log.debug({ requestId: call.requestId, operation: call.operation, code: fault.code }, fault.message);
     return fault;
   }
   const { requestId } = call;
-  log.error({ err: fault, requestId, operation: call.request.operation, subject: call.actor.subject }, 'a request met a fault');
+  log.error({ err: fault, requestId, operation: call.operation, subject: call.actor.subject }, 'a request met a fault');
   return new CovistaError('internal', `the server met a fault; its log has it as ${requestId}`, { requestId });
 }
 

@@ -59,7 +59,7 @@ function reused(): CovistaError {
 }
 
 function describe(entry: Entry, call: Call, input: unknown, charsMax: number): Idempotency {
-  const key = call.request.idempotencyKey ?? '';
+  const key = call.idempotencyKey ?? '';
   if (key.length === 0 || key.length > charsMax || /[\p{Cc}\p{Cs}]/u.test(key)) {
     throw new CovistaError('invalid_input', `an idempotency key has 1 to ${charsMax} characters, none of them control characters`);
   }

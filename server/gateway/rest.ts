@@ -97,7 +97,6 @@ function callOf({ request, match, actor, input }: Asked): Call {
     address: request.address,
     idempotencyKey: request.header('idempotency-key') || null,
     body: match.route.operation.body === undefined ? undefined : request.body,
-    onProgress: undefined,
   });
   request.onAbort(() => call.cancel(new CovistaError('cancelled', 'the caller went away')));
   return call;
@@ -107,7 +106,7 @@ function callOf({ request, match, actor, input }: Asked): Call {
 async function openFile(gateway: Gateway, call: Call): Promise<{ head: FileHead; rest: AsyncIterator<unknown> }> {
   const outcome = await gateway.dispatch(call);
   if (outcome.kind === 'error') throw outcome.error;
-  if (outcome.kind === 'value') throw new TypeError(`${call.request.operation} answers as a file but is no stream`);
+  if (outcome.kind === 'value') throw new TypeError(`${call.operation} answers as a file but is no stream`);
   const rest = outcome.items[Symbol.asyncIterator]();
   const first = await rest.next();
   return { head: fileHead.parse(first.value), rest };

@@ -1,14 +1,14 @@
 import type { z } from 'zod/v4';
 import type { Operation } from '../../protocol/define.ts';
 import { CovistaError } from '../../protocol/errors.ts';
-import type { CallRequest } from './call.ts';
+import type { Call } from './call.ts';
 
 /** Issues that an error lists; a caller who made more mistakes starts with these. */
 const ISSUES_MAX = 20;
 const MESSAGE_CHARS_MAX = 300;
 
 /** The input with defaults filled in; throws `invalid_input` with `details.issues: [{ path, message }]`. */
-export function validate(operation: Operation, { input, body }: CallRequest): unknown {
+export function validate(operation: Operation, { input, body }: Call): unknown {
   if (body !== undefined && operation.body === undefined) throw new CovistaError('invalid_input', 'this operation takes no body');
   const parsed = operation.input.safeParse(input);
   if (parsed.success) return parsed.data;

@@ -16,6 +16,7 @@ import {
 import type { Limits } from '../../protocol/limits.ts';
 import { SUPPORTED_VERSIONS } from '../../protocol/version.ts';
 import type { Actor, Authenticator } from '../gateway/authenticate.ts';
+import { Call } from '../gateway/call.ts';
 import type { Gateway } from '../gateway/dispatch.ts';
 import type { Clock } from '../shared/clock.ts';
 import type { Logger } from '../shared/log.ts';
@@ -99,14 +100,15 @@ export class Connection {
 
   /** A message came; its bytes are valid during this call only. */
   receive(message: ArrayBuffer, isBinary: boolean): void {
-    this.#outbox.gather(() => {
-      try {
-        if (!isBinary) throw new CovistaError('protocol_error', 'frames are binary messages');
-        this.#accept(new Uint8Array(message));
-      } catch (fault) {
-        this.#abort(fault);
-      }
-    });
+    this.#outbox.isGathered = true;
+    try {
+      if (!isBinary) throw new CovistaError('protocol_error', 'frames are binary messages');
+      this.#accept(new Uint8Array(message));
+    } catch (fault) {
+      this.#abort(fault);
+    } finally {
+      this.#outbox.isGathered = false;
+    }
   }
 
   /** The socket took what it held back. */
@@ -258,11 +260,27 @@ export class Connection {
       this.#outbox.send([FRAME.error, number, errorBody(refusal), this.id], number, 'respond');
       return;
     }
-    const exchange = new Exchange({ request, actor: session.actor, address: this.#address, gateway, outbox: this.#outbox, limits });
-    const running = exchange.run();
-    if (running === undefined) return;
+    const call = new Call({
+      operation: request[2],
+      input: request[3],
+      actor: session.actor,
+      address: this.#address,
+      idempotencyKey: request[4],
+      body: undefined,
+    });
+    let exchange: Exchange | undefined;
+    if (request[5]) {
+      exchange = new Exchange({ number, call, outbox: this.#outbox, limits });
+      exchange.openBody();
+    }
+    const outcome = gateway.dispatch(call);
+    if (exchange === undefined && !(outcome instanceof Promise) && outcome.kind === 'value') {
+      this.#outbox.send([FRAME.response, number, outcome.value], number, 'respond');
+      return;
+    }
+    exchange ??= new Exchange({ number, call, outbox: this.#outbox, limits });
     session.exchanges.set(number, exchange);
-    running.then(
+    exchange.answer(outcome).then(
       () => this.#finished(number, session),
       (fault: unknown) => this.#abort(fault),
     );

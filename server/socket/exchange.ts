@@ -1,27 +1,22 @@
 import { CovistaError, errorBody } from '../../protocol/errors.ts';
-import { encodeFrame, FRAME, type Request } from '../../protocol/frame.ts';
+import { encodeFrame, FRAME } from '../../protocol/frame.ts';
 import type { Limits } from '../../protocol/limits.ts';
-import type { Actor } from '../gateway/authenticate.ts';
-import { Call } from '../gateway/call.ts';
-import type { Gateway, Outcome } from '../gateway/dispatch.ts';
+import type { Call } from '../gateway/call.ts';
+import type { Outcome } from '../gateway/dispatch.ts';
 import { ByteQueue } from '../shared/byte-queue.ts';
 import type { Outbox } from './outbox.ts';
 
 export interface ExchangeOptions {
-  readonly request: Request;
-  readonly actor: Actor;
-  readonly address: string;
-  readonly gateway: Gateway;
+  readonly number: number;
+  readonly call: Call;
   readonly outbox: Outbox;
   readonly limits: Pick<Limits, 'streamCreditBytes'>;
 }
 
-/** One request of a connection, from its first frame to its last: exactly one response, error or end. */
+/** One request of a connection that takes time, to its last frame: exactly one response, error or end. */
 export class Exchange {
-  readonly #number: number;
   readonly #options: ExchangeOptions;
-  readonly #call: Call;
-  readonly #body: ByteQueue | undefined;
+  #body: ByteQueue | undefined;
   /** Body bytes that the client may still send. */
   #bodyCreditBytes: number;
   /** Body bytes that the handler took and that the client was not told of. */
@@ -31,32 +26,30 @@ export class Exchange {
   #wake: (() => void) | undefined;
 
   constructor(options: ExchangeOptions) {
-    const [, number, operation, input, idempotencyKey, hasBody] = options.request;
-    this.#number = number;
     this.#options = options;
     this.#bodyCreditBytes = options.limits.streamCreditBytes;
     this.#itemCreditBytes = options.limits.streamCreditBytes;
-    this.#body = hasBody ? new ByteQueue((bytes) => this.#consumed(bytes)) : undefined;
-    this.#call = new Call({
-      operation,
-      input,
-      actor: options.actor,
-      address: options.address,
-      idempotencyKey,
-      body: this.#body,
-      onProgress: (progress) => options.outbox.send([FRAME.progress, number, progress], number, 'advisory'),
-    });
+    const { call, number, outbox } = options;
+    call.onProgress = (progress) => outbox.send([FRAME.progress, number, progress], number, 'advisory');
   }
 
-  /** Undefined when everything was answered at once. */
-  run(): Promise<void> | undefined {
-    const outcome = this.#options.gateway.dispatch(this.#call);
-    if (outcome instanceof Promise) return outcome.then((settled) => this.#answer(settled));
-    return this.#answer(outcome);
+  /** Lets the handler read what the client is about to send. */
+  openBody(): void {
+    this.#body = new ByteQueue((bytes) => this.#consumed(bytes));
+    this.#options.call.body = this.#body;
+  }
+
+  /** Sends what became of the call; resolves when the last frame is on its way. */
+  async answer(outcome: Outcome | Promise<Outcome>): Promise<void> {
+    const settled = await outcome;
+    if (settled.kind === 'stream') await this.#pump(settled.items);
+    else if (settled.kind === 'error') this.#refuse(settled.error);
+    else this.#options.outbox.send([FRAME.response, this.#options.number, settled.value], this.#options.number, 'respond');
+    this.#body?.abandon();
   }
 
   cancel(reason: CovistaError): void {
-    this.#call.cancel(reason);
+    this.#options.call.cancel(reason);
     this.#body?.fail(reason);
     this.#wake?.();
   }
@@ -69,67 +62,58 @@ export class Exchange {
 
   /** A piece of the body arrived; throws `protocol_error` when there is no body or no credit for it. */
   receiveBody(bytes: Uint8Array, last: boolean): void {
-    if (this.#body === undefined || this.#body.ended) throw new CovistaError('protocol_error', `request ${this.#number} takes no more body`);
+    const { number } = this.#options;
+    if (this.#body === undefined || this.#body.ended) throw new CovistaError('protocol_error', `request ${number} takes no more body`);
     this.#bodyCreditBytes -= bytes.length;
-    if (this.#bodyCreditBytes < 0) throw new CovistaError('protocol_error', `the body of request ${this.#number} exceeds its credit`);
+    if (this.#bodyCreditBytes < 0) throw new CovistaError('protocol_error', `the body of request ${number} exceeds its credit`);
     this.#body.push(bytes);
     if (last) this.#body.end();
   }
 
-  #answer(outcome: Outcome): Promise<void> | undefined {
-    if (outcome.kind === 'stream') return this.#pump(outcome.items);
-    if (outcome.kind === 'error') this.#refuse(outcome.error);
-    else this.#respond(outcome.value);
-    this.#body?.abandon();
-    return undefined;
-  }
-
-  #respond(value: unknown): void {
-    this.#options.outbox.send([FRAME.response, this.#number, value], this.#number, 'respond');
-  }
-
   #refuse(error: CovistaError): void {
-    this.#options.outbox.send([FRAME.error, this.#number, errorBody(error), this.#call.requestId], this.#number, 'respond');
+    const { outbox, number, call } = this.#options;
+    outbox.send([FRAME.error, number, errorBody(error), call.requestId], number, 'respond');
   }
 
   async #pump(items: AsyncIterable<unknown>): Promise<void> {
+    const { outbox, number } = this.#options;
     try {
       for await (const item of items) {
-        const bytes = encodeFrame([FRAME.item, this.#number, item]);
+        const bytes = encodeFrame([FRAME.item, number, item]);
         await this.#clearance();
         this.#itemCreditBytes -= bytes.length;
-        this.#options.outbox.sendEncoded(bytes, this.#number, 'stream');
+        outbox.sendEncoded(bytes, number, 'stream');
       }
-      this.#options.outbox.send([FRAME.end, this.#number], this.#number, 'respond');
+      outbox.send([FRAME.end, number], number, 'respond');
     } catch (fault) {
-      this.#refuse(fault instanceof CovistaError ? fault : new CovistaError('internal', 'an item could not be sent', {}, fault));
-    } finally {
-      this.#body?.abandon();
+      if (!(fault instanceof CovistaError)) throw fault;
+      this.#refuse(fault);
     }
   }
 
   /** Waits for credit, then for room in the outbox; throws the reason when the call is cancelled meanwhile. */
   async #clearance(): Promise<void> {
+    const { call, outbox, number } = this.#options;
     while (true) {
-      if (this.#call.cancelledBy !== undefined) throw this.#call.cancelledBy;
-      if (this.#itemCreditBytes <= 0) {
-        await new Promise<void>((resolve) => {
-          this.#wake = resolve;
-        });
-        this.#wake = undefined;
-        continue;
-      }
-      const room = this.#options.outbox.room(this.#number);
+      if (call.cancelledBy !== undefined) throw call.cancelledBy;
+      const room = this.#itemCreditBytes <= 0 ? this.#credited() : outbox.room(number);
       if (room === undefined) return;
       await room;
     }
   }
 
+  #credited(): Promise<void> {
+    return new Promise<void>((resolve) => {
+      this.#wake = resolve;
+    });
+  }
+
   /** Credit goes back in portions, so that small reads do not cost a frame each. */
   #consumed(bytes: number): void {
+    const { outbox, number, limits } = this.#options;
     this.#bodyOwedBytes += bytes;
-    if (this.#bodyOwedBytes < this.#options.limits.streamCreditBytes / 4 || this.#body?.ended === true) return;
-    this.#options.outbox.send([FRAME.credit, this.#number, this.#bodyOwedBytes], this.#number, 'respond');
+    if (this.#bodyOwedBytes < limits.streamCreditBytes / 4 || this.#body?.ended === true) return;
+    outbox.send([FRAME.credit, number, this.#bodyOwedBytes], number, 'respond');
     this.#bodyCreditBytes += this.#bodyOwedBytes;
     this.#bodyOwedBytes = 0;
   }

@@ -1,4 +1,4 @@
-import { encodeFrame, FRAME, type Frame } from '../../protocol/frame.ts';
+import { encodeFrameTransient, FRAME, type Frame } from '../../protocol/frame.ts';
 import type { Limits } from '../../protocol/limits.ts';
 
 /**
@@ -43,8 +43,8 @@ export class Outbox {
   #queuedBytes = 0;
   #blocked = false;
   #closed = false;
-  /** While the engine delivers messages it holds back what is sent anyway; outside of that a microtask gathers frames. */
-  #gathering = false;
+  /** Whether the engine is delivering messages: then it gathers what is sent itself; otherwise a microtask does. */
+  isGathered = false;
   #scheduled = false;
 
   constructor(options: { readonly socket: SendSocket; readonly limits: OutboxLimits; readonly onOverflow: () => void }) {
@@ -58,31 +58,19 @@ export class Outbox {
     return this.#queuedBytes;
   }
 
-  /** Runs a handler of the engine, during which sends are gathered by the socket itself. */
-  gather(run: () => void): void {
-    this.#gathering = true;
-    try {
-      run();
-    } finally {
-      this.#gathering = false;
-    }
-  }
-
   /** Sends a frame of a request (its lane) or of the connection (null). */
   send(frame: Frame, lane: number | null, policy: SendPolicy): void {
-    this.sendEncoded(encodeFrame(frame), lane, policy);
+    if (this.#closed || (policy === 'advisory' && this.#queuedBytes > 0)) return;
+    const bytes = encodeFrameTransient(frame);
+    if (this.#mayPass(bytes)) this.#transmit(bytes);
+    else this.#enqueue(new Uint8Array(bytes), lane, policy);
   }
 
+  /** Sends an encoded frame, whose bytes belong to the outbox from now on. */
   sendEncoded(bytes: Uint8Array, lane: number | null, policy: SendPolicy): void {
     if (this.#closed) return;
-    if (this.#gathering && this.#queuedBytes === 0 && !this.#blocked && bytes.length <= this.#limits.fragmentBytes) {
-      this.#transmit(bytes);
-      return;
-    }
-    if (policy === 'advisory' && this.#queuedBytes > 0) return;
-    this.#enqueue(bytes, lane, policy);
-    if (policy === 'respond' && this.#queuedBytes > this.#limits.outboxBytesMax) this.#onOverflow();
-    else this.#schedule();
+    if (this.#mayPass(bytes)) this.#transmit(bytes);
+    else this.#enqueue(bytes, lane, policy);
   }
 
   /** Resolves when the lane has nothing waiting and the outbox is at most half full; undefined: that is so already. */
@@ -117,12 +105,19 @@ export class Outbox {
     return this.#closed || (!this.#lanes.has(lane) && this.#queuedBytes <= this.#limits.outboxBytesMax / 2);
   }
 
+  /** Whether a frame may leave at once: nothing waits before it, and the engine gathers. */
+  #mayPass(bytes: Uint8Array): boolean {
+    return this.isGathered && this.#queuedBytes === 0 && !this.#blocked && bytes.length <= this.#limits.fragmentBytes;
+  }
+
   #enqueue(bytes: Uint8Array, number: number | null, policy: SendPolicy): void {
     this.#queuedBytes += bytes.length;
     const lane = number === null ? undefined : this.#lanes.get(number);
     if (lane !== undefined) lane.frames.push(bytes);
     else if (number === null || (policy !== 'stream' && bytes.length <= this.#limits.fragmentBytes)) this.#small.push(bytes);
     else this.#lanes.set(number, { number, frames: [bytes], sentBytes: 0 });
+    if (policy === 'respond' && this.#queuedBytes > this.#limits.outboxBytesMax) this.#onOverflow();
+    else this.#schedule();
   }
 
   #schedule(): void {
@@ -162,7 +157,7 @@ export class Outbox {
     const { fragmentBytes } = this.#limits;
     const end = Math.min(lane.sentBytes + fragmentBytes, frame.length);
     if (frame.length <= fragmentBytes) this.#transmit(frame);
-    else this.#transmit(encodeFrame([FRAME.fragment, lane.number, frame.subarray(lane.sentBytes, end), end < frame.length]));
+    else this.#transmit(encodeFrameTransient([FRAME.fragment, lane.number, frame.subarray(lane.sentBytes, end), end < frame.length]));
     this.#queuedBytes -= end - lane.sentBytes;
     lane.sentBytes = end;
     if (end === frame.length) {

@@ -59,7 +59,7 @@ END;
 $$;
 
 -- Walks ancestors by falling generation, then falling id. A version's children all have higher generations, so when its turn
--- comes every way to it is known, and comparing with what waits is enough to visit it once. `waiting` is sorted, next one first.
+-- comes every way to it is known, and comparing with what waits is enough to visit it once. `frontier` is sorted, next one first.
 CREATE FUNCTION version_history(of_dataset integer, start integer[], page integer, OUT visited integer[], OUT frontier integer[])
 LANGUAGE plpgsql STABLE SET enable_seqscan = off AS $$
 DECLARE

@@ -18,6 +18,13 @@ export interface Executor {
   one<Row>(query: Query<Row>): Promise<Row>;
 }
 
+const DELETED_AT_ONCE_MAX = 10_000;
+
+/** Deletes what `some` selects by `ctid`, given a bound, piece by piece: each is short, whatever has piled up. */
+export async function deleteInPieces(executor: Executor, deleteSome: (rowsMax: number) => Query<{ readonly deleted: number }>): Promise<void> {
+  while ((await executor.one(deleteSome(DELETED_AT_ONCE_MAX))).deleted === DELETED_AT_ONCE_MAX);
+}
+
 /** Thrown inside of a transaction to roll it back and run it again, because it met what another one was just committing. */
 export class RunAgain extends Error {
   override readonly name = 'RunAgain';

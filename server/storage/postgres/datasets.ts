@@ -69,9 +69,10 @@ export class PostgresDatasetStore implements DatasetStore {
     });
   }
 
-  /** The events go too, but for the last one, from which watchers learn of it. */
+  /** The events go too, but for the last one, from which watchers learn of it. A long history takes longer than a statement may. */
   async delete(datasetId: DatasetId, provenance: Provenance): Promise<void> {
     await changeDataset(this.#database, { datasetId, provenance }, async (transaction) => {
+      await transaction.rows(sql`SELECT set_config('statement_timeout', ${String(this.#database.limits.operationTimeoutMs)}, true)`);
       await transaction.rows(sql`DELETE FROM pointers WHERE dataset_id = ${datasetId}`);
       await transaction.rows(sql`DELETE FROM events WHERE dataset_id = ${datasetId}`);
       const { name } = await transaction.one(sql<{ name: string }>`DELETE FROM datasets WHERE dataset_id = ${datasetId} RETURNING name`);

@@ -1,6 +1,6 @@
 import type { DatasetId } from '../../../protocol/ids.ts';
 import type { EventNotice, EventRecord, EventStore } from '../stores.ts';
-import type { Database } from './database.ts';
+import { type Database, deleteInPieces } from './database.ts';
 import { listenForEvents } from './event-listener.ts';
 import { sql } from './sql.ts';
 
@@ -38,6 +38,14 @@ export class PostgresEventStore implements EventStore {
   }
 
   async prune(keepMs: number): Promise<void> {
-    await this.#database.rows(sql`DELETE FROM events WHERE at < now() - ${keepMs} * interval '1 millisecond'`);
+    await deleteInPieces(
+      this.#database,
+      (rowsMax) => sql<{ deleted: number }>`
+        WITH gone AS (
+          DELETE FROM events WHERE ctid = ANY (ARRAY(
+            SELECT ctid FROM events WHERE at < now() - ${keepMs} * interval '1 millisecond' LIMIT ${rowsMax}))
+          RETURNING 1
+        ) SELECT count(*) AS deleted FROM gone`,
+    );
   }
 }

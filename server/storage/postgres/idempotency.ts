@@ -1,7 +1,7 @@
 import { CovistaError } from '../../../protocol/errors.ts';
 import type { Subject } from '../../../protocol/ids.ts';
 import type { Idempotency, IdempotencyStore } from '../stores.ts';
-import type { Database, Executor } from './database.ts';
+import { type Database, deleteInPieces, type Executor } from './database.ts';
 import { sql } from './sql.ts';
 
 interface Stored {
@@ -37,6 +37,14 @@ export class PostgresIdempotencyStore implements IdempotencyStore {
   }
 
   async prune(keepMs: number): Promise<void> {
-    await this.#database.rows(sql`DELETE FROM idempotency WHERE created_at < now() - ${keepMs} * interval '1 millisecond'`);
+    await deleteInPieces(
+      this.#database,
+      (rowsMax) => sql<{ deleted: number }>`
+        WITH gone AS (
+          DELETE FROM idempotency WHERE ctid = ANY (ARRAY(
+            SELECT ctid FROM idempotency WHERE created_at < now() - ${keepMs} * interval '1 millisecond' LIMIT ${rowsMax}))
+          RETURNING 1
+        ) SELECT count(*) AS deleted FROM gone`,
+    );
   }
 }

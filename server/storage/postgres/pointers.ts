@@ -56,8 +56,7 @@ export class PostgresPointerStore implements PointerStore {
 
   createBranch(datasetId: DatasetId, name: string, versionId: VersionId, provenance: Provenance): Promise<BranchRecord> {
     return changeDataset(this.#database, { datasetId, provenance }, async (transaction, dataset) => {
-      await assertFree(transaction, dataset, name);
-      await assertVersion(transaction, dataset, versionId);
+      await assertCreatable(transaction, dataset, name, versionId);
       const { actor } = provenance;
       const created = await transaction.one(sql<BranchRecord & { branchId: number }>`
         INSERT INTO pointers AS p (dataset_id, name, kind, branch_id, version_id, created_by, created_at, moved_at)
@@ -71,8 +70,7 @@ export class PostgresPointerStore implements PointerStore {
 
   createTag(datasetId: DatasetId, name: string, versionId: VersionId, message: string, provenance: Provenance): Promise<TagRecord> {
     return changeDataset(this.#database, { datasetId, provenance }, async (transaction, dataset) => {
-      await assertFree(transaction, dataset, name);
-      await assertVersion(transaction, dataset, versionId);
+      await assertCreatable(transaction, dataset, name, versionId);
       const result = await transaction.one(sql<TagRecord>`
         INSERT INTO pointers AS p (dataset_id, name, kind, version_id, message, created_by, created_at, moved_at)
         VALUES (${datasetId}, ${name}, 'tag', ${versionId}, ${message}, ${provenance.actor}, ${dataset.at}, ${dataset.at})
@@ -86,7 +84,7 @@ export class PostgresPointerStore implements PointerStore {
     return changeDataset(this.#database, { datasetId, provenance }, async (transaction, dataset) => {
       refuseMain(name, 'renamed');
       const { branchId, head } = await guardedBranch(transaction, dataset, name, guard);
-      if (newName !== name) await assertFree(transaction, dataset, newName);
+      if (newName !== name) await assertCreatable(transaction, dataset, newName, head);
       const result = await transaction.one(sql<BranchRecord>`
         UPDATE pointers p SET name = ${newName} WHERE p.dataset_id = ${datasetId} AND p.name = ${name} RETURNING ${BRANCH}`);
       const movement = { branchId, name: newName, action: 'rename', from: head, to: head, actor: provenance.actor, message: '' } as const;
@@ -143,15 +141,29 @@ function refuseMain(name: string, deed: string): void {
   if (name === 'main') throw new CovistaError('conflict', `main cannot be ${deed}`, { branch: name });
 }
 
-async function assertFree(transaction: Executor, { datasetId }: LockedDataset, name: string): Promise<void> {
-  const taken = await transaction.first(sql<{ kind: string; versionId: VersionId }>`
-    SELECT kind, version_id AS "versionId" FROM pointers WHERE dataset_id = ${datasetId} AND name = ${name}`);
-  if (taken) throw new CovistaError('conflict', `there is a ${taken.kind} named ${name} already`, { name, ...taken });
+interface Taken {
+  readonly kind: string | null;
+  readonly versionId: VersionId | null;
+  readonly exists: boolean;
+}
+
+/** A new pointer needs a name that is free and a version that exists. */
+async function assertCreatable(transaction: Executor, { datasetId }: LockedDataset, name: string, versionId: VersionId): Promise<void> {
+  const { exists, ...taken } = await transaction.one(sql<Taken>`
+    SELECT p.kind, p.version_id AS "versionId",
+      EXISTS (SELECT FROM versions WHERE dataset_id = ${datasetId} AND version_id = ${versionId}) AS exists
+    FROM (SELECT) AS nothing LEFT JOIN pointers p ON p.dataset_id = ${datasetId} AND p.name = ${name}`);
+  if (taken.kind !== null) throw new CovistaError('conflict', `there is a ${taken.kind} named ${name} already`, { name, ...taken });
+  if (!exists) throw noVersion(datasetId, versionId);
 }
 
 async function assertVersion(transaction: Executor, { datasetId }: LockedDataset, versionId: VersionId): Promise<void> {
   const found = await transaction.first(sql`SELECT version_id FROM versions WHERE dataset_id = ${datasetId} AND version_id = ${versionId}`);
-  if (!found) throw new CovistaError('not_found', `dataset ${datasetId} has no version ${versionId}`, { datasetId, versionId });
+  if (!found) throw noVersion(datasetId, versionId);
+}
+
+function noVersion(datasetId: DatasetId, versionId: VersionId): CovistaError {
+  return new CovistaError('not_found', `dataset ${datasetId} has no version ${versionId}`, { datasetId, versionId });
 }
 
 /** The branch, if it is what the guard expects. */

@@ -1,4 +1,19 @@
+import type { Scope } from './scope.ts';
 import type { Column, Compression, Conversion, FileFormat, PendingColumn, StagedFile } from './stores.ts';
+
+export {
+  isUnrestricted,
+  isWhole,
+  type RowCondition,
+  type Scope,
+  type ScopePart,
+  scopeIdentity,
+  showsAllRows,
+  UNRESTRICTED,
+  type VisiblePart,
+  visibleParts,
+  visibleSchema,
+} from './scope.ts';
 
 /**
  * What the services need of the tabular engine (DuckDB over Parquet). Every method takes a signal and stops soon after it
@@ -20,15 +35,6 @@ export interface Content {
   readonly rows: number;
   readonly files: readonly ContentFile[];
 }
-
-/** What a caller may see of a dataset. Null means everything. */
-export interface Scope {
-  readonly columns: readonly string[] | null;
-  /** A boolean expression that the access service checked and rendered, with the values of its parameters. */
-  readonly filter: { readonly sql: string; readonly values: readonly unknown[] } | null;
-}
-
-export const UNRESTRICTED: Scope = { columns: null, filter: null };
 
 /** Content as one caller sees it: the only thing that can be read. */
 export interface ScopedContent {
@@ -146,8 +152,5 @@ export interface ContentStore {
   diff(from: ScopedContent, to: ScopedContent, key: readonly string[] | null, control: Control): Promise<DiffResult>;
   /** Renders into the export cache, or finds it there. */
   export(source: ScopedContent, format: ExportFormat, control: Control): Promise<ExportedFile>;
-  /** A new path in the staging area for a file about to be written. */
-  stagingPath(name: string): string;
-  discard(path: string): Promise<void>;
   close(): Promise<void>;
 }

@@ -1,0 +1,50 @@
+import { dirname, join } from 'node:path';
+import type { Limits } from '../../../protocol/limits.ts';
+import type { Logger } from '../../shared/log.ts';
+import type { ContentStore } from '../content-store.ts';
+import { createBroker } from './broker.ts';
+import { createDiffer } from './diff.ts';
+import { createExporter } from './export.ts';
+import { ingest } from './ingest.ts';
+import { createMerger } from './merge.ts';
+import { createReader } from './reading.ts';
+import { createRewriter } from './rewrite.ts';
+import { Staging } from './staging.ts';
+import { createStatistics } from './statistics.ts';
+
+export interface ContentStoreOptions {
+  readonly directories: {
+    readonly staging: string;
+    /** Private to this process. */
+    readonly spill: string;
+    /** Private to this process. */
+    readonly exports: string;
+    /** What statements may read beside these: where objects and uploads are. */
+    readonly readable: readonly string[];
+  };
+  readonly limits: Limits;
+  readonly log: Logger;
+}
+
+/** Opens DuckDB with everything that is built on it. */
+export async function openContentStore({ directories, limits, log }: ContentStoreOptions): Promise<ContentStore> {
+  const readableDirectories = [...directories.readable, directories.staging, directories.exports];
+  const broker = await createBroker({ limits, spillDirectory: directories.spill, readableDirectories, log });
+  const staging = new Staging(directories.staging);
+  await staging.open();
+  const differ = await createDiffer({ broker, limits, log, directory: join(dirname(directories.spill), 'diffs') });
+  const parts = { broker, staging, limits };
+  return {
+    ingest: (source, control) => ingest(parts, source, control),
+    merge: createMerger(broker, staging),
+    rewrite: createRewriter(parts),
+    ...createReader(broker),
+    statistics: createStatistics(broker),
+    diff: differ.diff,
+    export: await createExporter({ broker, limits, directory: directories.exports }),
+    close: async () => {
+      await differ.close();
+      broker.close();
+    },
+  };
+}

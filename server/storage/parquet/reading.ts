@@ -1,0 +1,54 @@
+import type { ContentStore, Control, Row, ScopedContent } from '../content-store.ts';
+import type { Broker } from './broker.ts';
+import { scopedRelation } from './relation.ts';
+
+/** Reads rows for people: windows of a version, and how many there are. */
+export function createReader(broker: Broker): Pick<ContentStore, 'rows' | 'count'> {
+  return {
+    rows: (source, window, control) => readWindow(broker, source, window, control),
+    count: (source, control) => count(broker, source, control),
+  };
+}
+
+async function count(broker: Broker, source: ScopedContent, control: Control): Promise<number> {
+  if (source.scope.filter === null) return source.content.rows;
+  const { sql, values } = scopedRelation(source);
+  const [row] = await broker.run('interactive', control, (session) => session.rows(`SELECT count(*) AS rows FROM (${sql})`, values));
+  return Number(row?.rows ?? 0);
+}
+
+type Window = Parameters<ContentStore['rows']>[1];
+
+async function readWindow(broker: Broker, source: ScopedContent, window: Window, control: Control): Promise<Row[]> {
+  const { columns, bytesMax } = window;
+  const { source: narrowed, offset } = withoutFilesBefore(source, window.startRow, window.endRow);
+  const chosen = columns === undefined ? narrowed : { ...narrowed, scope: { ...narrowed.scope, columns } };
+  const { sql, values } = scopedRelation(chosen);
+  const limit = window.endRow - window.startRow;
+  const rows = await broker.run('interactive', control, async (session) => {
+    const taken: Row[] = [];
+    let bytes = 0;
+    for (const row of await session.rows(`SELECT * FROM (${sql}) LIMIT ${limit} OFFSET ${offset}`, values)) {
+      bytes += JSON.stringify(row).length;
+      if (bytes > bytesMax && taken.length > 0) break;
+      taken.push(row);
+    }
+    return taken;
+  });
+  return columns === undefined ? rows : rows.map((row) => Object.fromEntries(columns.map((name) => [name, row[name]])));
+}
+
+/** Leaves out the files that lie before and behind the window; with a filter nobody knows where rows are. */
+function withoutFilesBefore(source: ScopedContent, startRow: number, endRow: number): { source: ScopedContent; offset: number } {
+  const { content, scope } = source;
+  if (scope.filter !== null) return { source, offset: startRow };
+  let position = 0;
+  let skipped = 0;
+  const files = content.files.filter(({ rows }) => {
+    const start = position;
+    position += rows;
+    if (position <= startRow) skipped = position;
+    return position > startRow && start < endRow;
+  });
+  return { source: { content: { ...content, files }, scope }, offset: startRow - skipped };
+}

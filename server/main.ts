@@ -5,7 +5,7 @@ import { type RunningServer, runCommand } from './cli/commands.ts';
 import type { Config } from './config.ts';
 import { FRONT_PAGE } from './front-page.ts';
 import { createAuthenticator } from './gateway/authenticate.ts';
-import { createGateway } from './gateway/dispatch.ts';
+import { createGateway, type Gateway } from './gateway/dispatch.ts';
 import { loadOrCreateSecret } from './gateway/mint.ts';
 import { createRest } from './gateway/rest.ts';
 import { createHandlers } from './operations/index.ts';
@@ -35,6 +35,11 @@ import { migrate } from './storage/postgres/migrate.ts';
 import { openMetadataStore } from './storage/postgres/open.ts';
 import type { Stores } from './storage/stores.ts';
 
+export interface StartedServer extends RunningServer {
+  /** The way to the handlers that all doors share. */
+  readonly gateway: Gateway;
+}
+
 /** With a database of its own nobody else can have commits under way; on a shared one, others are given this long. */
 const SHARED_GRACE_MS = 60 * 60 * 1_000;
 
@@ -42,7 +47,7 @@ const SHARED_GRACE_MS = 60 * 60 * 1_000;
  * Starts everything in the order of dependence; what was started is stopped in reverse, also when starting fails. Stopping
  * takes no new work and finishes what is under way within `drainTimeoutMs`.
  */
-export async function startServer(config: Config): Promise<RunningServer> {
+export async function startServer(config: Config): Promise<StartedServer> {
   // libuv reads this when the pool is first used, which nothing has done yet.
   process.env.UV_THREADPOOL_SIZE ??= String(config.limits.threadPoolSize);
   const log = createLog(config.logLevel, config.logPretty);
@@ -111,7 +116,7 @@ async function startServices(config: Config, stores: Stores, log: Logger, closer
   };
 }
 
-async function openDoors(config: Config, services: Services, log: Logger, closers: Closers): Promise<RunningServer> {
+async function openDoors(config: Config, services: Services, log: Logger, closers: Closers): Promise<StartedServer> {
   const { limits } = config;
   const { metadata } = services.stores;
   const gateway = createGateway({
@@ -151,6 +156,7 @@ async function openDoors(config: Config, services: Services, log: Logger, closer
   let stopped: Promise<void> | undefined;
   return {
     url,
+    gateway,
     stop: () => {
       stopped ??= stop();
       return stopped;

@@ -117,10 +117,12 @@ export class HttpExchange {
       return;
     }
     try {
+      // The client may go away while a chunk is waited for as well as while one is written.
       for await (const chunk of chunks) {
-        if (chunk.length > 0) await (bytes === null ? this.#write(chunk) : this.#tryEnd(chunk, bytes));
+        if (!this.#gone && chunk.length > 0) await (bytes === null ? this.#write(chunk) : this.#tryEnd(chunk, bytes));
         if (this.#gone) return;
       }
+      if (this.#gone) return;
     } catch (fault) {
       this.#cut();
       if (!(fault instanceof CovistaError)) throw fault;

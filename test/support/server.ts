@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { join, relative } from 'node:path';
 import { type Client, connect } from '../../client/index.ts';
 import { readConfig } from '../../server/config.ts';
+import type { Gateway } from '../../server/gateway/dispatch.ts';
 import { mintToken, type TokenRequest } from '../../server/gateway/mint.ts';
 import { startServer } from '../../server/main.ts';
 import { createTestDatabase } from './database.ts';
@@ -12,6 +13,8 @@ export interface TestServer {
   readonly url: string;
   readonly dataDir: string;
   readonly databaseUrl: string;
+  /** In-process dispatch. */
+  readonly gateway: Gateway;
   token(subject: string, request?: Partial<TokenRequest>): Promise<string>;
   /** A connected client of the SDK; closed with the server. */
   client(subject: string, request?: Partial<TokenRequest>): Promise<Client>;
@@ -47,6 +50,9 @@ export async function startTestServer(flags: readonly string[] = []): Promise<Te
     },
     dataDir,
     databaseUrl: database.url,
+    get gateway() {
+      return running.gateway;
+    },
     token,
     client: async (subject, request) => {
       const client = connect({ url: running.url, token: await token(subject, request) });

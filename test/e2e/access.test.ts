@@ -1,0 +1,246 @@
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { PERMISSIONS, type PermissionLevel } from '../../protocol/define.ts';
+import type { CovistaError, ErrorCode } from '../../protocol/errors.ts';
+import { type OperationName, operationsByName } from '../../protocol/operations/index.ts';
+import type { TokenRequest } from '../../server/gateway/mint.ts';
+import { present } from '../../server/shared/assert.ts';
+import { query } from '../support/inspect.ts';
+import { startTestServer, type TestServer } from '../support/server.ts';
+import { overRest, overSocket, type Transport } from '../support/transports.ts';
+import { askedOf, prepareWorld, type World } from '../support/world.ts';
+
+/**
+ * What each operation needs, written down a second time on purpose: an operation that is added, or whose declaration is
+ * changed, fails here until somebody has decided who may call it.
+ */
+const NEEDED: Readonly<Record<OperationName, 'authenticated' | PermissionLevel>> = {
+  'session.whoami': 'authenticated',
+  'dataset.create': 'authenticated',
+  'dataset.list': 'authenticated',
+  'dataset.get': 'read',
+  'dataset.update': 'write',
+  'dataset.delete': 'admin',
+  'dataset.watch': 'read',
+  'upload.begin': 'authenticated',
+  'upload.write': 'authenticated',
+  'upload.status': 'authenticated',
+  'upload.commit': 'write',
+  'upload.abort': 'authenticated',
+  'version.commit': 'write',
+  'version.get': 'read',
+  'version.schema': 'read',
+  'version.preview': 'read',
+  'version.statistics': 'read',
+  'version.download': 'read',
+  'version.history': 'read',
+  'branch.create': 'write',
+  'branch.list': 'read',
+  'branch.get': 'read',
+  'branch.rename': 'write',
+  'branch.reset': 'write',
+  'branch.delete': 'write',
+  'branch.protect': 'admin',
+  'branch.log': 'read',
+  'tag.create': 'write',
+  'tag.list': 'read',
+  'tag.get': 'read',
+  'ref.resolve': 'read',
+  'ref.pointer': 'read',
+  'diff.schema': 'read',
+  'diff.rows': 'read',
+  'diff.stream': 'read',
+  'grant.create': 'admin',
+  'grant.list': 'admin',
+  'grant.revoke': 'admin',
+  'audit.list': 'admin',
+};
+
+interface Caller {
+  readonly token: Partial<TokenRequest> & { readonly subject: string };
+  /** What the grants give; absent: nothing. */
+  readonly level?: PermissionLevel;
+}
+
+const inGroups = (...groups: string[]): Partial<TokenRequest> => ({ claims: { groups } });
+
+const CALLERS: Readonly<Record<string, Caller>> = {
+  'a stranger': { token: { subject: 'stranger' } },
+  'a reader': { token: { subject: 'reader' }, level: 'read' },
+  'a writer': { token: { subject: 'writer' }, level: 'write' },
+  'an admin of the dataset': { token: { subject: 'chief' }, level: 'admin' },
+  'a server admin without a grant': { token: { subject: 'operator', admin: true }, level: 'admin' },
+  'somebody whose grant has ended': { token: { subject: 'former' } },
+  'somebody whose grant has not begun': { token: { subject: 'future' } },
+  'somebody whose higher grant has ended': { token: { subject: 'demoted' }, level: 'read' },
+  'a member of a reading group': { token: { subject: 'member', ...inGroups('team-a', 'team-b') }, level: 'read' },
+  'a member of a writing group with a reading grant': { token: { subject: 'reader', ...inGroups('team-w') }, level: 'write' },
+  'a member of a group of another name': { token: { subject: 'other', ...inGroups('team', 'TEAM-B', 'user:reader') } },
+  'somebody named like a group': { token: { subject: 'team-b' } },
+};
+
+const HOUR_MS = 3_600_000;
+const past = new Date(Date.now() - HOUR_MS).toISOString();
+const future = new Date(Date.now() + 24 * HOUR_MS).toISOString();
+
+const GRANTS = [
+  { principal: 'user:reader', permission: 'read' },
+  { principal: 'user:writer', permission: 'write' },
+  { principal: 'user:chief', permission: 'admin' },
+  { principal: 'user:former', permission: 'admin', validUntil: past },
+  { principal: 'user:future', permission: 'admin', validFrom: future },
+  { principal: 'user:demoted', permission: 'admin', validFrom: new Date(0).toISOString(), validUntil: past },
+  { principal: 'user:demoted', permission: 'read', validUntil: future },
+  { principal: 'group:team-b', permission: 'read' },
+  { principal: 'group:team-w', permission: 'write' },
+];
+
+let server: TestServer;
+let owner: Transport;
+/** By caller: their transports. */
+const transports = new Map<string, readonly [Transport, Transport]>();
+
+beforeAll(async () => {
+  server = await startTestServer(['--uploads-open-per-subject-max', '1000']);
+  owner = overRest(server.url, await server.token('owner'));
+  for (const [name, { token }] of Object.entries(CALLERS)) {
+    transports.set(name, [overRest(server.url, await server.token(token.subject, token)), overSocket(await server.client(token.subject, token))]);
+  }
+});
+
+afterAll(async () => {
+  await server?.stop();
+});
+
+const NAMES = [...operationsByName.keys()];
+
+/** What becomes of a call: undefined when it is allowed. */
+function expected(name: OperationName, { level }: Caller): ErrorCode | undefined {
+  const needed = NEEDED[name];
+  if (needed === 'authenticated') return undefined;
+  if (level === undefined) return 'not_found';
+  return PERMISSIONS.indexOf(level) < PERMISSIONS.indexOf(needed) ? 'forbidden' : undefined;
+}
+
+test('every operation has an expectation that its declaration agrees with', () => {
+  expect(Object.fromEntries([...operationsByName].map(([name, { permission }]) => [name, permission.action]))).toEqual(NEEDED);
+});
+
+describe.each(NAMES)('%s', (name) => {
+  const { kind } = present(operationsByName.get(name), name);
+
+  test('is refused to who has no accepted token', async () => {
+    const world = await prepareWorld(name, owner);
+    const expired = await server.token('owner', { ttlMs: -HOUR_MS });
+    const forged = `${(await server.token('owner')).slice(0, -6)}AAAAAA`;
+    for (const token of ['', expired, forged, 'nonsense']) {
+      const anybody = overRest(server.url, token);
+      await expect(anybody.run(await askedOf(name, world, owner))).rejects.toMatchObject({ code: 'unauthenticated' });
+    }
+  });
+
+  test('is allowed to exactly those whose grants reach', async () => {
+    const shared = await prepareWorld(name, owner, GRANTS);
+    const before = await traces(shared);
+    for (const [who, caller] of Object.entries(CALLERS)) {
+      const code = expected(name, caller);
+      for (const transport of present(transports.get(who), who)) {
+        // A command may only be called once in a world, if it works.
+        const world = code === undefined && kind === 'command' ? await prepareWorld(name, owner, GRANTS) : shared;
+        const label = `${who} over ${transport.name}`;
+        const outcome = await transport.run(await askedOf(name, world, transport)).then(
+          () => undefined,
+          (error: CovistaError) => error,
+        );
+        expect(outcome?.code, `${label}: ${outcome?.message}`).toBe(code);
+        if (code === 'not_found') expect(outcome?.message, label).toBe(`there is no dataset ${world.datasetId}`);
+      }
+    }
+    expect(await traces(shared)).toEqual(before);
+  });
+});
+
+/** What a refused command must not change. */
+function traces({ datasetId }: World): Promise<unknown[]> {
+  return query(
+    server.databaseUrl,
+    `SELECT updated_at, last_event, next_version_id, (SELECT count(*) FROM audit WHERE dataset_id = $1) AS audit
+     FROM datasets WHERE dataset_id = $1`,
+    [datasetId],
+  );
+}
+
+describe('a dataset that one may not know of', () => {
+  test('cannot be told from one that does not exist', async () => {
+    const { datasetId } = await prepareWorld('dataset.get', owner);
+    const stranger = await server.rest('stranger');
+    const [hidden, absent] = await Promise.all([stranger.get(`/api/datasets/${datasetId}`), stranger.get('/api/datasets/2147483647')]);
+    expect(hidden.status).toBe(404);
+    const shape = ({ body }: { body: { error: { message: string; code: string } } }) => ({
+      ...body.error,
+      message: body.error.message.replace(/\d+/, 'N'),
+      details: {},
+    });
+    expect(shape(hidden)).toEqual(shape(absent));
+    expect([...hidden.headers.keys()].sort()).toEqual([...absent.headers.keys()].sort());
+  });
+
+  test('is in no list', async () => {
+    const { datasetId } = await prepareWorld('dataset.get', owner, GRANTS);
+    const idsOf = async (who: string): Promise<number[]> => {
+      const [transport] = present(transports.get(who), who);
+      const { items } = (await transport.run({ operation: 'dataset.list', input: { limit: 1000 } })) as { items: { datasetId: number }[] };
+      return items.map((item) => item.datasetId);
+    };
+    for (const [who, { level }] of Object.entries(CALLERS)) {
+      const ids = await idsOf(who);
+      if (level === undefined) expect(ids, who).not.toContain(datasetId);
+      else expect(ids, who).toContain(datasetId);
+    }
+  });
+
+  test('gives nothing away by the upload or the version that a call names', async () => {
+    const { datasetId } = await prepareWorld('dataset.get', owner);
+    const [rest] = present(transports.get('a stranger'), 'the stranger');
+    const foreign = (await owner.run({ operation: 'upload.begin', input: {} })) as { uploadId: string };
+    for (const operation of ['upload.status', 'upload.abort'] as const) {
+      await expect(rest.run({ operation, input: { uploadId: foreign.uploadId } })).rejects.toMatchObject({ code: 'not_found' });
+    }
+    await expect(
+      rest.run({ operation: 'upload.write', input: { uploadId: foreign.uploadId, offset: 0 }, body: new Uint8Array(3) }),
+    ).rejects.toMatchObject({
+      code: 'not_found',
+    });
+    const version = rest.run({ operation: 'version.get', input: { datasetId, versionId: 99 } });
+    await expect(version).rejects.toMatchObject({ code: 'not_found', message: `there is no dataset ${datasetId}` });
+  });
+});
+
+describe('a grant', () => {
+  test('ends and begins by the clock, without anybody asking again', async () => {
+    const { datasetId } = await prepareWorld('dataset.get', owner);
+    const guest = overRest(server.url, await server.token('guest'));
+    const get = () => guest.run({ operation: 'dataset.get', input: { datasetId } });
+    const validUntil = new Date(Date.now() + 1_000).toISOString();
+    await owner.run({ operation: 'grant.create', input: { datasetId, principal: 'user:guest', permission: 'read', validUntil } });
+    await get();
+    await expect.poll(() => get().catch((error: CovistaError) => error.code), { timeout: 10_000 }).toBe('not_found');
+  });
+
+  test('counts at once when it is given or taken', async () => {
+    const { datasetId } = await prepareWorld('dataset.get', owner);
+    const guest = overSocket(await server.client('guest'));
+    const get = () => guest.run({ operation: 'dataset.get', input: { datasetId } });
+    await expect(get()).rejects.toMatchObject({ code: 'not_found' });
+    const given = (await owner.run({ operation: 'grant.create', input: { datasetId, principal: 'user:guest', permission: 'read' } })) as {
+      grantId: number;
+    };
+    await get();
+    await owner.run({ operation: 'grant.revoke', input: { datasetId, grantId: given.grantId } });
+    await expect(get()).rejects.toMatchObject({ code: 'not_found' });
+  });
+
+  test('a token that has expired does not open a socket', async () => {
+    const client = await server.client('reader', { ttlMs: -HOUR_MS });
+    await expect(client.ready()).rejects.toMatchObject({ code: 'unauthenticated' });
+  });
+});

@@ -1,0 +1,106 @@
+import { type OperationName, operationsByName } from '../../protocol/operations/index.ts';
+import { present } from '../../server/shared/assert.ts';
+import { csv } from './samples.ts';
+import type { Asked, Transport } from './transports.ts';
+
+/** What an example of the registry needs beside a dataset with two versions, the tag `v1.0` and the branch `experiment`. */
+interface Needs {
+  readonly body?: Uint8Array;
+  readonly take?: number;
+  /** Made by the example itself. */
+  readonly without?: 'tag' | 'branch' | 'versions';
+  /** An upload of the caller: begun, or complete. */
+  readonly upload?: 'begun' | 'complete';
+  /** A grant that the example takes back. */
+  readonly grant?: true;
+}
+
+const ROWS = csv('Row ID,name,price', '1,Desk,99.5', '2,Chair,45.25', '3,Lamp,12');
+const CHANGED = csv('Row ID,name,price', '1,Desk,89.5', '3,Lamp,12', '4,Shelf,150');
+
+/** Every operation: one that is not in here fails the tests. */
+export const NEEDS: Readonly<Record<OperationName, Needs>> = {
+  'session.whoami': {},
+  'dataset.create': {},
+  'dataset.list': {},
+  'dataset.get': {},
+  'dataset.update': {},
+  'dataset.delete': {},
+  'dataset.watch': { take: 5 },
+  'upload.begin': {},
+  'upload.write': { upload: 'begun', body: ROWS },
+  'upload.status': { upload: 'begun' },
+  'upload.commit': { upload: 'complete' },
+  'upload.abort': { upload: 'begun' },
+  'version.commit': { without: 'versions', body: ROWS },
+  'version.get': {},
+  'version.schema': {},
+  'version.preview': {},
+  'version.statistics': {},
+  'version.download': {},
+  'version.history': {},
+  'branch.create': { without: 'branch' },
+  'branch.list': {},
+  'branch.get': {},
+  'branch.rename': {},
+  'branch.reset': {},
+  'branch.delete': {},
+  'branch.protect': {},
+  'branch.log': {},
+  'tag.create': { without: 'tag' },
+  'tag.list': {},
+  'tag.get': {},
+  'ref.resolve': {},
+  'ref.pointer': {},
+  'diff.schema': {},
+  'diff.rows': {},
+  'diff.stream': {},
+  'grant.create': {},
+  'grant.list': {},
+  'grant.revoke': { grant: true },
+  'audit.list': {},
+};
+
+/** A dataset on which the example of an operation can be called. */
+export interface World {
+  readonly datasetId: number;
+  readonly grantId: number | undefined;
+}
+
+/** Prepares a dataset of the owner; `grants` are given on it. */
+export async function prepareWorld(operation: OperationName, owner: Transport, grants: readonly object[] = []): Promise<World> {
+  const { without, grant } = NEEDS[operation];
+  const run = (name: OperationName, input: Asked['input'], body?: Uint8Array): Promise<Record<string, never>> =>
+    owner.run({ operation: name, input, body }) as Promise<Record<string, never>>;
+  const { datasetId = 0 } = await run('dataset.create', exampleOf('dataset.create'));
+  if (without !== 'versions') {
+    await run('version.commit', { datasetId, branch: 'main', message: 'First upload' }, ROWS);
+    await run('version.commit', { datasetId, branch: 'main', message: 'Second upload' }, CHANGED);
+    if (without !== 'tag') await run('tag.create', { datasetId, name: 'v1.0', message: 'Release' });
+    if (without !== 'branch') await run('branch.create', { datasetId, name: 'experiment' });
+  }
+  for (const given of grants) await run('grant.create', { datasetId, ...given });
+  if (grant === undefined) return { datasetId, grantId: undefined };
+  const { grantId } = await run('grant.create', { datasetId, principal: 'user:temporary', permission: 'read' });
+  return { datasetId, grantId };
+}
+
+function exampleOf(operation: OperationName): Asked['input'] {
+  return present(operationsByName.get(operation), operation).example.input as Asked['input'];
+}
+
+/** The example of an operation, as the caller sends it to that world. */
+export async function askedOf(operation: OperationName, world: World, caller: Transport): Promise<Asked> {
+  const { body, take, upload } = NEEDS[operation];
+  const input: Record<string, unknown> = { ...exampleOf(operation) };
+  if ('datasetId' in input) input.datasetId = world.datasetId;
+  if ('grantId' in input) input.grantId = present(world.grantId, 'a grant');
+  if (upload !== undefined) input.uploadId = await beginUpload(caller, upload === 'complete' ? ROWS : undefined);
+  return { operation, input, body, take };
+}
+
+async function beginUpload(caller: Transport, content: Uint8Array | undefined): Promise<string> {
+  const begun = (await caller.run({ operation: 'upload.begin', input: { fileName: 'orders.csv' } })) as { uploadId: string };
+  if (content !== undefined) await caller.run({ operation: 'upload.write', input: { uploadId: begun.uploadId, offset: 0 }, body: content });
+  return begun.uploadId;
+}

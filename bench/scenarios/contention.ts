@@ -1,0 +1,189 @@
+import type { Client } from '../../client/index.ts';
+import { type Measurement, median, type Scenario, type ScenarioOptions, spreadOf } from '../measurement.ts';
+import { type BareSql, createBareSql } from '../support/bare-sql.ts';
+import { createWorkspace, smallCsv, writeSmallCsvs } from '../support/data.ts';
+import { type BenchDatabase, startBenchDatabase } from '../support/database.ts';
+import { type BareDuckdb, convertStatement, startDuckdb } from '../support/duckdb.ts';
+import { type BenchServer, startBenchServer } from '../support/server.ts';
+
+const CLIENTS = 50;
+/** Of bare SQL: as many transactions at once as the server's pool has connections. */
+const SQL_CONCURRENCY = 10;
+const DUCKDB_CONNECTIONS = 2;
+
+interface Bench {
+  readonly clients: readonly Client[];
+  readonly sql: BareSql;
+  readonly duckdb: BareDuckdb;
+  readonly size: Size;
+}
+
+interface Size {
+  readonly runs: number;
+  readonly commitsPerClient: number;
+  readonly branches: number;
+  readonly restoresPerBranch: number;
+}
+
+const FULL: Size = { runs: 3, commitsPerClient: 200, branches: 1_000, restoresPerBranch: 5 };
+const QUICK: Size = { runs: 1, commitsPerClient: 10, branches: 100, restoresPerBranch: 5 };
+
+export const contention: Scenario = {
+  name: 'contention',
+  about: `${CLIENTS} clients committing small versions at once, against the conversions by bare DuckDB plus the rows by bare SQL`,
+  run: async (options) => {
+    const database = await startBenchDatabase();
+    const duckdb = startDuckdb(1);
+    const server = await startBenchServer({ COVISTA_DATABASE_URL: database.url });
+    const clients = await openClients(server);
+    try {
+      const bench = { clients, duckdb, sql: createBareSql(database.pool), size: options.quick ? QUICK : FULL };
+      return [...(await measureCommits(bench, options)), ...(await measureRestores(bench, options))];
+    } finally {
+      await stopAll({ clients, server, duckdb, database });
+    }
+  },
+};
+
+function openClients(server: BenchServer): Promise<Client[]> {
+  return Promise.all(
+    Array.from({ length: CLIENTS }, async () => {
+      const client = await server.client('bench');
+      await client.ready();
+      return client;
+    }),
+  );
+}
+
+async function stopAll(bench: { clients: readonly Client[]; server: BenchServer; duckdb: BareDuckdb; database: BenchDatabase }): Promise<void> {
+  for (const client of bench.clients) client.close();
+  await bench.server.stop();
+  await bench.duckdb.stop();
+  await bench.database.stop();
+}
+
+async function measureCommits(bench: Bench, { say }: ScenarioOptions): Promise<Measurement[]> {
+  const { clients, size } = bench;
+  const commits = clients.length * size.commitsPerClient;
+  const workspace = createWorkspace();
+  const statements = writeSmallCsvs(workspace.directory, commits).map((path) => convertStatement(path, path.replace(/csv$/, 'parquet')));
+  const rates: Rates = { ours: [], floor: [] };
+  await commitAll(bench, 2);
+  for (let run = 0; run < size.runs; run += 1) {
+    const duckdbMs = await bench.duckdb.run(statements, DUCKDB_CONNECTIONS);
+    const sqlMs = await time(() => commitBare(bench, commits));
+    const oursMs = await commitAll(bench, size.commitsPerClient);
+    say(`${commits} commits in ${oursMs.toFixed(0)} ms; DuckDB ${duckdbMs.toFixed(0)} ms and SQL ${sqlMs.toFixed(0)} ms for the same`);
+    rates.ours.push((commits * 1000) / oursMs);
+    rates.floor.push((commits * 1000) / (duckdbMs + sqlMs));
+  }
+  workspace.remove();
+  return describe('commits to one branch', 'DuckDB and SQL', rates);
+}
+
+async function commitBare({ sql }: Bench, commits: number): Promise<void> {
+  const datasetId = await sql.createDataset();
+  await concurrently(SQL_CONCURRENCY, commits, () => sql.commit(datasetId, 'main'));
+}
+
+/** Every client commits one small file after the other to the same branch; afterwards every one of them must be there. */
+async function commitAll({ clients }: Bench, commitsPerClient: number): Promise<number> {
+  const first = clients[0] as Client;
+  const { datasetId } = await first.dataset.create({ name: 'Bench' });
+  const encoder = new TextEncoder();
+  const milliseconds = await time(() =>
+    Promise.all(
+      clients.map(async (client, index) => {
+        for (let commit = 0; commit < commitsPerClient; commit += 1) {
+          const body = encoder.encode(smallCsv(index * commitsPerClient + commit));
+          await client.version.commit({ datasetId, branch: 'main', message: `${index}/${commit}` }, { body });
+        }
+      }),
+    ),
+  );
+  await assertComplete(first, datasetId, clients.length * commitsPerClient);
+  return milliseconds;
+}
+
+async function assertComplete(client: Client, datasetId: number, commits: number): Promise<void> {
+  const messages = new Set<string>();
+  let expected = commits;
+  for await (const { versionId, message } of client.items(client.version.history, { datasetId, limit: 1_000 })) {
+    if (versionId !== expected) throw new Error(`the history has version ${versionId} where ${expected} belongs`);
+    expected -= 1;
+    messages.add(message);
+  }
+  if (expected !== 0 || messages.size !== commits) throw new Error(`of ${commits} commits ${messages.size} are in the history`);
+}
+
+async function measureRestores(bench: Bench, { say }: ScenarioOptions): Promise<Measurement[]> {
+  const { size } = bench;
+  const ours = await prepareBranches(bench);
+  const datasetId = await bench.sql.createDataset();
+  await concurrently(SQL_CONCURRENCY, size.branches, (index) => bench.sql.createBranch(datasetId, `b${index}`, 1));
+  const commits = size.branches * size.restoresPerBranch;
+  const rates: Rates = { ours: [], floor: [] };
+  for (let run = -1; run < size.runs; run += 1) {
+    const count = run < 0 ? size.branches : commits;
+    const sqlMs = await time(() => concurrently(SQL_CONCURRENCY, count, (index) => bench.sql.restore(datasetId, `b${index % size.branches}`)));
+    const oursMs = await time(() => concurrently(CLIENTS, count, (index, lane) => restore(bench, ours, index, lane)));
+    if (run < 0) continue;
+    say(`${commits} metadata-only commits over ${size.branches} branches in ${oursMs.toFixed(0)} ms; bare SQL ${sqlMs.toFixed(0)} ms`);
+    rates.ours.push((count * 1000) / oursMs);
+    rates.floor.push((count * 1000) / sqlMs);
+  }
+  return describe(`metadata-only commits over ${size.branches} branches`, 'SQL', rates);
+}
+
+async function prepareBranches({ clients, size }: Bench): Promise<number> {
+  const first = clients[0] as Client;
+  const { datasetId } = await first.dataset.create({ name: 'Bench' });
+  await first.version.commit({ datasetId, branch: 'main' }, { body: new TextEncoder().encode(smallCsv(1)) });
+  await concurrently(clients.length, size.branches, (index, lane) => (clients[lane] as Client).branch.create({ datasetId, name: `b${index}` }));
+  return datasetId;
+}
+
+/** A version that has the files of its parent. */
+function restore({ clients, size }: Bench, datasetId: number, index: number, lane: number): Promise<unknown> {
+  const branch = `b${index % size.branches}`;
+  return (clients[lane] as Client).version.commit({ datasetId, branch, restore: branch });
+}
+
+/** Runs work `count` times in so many lanes at once. */
+async function concurrently(lanes: number, count: number, work: (index: number, lane: number) => Promise<unknown>): Promise<void> {
+  const indexes = Array.from({ length: count }, (_, index) => index).values();
+  await Promise.all(
+    Array.from({ length: lanes }, async (_, lane) => {
+      for (const index of indexes) await work(index, lane);
+    }),
+  );
+}
+
+async function time(work: () => Promise<unknown>): Promise<number> {
+  const start = performance.now();
+  await work();
+  return performance.now() - start;
+}
+
+interface Rates {
+  readonly ours: number[];
+  readonly floor: number[];
+}
+
+function describe(what: string, floorName: string, { ours, floor }: Rates): Measurement[] {
+  const area = 'contention';
+  const shares = ours.map((rate, run) => rate / (floor[run] ?? Number.NaN));
+  return [
+    {
+      area,
+      name: `${what} / ${floorName}`,
+      value: median(ours) / median(floor),
+      spread: spreadOf(shares),
+      unit: 'ratio',
+      limit: 0.4,
+      bound: 'at least',
+    },
+    { area, name: what, value: median(ours), spread: spreadOf(ours), unit: 'per second' },
+    { area, name: `${what}: ${floorName}`, value: median(floor), spread: spreadOf(floor), unit: 'per second' },
+  ];
+}

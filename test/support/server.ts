@@ -23,7 +23,7 @@ export interface TestServer {
   objects(datasetId: number): Promise<string[]>;
   /** Files that are in the staging area or among the uploads: what nothing that has ended may leave. */
   leftovers(): Promise<string[]>;
-  /** Stops the server and starts it again on the same data. */
+  /** Stops the server and starts it again on the same data and port, so that clients come back. */
   restart(): Promise<void>;
   stop(): Promise<void>;
 }
@@ -35,14 +35,14 @@ export async function startTestServer(flags: readonly string[] = []): Promise<Te
   const dataDir = await mkdtemp(join(tmpdir(), 'covista-test-'));
   const database = await createTestDatabase();
   const clients: Client[] = [];
-  const start = () =>
+  const start = (port: string) =>
     startServer(
-      readConfig(['--port', '0', '--data-dir', dataDir, '--log-level', 'error', '--no-log-pretty', ...flags], {
+      readConfig(['--port', port, '--data-dir', dataDir, '--log-level', 'error', '--no-log-pretty', ...flags], {
         COVISTA_DATABASE_URL: database.url,
         COVISTA_JWT_SECRET: SECRET,
       }),
     );
-  let running = await start();
+  let running = await start('0');
   const token = (subject: string, request: Partial<TokenRequest> = {}): Promise<string> => mintToken(SECRET, { subject, ...request });
   return {
     get url() {
@@ -67,7 +67,7 @@ export async function startTestServer(flags: readonly string[] = []): Promise<Te
     ],
     restart: async () => {
       await running.stop();
-      running = await start();
+      running = await start(new URL(running.url).port);
     },
     stop: async () => {
       await Promise.all(clients.map((client) => client.close()));

@@ -1,4 +1,5 @@
 import { CovistaError } from '../../../protocol/errors.ts';
+import { present } from '../../shared/assert.ts';
 import type { FileFormat } from '../stores.ts';
 import type { Session } from './broker.ts';
 import { assertColumnCount, assertColumnNames } from './column-names.ts';
@@ -6,12 +7,10 @@ import { csvLineBytes, normalizeNewlines, trimToLastLine } from './csv-lines.ts'
 import { readCsv, readRejects } from './csv-read.ts';
 import { type CsvSample, sampleCsv } from './csv-sample.ts';
 import { assertDeclared } from './detect.ts';
-import { EngineError } from './engine-error.ts';
 import { type Converted, conversionOf, type IngestContext } from './ingest-context.ts';
-import { copyToParquet } from './parquet-options.ts';
-import { identifier } from './quote.ts';
 import { readHead } from './source.ts';
-import { applySurvey, conversionSql, planColumns, schemaOf, settled, surveySql, type TextColumn } from './text-columns.ts';
+import { planColumns, readTypes, schemaOf, settled, type TextColumn } from './text-columns.ts';
+import { assertFits, copyText, surveyColumns, type TextSource } from './text-copy.ts';
 
 /**
  * CSV and TSV. The header and the types come from the first rows; one COPY converts the file and checks each value against
@@ -79,7 +78,7 @@ async function convert(job: Job, columns: readonly TextColumn[], clean: boolean)
   return staging.write('data.parquet', (target) =>
     broker.run('bulk', control, async (session) => {
       // A small file whose every row was seen to be well formed needs no list of rejected rows.
-      const quick = clean ? await attempt(session, job, columns, target, false) : undefined;
+      const quick = clean ? await copyText(session, columns, sourceOf(job, false), target) : undefined;
       if (quick !== undefined)
         return { schema: schemaOf(columns), path: target, rows: quick, conversion: conversionOf(quick, NOTHING, job.context.source) };
       return convertRobustly(session, job, columns, target);
@@ -90,66 +89,32 @@ async function convert(job: Job, columns: readonly TextColumn[], clean: boolean)
 const NOTHING = { count: 0, errors: [] };
 
 async function convertRobustly(session: Session, job: Job, guessed: readonly TextColumn[], target: string): Promise<CsvConverted> {
+  const source = sourceOf(job, true);
   let columns = guessed;
-  let rows = await attempt(session, job, columns, target, true);
+  let rows = await copyText(session, columns, source, target);
   if (rows === undefined) {
-    columns = await survey(session, job, columns);
-    rows = await attempt(session, job, columns, target, true);
+    columns = await surveyColumns(session, columns, source);
+    rows = await copyText(session, columns, source, target);
   }
-  if (rows === undefined) return convertGiven(session, job, columns, target);
-  return finish(session, job, columns, target, rows);
+  if (rows === undefined) {
+    // Values that a given column would round or cut refuse the commit; rows that it cannot read at all are rejected one by
+    // one, which DuckDB does where it converts while it parses.
+    await assertFits(session, columns, source, { unreadable: false });
+    columns = columns.map((column) => (column.candidates === null && column.from !== null ? { ...column, read: 'typed' } : column));
+    rows = await copyText(session, columns, source, target);
+  }
+  return finish(session, job, columns, target, present(rows, 'a conversion that rejects what does not fit'));
+}
+
+function sourceOf(job: Job, rejects: boolean): TextSource {
+  return (columns) => readCsv(job.path, job, { rejects, types: readTypes(columns) });
 }
 
 async function finish(session: Session, job: Job, columns: readonly TextColumn[], target: string, rows: number): Promise<CsvConverted> {
-  const rejected = await readRejects(session, job.context.limits.conversionErrorsMax, job.sameBytes);
-  const conversion = conversionOf(rows, rejected, job.context.source);
+  const { limits, source, staging } = job.context;
+  const rejected = await readRejects(session, limits.conversionErrorsMax, job.sameBytes);
+  const conversion = conversionOf(rows, rejected, source);
   if (conversion.status !== 'failed') return { schema: schemaOf(columns), path: target, rows, conversion };
-  await job.context.staging.remove(target);
+  await staging.remove(target);
   return { schema: schemaOf(columns), path: null, rows: 0, conversion };
-}
-
-/** The number of rows written; undefined when a value or, without rejects, a row does not fit. */
-async function attempt(session: Session, job: Job, columns: readonly TextColumn[], target: string, rejects: boolean): Promise<number | undefined> {
-  const select = `SELECT ${conversionSql(columns)} FROM ${readCsv(job.path, job, { rejects })}`;
-  try {
-    return await session.executeWithProgress('convert', copyToParquet(select, target, columns.length));
-  } catch (error) {
-    if (error instanceof EngineError && (error.type === 'Invalid Input' || error.type === 'Conversion')) return undefined;
-    throw error;
-  }
-}
-
-async function survey(session: Session, job: Job, columns: readonly TextColumn[]): Promise<TextColumn[]> {
-  const sql = surveySql(columns);
-  if (sql === '') return [...columns];
-  const [found] = await session.rows(`SELECT ${sql} FROM ${readCsv(job.path, job, { rejects: true })}`);
-  return applySurvey(columns, found ?? {});
-}
-
-/**
- * The values do not fit the columns that they are put into. Values that the column would round or cut refuse the commit;
- * rows whose values it cannot read at all are rejected one by one, which DuckDB does when it converts while it parses.
- */
-async function convertGiven(session: Session, job: Job, columns: readonly TextColumn[], target: string): Promise<CsvConverted> {
-  await assertNothingLossy(session, job, columns);
-  const given = columns.filter(({ candidates }) => candidates === null);
-  const types = new Map(given.map(({ from, sqlType }) => [from ?? '', sqlType]));
-  const select = `SELECT ${conversionSql(columns, 'read')} FROM ${readCsv(job.path, job, { rejects: true, types })}`;
-  const rows = await session.executeWithProgress('convert', copyToParquet(select, target, columns.length));
-  return finish(session, job, columns, target, rows);
-}
-
-async function assertNothingLossy(session: Session, job: Job, columns: readonly TextColumn[]): Promise<void> {
-  const given = columns.filter(({ candidates, from }) => candidates === null && from !== null);
-  const lossy = given.map(({ from, type }, index) => {
-    const x = identifier(from ?? '');
-    return `min(${x}) FILTER (WHERE ${x} <> '' AND ${type.convert(x)} IS NOT NULL AND NOT ${type.exact(x)}) AS "lossy_${index}"`;
-  });
-  const [found] = await session.rows(`SELECT ${lossy.join(', ')} FROM ${readCsv(job.path, job, { rejects: true })}`);
-  const index = given.findIndex((_column, at) => typeof found?.[`lossy_${at}`] === 'string');
-  const column = given[index];
-  if (column === undefined) return;
-  const sample = String(found?.[`lossy_${index}`]).slice(0, 200);
-  const message = `column ${JSON.stringify(column.name)} has type ${column.sqlType}, which cannot hold the text ${JSON.stringify(sample)}`;
-  throw new CovistaError('unprocessable_data', message, { column: column.name, type: column.sqlType, sourceType: 'VARCHAR', sample });
 }

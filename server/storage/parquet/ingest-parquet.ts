@@ -27,10 +27,15 @@ export async function ingestParquet(context: IngestContext, path = context.sourc
       } catch (error) {
         if (!(error instanceof EngineError)) throw error;
         await staging.remove(target);
-        return failedConversion('parquet', `the file cannot be read as Parquet: ${error.message.split('\n', 1)[0]}`, source);
+        return failedConversion('parquet', `the file cannot be read as Parquet: ${describeError(error, path)}`, source);
       }
     }),
   );
+}
+
+/** The engine's words, without the path of the file on this machine. */
+function describeError(error: EngineError, path: string): string {
+  return (error.message.split('\n', 1)[0] ?? '').replaceAll(path, 'upload');
 }
 
 /** The columns of a written file, as they will be read. */

@@ -3,9 +3,11 @@ import type { Limits } from '../../../protocol/limits.ts';
 import { hashSchema } from '../../shared/schema-hash.ts';
 import type { Control, Ingested, IngestSource } from '../content-store.ts';
 import type { Broker } from './broker.ts';
-import { detectContent } from './detect.ts';
+import { assertDeclared, detectContent } from './detect.ts';
 import { type Converted, commitControl, type IngestContext } from './ingest-context.ts';
 import { ingestCsv } from './ingest-csv.ts';
+import { ingestJson } from './ingest-json.ts';
+import { ingestParquet } from './ingest-parquet.ts';
 import { withSource } from './source.ts';
 import type { Staging } from './staging.ts';
 
@@ -44,11 +46,19 @@ async function sealOrRemove(staging: Staging, path: string, content: { rows: num
   }
 }
 
-function convert(context: IngestContext): Promise<Converted> {
-  switch (detectContent(context.source.head)) {
+async function convert(context: IngestContext): Promise<Converted> {
+  const content = detectContent(context.source.head);
+  switch (content) {
     case 'delimited':
       return ingestCsv(context);
-    default:
+    case 'json':
+    case 'ndjson':
+      return ingestJson(context, content);
+    case 'parquet':
+      assertDeclared(context.declared, 'parquet');
+      return ingestParquet(context);
+    case 'arrow-file':
+    case 'arrow-stream':
       throw new Error('not yet');
   }
 }

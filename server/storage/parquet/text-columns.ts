@@ -13,6 +13,8 @@ export interface TextColumn {
   /** Types that the values seen so far allow. Undefined: none was seen. Null: the type is given. */
   readonly candidates: readonly TextType[] | undefined | null;
   readonly type: TextType;
+  /** `typed`: the reader converts the column itself. */
+  readonly read: 'text' | 'typed';
 }
 
 /** Guesses the types of a source's columns from sample rows. Columns of `onto` keep their name, type and order, and come first. */
@@ -31,37 +33,38 @@ function* columnValues(rows: readonly (readonly (string | null)[])[], index: num
   for (const row of rows) yield row[index];
 }
 
-function givenColumn(name: string, sqlType: string, header: readonly string[]): TextColumn {
+export function givenColumn(name: string, sqlType: string, header: readonly string[]): TextColumn {
   const folded = name.toLowerCase();
   const from = header.find((other) => other.toLowerCase() === folded) ?? null;
-  return { name, sqlType, from, candidates: null, type: exactConversion(sqlType) };
+  return { name, sqlType, from, candidates: null, type: exactConversion(sqlType), read: 'text' };
 }
 
 function guessColumn(name: string, values: Iterable<string | null | undefined>): TextColumn {
-  return withCandidates(name, name, inferTypes(values));
+  return guessedColumn(name, name, inferTypes(values));
 }
 
-function withCandidates(name: string, from: string | null, candidates: readonly TextType[] | undefined): TextColumn {
+export function guessedColumn(name: string, from: string | null, candidates: readonly TextType[] | undefined): TextColumn {
   const type = candidates === undefined ? TEXT : chooseType(candidates);
-  return { name, sqlType: type.sqlType, from, candidates, type };
+  return { name, sqlType: type.sqlType, from, candidates, type, read: 'text' };
 }
 
-/**
- * SQL that converts every value and fails on one that its type would change. With `read`, columns whose type is given were
- * converted by the reader already.
- */
-export function conversionSql(columns: readonly TextColumn[], given: 'text' | 'read' = 'text'): string {
-  const value = (column: TextColumn): string =>
-    given === 'read' && column.candidates === null && column.from !== null ? identifier(column.from) : valueSql(column);
-  return columns.map((column) => `${value(column)} AS ${identifier(column.name)}`).join(', ');
+/** SQL that converts every value and fails on one that its type would change. */
+export function conversionSql(columns: readonly TextColumn[]): string {
+  return columns.map((column) => `${valueSql(column)} AS ${identifier(column.name)}`).join(', ');
 }
 
-function valueSql({ from, sqlType, type, candidates }: TextColumn): string {
+/** What the reader has to read columns of the source as, where that is not text. */
+export function readTypes(columns: readonly TextColumn[]): Map<string, string> {
+  const typed = columns.filter(({ read }) => read === 'typed');
+  return new Map(typed.flatMap(({ from, sqlType }) => (from === null ? [] : [[from, sqlType] as const])));
+}
+
+function valueSql({ from, sqlType, type, candidates, read }: TextColumn): string {
   if (from === null) return `CAST(NULL AS ${sqlType})`;
   const x = identifier(from);
   // No value was seen: the first one that comes along ends the attempt, so that the type is told by it.
   if (candidates === undefined) return `CASE WHEN ${x} IS NULL OR ${x} = '' THEN ${x} ELSE error('a value appeared') END`;
-  if (sqlType === 'VARCHAR') return x;
+  if (sqlType === 'VARCHAR' || read === 'typed') return x;
   return `CASE WHEN ${x} IS NULL OR ${x} = '' THEN NULL WHEN ${type.exact(x)} THEN ${type.convert(x)} ELSE error('a value does not fit') END`;
 }
 
@@ -89,7 +92,7 @@ export function applySurvey(columns: readonly TextColumn[], found: Readonly<Reco
   return columns.map((column, index) => {
     if (!isGuess(column) || column.from === null) return column;
     const fitting = (column.candidates ?? TYPES).filter((type) => found[`fits_${index}_${TYPES.indexOf(type)}`] === true);
-    return withCandidates(column.name, column.from, found[`seen_${index}`] === 0 ? [] : fitting);
+    return guessedColumn(column.name, column.from, found[`seen_${index}`] === 0 ? [] : fitting);
   });
 }
 

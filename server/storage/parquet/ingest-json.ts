@@ -1,0 +1,145 @@
+import type { DuckDBType } from '@duckdb/node-api';
+import { CovistaError } from '../../../protocol/errors.ts';
+import type { Session } from './broker.ts';
+import { assertColumnNames } from './column-names.ts';
+import { trimToLastLine } from './csv-lines.ts';
+import { assertDeclared } from './detect.ts';
+import { EngineError } from './engine-error.ts';
+import { type Converted, conversionOf, failedConversion, type IngestContext } from './ingest-context.ts';
+import { type JsonPlan, planJson } from './json-columns.ts';
+import { JSON_OBJECT_BYTES_MAX, salvageJson } from './json-salvage.ts';
+import { fileLiteral, literal } from './quote.ts';
+import { readTypes, schemaOf, type TextColumn } from './text-columns.ts';
+import { assertFits, copyText, surveyColumns } from './text-copy.ts';
+
+/** How the objects follow each other in a file, in DuckDB's words. */
+type Layout = 'array' | 'newline_delimited' | 'unstructured';
+
+/**
+ * JSON arrays of objects, single objects and NDJSON. DuckDB tells the structure from all of the file; numbers and times are
+ * read as text and checked against their type like those of CSV. When the file is not well formed, the objects that are go
+ * into a second file, which is ingested instead, and the others are reported.
+ */
+export async function ingestJson(context: IngestContext, detected: 'json' | 'ndjson'): Promise<Converted> {
+  assertDeclared(context.declared === 'ndjson' && isOneLine(context.source.head) ? undefined : context.declared, detected);
+  const format = context.declared === 'ndjson' ? 'ndjson' : detected;
+  if (context.source.damage !== undefined && format === 'ndjson') await trimToLastLine(context.source.path);
+  const converted = await tryConvert(context, context.source.path, layoutOf(context.source.head, detected));
+  if (converted !== undefined) return { ...converted, format, conversion: conversionOf(converted.rows, { count: 0, errors: [] }, context.source) };
+  return salvage(context, format);
+}
+
+/** A single object on one line is NDJSON as well. */
+function isOneLine(head: Uint8Array): boolean {
+  const text = new TextDecoder().decode(head).trim();
+  return text.startsWith('{') && !text.includes('\n');
+}
+
+function layoutOf(head: Uint8Array, detected: 'json' | 'ndjson'): Layout {
+  const text = new TextDecoder().decode(head).trimStart();
+  if (text.startsWith('[')) return 'array';
+  return detected === 'ndjson' && /^\{.*\}\s*$/m.test(text.split('\n', 1)[0] ?? '') ? 'newline_delimited' : 'unstructured';
+}
+
+async function salvage(context: IngestContext, format: 'json' | 'ndjson'): Promise<Converted> {
+  const { staging, source, limits, control } = context;
+  return staging.temporary('salvaged', async (path) => {
+    const layout = format === 'json' ? 'array' : 'lines';
+    const { objects, count, errors } = await salvageJson({ path: source.path, target: path, layout, limits, signal: control.signal });
+    const listed = source.sameBytes ? errors : errors.map((error) => ({ ...error, byte: null }));
+    const rejected = { count, errors: listed };
+    if (objects === 0 && count === 0) throw new CovistaError('unprocessable_data', 'the file holds no object, so that there are no columns');
+    if (objects === 0) return { format, schema: [], path: null, rows: 0, conversion: conversionOf(0, rejected, source) };
+    const converted = await tryConvert(context, path, 'newline_delimited');
+    if (converted !== undefined) return { ...converted, format, conversion: conversionOf(converted.rows, rejected, source) };
+    return failedConversion(format, 'the objects cannot be brought into one table: they have no keys, or one has the same key twice', source);
+  });
+}
+
+type JsonConverted = Omit<Converted, 'format' | 'conversion'>;
+
+/** Undefined when the engine cannot read the file as it is. */
+async function tryConvert(context: IngestContext, path: string, layout: Layout): Promise<JsonConverted | undefined> {
+  const { broker, control, staging } = context;
+  return staging.write('data.parquet', (target) =>
+    broker.run('bulk', control, async (session) => {
+      try {
+        return await convert(session, context, { path, layout }, target);
+      } catch (error) {
+        if (!(error instanceof EngineError)) throw error;
+        await staging.remove(target);
+        return undefined;
+      }
+    }),
+  );
+}
+
+interface JsonFile {
+  readonly path: string;
+  readonly layout: Layout;
+}
+
+async function convert(session: Session, context: IngestContext, file: JsonFile, target: string): Promise<JsonConverted> {
+  const described = await session.describe(`SELECT * FROM ${readJson(file, undefined)}`);
+  await assertNames(session, context, file, described);
+  const plan = planJson(described, context.onto);
+  const { columns, rows } = await convertPlanned(session, file, plan, target);
+  return { schema: schemaOf(columns), path: target, rows };
+}
+
+async function convertPlanned(
+  session: Session,
+  file: JsonFile,
+  plan: JsonPlan,
+  target: string,
+): Promise<{ columns: readonly TextColumn[]; rows: number }> {
+  const source = (columns: readonly TextColumn[]): string => readJson(file, columnsRead(columns));
+  for (const attempt of [plan.columns, plan.withNestedAsText]) {
+    const rows = await copyText(session, attempt, source, target);
+    if (rows !== undefined) return { columns: attempt, rows };
+    const columns = await surveyColumns(session, attempt, source).catch(ignoreEngineError);
+    const surveyed = columns === undefined ? undefined : await copyText(session, columns, source, target);
+    if (columns !== undefined && surveyed !== undefined) return { columns, rows: surveyed };
+  }
+  await assertFits(session, plan.withNestedAsText, source, { unreadable: true });
+  throw new EngineError('Invalid Input', 'the values of the file do not fit the columns found in it');
+}
+
+/** Nested values that do not fit the type found for them fail the survey too; they are read as text next. */
+function ignoreEngineError(error: unknown): undefined {
+  if (error instanceof EngineError) return undefined;
+  throw error;
+}
+
+function columnsRead(columns: readonly TextColumn[]): Map<string, string> {
+  const types = readTypes(columns);
+  return new Map(columns.flatMap(({ from }) => (from === null ? [] : [[from, types.get(from) ?? 'VARCHAR']])));
+}
+
+/** SQL of a table function over the objects of a file, with the given columns, or those that are found in all of it. */
+function readJson({ path, layout }: JsonFile, columns: ReadonlyMap<string, string> | undefined): string {
+  const options = [`format = ${literal(layout)}`, 'records = true', `maximum_object_size = ${JSON_OBJECT_BYTES_MAX}`];
+  if (columns === undefined) options.push('sample_size = -1');
+  else options.push(`columns = {${[...columns].map(([name, type]) => `${literal(name)}: ${literal(type)}`).join(', ')}}`);
+  return `read_json(${fileLiteral(path)}, ${options.join(', ')})`;
+}
+
+/** DuckDB renames keys that are empty or differ only in case; the names it makes up give it away. */
+const MADE_UP = /^C\d+$|_\d+$/;
+
+async function assertNames(
+  session: Session,
+  { limits }: IngestContext,
+  file: JsonFile,
+  described: readonly { readonly name: string; readonly type: DuckDBType }[],
+): Promise<void> {
+  const names = described.map(({ name }) => name);
+  if (names.length === 0) throw new CovistaError('unprocessable_data', 'the file holds no object with any key, so that there are no columns');
+  if (!names.some((name) => MADE_UP.test(name))) return assertColumnNames(names, limits);
+  const objects = `read_json_objects(${fileLiteral(file.path)}, format = ${literal(file.layout)}, maximum_object_size = ${JSON_OBJECT_BYTES_MAX})`;
+  const keys = await session.rows(`SELECT DISTINCT unnest(json_keys(json)) AS key FROM ${objects} ORDER BY key`);
+  assertColumnNames(
+    keys.map(({ key }) => String(key)),
+    limits,
+  );
+}

@@ -45,6 +45,8 @@ export class Call implements CallContext {
   /** What the caller may do on the dataset of the operation; set by the gateway before the handler runs. */
   access: Access | undefined;
   idempotency: Idempotency | undefined;
+  /** Whether it goes on for as long as the caller stays, so that a server that stops must end it. */
+  isEndless: boolean;
   #requestId: string | undefined;
   #reason: CovistaError | undefined;
   #controller: AbortController | undefined;
@@ -59,6 +61,7 @@ export class Call implements CallContext {
     this.onProgress = undefined;
     this.access = undefined;
     this.idempotency = undefined;
+    this.isEndless = false;
     this.#requestId = undefined;
     this.#reason = undefined;
     this.#controller = undefined;

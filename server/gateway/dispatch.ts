@@ -21,6 +21,8 @@ export type Outcome =
 export interface Gateway {
   /** Carries a call to its handler and back; at once where the handler answers at once. Never throws. */
   dispatch(call: Call): Outcome | Promise<Outcome>;
+  /** What the caller of a call is told of a fault that came up while its outcome was carried back; logs what is the server's own. */
+  explain(call: Call, fault: unknown): CovistaError;
 }
 
 /** What the actor may do on the dataset; throws `not_found` or `forbidden`. */
@@ -71,6 +73,7 @@ export function createGateway(options: GatewayOptions): Gateway {
 
   const proceed = (entry: Entry, call: Call, input: unknown, access: Access | undefined): Outcome | Promise<Outcome> => {
     call.access = access;
+    call.isEndless = entry.timeoutMs === null;
     // No body is an empty one, so that handlers know one case only.
     if (entry.operation.body !== undefined) call.body ??= NO_BODY;
     if (call.idempotencyKey === null || entry.operation.kind !== 'command') return run(entry, call, input);
@@ -86,6 +89,7 @@ export function createGateway(options: GatewayOptions): Gateway {
   };
 
   return {
+    explain: (call, fault) => translate(call, fault, options.log),
     dispatch: (call) => {
       try {
         const entry = find(call.operation);

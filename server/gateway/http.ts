@@ -13,6 +13,8 @@ export interface HttpRequest {
   readonly body: AsyncIterable<Uint8Array>;
   /** Runs when the client goes away before the response is complete. */
   onAbort(run: () => void): void;
+  /** Runs when the server stops while the response is under way. */
+  onDrain(run: () => void): void;
 }
 
 export interface HttpResponse {

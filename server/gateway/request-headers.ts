@@ -32,7 +32,7 @@ export function parseRange(text: string): { start?: number; end?: number } | und
 
 /**
  * The content encoding that an Accept-Encoding header weighs highest among those offered (RFC 9110, section 12.5.3). Equal
- * weights go to the one offered last, so that identity, offered first, needs a reason. Undefined when it accepts none.
+ * weights go to the one offered last. A bare `*` asks for nothing in particular and gets identity, which everybody can read.
  */
 export function chooseEncoding(header: string, offered: readonly string[]): string | undefined {
   const weights = new Map<string, number>();
@@ -40,8 +40,8 @@ export function chooseEncoding(header: string, offered: readonly string[]): stri
     const [coding = '', ...parameters] = part.split(';').map((piece) => piece.trim());
     if (coding !== '') weights.set(coding === 'x-gzip' ? 'gzip' : coding, weightOf(parameters));
   }
-  const rest = weights.get('*');
-  const weigh = (coding: string): number => weights.get(coding) ?? (coding === 'identity' ? (rest === 0 ? 0 : 0.0001) : (rest ?? 0));
+  const unnamedIdentity = weights.get('*') === 0 ? 0 : Number.MIN_VALUE;
+  const weigh = (coding: string): number => weights.get(coding) ?? (coding === 'identity' ? unnamedIdentity : 0);
   return offered.reduce<string | undefined>((best, coding) => {
     const weight = weigh(coding);
     return weight > 0 && (best === undefined || weight >= weigh(best)) ? coding : best;

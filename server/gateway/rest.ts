@@ -99,6 +99,9 @@ function callOf({ request, match, actor, input }: Asked): Call {
     body: match.route.operation.body === undefined ? undefined : request.body,
   });
   request.onAbort(() => call.cancel(new CovistaError('cancelled', 'the caller went away')));
+  request.onDrain(() => {
+    if (call.isEndless) call.cancel(new CovistaError('draining', 'the server is stopping'));
+  });
   return call;
 }
 

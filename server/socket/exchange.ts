@@ -2,13 +2,14 @@ import { CovistaError, errorBody } from '../../protocol/errors.ts';
 import { encodeFrame, FRAME } from '../../protocol/frame.ts';
 import type { Limits } from '../../protocol/limits.ts';
 import type { Call } from '../gateway/call.ts';
-import type { Outcome } from '../gateway/dispatch.ts';
+import type { Gateway, Outcome } from '../gateway/dispatch.ts';
 import { ByteQueue } from '../shared/byte-queue.ts';
 import type { Outbox } from './outbox.ts';
 
 export interface ExchangeOptions {
   readonly number: number;
   readonly call: Call;
+  readonly gateway: Gateway;
   readonly outbox: Outbox;
   readonly limits: Pick<Limits, 'streamCreditBytes'>;
 }
@@ -41,11 +42,23 @@ export class Exchange {
 
   /** Sends what became of the call; resolves when the last frame is on its way. */
   async answer(outcome: Outcome | Promise<Outcome>): Promise<void> {
-    const settled = await outcome;
-    if (settled.kind === 'stream') await this.#pump(settled.items);
-    else if (settled.kind === 'error') this.#refuse(settled.error);
-    else this.#options.outbox.send([FRAME.response, this.#options.number, settled.value], this.#options.number, 'respond');
-    this.#body?.abandon();
+    const { outbox, number, gateway, call } = this.#options;
+    try {
+      const settled = await outcome;
+      if (settled.kind === 'error') throw settled.error;
+      if (settled.kind === 'stream') await this.#pump(settled.items);
+      else outbox.send([FRAME.response, number, settled.value], number, 'respond');
+    } catch (fault) {
+      const error = fault instanceof CovistaError ? fault : gateway.explain(call, fault);
+      outbox.send([FRAME.error, number, errorBody(error), call.requestId], number, 'respond');
+    } finally {
+      this.#body?.abandon();
+    }
+  }
+
+  /** The server stops: what would go on for good ends now, everything else may finish. */
+  drain(reason: CovistaError): void {
+    if (this.#options.call.isEndless) this.cancel(reason);
   }
 
   cancel(reason: CovistaError): void {
@@ -70,25 +83,15 @@ export class Exchange {
     if (last) this.#body.end();
   }
 
-  #refuse(error: CovistaError): void {
-    const { outbox, number, call } = this.#options;
-    outbox.send([FRAME.error, number, errorBody(error), call.requestId], number, 'respond');
-  }
-
   async #pump(items: AsyncIterable<unknown>): Promise<void> {
     const { outbox, number } = this.#options;
-    try {
-      for await (const item of items) {
-        const bytes = encodeFrame([FRAME.item, number, item]);
-        await this.#clearance();
-        this.#itemCreditBytes -= bytes.length;
-        outbox.sendEncoded(bytes, number, 'stream');
-      }
-      outbox.send([FRAME.end, number], number, 'respond');
-    } catch (fault) {
-      if (!(fault instanceof CovistaError)) throw fault;
-      this.#refuse(fault);
+    for await (const item of items) {
+      const bytes = encodeFrame([FRAME.item, number, item]);
+      await this.#clearance();
+      this.#itemCreditBytes -= bytes.length;
+      outbox.sendEncoded(bytes, number, 'stream');
     }
+    outbox.send([FRAME.end, number], number, 'respond');
   }
 
   /** Waits for credit, then for room in the outbox; throws the reason when the call is cancelled meanwhile. */

@@ -10,6 +10,8 @@ export interface HttpContext {
   readonly face: HttpFace;
   readonly limits: Pick<Limits, 'streamCreditBytes' | 'httpBodyIdleMs'>;
   readonly log: Logger;
+  /** Called once with every exchange that has ended, one way or the other. */
+  readonly onEnd: (exchange: HttpExchange) => void;
 }
 
 /**
@@ -21,6 +23,7 @@ export class HttpExchange {
   readonly #context: HttpContext;
   readonly #upload: HttpUpload;
   readonly #onAbort: (() => void)[] = [];
+  readonly #onDrain: (() => void)[] = [];
   /** The response is complete or lost: the engine's object must not be touched any more. */
   #gone = false;
   #wake: (() => void) | undefined;
@@ -59,6 +62,9 @@ export class HttpExchange {
         this.#onAbort.push(run);
         if (this.#gone) run();
       },
+      onDrain: (run) => {
+        this.#onDrain.push(run);
+      },
     };
   }
 
@@ -69,7 +75,13 @@ export class HttpExchange {
       .catch((fault: unknown) => {
         this.#context.log.error({ err: fault, path: request.path }, 'a response met a fault');
         this.#cut();
-      });
+      })
+      .finally(() => this.#context.onEnd(this));
+  }
+
+  /** The server stops: what would go on for good ends now. */
+  drain(): void {
+    for (const run of this.#onDrain) run();
   }
 
   #aborted(): void {

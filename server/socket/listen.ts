@@ -57,6 +57,8 @@ class SocketServer {
   readonly app: TemplatedApp;
   readonly #options: ListenOptions;
   readonly #connections = new Set<Connection>();
+  readonly #exchanges = new Set<HttpExchange>();
+  #whenHttpIdle: (() => void) | undefined;
   readonly #connectionContext: ConnectionContext;
   readonly #httpContext: HttpContext;
   #awaitingHello = 0;
@@ -77,8 +79,8 @@ class SocketServer {
         this.#awaitingHello += change;
       },
     };
-    const ready = (): boolean | Promise<boolean> => !this.#isDraining && options.ready();
-    this.#httpContext = { face: createSite({ rest, pages, ready }), limits, log };
+    const face = createSite({ rest, pages, ready: options.ready, isDraining: () => this.#isDraining });
+    this.#httpContext = { face, limits, log, onEnd: (exchange) => this.#httpEnded(exchange) };
     this.#route();
   }
 
@@ -122,14 +124,23 @@ class SocketServer {
       },
     });
     this.app.any('/*', (response, request) => {
-      new HttpExchange(response, request, this.#httpContext);
+      if (this.#isFull()) refuse(response);
+      else this.#exchanges.add(new HttpExchange(response, request, this.#httpContext));
     });
   }
 
+  #isFull(): boolean {
+    return this.#connections.size + this.#exchanges.size >= this.#options.limits.connectionsMax;
+  }
+
+  #httpEnded(exchange: HttpExchange): void {
+    this.#exchanges.delete(exchange);
+    if (this.#exchanges.size === 0) this.#whenHttpIdle?.();
+  }
+
   #upgrade(response: HttpResponse, request: HttpRequest, context: us_socket_context_t): void {
-    const { connectionsMax, connectionsAwaitingHelloMax } = this.#options.limits;
-    if (this.#isDraining || this.#connections.size >= connectionsMax || this.#awaitingHello >= connectionsAwaitingHelloMax) {
-      response.writeStatus('503 Service Unavailable').writeHeader('retry-after', '1').end('too many connections');
+    if (this.#isDraining || this.#isFull() || this.#awaitingHello >= this.#options.limits.connectionsAwaitingHelloMax) {
+      refuse(response);
       return;
     }
     const data: UserData = { address: Buffer.from(response.getRemoteAddressAsText()).toString(), connection: undefined };
@@ -138,7 +149,7 @@ class SocketServer {
   }
 
   async #closeAll(reason: string): Promise<void> {
-    const idle = Promise.all([...this.#connections].map((connection) => connection.drain(reason)));
+    const idle = Promise.all([...[...this.#connections].map((connection) => connection.drain(reason)), this.#drainHttp()]);
     let timer: NodeJS.Timeout | undefined;
     const deadline = new Promise<void>((resolve) => {
       timer = setTimeout(resolve, this.#options.limits.drainTimeoutMs);
@@ -147,4 +158,16 @@ class SocketServer {
     clearTimeout(timer);
     for (const connection of [...this.#connections]) connection.close(new CovistaError('draining', reason));
   }
+
+  #drainHttp(): Promise<void> {
+    for (const exchange of this.#exchanges) exchange.drain();
+    if (this.#exchanges.size === 0) return Promise.resolve();
+    return new Promise((resolve) => {
+      this.#whenHttpIdle = resolve;
+    });
+  }
+}
+
+function refuse(response: HttpResponse): void {
+  response.writeStatus('503 Service Unavailable').writeHeader('retry-after', '1').end('the server takes no more connections now');
 }

@@ -1,5 +1,8 @@
+import { CovistaError } from '../../protocol/errors.ts';
 import { openApi } from '../../protocol/openapi.ts';
+import { nextRequestId } from '../gateway/call.ts';
 import type { HttpFace, HttpRequest, HttpResponse } from '../gateway/http.ts';
+import { errorResponse } from '../gateway/rest-response.ts';
 
 /** A static page or asset. */
 export interface Page {
@@ -17,21 +20,26 @@ export interface SiteOptions {
   readonly pages: Pages;
   /** Whether the server can serve now. */
   readonly ready: () => boolean | Promise<boolean>;
+  /** Whether the server takes no new work. */
+  readonly isDraining: () => boolean;
 }
 
 /** Everything on the port that is no WebSocket: REST below `/api/`, health, the description of the API, static pages. */
-export function createSite({ rest, pages, ready }: SiteOptions): HttpFace {
+export function createSite({ rest, pages, ready, isDraining }: SiteOptions): HttpFace {
   const description = JSON.stringify(openApi());
   const fixed = new Map<string, () => HttpResponse | Promise<HttpResponse>>([
     ['/healthz', () => text(200, 'alive\n')],
-    ['/readyz', async () => ((await ready()) ? text(200, 'ready\n') : text(503, 'not ready\n'))],
+    ['/readyz', async () => (!isDraining() && (await ready()) ? text(200, 'ready\n') : text(503, 'not ready\n'))],
     ['/openapi.json', () => page({ contentType: 'application/json; charset=utf-8', content: description, immutable: false })],
     ...[...pages].map(([path, found]) => [path, () => page(found)] as const),
   ]);
   return {
     handle: async (request) => {
       const answer = fixed.get(request.path);
-      if (answer === undefined || !['GET', 'HEAD'].includes(request.method)) return rest.handle(request);
+      if (answer === undefined || !['GET', 'HEAD'].includes(request.method)) {
+        if (isDraining()) return errorResponse(new CovistaError('draining', 'the server is stopping'), nextRequestId());
+        return rest.handle(request);
+      }
       return withoutBody(request, await answer());
     },
   };

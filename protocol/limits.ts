@@ -105,6 +105,7 @@ export const LIMITS = {
 
   // Caches
   versionCacheMax: limit(10_000, 'count', 'Version records, which never change'),
+  scopedCountCacheMax: limit(100_000, 'count', 'Versions whose visible rows were counted, by scope'),
   grantCacheMax: limit(10_000, 'count', 'Datasets whose grants are kept in memory'),
 } as const satisfies Record<string, Limit>;
 

@@ -11,6 +11,7 @@ import { createRest } from './gateway/rest.ts';
 import { createHandlers } from './operations/index.ts';
 import type { Services } from './operations/services.ts';
 import { createAuthorizer } from './services/access/authorizer.ts';
+import { createVisibleVersions } from './services/access/visible-versions.ts';
 import { createDatasetRemoval } from './services/datasets.ts';
 import { createEventFeed } from './services/events/event-feed.ts';
 import { startHousekeeping } from './services/maintenance/housekeeping.ts';
@@ -110,6 +111,7 @@ async function startServices(config: Config, stores: Stores, log: Logger, closer
     uploads: createUploads({ stores, limits }),
     commits: createCommits({ stores, queue, refs, reader, limits }),
     previews: createPreviews({ stores, reader, limits }),
+    visible: createVisibleVersions({ content: stores.content, reader, limits }),
     diffs: createDiffs({ stores, reader }),
     downloads: createDownloads({ stores, reader }),
     uploadChunkBytesMax: limits.uploadChunkBytesMax,

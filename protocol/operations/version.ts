@@ -31,7 +31,7 @@ export const commitOptions = {
 
 export const conversion = z.object({
   status: z.enum(['complete', 'partial', 'failed']),
-  errorCount: z.int().describe('Rejected rows, of which `errors` lists the first'),
+  errorCount: z.int().nullable().describe('Rejected rows, of which `errors` lists the first; null, and none listed, unless everything is visible'),
   errors: z.array(
     z.object({
       line: z.int().nullable().describe('Line in the file, from 1'),
@@ -52,11 +52,11 @@ export const version = z.object({
   message: z.string(),
   author: z.string(),
   createdAt: instant,
-  rows: z.int(),
-  bytes: z.int().describe('Bytes of its data files, shared ones included'),
-  files: z.int(),
-  schema,
-  key: z.array(z.string()).nullable().describe('Key columns at the time of the commit'),
+  rows: z.int().nullable().describe('Visible ones; null where nothing of the version is visible'),
+  bytes: z.int().nullable().describe('Bytes of its data files, shared ones included; null unless everything is visible'),
+  files: z.int().nullable().describe('Data files; null unless everything is visible'),
+  schema: schema.describe('The visible columns'),
+  key: z.array(z.string()).nullable().describe('Key columns at the time of the commit, if all are visible'),
   conversion,
   original: z
     .object({
@@ -67,10 +67,17 @@ export const version = z.object({
       sha256,
     })
     .nullable()
-    .describe('The file as it was uploaded'),
+    .describe('The file as it was uploaded; null unless everything is visible'),
 });
 
-export const committed = version.extend({ identical: z.boolean().describe('Whether the data is the same as that of its first parent') });
+/** Who commits sees everything. */
+export const committed = version.extend({
+  rows: z.int(),
+  bytes: z.int(),
+  files: z.int(),
+  conversion: conversion.extend({ errorCount: z.int() }),
+  identical: z.boolean().describe('Whether the data is the same as that of its first parent'),
+});
 
 export const fileHead = z.object({
   contentType: z.string(),

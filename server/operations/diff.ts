@@ -1,4 +1,5 @@
 import type { DatasetId, VersionId } from '../../protocol/ids.ts';
+import { visibleShape } from '../services/access/visible-versions.ts';
 import type { DiffRequest } from '../services/versioning/diffs.ts';
 import { compareSchemas } from '../services/versioning/schema-comparison.ts';
 import { decodeCursor, encodeCursor, isCounts } from '../shared/cursor.ts';
@@ -9,7 +10,7 @@ import type { Services } from './services.ts';
 /** Where a page of changes begins, and between which versions: refs may move between pages, the pages' versions do not. */
 const isPosition = (value: unknown): value is [number, VersionId, VersionId] => isCounts(value) && value.length === 3;
 
-export function diffHandlers({ refs, reader, diffs }: Services): ResourceHandlers<'diff'> {
+export function diffHandlers({ refs, reader, diffs, visible }: Services): ResourceHandlers<'diff'> {
   const resolve = async (datasetId: DatasetId, from: string, to: string): Promise<{ from: VersionId; to: VersionId }> => {
     const [before, after] = await Promise.all([refs.resolve(datasetId, from), refs.resolve(datasetId, to)]);
     return { from: before.versionId, to: after.versionId };
@@ -24,9 +25,14 @@ export function diffHandlers({ refs, reader, diffs }: Services): ResourceHandler
   };
 
   return {
-    schema: async ({ datasetId, from, to }) => {
+    schema: async ({ datasetId, from, to }, context) => {
       const ids = await resolve(datasetId, from, to);
-      const [before, after] = await Promise.all([reader.record(datasetId, ids.from), reader.record(datasetId, ids.to)]);
+      const { scope } = accessOf(context);
+      const seen = async (versionId: VersionId) => {
+        const version = await reader.record(datasetId, versionId);
+        return { ...visibleShape(version, scope), rows: await visible.count(version, scope, controlOf(context)) };
+      };
+      const [before, after] = await Promise.all([seen(ids.from), seen(ids.to)]);
       return { fromVersionId: ids.from, toVersionId: ids.to, ...compareSchemas(before, after) };
     },
     rows: async ({ limit, cursor, ...input }, context) => {

@@ -11,11 +11,12 @@ import type { Services } from './services.ts';
 
 type CommitOptions = Omit<ParsedInput<Operations['upload']['commit']>, 'uploadId'>;
 
-export function versionHandlers({ stores, commits, reader, refs, previews, downloads }: Services): ResourceHandlers<'version'> {
+export function versionHandlers({ stores, commits, reader, refs, previews, visible, downloads }: Services): ResourceHandlers<'version'> {
   return {
     commit: ({ restore, ...options }, context) =>
       commits.commit(commitRequest(options, sourceOf(restore, options, context), context), controlOf(context)),
-    get: ({ datasetId, versionId }) => reader.record(datasetId, versionId),
+    get: async ({ datasetId, versionId }, context) =>
+      visible.show(await reader.record(datasetId, versionId), accessOf(context).scope, controlOf(context)),
     schema: async (at, context) => ({ ...at, schema: await previews.schema({ ...at, scope: accessOf(context).scope }) }),
     preview: ({ datasetId, versionId, startRow, endRow, columns }, context) => {
       if (endRow !== undefined && endRow < startRow)
@@ -25,10 +26,11 @@ export function versionHandlers({ stores, commits, reader, refs, previews, downl
     statistics: ({ datasetId, versionId, columns }, context) =>
       previews.statistics({ datasetId, versionId, scope: accessOf(context).scope }, columns, controlOf(context)),
     download: (input, context) => downloads.download({ ...input, scope: accessOf(context).scope }, controlOf(context)),
-    history: async ({ datasetId, ref, limit, cursor }) => {
+    history: async ({ datasetId, ref, limit, cursor }, context) => {
       const frontier = cursor === undefined ? [(await refs.resolve(datasetId, ref)).versionId] : (decodeCursor(cursor, isCounts) as VersionId[]);
       const { versions, frontier: rest } = await stores.metadata.versions.history(datasetId, frontier, limit);
-      return { items: versions, ...(rest.length > 0 ? { next: encodeCursor(rest) } : {}) };
+      const items = await visible.showAll(versions, accessOf(context).scope, controlOf(context));
+      return { items, ...(rest.length > 0 ? { next: encodeCursor(rest) } : {}) };
     },
   };
 }

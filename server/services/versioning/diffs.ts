@@ -3,6 +3,7 @@ import type { DatasetId, VersionId } from '../../../protocol/ids.ts';
 import { assert } from '../../shared/assert.ts';
 import type { Change, Control, DiffCounts, DiffResult, Scope } from '../../storage/content-store.ts';
 import type { Stores, VersionRecord } from '../../storage/stores.ts';
+import { visibleShape, wholeColumns } from '../access/visible-versions.ts';
 import { compareSchemas } from './schema-comparison.ts';
 import type { VersionReader } from './version-reader.ts';
 
@@ -43,10 +44,12 @@ export function createDiffs({ stores, reader }: { readonly stores: Stores; reado
     const { datasetId, scope } = request;
     const [from, to] = await Promise.all([reader.record(datasetId, request.from), reader.record(datasetId, request.to)]);
     const dataset = await stores.metadata.datasets.get(datasetId);
-    const key = keyFor(request, from, to, dataset?.key ?? null);
-    const [before, after] = await Promise.all([reader.content(datasetId, request.from), reader.content(datasetId, request.to)]);
-    const result = await stores.content.diff({ content: before, scope }, { content: after, scope }, key, control);
-    return { result, summary: summarize(from, to, key, result.counts) };
+    const sides = [from, to].map((version) => ({ version, ...visibleShape(version, scope) })) as [Side, Side];
+    const key = keyFor(request, sides, dataset?.key ?? null);
+    const at = { datasetId, scope };
+    const [before, after] = await Promise.all([reader.scoped({ ...at, versionId: request.from }), reader.scoped({ ...at, versionId: request.to })]);
+    const result = await stores.content.diff(before, after, key, control);
+    return { result, summary: summarize(sides, key, result.counts) };
   };
 
   return {
@@ -76,10 +79,18 @@ export function createDiffs({ stores, reader }: { readonly stores: Stores; reado
   };
 }
 
-/** The key to compare by. One that is only a default is passed over where a version lacks its columns; one asked for is not. */
-function keyFor(request: DiffRequest, from: VersionRecord, to: VersionRecord, datasetKey: string[] | null): readonly string[] | null {
+/** A version with its columns and key as far as they are visible. */
+interface Side extends Pick<VersionRecord, 'schema' | 'key'> {
+  readonly version: VersionRecord;
+}
+
+/**
+ * The key to compare by. One that is only a default is passed over where a version lacks its columns or hides them in some
+ * rows; one asked for is not.
+ */
+function keyFor(request: DiffRequest, sides: readonly [Side, Side], datasetKey: string[] | null): readonly string[] | null {
   const lacking = (key: readonly string[]): string[] =>
-    key.filter((name) => ![from, to].every(({ schema }) => schema.some((column) => column.name === name)));
+    key.filter((name) => !sides.every(({ schema }) => schema.some((column) => column.name === name)));
   if (request.key === null) return null;
   if (request.key !== undefined) {
     const absent = lacking(request.key);
@@ -88,15 +99,17 @@ function keyFor(request: DiffRequest, from: VersionRecord, to: VersionRecord, da
       columns: absent,
     });
   }
-  return [to.key, from.key, datasetKey].find((key) => key !== null && lacking(key).length === 0) ?? null;
+  const whole = sides.map(({ version }) => wholeColumns(version, request.scope));
+  const [from, to] = sides;
+  return [to.key, from.key, datasetKey].find((key) => key?.every((name) => whole.every((columns) => columns.has(name)))) ?? null;
 }
 
-function summarize(from: VersionRecord, to: VersionRecord, key: readonly string[] | null, counts: DiffCounts): DiffSummary {
-  const { added, removed, retyped, keyChanged } = compareSchemas(from, to);
+function summarize([from, to]: readonly [Side, Side], key: readonly string[] | null, counts: DiffCounts): DiffSummary {
+  const { added, removed, retyped, keyChanged } = compareSchemas({ ...from, rows: 0 }, { ...to, rows: 0 });
   const names = (columns: readonly { readonly name: string }[]): string[] => columns.map(({ name }) => name);
   return {
-    fromVersionId: from.versionId,
-    toVersionId: to.versionId,
+    fromVersionId: from.version.versionId,
+    toVersionId: to.version.versionId,
     key: key === null ? null : [...key],
     keyChanged,
     counts,

@@ -1,15 +1,8 @@
 import { CovistaError } from '../../../protocol/errors.ts';
-import type { DatasetId, VersionId } from '../../../protocol/ids.ts';
 import type { Limits } from '../../../protocol/limits.ts';
-import type { ColumnStatistics, Control, Row, Scope } from '../../storage/content-store.ts';
+import { type ColumnStatistics, type Control, type Row, type ScopedContent, visibleSchema } from '../../storage/content-store.ts';
 import type { Column, Stores } from '../../storage/stores.ts';
-import type { VersionReader } from './version-reader.ts';
-
-export interface VersionAt {
-  readonly datasetId: DatasetId;
-  readonly versionId: VersionId;
-  readonly scope: Scope;
-}
+import type { VersionAt, VersionReader } from './version-reader.ts';
 
 export interface Preview {
   readonly schema: Column[];
@@ -21,7 +14,7 @@ export interface Preview {
 }
 
 export interface Previews {
-  /** The columns that the scope shows. */
+  /** The columns that the scope shows; `forbidden` when it shows nothing of the version. */
   schema(at: VersionAt): Promise<Column[]>;
   rows(
     at: VersionAt,
@@ -41,40 +34,33 @@ export function createPreviews({
   readonly limits: Limits;
 }): Previews {
   return {
-    schema: async ({ datasetId, versionId, scope }) => visible((await reader.record(datasetId, versionId)).schema, scope),
-    rows: async ({ datasetId, versionId, scope }, { startRow, endRow, columns }, control) => {
-      const content = await reader.content(datasetId, versionId);
-      const schema = chosen(visible(content.schema, scope), columns);
-      const totalRows = await stores.content.count({ content, scope }, control);
+    schema: async ({ datasetId, versionId, scope }) => visibleSchema((await reader.record(datasetId, versionId)).schema, scope),
+    rows: async (at, { startRow, endRow, columns }, control) => {
+      const source = await reader.scoped(at);
+      const schema = chosen(source, columns);
+      const totalRows = await stores.content.count(source, control);
       const wanted = Math.min(endRow ?? startRow + limits.pageItemsDefault, totalRows);
       const capped = Math.min(wanted, startRow + limits.rowsPerPageMax);
       if (capped <= startRow) return { schema, rows: [], startRow, endRow: startRow, totalRows, truncated: false };
       const rows = await stores.content.rows(
-        { content, scope },
+        source,
         { startRow, endRow: capped, columns: schema.map(({ name }) => name), bytesMax: limits.pageBytesMax },
         control,
       );
       return { schema, rows, startRow, endRow: startRow + rows.length, totalRows, truncated: startRow + rows.length < wanted };
     },
-    statistics: async ({ datasetId, versionId, scope }, columns, control) => {
-      const content = await reader.content(datasetId, versionId);
-      const schema = chosen(visible(content.schema, scope), columns);
-      const statistics = await stores.content.statistics(
-        { content, scope },
-        schema.map(({ name }) => name),
-        control,
-      );
-      return { rows: await stores.content.count({ content, scope }, control), columns: statistics };
+    statistics: async (at, columns, control) => {
+      const source = await reader.scoped(at);
+      const names = chosen(source, columns).map(({ name }) => name);
+      const statistics = await stores.content.statistics(source, names, control);
+      return { rows: await stores.content.count(source, control), columns: statistics };
     },
   };
 }
 
-function visible(schema: readonly Column[], scope: Scope): Column[] {
-  return schema.filter(({ name }) => scope.columns?.includes(name) ?? true);
-}
-
 /** The named columns in the order named; one that is hidden is as absent as one that does not exist. */
-function chosen(schema: Column[], columns: readonly string[] | undefined): Column[] {
+function chosen({ content, scope }: ScopedContent, columns: readonly string[] | undefined): Column[] {
+  const schema = visibleSchema(content.schema, scope);
   if (columns === undefined) return schema;
   return columns.map((name) => {
     const column = schema.find((candidate) => candidate.name === name);

@@ -7,6 +7,9 @@ export interface Retyped {
   readonly compatible: boolean;
 }
 
+/** A version, or what someone may see of it. */
+type Compared = Pick<VersionRecord, 'schema' | 'key' | 'rows'>;
+
 export interface SchemaComparison {
   readonly added: Column[];
   readonly removed: Column[];
@@ -42,7 +45,7 @@ const INTEGER_DIGITS: Readonly<Record<string, number>> = {
 };
 
 /** Compares the columns, keys and row counts of two versions. Columns are matched by name. */
-export function compareSchemas(from: VersionRecord, to: VersionRecord): SchemaComparison {
+export function compareSchemas(from: Compared, to: Compared): SchemaComparison {
   const before = new Map(from.schema.map((column) => [column.name, column]));
   const after = new Map(to.schema.map((column) => [column.name, column]));
   const added = to.schema.filter(({ name }) => !before.has(name));

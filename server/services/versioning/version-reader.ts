@@ -3,15 +3,22 @@ import { CovistaError } from '../../../protocol/errors.ts';
 import type { DatasetId, VersionId } from '../../../protocol/ids.ts';
 import type { Limits } from '../../../protocol/limits.ts';
 import { hashSchema } from '../../shared/schema-hash.ts';
-import type { Content } from '../../storage/content-store.ts';
+import { type Content, isUnrestricted, type Scope, type ScopedContent } from '../../storage/content-store.ts';
 import type { Manifest, ObjectStore, VersionRecord, VersionStore } from '../../storage/stores.ts';
 
 export interface VersionReader {
   /** `not_found` when the dataset has no such version. */
   record(datasetId: DatasetId, versionId: VersionId): Promise<VersionRecord>;
   manifest(datasetId: DatasetId, versionId: VersionId): Promise<Manifest>;
-  /** The rows of a version; `unprocessable_data` when its file could not be read as a table. */
-  content(datasetId: DatasetId, versionId: VersionId): Promise<Content>;
+  /** The rows of a version as a scope shows them; `unprocessable_data` when its file could not be read as a table. */
+  scoped(at: VersionAt): Promise<ScopedContent>;
+}
+
+/** A version and who looks at it. */
+export interface VersionAt {
+  readonly datasetId: DatasetId;
+  readonly versionId: VersionId;
+  readonly scope: Scope;
 }
 
 /** How many files of a manifest weigh as much in the cache as one version record. */
@@ -49,7 +56,7 @@ export function createVersionReader(options: {
   return {
     record,
     manifest,
-    content: async (datasetId, versionId) => contentOf(await manifest(datasetId, versionId), options.objects),
+    scoped: async ({ datasetId, versionId, scope }) => scopedContentOf(await manifest(datasetId, versionId), options.objects, scope),
   };
 }
 
@@ -57,18 +64,22 @@ function noSuchVersion(datasetId: DatasetId, versionId: VersionId): CovistaError
   return new CovistaError('not_found', `dataset ${datasetId} has no version ${versionId}`, { datasetId, versionId });
 }
 
+/** A manifest as someone may read it. What could not be read, and why, is for those only who may see everything. */
+export function scopedContentOf(manifest: Manifest, objects: ObjectStore, scope: Scope): ScopedContent {
+  const { versionId, conversion } = manifest.version;
+  if (conversion.status === 'failed' && !isUnrestricted(scope)) {
+    throw new CovistaError('unprocessable_data', `version ${versionId} has no rows because its file could not be read`, { versionId });
+  }
+  return { content: contentOf(manifest, objects), scope };
+}
+
 /** A manifest as the tabular engine reads it. */
 export function contentOf(manifest: Manifest, objects: ObjectStore): Content {
   const { version, files } = manifest;
-  if (version.conversion.status === 'failed') {
-    throw new CovistaError(
-      'unprocessable_data',
-      `version ${version.versionId} has no rows because its file could not be read; its original can be downloaded`,
-      {
-        versionId: version.versionId,
-        conversion: version.conversion,
-      },
-    );
+  const { versionId, conversion } = version;
+  if (conversion.status === 'failed') {
+    const message = `version ${versionId} has no rows because its file could not be read; its original can be downloaded`;
+    throw new CovistaError('unprocessable_data', message, { versionId, conversion });
   }
   return {
     schema: version.schema,

@@ -1,7 +1,7 @@
 import { LRUCache } from 'lru-cache';
 import { CovistaError } from '../../../protocol/errors.ts';
 import type { Limits } from '../../../protocol/limits.ts';
-import type { Row, ScopedContent } from '../content-store.ts';
+import { isUnrestricted, type Row, type ScopedContent, scopeIdentity } from '../content-store.ts';
 import type { ComparedColumn, Side } from './diff-columns.ts';
 import { type DiffPlan, digest } from './diff-plan.ts';
 import { type Fragment, fragment, join, keyNames, sameKey, sideRows } from './diff-sql.ts';
@@ -30,7 +30,7 @@ export class KeyChecks {
       digest([
         content.files.map(({ sha256 }) => sha256).sort(),
         key.map((column) => [column.name, column[side], column.type]),
-        scope.filter === null ? null : [scope.filter, content.schema.map(({ name, type }) => [name, type])],
+        isUnrestricted(scope) ? null : [scopeIdentity(content.schema, scope), content.schema.map(({ name, type }) => [name, type])],
       ]);
     const sides = [plan.from, plan.to].filter(({ side, whole }) => !this.#inOrder.has(identify(side, whole)));
     const isSharedKnown = sides.length < 2 || this.#inOrder.has(identify('from', plan.shared));

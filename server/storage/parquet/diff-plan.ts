@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { CovistaError } from '../../../protocol/errors.ts';
-import type { Content, ContentFile, ScopedContent } from '../content-store.ts';
+import { type Content, type ContentFile, isUnrestricted, type ScopedContent, scopeIdentity } from '../content-store.ts';
 import { type ComparedColumn, isSameType, pairColumns, type Side } from './diff-columns.ts';
 import { scopedRelation } from './relation.ts';
 
@@ -38,7 +38,7 @@ export function planDiff(from: ScopedContent, to: ScopedContent, key: readonly s
     schema.map(({ name, type }) => [name, type]),
     content.schema.map(({ name, type }) => [name, type]),
     content.files.map(({ sha256 }) => sha256),
-    scope,
+    scopeIdentity(content.schema, scope),
   ];
   return {
     id: digest([describe(from, visible.from), describe(to, visible.to), key]),
@@ -59,10 +59,11 @@ function refuseAbsent(key: readonly ComparedColumn[]): void {
   }
 }
 
-/** Whether a file of both sides shows the same rows on both: one scope, and one meaning of the columns that its filter names. */
+/** Whether a file of both sides shows the same cells on both: the scopes do the same, and the columns that filters name mean the same. */
 function sameReading(from: ScopedContent, to: ScopedContent): boolean {
-  if (toText(from.scope) !== toText(to.scope)) return false;
-  return from.scope.filter === null || toText(typesOf(from.content)) === toText(typesOf(to.content));
+  if (isUnrestricted(from.scope) && isUnrestricted(to.scope)) return true;
+  if (scopeIdentity(from.content.schema, from.scope) !== scopeIdentity(to.content.schema, to.scope)) return false;
+  return toText(typesOf(from.content)) === toText(typesOf(to.content));
 }
 
 const typesOf = ({ schema }: Content): string[][] => schema.map(({ name, type }) => [name, type]).sort();

@@ -2,7 +2,16 @@ import { createHash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
 import { stat } from 'node:fs/promises';
 import type { Limits } from '../../../protocol/limits.ts';
-import type { ContentFile, ContentStore, Control, ExportedFile, ExportFormat, ScopedContent } from '../content-store.ts';
+import {
+  type ContentFile,
+  type ContentStore,
+  type Control,
+  type ExportedFile,
+  type ExportFormat,
+  isUnrestricted,
+  type ScopedContent,
+  scopeIdentity,
+} from '../content-store.ts';
 import type { Broker } from './broker.ts';
 import { writeArrow } from './export-arrow.ts';
 import { ExportCache } from './export-cache.ts';
@@ -40,12 +49,12 @@ const reader =
 /** The one data file that a version consists of, if that is exactly what the scope shows. */
 function onlyFile({ content, scope }: ScopedContent): ContentFile | undefined {
   const [file] = content.files;
-  const isWhole = scope.columns === null && scope.filter === null && content.files.length === 1;
+  const isWhole = isUnrestricted(scope) && content.files.length === 1;
   return isWhole && file?.schemaHash === content.schemaHash ? file : undefined;
 }
 
 function keyOf({ content, scope }: ScopedContent, format: ExportFormat): string {
-  const identity = [format, content.schemaHash, content.files.map(({ sha256 }) => sha256), scope];
+  const identity = [format, content.schemaHash, content.files.map(({ sha256 }) => sha256), scopeIdentity(content.schema, scope)];
   return createHash('sha256').update(JSON.stringify(identity)).digest('hex');
 }
 

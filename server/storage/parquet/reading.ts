@@ -1,4 +1,4 @@
-import type { ContentStore, Control, Row, ScopedContent } from '../content-store.ts';
+import { type ContentStore, type Control, type Row, type ScopedContent, showsAllRows } from '../content-store.ts';
 import type { Broker } from './broker.ts';
 import { scopedRelation } from './relation.ts';
 
@@ -11,7 +11,7 @@ export function createReader(broker: Broker): Pick<ContentStore, 'rows' | 'count
 }
 
 async function count(broker: Broker, source: ScopedContent, control: Control): Promise<number> {
-  if (source.scope.filter === null) return source.content.rows;
+  if (showsAllRows(source.content.schema, source.scope)) return source.content.rows;
   const { sql, values } = scopedRelation(source);
   const [row] = await broker.run('interactive', control, (session) => session.rows(`SELECT count(*) AS rows FROM (${sql})`, values));
   return Number(row?.rows ?? 0);
@@ -22,8 +22,7 @@ type Window = Parameters<ContentStore['rows']>[1];
 async function readWindow(broker: Broker, source: ScopedContent, window: Window, control: Control): Promise<Row[]> {
   const { columns, bytesMax } = window;
   const { source: narrowed, offset } = withoutFilesBefore(source, window.startRow, window.endRow);
-  const chosen = columns === undefined ? narrowed : { ...narrowed, scope: { ...narrowed.scope, columns } };
-  const { sql, values } = scopedRelation(chosen);
+  const { sql, values } = scopedRelation(narrowed, { columns });
   const limit = window.endRow - window.startRow;
   const rows = await broker.run('interactive', control, async (session) => {
     const taken: Row[] = [];
@@ -41,7 +40,7 @@ async function readWindow(broker: Broker, source: ScopedContent, window: Window,
 /** Leaves out the files that lie before and behind the window; with a filter nobody knows where rows are. */
 function withoutFilesBefore(source: ScopedContent, startRow: number, endRow: number): { source: ScopedContent; offset: number } {
   const { content, scope } = source;
-  if (scope.filter !== null) return { source, offset: startRow };
+  if (!showsAllRows(content.schema, scope)) return { source, offset: startRow };
   let position = 0;
   let skipped = 0;
   const files = content.files.filter(({ rows }) => {

@@ -1,5 +1,5 @@
 import { assert } from '../../shared/assert.ts';
-import type { Content, ScopedContent } from '../content-store.ts';
+import { type Content, isWhole, type RowCondition, type ScopedContent, type VisiblePart, visibleParts, visibleSchema } from '../content-store.ts';
 import type { Column } from '../stores.ts';
 import { fileLiteral, identifier, literal } from './quote.ts';
 
@@ -15,20 +15,53 @@ export interface Relation {
 export const FILE_COLUMN = '__covista_file';
 export const ROW_COLUMN = '__covista_row';
 
+/** Names of the columns that tell which parts of a scope show a row. */
+const partColumn = (index: number): string => identifier(`__covista_part${index}`);
+
+export interface RelationOptions {
+  /** Adds the file and row columns. */
+  readonly positions?: boolean;
+  /** Yields only these of the visible columns; others that it names are passed over. */
+  readonly columns?: readonly string[] | undefined;
+}
+
 /**
  * The only place that reads data files. Rows come in manifest order, with the columns and types of the version. A file that
- * was written under another schema lacks columns that came later (NULL) or has narrower types (cast).
+ * was written under another schema lacks columns that came later (NULL) or has narrower types (cast). `forbidden` when the
+ * scope shows nothing of this schema.
  */
-export function scopedRelation({ content, scope }: ScopedContent, options: { readonly positions?: boolean } = {}): Relation {
-  const allowed = scope.columns === null ? undefined : new Set(scope.columns);
-  const schema = allowed === undefined ? content.schema : content.schema.filter(({ name }) => allowed.has(name));
+export function scopedRelation({ content, scope }: ScopedContent, options: RelationOptions = {}): Relation {
+  const parts = visibleParts(content.schema, scope);
+  const visible = visibleSchema(content.schema, scope);
+  const schema = options.columns === undefined ? visible : visible.filter(({ name }) => options.columns?.includes(name));
   const positions = options.positions === true;
-  const names = schema.map(({ name }) => identifier(name));
-  if (positions) names.push(identifier(FILE_COLUMN), identifier(ROW_COLUMN));
-  // A scope without any column still has rows to count.
-  const list = names.length === 0 ? 'NULL AS "__covista_nothing"' : names.join(', ');
-  const where = scope.filter === null ? '' : ` WHERE (${scope.filter.sql})`;
-  return { sql: `SELECT ${list} FROM (${versionSql(content, positions)})${where}`, values: scope.filter?.values ?? [], schema };
+  const list = schema.map(({ name }) => cellSql(parts, name));
+  if (positions) list.push(identifier(FILE_COLUMN), identifier(ROW_COLUMN));
+  // Rows can be counted without any column.
+  if (list.length === 0) list.push('NULL AS "__covista_nothing"');
+  const rows = rowsSql(versionSql(content, positions), parts);
+  return { sql: `SELECT ${list.join(', ')} FROM ${rows}`, values: valuesOf(parts), schema };
+}
+
+const valuesOf = (parts: readonly VisiblePart[]): string[] => parts.flatMap(({ conditions }) => conditions ?? []).flatMap(({ values }) => values);
+
+const anyOf = (conditions: readonly RowCondition[]): string => conditions.map(({ sql }) => `(${sql})`).join(' OR ');
+
+/** The rows that any part shows. Where parts show different columns, a flag per part says which show the row. */
+function rowsSql(version: string, parts: readonly VisiblePart[]): string {
+  const [only] = parts;
+  if (parts.length === 1) return `(${version})${only?.conditions == null ? '' : ` WHERE ${anyOf(only.conditions)}`}`;
+  const flags = parts.flatMap(({ conditions }, index) => (conditions === null ? [] : [`(${anyOf(conditions)}) IS TRUE AS ${partColumn(index)}`]));
+  const where = flags.length < parts.length ? '' : ` WHERE ${parts.map((_part, index) => partColumn(index)).join(' OR ')}`;
+  return `(SELECT *, ${flags.join(', ')} FROM (${version}))${where}`;
+}
+
+/** A column, NULL in the rows in which no part shows it. */
+function cellSql(parts: readonly VisiblePart[], name: string): string {
+  const column = identifier(name);
+  if (isWhole(parts, name)) return column;
+  const showing = parts.flatMap(({ columns }, index) => (columns.includes(name) ? [partColumn(index)] : []));
+  return `CASE WHEN ${showing.join(' OR ')} THEN ${column} END AS ${column}`;
 }
 
 /** SQL of a table function over one Parquet file that is not part of a version (yet). */

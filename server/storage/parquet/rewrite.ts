@@ -76,8 +76,7 @@ async function checkKeys({ session, key }: Job): Promise<void> {
 /** Rows that match, by index of the file that holds them. */
 async function matchingFiles({ session, base, key }: Job): Promise<Map<number, number>> {
   if (base.files.length === 0) return new Map();
-  const scope = { ...UNRESTRICTED, columns: [...key] };
-  const { sql, values } = scopedRelation({ content: base, scope }, { positions: true });
+  const { sql, values } = scopedRelation({ content: base, scope: UNRESTRICTED }, { positions: true, columns: key });
   const rows = await session.rows(
     `SELECT b.${identifier(FILE_COLUMN)} AS file, count(*) AS rows FROM (${sql}) b SEMI JOIN ${INCOMING} i ON ${keyMatch(key)} GROUP BY 1`,
     values,
@@ -137,7 +136,7 @@ async function writeNew(job: Job): Promise<StagedFile[]> {
   const { base, incoming, key } = job;
   const names = incoming.schema.map(({ name }) => `i.${identifier(name)}`).join(', ');
   if (base.files.length === 0) return write(job, `SELECT ${names} FROM ${INCOMING} i`, [], incoming);
-  const { sql, values } = scopedRelation({ content: base, scope: { ...UNRESTRICTED, columns: [...key] } });
+  const { sql, values } = scopedRelation({ content: base, scope: UNRESTRICTED }, { columns: key });
   return write(job, `SELECT ${names} FROM ${INCOMING} i ANTI JOIN (${sql}) b ON ${keyMatch(key)} ORDER BY i.rowid`, values, incoming);
 }
 

@@ -21,7 +21,7 @@ export function createStatistics(broker: Broker): ContentStore['statistics'] {
 }
 
 async function describe(broker: Broker, source: ScopedContent, columns: readonly Column[], control: Control): Promise<ColumnStatistics[]> {
-  const { sql, values } = scopedRelation({ ...source, scope: { ...source.scope, columns: columns.map(({ name }) => name) } });
+  const { sql, values } = scopedRelation(source, { columns: columns.map(({ name }) => name) });
   const aggregates = columns.flatMap(aggregatesOf);
   const [row] = await broker.run('bulk', control, (session) =>
     session.rows(`SELECT count(*) AS rows, ${aggregates.join(', ')} FROM (${sql})`, values),

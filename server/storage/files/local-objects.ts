@@ -40,7 +40,7 @@ async function publish(files: readonly Publication[], root: string, localPath: (
   const directories = new Set<string>();
   try {
     for (const directory of new Set(files.map(({ objectKey }) => dirname(localPath(objectKey))))) {
-      await mkdir(directory, { recursive: true });
+      await mkdir(directory, { recursive: true, mode: 0o700 });
       for (let at = directory; at.length >= root.length; at = dirname(at)) directories.add(at);
     }
     await Promise.all(files.map(({ path, objectKey }) => link(path, localPath(objectKey))));

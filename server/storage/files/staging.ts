@@ -32,6 +32,9 @@ export interface WorkDirectories {
   readonly exports: string;
 }
 
+/** The data directory itself lets the database's user through; what holds data lets nobody else in. */
+const PRIVATE = 0o700;
+
 /** Leftovers of other processes on a shared data directory are removed when they are this old. */
 const LEFTOVER_MS = 24 * 60 * 60 * 1_000;
 
@@ -41,7 +44,7 @@ const LEFTOVER_MS = 24 * 60 * 60 * 1_000;
  */
 export async function prepareStaging(dataDir: string, { shared }: { readonly shared: boolean }): Promise<WorkDirectories> {
   const work = join(dataDir, 'work');
-  await mkdir(work, { recursive: true });
+  await mkdir(work, { recursive: true, mode: PRIVATE });
   for (const name of await readdir(work)) {
     const path = join(work, name);
     const ageMs = Date.now() - (await stat(path)).mtimeMs;
@@ -49,7 +52,7 @@ export async function prepareStaging(dataDir: string, { shared }: { readonly sha
   }
   const own = join(work, randomUUID());
   const directories = { staging: join(own, 'staging'), spill: join(own, 'spill'), exports: join(own, 'exports'), uploads: join(dataDir, 'uploads') };
-  for (const directory of Object.values(directories)) await mkdir(directory, { recursive: true });
+  for (const directory of Object.values(directories)) await mkdir(directory, { recursive: true, mode: PRIVATE });
   return directories;
 }
 

@@ -51,7 +51,7 @@ export async function headAt(executor: Executor, datasetId: DatasetId, name: str
   const row = await executor.first(sql<{ head: VersionId | null }>`
     SELECT l.to_version AS head
     FROM ${branchesNamed(datasetId, name)} AS named
-    LEFT JOIN pointers p ON p.branch_id = named.branch_id AND p.dataset_id = ${datasetId}
+    LEFT JOIN pointers p ON p.branch_id = named.branch_id
     CROSS JOIN LATERAL (
       SELECT sequence, name, to_version FROM branch_log
       WHERE branch_id = named.branch_id AND at <= ${time} ORDER BY at DESC, sequence DESC LIMIT 1

@@ -6,7 +6,8 @@ import { CovistaError } from '../../../protocol/errors.ts';
 import type { Limits } from '../../../protocol/limits.ts';
 import { assert, present } from '../../shared/assert.ts';
 import type { Logger } from '../../shared/log.ts';
-import { isTransient, translate } from './faults.ts';
+import { isLostConnection, isTransient, translate } from './faults.ts';
+import { preparing, withSettings } from './prepared.ts';
 
 type Query<Row> = QuerySqlToken<z.ZodType<Row, z.ZodTypeDef, Row>>;
 
@@ -91,13 +92,23 @@ export class Database implements Executor {
     }
   }
 
-  /** The error leaves as a value, because the pool closes connections on which a routine throws. */
+  /**
+   * The pool closes a connection on which a routine throws, so an error that does not concern the connection leaves as a value.
+   * It is the first one that counts: on a lost connection rolling back fails too, for no better reason.
+   */
   #runOnce<Result>(work: (transaction: Executor) => Promise<Result>) {
     return this.#pool.connect(async (connection) => {
+      let first: { readonly error: unknown } | undefined;
+      const remembering = (error: unknown): never => {
+        first = { error };
+        throw error;
+      };
       try {
-        const result = await connection.transaction((transaction) => work(executor(transaction)));
+        const result = await connection.transaction((transaction) => work(executor(transaction)).catch(remembering));
         return { done: true, result } as const;
-      } catch (error) {
+      } catch (last) {
+        const { error } = first ?? { error: last };
+        if (isLostConnection(error) || isLostConnection(last)) throw error;
         return { done: false, error } as const;
       }
     });
@@ -123,8 +134,8 @@ export class Database implements Executor {
 export async function openDatabase(options: { readonly url: string; readonly limits: Limits; readonly log: Logger }): Promise<Database> {
   const { url, limits, log } = options;
   try {
-    const pool = await createPool(url, {
-      driverFactory: createPgDriverFactory(),
+    const pool = await createPool(withSettings(url), {
+      driverFactory: preparing(createPgDriverFactory()),
       maximumPoolSize: limits.databasePoolMax,
       statementTimeout: limits.statementTimeoutMs,
       // A transaction is idle only while commits publish their files, which is bounded like any operation.

@@ -3,7 +3,7 @@ import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { chmod, chown, mkdir, mkdtemp, open, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Logger } from '../../shared/log.ts';
 import { type DatabaseUser, isReachable } from './embedded-programs.ts';
@@ -40,28 +40,33 @@ export async function spawnProgram(cluster: Cluster, program: string, flags: rea
   });
 }
 
-/** Reads a secret, or makes a random one that only this user can read. It is on disk before it is used. */
-export async function loadOrCreatePassword(path: string): Promise<string> {
-  const known = await readOr(path);
-  if (known !== undefined) return known.trim();
-  const password = randomBytes(24).toString('base64url');
-  const draft = `${path}.new`;
-  await writeFile(draft, password, { mode: 0o600, flush: true });
-  await rename(draft, path);
-  return password;
-}
-
-/** Makes the cluster unless it is there. It gets its name when it is whole, so that an interruption leaves none by halves. */
-export async function ensureCluster(cluster: Cluster, password: string): Promise<void> {
+/**
+ * The password of the cluster, which is made unless it is there. A cluster gets its name when it is whole, so that an
+ * interruption leaves none by halves; its password is on disk before.
+ */
+export async function ensureCluster(cluster: Cluster, passwordPath: string): Promise<string> {
   const { directory, user, log } = cluster;
-  if ((await readOr(join(directory, 'PG_VERSION'))) !== undefined) return;
+  const known = await readOr(passwordPath);
+  const isThere = (await readOr(join(directory, 'PG_VERSION'))) !== undefined;
+  if (isThere && known === undefined) throw new Error(`the password of the database in ${directory} is gone; it belongs in ${passwordPath}`);
+  const password = known?.trim() ?? (await createPassword(passwordPath));
+  if (isThere) return password;
   log.info({ directory }, 'creating the embedded PostgreSQL cluster');
   const draft = `${directory}.new`;
   await rm(draft, { recursive: true, force: true });
   await makePrivate(draft, user);
   await initialise({ ...cluster, directory: draft }, password);
   await rename(draft, directory);
-  await syncDirectory(join(directory, '..'));
+  await syncDirectory(dirname(directory));
+  return password;
+}
+
+async function createPassword(path: string): Promise<string> {
+  const password = randomBytes(24).toString('base64url');
+  const draft = `${path}.new`;
+  await writeFile(draft, password, { mode: 0o600, flush: true });
+  await rename(draft, path);
+  return password;
 }
 
 async function makePrivate(directory: string, user: DatabaseUser | undefined): Promise<void> {

@@ -7,7 +7,7 @@ import { createInterface } from 'node:readline';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Logger } from '../../shared/log.ts';
 import { lockDirectory } from './directory-lock.ts';
-import { type Cluster, collect, ensureCluster, loadOrCreatePassword, ROLE, readPostmaster, spawnProgram, stopLeftover } from './embedded-cluster.ts';
+import { type Cluster, collect, ensureCluster, ROLE, readPostmaster, spawnProgram, stopLeftover } from './embedded-cluster.ts';
 import { databaseUser, findPrograms } from './embedded-programs.ts';
 
 export interface EmbeddedOptions {
@@ -71,8 +71,7 @@ async function start({ dataDir, log, settings, copiesDir = '/var/lib/covista' }:
   const directory = join(dataDir, 'postgres');
   const user = await databaseUser(directory, log);
   const cluster: Cluster = { directory, user, log, programs: await findPrograms(user, copiesDir, log) };
-  const password = await loadOrCreatePassword(join(dataDir, 'postgres-password'));
-  await ensureCluster(cluster, password);
+  const password = await ensureCluster(cluster, join(dataDir, 'postgres-password'));
   await stopLeftover(cluster);
   const flags = Object.entries({ ...SETTINGS, ...settings }).flatMap(([name, value]) => ['-c', `${name}=${value}`]);
   for (let attempt = 1; ; attempt += 1) {
@@ -114,7 +113,10 @@ async function untilReady(cluster: Cluster, child: ChildProcess): Promise<string
       return `it was not ready in time: ${output()}`;
     }
   }
-  child.once('exit', (code, signal) => log.info({ code, signal }, 'the embedded PostgreSQL ended'));
+  child.once('exit', (code, signal) => {
+    if (child.killed) log.info({ code, signal }, 'the embedded PostgreSQL ended');
+    else log.error({ code, signal }, 'the embedded PostgreSQL ended by itself; nothing works until the server is started again');
+  });
   return undefined;
 }
 

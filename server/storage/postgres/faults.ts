@@ -37,14 +37,18 @@ const MEANINGS: readonly { readonly states: RegExp; readonly code: ErrorCode; re
 /** Slonik's own error types for connections that were lost, which carry no code. */
 const LOST_CONNECTION = new Set(['BackendTerminatedError', 'BackendTerminatedUnexpectedlyError', 'ConnectionError', 'IdleTransactionTimeoutError']);
 
+/** Whether a connection can have no further use after this error. */
+export function isLostConnection(error: unknown): boolean {
+  if (error instanceof CovistaError || !(error instanceof Error)) return false;
+  return LOST_CONNECTION.has(error.constructor.name) || /^08|^57P|^25P03$|^E(CONN|PIPE|TIMEDOUT)/.test(faultOf(error)?.state ?? '');
+}
+
 /** The one place where database errors become errors of the protocol; what it does not know stays a fault of the server. */
 export function translate(error: unknown): unknown {
   if (error instanceof CovistaError || error instanceof AssertionFault) return error;
   const fault = faultOf(error);
   const meaning = fault && MEANINGS.find(({ states }) => states.test(fault.state));
   if (meaning) return new CovistaError(meaning.code, meaning.message, {}, error);
-  if (error instanceof Error && LOST_CONNECTION.has(error.constructor.name)) {
-    return new CovistaError('unavailable', 'the database does not answer', {}, error);
-  }
+  if (isLostConnection(error)) return new CovistaError('unavailable', 'the database does not answer', {}, error);
   return error;
 }

@@ -42,7 +42,10 @@ export function piecesOf({ content }: PendingCommit): readonly (string | StagedF
   return content.kind === 'append' ? content.added : content.pieces;
 }
 
-/** One query for the whole batch. Ids come from sequences, which may skip some without harm. */
+/**
+ * One query for the whole batch. Ids come from sequences, which may skip some without harm. `OFFSET 0` keeps PostgreSQL from
+ * turning look-ups into joins, for which it reads the whole dataset while it has no statistics of it yet.
+ */
 export function readLandingState(transaction: Executor, dataset: LockedDataset, commits: readonly PendingCommit[]): Promise<LandingState> {
   const { datasetId } = dataset;
   const pieces = commits.flatMap(piecesOf);
@@ -57,8 +60,13 @@ export function readLandingState(transaction: Executor, dataset: LockedDataset, 
         'head', CASE WHEN v.version_id IS NOT NULL THEN json_build_object('versionId', v.version_id, 'generation', v.generation,
           'rows', v.rows, 'bytes', v.bytes, 'fileIds', v.file_ids, 'schema', v.schema, 'schemaHash', v.schema_hash) END))
       FROM unnest(${array(names, 'text')}) AS n(name)
-      LEFT JOIN pointers p ON p.dataset_id = ${datasetId} AND p.name = n.name
-      LEFT JOIN versions v ON v.dataset_id = ${datasetId} AND v.version_id = p.version_id
+      LEFT JOIN LATERAL (
+        SELECT kind, branch_id, version_id, protected, created_by FROM pointers WHERE dataset_id = ${datasetId} AND name = n.name OFFSET 0
+      ) AS p ON true
+      LEFT JOIN LATERAL (
+        SELECT version_id, generation, rows, bytes, file_ids, schema, schema_hash FROM versions
+        WHERE dataset_id = ${datasetId} AND version_id = p.version_id OFFSET 0
+      ) AS v ON true
     ) AS branches, (
       SELECT coalesce(json_agg(json_build_object('versionId', v.version_id, 'generation', v.generation)), '[]')
       FROM versions v WHERE v.dataset_id = ${datasetId} AND v.version_id = ANY (${array(merged, 'int4')})
@@ -75,6 +83,8 @@ export function readLandingState(transaction: Executor, dataset: LockedDataset, 
         commands.map(({ key }) => key),
         'text',
       )}) AS c(subject, key)
-      JOIN idempotency i ON i.subject = c.subject AND i.key = c.key
+      CROSS JOIN LATERAL (
+        SELECT subject, key, input_hash, result FROM idempotency WHERE subject = c.subject AND key = c.key OFFSET 0
+      ) AS i
     ) AS repeated`);
 }

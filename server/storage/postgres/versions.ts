@@ -22,12 +22,15 @@ export class PostgresVersionStore implements VersionStore {
     return readManifest(this.#database, fragment`v.dataset_id = ${datasetId} AND v.version_id = ${versionId}`);
   }
 
+  /** `OFFSET 0` makes it look every version up by its key, and not read the dataset while there are no statistics of it yet. */
   async history(datasetId: DatasetId, frontier: readonly VersionId[], limit: number): Promise<HistoryPage> {
     const rows = await this.#database.rows(sql<HistoryRow>`
-      SELECT ${VERSION_COLUMNS}, walk.frontier
+      SELECT found.*, walk.frontier
       FROM version_history(${datasetId}, ${array(frontier, 'int4')}, ${limit}) AS walk,
         unnest(walk.visited) WITH ORDINALITY AS step(version_id, position)
-      JOIN versions v ON v.dataset_id = ${datasetId} AND v.version_id = step.version_id
+      CROSS JOIN LATERAL (
+        SELECT ${VERSION_COLUMNS} FROM versions v WHERE v.dataset_id = ${datasetId} AND v.version_id = step.version_id OFFSET 0
+      ) AS found
       ORDER BY step.position`);
     return { versions: rows.map(({ frontier: _, ...version }) => version), frontier: rows[0]?.frontier ?? [] };
   }

@@ -1,8 +1,9 @@
 import type { ComparedColumn } from './diff-columns.ts';
 import type { Computing } from './diff-compute.ts';
-import type { DiffPlan } from './diff-plan.ts';
-import { anyDiffers, type Fragment, fileOf, fragment, keyNames, ROW_GROUP_ROWS, rowOf, type Slice, sameKey, sideRows } from './diff-sql.ts';
+import type { DiffPlan, DiffSide } from './diff-plan.ts';
+import { anyDiffers, countRows, type Fragment, fileOf, fragment, keyNames, rowOf, type Slice, sameKey, sideRows } from './diff-sql.ts';
 import { type Pass, planPasses } from './diff-windows.ts';
+import { rowGroupRows } from './parquet-options.ts';
 import type { Session } from './session.ts';
 
 /** Fills `changes`. Every pair of rows with equal keys has its cells compared: no result rests on a hash. */
@@ -56,28 +57,29 @@ async function comparePass(session: Session, { from, to, columns }: DiffPlan, ke
 
 /** Rows that are out of order have their counterpart in another window: finds these pairs and compares them. */
 async function matchAcrossWindows(session: Session, plan: DiffPlan, key: readonly ComparedColumn[]): Promise<void> {
-  const moved = await session.execute(`CREATE TEMP TABLE moved AS SELECT f.from_pos, t.to_pos
+  await session.execute(`CREATE TEMP TABLE moved AS SELECT f.from_pos, t.to_pos
     FROM (SELECT * FROM found WHERE to_pos IS NULL) f JOIN (SELECT * FROM found WHERE from_pos IS NULL) t ON ${sameKey(key, 'f', 't')}`);
-  if (moved === 0) return;
+  if ((await countRows(session, 'moved')) === 0) return;
   await session.execute('DELETE FROM found WHERE to_pos IS NULL AND from_pos IN (SELECT from_pos FROM moved)');
   await session.execute('DELETE FROM found WHERE from_pos IS NULL AND to_pos IN (SELECT to_pos FROM moved)');
   const projection = { columns: plan.columns, position: true };
-  const one = sideRows('from', plan.from.differing, projection, await slicesOf(session, 'from_pos'));
-  const other = sideRows('to', plan.to.differing, projection, await slicesOf(session, 'to_pos'));
+  const one = sideRows('from', plan.from.differing, projection, await slicesOf(session, plan.from));
+  const other = sideRows('to', plan.to.differing, projection, await slicesOf(session, plan.to));
   const pairs = fragment`SELECT m.from_pos, m.to_pos FROM moved m JOIN (${one}) f ON f.pos = m.from_pos JOIN (${other}) t ON t.pos = m.to_pos`;
   await run(session, fragment`INSERT INTO changes SELECT from_pos, to_pos, 1 FROM (${pairs} WHERE ${anyDiffers(plan.columns, 'f', 't')})`);
 }
 
 /** With more row groups than this it costs less to read everything. */
-const BLOCKS_MAX = 64;
+const GROUPS_MAX = 64;
 
-/** The stretches of a side in which the moved rows are. */
-async function slicesOf(session: Session, position: 'from_pos' | 'to_pos'): Promise<Slice[] | undefined> {
-  const block = `${rowOf(position)} // ${ROW_GROUP_ROWS}`;
-  const blocks = await session.rows(`SELECT DISTINCT ${fileOf(position)} AS file, ${block} AS block FROM moved LIMIT ${BLOCKS_MAX + 1}`);
-  if (blocks.length > BLOCKS_MAX) return undefined;
-  return blocks.map((row) => {
-    const [file, start] = [Number(row.file), Number(row.block) * ROW_GROUP_ROWS];
-    return { firstFile: file, endFile: file + 1, rows: { start, end: start + ROW_GROUP_ROWS } };
+/** The row groups of a side in which the moved rows are, as they are read as a whole anyway. */
+async function slicesOf(session: Session, { side, differing }: DiffSide): Promise<Slice[] | undefined> {
+  const size = rowGroupRows(differing.content.schema.length);
+  const [file, group] = [fileOf(`${side}_pos`), `${rowOf(`${side}_pos`)} // ${size}`];
+  const groups = await session.rows(`SELECT DISTINCT ${file} AS file, ${group} AS row_group FROM moved LIMIT ${GROUPS_MAX + 1}`);
+  if (groups.length > GROUPS_MAX) return undefined;
+  return groups.map((row) => {
+    const [index, start] = [Number(row.file), Number(row.row_group) * size];
+    return { firstFile: index, endFile: index + 1, rows: { start, end: start + size } };
   });
 }

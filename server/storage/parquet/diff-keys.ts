@@ -4,7 +4,7 @@ import type { Limits } from '../../../protocol/limits.ts';
 import { isUnrestricted, type Row, type ScopedContent, scopeIdentity } from '../content-store.ts';
 import type { ComparedColumn, Side } from './diff-columns.ts';
 import { type DiffPlan, digest } from './diff-plan.ts';
-import { type Fragment, fragment, join, keyNames, sameKey, sideRows } from './diff-sql.ts';
+import { countRows, type Fragment, fragment, join, keyNames, sameKey, sideRows } from './diff-sql.ts';
 import { identifier } from './quote.ts';
 import type { Session } from './session.ts';
 
@@ -63,7 +63,8 @@ async function checkByHash(session: Session, { side, source }: KeyPart, key: rea
   const names = keyNames(key).join(', ');
   const keys = sideRows(side, source, { key });
   const { sql, values } = fragment`CREATE OR REPLACE TEMP TABLE suspects AS SELECT hash(${names}) AS h FROM (${keys}) GROUP BY h HAVING count(*) > 1`;
-  if ((await session.execute(sql, values)) === 0) return;
+  await session.execute(sql, values);
+  if ((await countRows(session, 'suspects')) === 0) return;
   const suspect = fragment`SELECT * FROM (${sideRows(side, source, { key, named: key })}) WHERE hash(${names}) IN (SELECT h FROM suspects)`;
   const examples = key.map((_column, index) => `any_value(n${index}) AS n${index}`).join(', ');
   const repeated = fragment`SELECT ${examples} FROM (${suspect}) GROUP BY ${names} HAVING count(*) > 1 ORDER BY ${names} LIMIT ${SAMPLES}`;

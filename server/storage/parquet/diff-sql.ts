@@ -3,6 +3,7 @@ import { type ComparedColumn, comparable, type Side } from './diff-columns.ts';
 import { withFiles } from './diff-plan.ts';
 import { identifier } from './quote.ts';
 import { FILE_COLUMN, ROW_COLUMN, scopedRelation } from './relation.ts';
+import type { Session } from './session.ts';
 
 /** A piece of SQL with the values for its `?`, in order. */
 export interface Fragment {
@@ -106,8 +107,11 @@ export function anyDiffers(columns: readonly ComparedColumn[], one: string, othe
   return terms.length === 0 ? 'false' : terms.map((_sql, index) => `${one}.v${index} IS DISTINCT FROM ${other}.v${index}`).join(' OR ');
 }
 
-/** Rows of a row group, as DuckDB writes them. */
-export const ROW_GROUP_ROWS = 122_880;
+/** Rows of a temporary table; creating one does not tell. */
+export async function countRows(session: Session, table: string): Promise<number> {
+  const [row] = await session.rows(`SELECT count(*) AS rows FROM ${table}`);
+  return Number(row?.rows);
+}
 
 /** The file's index and the row of a position, as SQL. */
 export const fileOf = (position: string): string => `(${position} >> ${ROW_BITS})`;

@@ -2,7 +2,8 @@ import type { Limits } from '../../../protocol/limits.ts';
 import type { Content } from '../content-store.ts';
 import type { ComparedColumn } from './diff-columns.ts';
 import type { DiffPlan } from './diff-plan.ts';
-import { fileOf, fragment, join, ROW_GROUP_ROWS, rowOf, type Slice, sameKey, sideRows } from './diff-sql.ts';
+import { fileOf, fragment, join, rowOf, type Slice, sameKey, sideRows } from './diff-sql.ts';
+import { rowGroupRows } from './parquet-options.ts';
 import type { Session } from './session.ts';
 
 /**
@@ -87,8 +88,9 @@ interface Cuts {
 }
 
 async function probe(session: Session, { from, to }: DiffPlan, key: readonly ComparedColumn[], { cuts, count }: Cuts): Promise<Anchor[]> {
+  const { content } = from.differing;
   const probes = cuts.map((cut) => {
-    const { file, row } = cutAt(from.differing.content, Math.floor((from.differing.content.rows * (cut + 1)) / count));
+    const { file, row } = cutAt(content, Math.floor((content.rows * (cut + 1)) / count), content.rows / count);
     const slice = { firstFile: file, endFile: file + 1, rows: { start: row, end: row + PROBES_PER_CUT } };
     return fragment`SELECT ${cut} AS cut, * FROM (${sideRows('from', from.differing, { key, position: true }, [slice])})`;
   });
@@ -136,11 +138,12 @@ function windowsBetween({ from, to }: DiffPlan, anchors: readonly Anchor[]): Pas
   });
 }
 
-/** The beginning of the row group that a row of the content is in: one that is cut is read twice. */
-function cutAt({ files }: Content, ordinal: number): Position {
+/** Where to cut near a row of the content: parts of some size begin with a row group, because one that is cut is read twice. */
+function cutAt({ files, schema }: Content, ordinal: number, partRows: number): Position {
+  const group = rowGroupRows(schema.length);
   let row = ordinal;
   for (const [file, { rows }] of files.entries()) {
-    if (row < rows) return { file, row: row - (row % ROW_GROUP_ROWS) };
+    if (row < rows) return { file, row: partRows < group ? row : row - (row % group) };
     row -= rows;
   }
   return { file: files.length, row: 0 };

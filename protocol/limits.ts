@@ -80,7 +80,7 @@ export const LIMITS = {
   uploadsOpenPerSubjectMax: limit(64, 'count', 'Unfinished uploads of one person'),
   uploadKeepMs: limit(24 * HOUR, 'ms', 'An unfinished upload without a write for so long is removed'),
   columnsMax: limit(1_000, 'count', 'Columns of a version; DuckDB needs about 300 KiB of its memory for each to write them'),
-  ingestSampleBytes: limit(256 * KiB, 'bytes', 'The start of a file from which its format and the types of its columns are told'),
+  ingestSampleBytes: limit(128 * KiB, 'bytes', 'The start of a file from which its format and the types of its columns are told'),
   csvLineBytesMax: limit(16 * MiB, 'bytes', 'One line of a CSV file; the parser holds some in memory'),
   conversionErrorsMax: limit(100, 'count', 'Rejected rows that a version lists; all are counted'),
   manifestFilesMax: limit(4_096, 'count', 'Data files of a version; appends merge small ones well before'),
@@ -92,6 +92,14 @@ export const LIMITS = {
   diffResultBytesMax: limit(1 * GiB, 'bytes', 'The same in bytes: positions of changed rows, some bytes each, no data'),
   diffKeyChecksMax: limit(10_000, 'count', 'Lists of files whose keys are known to be without NULLs and duplicates'),
   exportCacheBytesMax: limit(4 * GiB, 'bytes', 'Rendered downloads kept on disk, least recently used dropped'),
+
+  // Access
+  filterCharsMax: limit(4_000, 'chars', 'A row filter is a condition, not a program'),
+  filterDepthMax: limit(50, 'count', 'How deep the parts of a row filter may nest'),
+  filterNodesMax: limit(1_000, 'count', 'Parts of a row filter: columns, constants, operators and calls'),
+  filterClaimValuesMax: limit(1_000, 'count', 'Values of one claim in an IN list of a row filter'),
+  grantsPerDatasetMax: limit(10_000, 'count', 'Grants of one dataset, which are kept in memory together'),
+  scopePartsMax: limit(100, 'count', 'Restricted grants that are joined to one scope; every read carries all their filters'),
 
   // Engines
   databasePoolMax: limit(10, 'count', 'PostgreSQL connections'),

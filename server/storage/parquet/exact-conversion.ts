@@ -6,15 +6,18 @@ import type { TextType } from './text-types.ts';
  */
 export function exactConversion(sqlType: string): TextType {
   const pattern = lossyUnless(sqlType);
-  const convert = (x: string): string => `TRY_CAST(${x} AS ${sqlType})`;
-  const exact = (x: string): string =>
-    pattern === undefined ? `${convert(x)} IS NOT NULL` : `(${convert(x)} IS NOT NULL AND regexp_full_match(trim(${x}), '${pattern}'))`;
-  return { sqlType, matches: () => true, convert, exact };
+  return {
+    sqlType,
+    matches: () => true,
+    convert: (x) => `CAST(${x} AS ${sqlType})`,
+    tryConvert: (x) => `TRY_CAST(${x} AS ${sqlType})`,
+    keeps: (x) => (pattern === undefined ? `${x} <> ''` : `regexp_full_match(trim(${x}), '${pattern}')`),
+  };
 }
 
 const WHOLE_TYPES = /^U?(?:TINYINT|SMALLINT|INTEGER|BIGINT|HUGEINT)$/;
 const DAY = String.raw`\d+-\d\d?-\d\d?`;
-const ZONE = String.raw`(?: ?(?:Z|UTC|[+-]00(?::?00)?))?`;
+const ZONE = '(?: ?(?:Z|UTC|[+-]00(?::?00)?))?';
 
 /** Texts that the type keeps whole, as a pattern, for types whose casts round or cut; undefined for the others. */
 function lossyUnless(sqlType: string): string | undefined {

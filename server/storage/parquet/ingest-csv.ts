@@ -23,7 +23,7 @@ export async function ingestCsv(context: IngestContext): Promise<Converted> {
   const format: FileFormat = sample.delimiter === '\t' ? 'tsv' : 'csv';
   if (sample.header.length > 1) assertDeclared(context.declared, format);
   assertColumnNames(sample.header, limits);
-  const columns = planColumns(sample.header, sample.rows, context.onto);
+  const columns = await planColumns(sample.header, sample.rows, context.onto);
   const read = async (path: string, sameBytes: boolean): Promise<Converted> => {
     const lineBytesMax = await csvLineBytes(path, context.limits, context.control.signal);
     const job = { context, sample, path, sameBytes: sameBytes && source.sameBytes, lineBytesMax };

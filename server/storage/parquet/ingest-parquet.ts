@@ -80,10 +80,16 @@ async function putOnto(session: Session, path: string, columns: readonly Typed[]
   return [...selected, ...[...byName.values()].map(storedSql)];
 }
 
+/** SQL that tells whether a text converts to a type without loss. */
+function textKept(type: string, x: string): string {
+  const { keeps, tryConvert } = exactConversion(type);
+  return `coalesce(${keeps(x)}, false) AND ${tryConvert(x)} IS NOT NULL`;
+}
+
 async function assertLossless(session: Session, path: string, column: Typed, type: string): Promise<void> {
   const x = identifier(column.name);
   const from = storedType(column.type);
-  const kept = from === 'VARCHAR' ? exactConversion(type).exact(x) : `TRY_CAST(TRY_CAST(${x} AS ${type}) AS ${from}) IS NOT DISTINCT FROM ${x}`;
+  const kept = from === 'VARCHAR' ? textKept(type, x) : `TRY_CAST(TRY_CAST(${x} AS ${type}) AS ${from}) IS NOT DISTINCT FROM ${x}`;
   const refuse = (sample: string | null): CovistaError => {
     const example = sample === null ? '' : `, for example ${JSON.stringify(sample)}`;
     const message = `column ${JSON.stringify(column.name)} has type ${type} in the version and ${from} in the file, and its values do not all fit${example}`;

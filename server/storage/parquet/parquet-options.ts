@@ -19,7 +19,8 @@ const DICTIONARY_BYTES_MAX = 1024 * 1024;
 /** The statement that writes what a SELECT yields as a data file. */
 export function copyToParquet(select: string, path: string, columns: number): string {
   const options = [
-    'FORMAT parquet, COMPRESSION zstd, USE_TMP_FILE false',
+    // Level 1 writes a twentieth faster than the usual level 3, and files a twentieth larger.
+    'FORMAT parquet, COMPRESSION zstd, COMPRESSION_LEVEL 1, USE_TMP_FILE false',
     `ROW_GROUP_SIZE ${rowGroupRows(columns)}`,
     `STRING_DICTIONARY_PAGE_SIZE_LIMIT ${Math.min(DICTIONARY_BYTES_MAX, Math.floor(DICTIONARIES_BYTES / Math.max(columns, 1)))}`,
   ];

@@ -1,3 +1,4 @@
+import { setImmediate } from 'node:timers/promises';
 import type { Column, PendingColumn } from '../stores.ts';
 import { exactConversion } from './exact-conversion.ts';
 import { nullableColumn } from './ingest-context.ts';
@@ -17,16 +18,27 @@ export interface TextColumn {
   readonly read: 'text' | 'typed';
 }
 
-/** Guesses the types of a source's columns from sample rows. Columns of `onto` keep their name, type and order, and come first. */
-export function planColumns(
+/** Rows of which the types are told without giving way to others. */
+const ROWS_AT_ONCE = 200;
+
+/**
+ * Guesses the types of a source's columns from sample rows, giving way between columns when there are many rows. Columns of
+ * `onto` keep their name, type and order, and come first.
+ */
+export async function planColumns(
   header: readonly string[],
   rows: readonly (readonly (string | null)[])[],
   onto: readonly Column[] | undefined,
-): TextColumn[] {
+): Promise<TextColumn[]> {
   const given = (onto ?? []).map(({ name, type }) => givenColumn(name, type, header));
   const taken = new Set(given.map(({ from }) => from));
-  const guessed = header.map((name, index) => ({ name, index })).filter(({ name }) => !taken.has(name));
-  return [...given, ...guessed.map(({ name, index }) => guessColumn(name, columnValues(rows, index)))];
+  const columns = [...given];
+  for (const [index, name] of header.entries()) {
+    if (taken.has(name)) continue;
+    columns.push(guessedColumn(name, name, inferTypes(columnValues(rows, index))));
+    if (rows.length > ROWS_AT_ONCE) await setImmediate();
+  }
+  return columns;
 }
 
 function* columnValues(rows: readonly (readonly (string | null)[])[], index: number): Generator<string | null | undefined> {
@@ -37,10 +49,6 @@ export function givenColumn(name: string, sqlType: string, header: readonly stri
   const folded = name.toLowerCase();
   const from = header.find((other) => other.toLowerCase() === folded) ?? null;
   return { name, sqlType, from, candidates: null, type: exactConversion(sqlType), read: 'text' };
-}
-
-function guessColumn(name: string, values: Iterable<string | null | undefined>): TextColumn {
-  return guessedColumn(name, name, inferTypes(values));
 }
 
 export function guessedColumn(name: string, from: string | null, candidates: readonly TextType[] | undefined): TextColumn {
@@ -65,7 +73,7 @@ function valueSql({ from, sqlType, type, candidates, read }: TextColumn): string
   // No value was seen: the first one that comes along ends the attempt, so that the type is told by it.
   if (candidates === undefined) return `CASE WHEN ${x} IS NULL OR ${x} = '' THEN ${x} ELSE error('a value appeared') END`;
   if (sqlType === 'VARCHAR' || read === 'typed') return x;
-  return `CASE WHEN ${x} IS NULL OR ${x} = '' THEN NULL WHEN ${type.exact(x)} THEN ${type.convert(x)} ELSE error('a value does not fit') END`;
+  return `CASE WHEN ${type.keeps(x)} THEN ${type.convert(x)} WHEN ${x} IS NULL OR ${x} = '' THEN NULL ELSE error('a value does not fit') END`;
 }
 
 /** Whether a conversion may fail because of what the sample did not show. */
@@ -84,7 +92,13 @@ export function surveySql(columns: readonly TextColumn[]): string {
 function surveyColumn(x: string, index: number, candidates: readonly TextType[]): string[] {
   const filter = `FILTER (WHERE ${x} IS NOT NULL AND ${x} <> '')`;
   const seen = `count(*) ${filter} AS "seen_${index}"`;
-  return [seen, ...candidates.map((type) => `bool_and(coalesce(${type.exact(x)}, false)) ${filter} AS "fits_${index}_${TYPES.indexOf(type)}"`)];
+  return [
+    seen,
+    ...candidates.map(
+      (type) =>
+        `bool_and(coalesce(${type.keeps(x)}, false) AND ${type.tryConvert(x)} IS NOT NULL) ${filter} AS "fits_${index}_${TYPES.indexOf(type)}"`,
+    ),
+  ];
 }
 
 /** The columns with the types that the survey of all values found. */

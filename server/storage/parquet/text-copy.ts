@@ -41,8 +41,10 @@ export async function assertFits(
   if (given.length === 0) return;
   const misfits = given.map(({ from, type }, index) => {
     const x = identifier(from ?? '');
-    const readable = unreadable ? '' : ` AND ${type.convert(x)} IS NOT NULL`;
-    return `min(${x}) FILTER (WHERE ${x} <> ''${readable} AND NOT coalesce(${type.exact(x)}, false)) AS "misfit_${index}"`;
+    const isMisfit = unreadable
+      ? `NOT (coalesce(${type.keeps(x)}, false) AND ${type.tryConvert(x)} IS NOT NULL)`
+      : `NOT coalesce(${type.keeps(x)}, false) AND ${type.tryConvert(x)} IS NOT NULL`;
+    return `min(${x}) FILTER (WHERE ${x} <> '' AND ${isMisfit}) AS "misfit_${index}"`;
   });
   const [found] = await session.rows(`SELECT ${misfits.join(', ')} FROM ${source(columns)}`);
   const index = given.findIndex((_column, at) => typeof found?.[`misfit_${at}`] === 'string');

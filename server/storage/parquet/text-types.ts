@@ -1,16 +1,19 @@
 /**
  * What a text can be read as. The types of a CSV file are decided from its first rows (`matches`), and every later value is
- * checked while it is converted (`exact`): a value that the type would change, such as 007 or 1.5 as a whole number, is
- * never rounded or cut, it makes the type of the column wider.
+ * checked while it is converted (`keeps`): a value that the type would change, such as 007 or 1.5 as a whole number, is
+ * never rounded or cut, it makes the type of the column wider. The conditions run over every value of a file, so that each
+ * begins with what is cheap and true of usual values; DuckDB stops at the first part of an OR that holds.
  */
 export interface TextType {
   /** SQL type, as DESCRIBE prints it. */
   readonly sqlType: string;
   readonly matches: (text: string) => boolean;
-  /** SQL that converts the text `x`; NULL where it cannot. */
+  /** SQL that converts the text `x`, and fails where it cannot. */
   readonly convert: (x: string) => string;
-  /** SQL that tells whether `convert` keeps everything that the text `x`, which is not empty, says. */
-  readonly exact: (x: string) => string;
+  /** The same, NULL where it cannot. */
+  readonly tryConvert: (x: string) => string;
+  /** SQL that holds if conversion, where it succeeds, keeps everything that the text `x` says; not for an empty text. */
+  readonly keeps: (x: string) => string;
 }
 
 const INT64_MAX = 2n ** 63n - 1n;
@@ -43,53 +46,58 @@ function isDay(text: string): boolean {
   return !Number.isNaN(day.getTime()) && day.toISOString().startsWith(iso);
 }
 
-const tryCast = (type: string) => (x: string) => `TRY_CAST(${x} AS ${type})`;
 const full = (x: string, pattern: RegExp): string => `regexp_full_match(${x}, '${pattern.source}')`;
 
+/** The two ways of converting with a cast. */
+const cast = (sqlType: string): Pick<TextType, 'sqlType' | 'convert' | 'tryConvert'> => ({
+  sqlType,
+  convert: (x) => `CAST(${x} AS ${sqlType})`,
+  tryConvert: (x) => `TRY_CAST(${x} AS ${sqlType})`,
+});
+
+/** No other text that DuckDB takes for a truth value has so many characters. */
 const boolean: TextType = {
-  sqlType: 'BOOLEAN',
+  ...cast('BOOLEAN'),
   matches: (text) => /^(?:true|false)$/i.test(text),
-  convert: tryCast('BOOLEAN'),
-  exact: (x) => `lower(${x}) IN ('true', 'false')`,
+  keeps: (x) => `length(${x}) BETWEEN 4 AND 5`,
 };
 
 const bigint: TextType = {
-  sqlType: 'BIGINT',
+  ...cast('BIGINT'),
   matches: isWhole,
-  convert: tryCast('BIGINT'),
-  exact: (x) => `(CAST(TRY_CAST(${x} AS BIGINT) AS VARCHAR) = ${x} OR CAST(TRY_CAST(${x} AS BIGINT) AS VARCHAR) = trim(${x}))`,
+  keeps: (x) => `(CAST(TRY_CAST(${x} AS BIGINT) AS VARCHAR) = ${x} OR CAST(TRY_CAST(${x} AS BIGINT) AS VARCHAR) = trim(${x}))`,
 };
 
-/** The cheap conditions come first: the patterns are tried only on texts that look suspicious. */
 const double: TextType = {
-  sqlType: 'DOUBLE',
+  ...cast('DOUBLE'),
   matches: isDouble,
-  convert: tryCast('DOUBLE'),
-  exact: (x) =>
-    `(TRY_CAST(${x} AS DOUBLE) IS NOT NULL AND NOT contains(${x}, '_')` +
-    ` AND NOT (length(${x}) > 15 AND NOT contains(${x}, '.') AND regexp_matches(${x}, '${NUMBER_LIKE_CODE.source}'))` +
-    ` AND NOT (${x} < '1' AND NOT starts_with(${x}, '0.') AND NOT starts_with(${x}, '-0.') AND regexp_matches(${x}, '${NUMBER_LIKE_CODE.source}')))`,
+  keeps: (x) =>
+    `((${x} >= '1' AND length(${x}) <= 15) OR starts_with(${x}, '0.') OR (${x} <> '' AND NOT regexp_matches(${x}, '${NUMBER_LIKE_CODE.source}')))`,
 };
 
+/** Ten characters have no room for a time. */
 const date: TextType = {
-  sqlType: 'DATE',
+  ...cast('DATE'),
   matches: (text) => ISO_DATE.test(text) && isDay(text),
-  convert: tryCast('DATE'),
-  exact: (x) => `CAST(TRY_CAST(${x} AS DATE) AS VARCHAR) = ${x}`,
+  keeps: (x) => `length(${x}) = 10`,
 };
+
+const parsedDate = (format: string, pattern: RegExp): Omit<TextType, 'matches'> => ({
+  sqlType: 'DATE',
+  convert: (x) => `CAST(strptime(${x}, '${format}') AS DATE)`,
+  tryConvert: (x) => `CAST(try_strptime(${x}, '${format}') AS DATE)`,
+  keeps: (x) => full(x, pattern),
+});
 
 /** A date of another order; `order` names the parts that the pattern's groups hold. */
 function formattedDate(format: string, pattern: RegExp, order: 'ymd' | 'dmy' | 'mdy'): TextType {
-  const convert = (x: string): string => `CAST(try_strptime(${x}, '${format}') AS DATE)`;
   const part = (parts: readonly string[], name: string, width: number): string => (parts[order.indexOf(name) + 1] ?? '').padStart(width, '0');
   return {
-    sqlType: 'DATE',
+    ...parsedDate(format, pattern),
     matches: (text) => {
       const parts = pattern.exec(text);
       return parts !== null && isDay(`${part(parts, 'y', 4)}-${part(parts, 'm', 2)}-${part(parts, 'd', 2)}`);
     },
-    convert,
-    exact: (x) => `(${convert(x)} IS NOT NULL AND ${full(x, pattern)})`,
   };
 }
 
@@ -101,38 +109,29 @@ const NAMED_MONTH = /^([A-Za-z]{3}) (\d{1,2}) (\d{4})$/;
 
 /** `Jan 1 2000`. */
 const namedMonth: TextType = {
-  sqlType: 'DATE',
+  ...parsedDate('%b %d %Y', NAMED_MONTH),
   matches: (text) => {
     const [, month = '', day = '', year = ''] = NAMED_MONTH.exec(text) ?? [];
     return isDay(`${year}-${String(MONTHS.indexOf(month.toLowerCase()) + 1).padStart(2, '0')}-${day.padStart(2, '0')}`);
   },
-  convert: (x) => `CAST(try_strptime(${x}, '%b %d %Y') AS DATE)`,
-  exact: (x) => `(try_strptime(${x}, '%b %d %Y') IS NOT NULL AND ${full(x, NAMED_MONTH)})`,
 };
 
-const time: TextType = {
-  sqlType: 'TIME',
-  matches: (text) => ISO_TIME.test(text),
-  convert: tryCast('TIME'),
-  exact: (x) => `(TRY_CAST(${x} AS TIME) IS NOT NULL AND ${full(x, ISO_TIME)})`,
-};
+const time: TextType = { ...cast('TIME'), matches: (text) => ISO_TIME.test(text), keeps: (x) => full(x, ISO_TIME) };
 
 /** A text of 19 characters with a colon before the seconds has no zone, which TIMESTAMP would drop. */
 const timestamp: TextType = {
-  sqlType: 'TIMESTAMP',
+  ...cast('TIMESTAMP'),
   matches: (text) => ISO_TIMESTAMP.test(text) && isDay(text),
-  convert: tryCast('TIMESTAMP'),
-  exact: (x) => `(TRY_CAST(${x} AS TIMESTAMP) IS NOT NULL AND ((length(${x}) = 19 AND ${x}[17] = ':') OR ${full(x, ISO_TIMESTAMP)}))`,
+  keeps: (x) => `((length(${x}) = 19 AND ${x}[17] = ':') OR ${full(x, ISO_TIMESTAMP)})`,
 };
 
 const instant: TextType = {
-  sqlType: 'TIMESTAMP WITH TIME ZONE',
+  ...cast('TIMESTAMP WITH TIME ZONE'),
   matches: (text) => ISO_INSTANT.test(text) && isDay(text),
-  convert: tryCast('TIMESTAMP WITH TIME ZONE'),
-  exact: (x) => `(TRY_CAST(${x} AS TIMESTAMP WITH TIME ZONE) IS NOT NULL AND ${full(x, ISO_INSTANT)})`,
+  keeps: (x) => full(x, ISO_INSTANT),
 };
 
-export const TEXT: TextType = { sqlType: 'VARCHAR', matches: () => true, convert: (x) => x, exact: () => 'true' };
+export const TEXT: TextType = { ...cast('VARCHAR'), matches: () => true, keeps: () => 'true' };
 
 /** Narrow before wide: a column gets the first type that all its values have. */
 export const TYPES: readonly TextType[] = [

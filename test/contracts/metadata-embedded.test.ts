@@ -30,7 +30,7 @@ async function temporaryDirectory(): Promise<string> {
 async function temporaryDataDir(): Promise<string> {
   const dataDir = join(await temporaryDirectory(), 'data');
   // Whatever a failed test leaves running is stopped before its directory goes.
-  cleanups.push(() => stopLeftover({ directory: join(dataDir, 'postgres'), programs: '', user: undefined, log }));
+  cleanups.push(() => stopLeftover({ directory: join(dataDir, 'postgres'), log }));
   return dataDir;
 }
 
@@ -120,6 +120,17 @@ test('DB7 what was written is there after a restart, on whatever port', async ()
   expect(await readdir(dataDir)).toEqual(['postgres', 'postgres-password', 'postgres.lock']);
 });
 
+test('DB7 a cluster whose password is gone is refused with the place where it belongs, and not made anew', async () => {
+  const dataDir = await temporaryDataDir();
+  await (await start(dataDir)).stop();
+  const path = join(dataDir, 'postgres-password');
+  const password = await readFile(path);
+  await rm(path);
+  await expect(startEmbedded({ dataDir, log })).rejects.toThrow(path);
+  await writeFile(path, password, { mode: 0o600 });
+  await start(dataDir);
+});
+
 test('DB9 after kill -9 of the server the next one stops what it left behind, and finds what was committed', async () => {
   const dataDir = await temporaryDataDir();
   const owner = await startOwner({ dataDir });
@@ -206,7 +217,7 @@ async function closedHome(user: Place['user']): Promise<Required<Place>> {
   if (user) for (const path of [home, app, program]) await chown(path, user.uid, user.gid);
   await chmod(home, 0o700);
   const dataDir = join(app, 'data');
-  cleanups.push(() => stopLeftover({ directory: join(dataDir, 'postgres'), programs: '', user: undefined, log }));
+  cleanups.push(() => stopLeftover({ directory: join(dataDir, 'postgres'), log }));
   return { dataDir, app, program, copiesDir: join(home, '..', 'copies'), user };
 }
 

@@ -14,6 +14,8 @@ export interface Cluster {
   readonly directory: string;
   readonly programs: string;
   readonly user: DatabaseUser | undefined;
+  /** Whether what it writes must outlive a failure of the machine. */
+  readonly isDurable: boolean;
   readonly log: Logger;
 }
 
@@ -85,15 +87,19 @@ async function initialise(cluster: Cluster, password: string): Promise<void> {
     if (user) for (const path of [passwordFile, secrets]) await chown(path, user.uid, user.gid);
     const flags = [`--username=${ROLE}`, `--pwfile=${passwordFile}`, '--auth=scram-sha-256', '--encoding=UTF8'];
     const locale = ['--locale-provider=builtin', '--builtin-locale=C.UTF-8', '--locale=C'];
-    // One call that writes down the whole file system is much faster than one for each of a thousand files.
-    const sync = process.platform === 'linux' ? ['--sync-method=syncfs'] : [];
-    const child = await spawnProgram(cluster, 'initdb', [...flags, ...locale, ...sync]);
+    const child = await spawnProgram(cluster, 'initdb', [...flags, ...locale, ...syncFlags(cluster)]);
     const output = collect(child);
     const [code] = await once(child, 'close');
     if (code !== 0) throw new Error(`the embedded PostgreSQL cluster could not be created: ${output()}`);
   } finally {
     await rm(secrets, { recursive: true, force: true });
   }
+}
+
+/** One call that writes down the whole file system is much faster than one for each of a thousand files. */
+function syncFlags({ isDurable }: Cluster): string[] {
+  if (!isDurable) return ['--no-sync'];
+  return process.platform === 'linux' ? ['--sync-method=syncfs'] : [];
 }
 
 const OUTPUT_CHARS_MAX = 4_000;
@@ -124,7 +130,7 @@ const STOP_IMMEDIATE_MS = 20_000;
  * program by now, or of its own remains that nobody has reaped; PostgreSQL would take both for a running server, so it must not
  * find the id. It notices by other means when parts of a server are still at work.
  */
-export async function stopLeftover({ directory, log }: Cluster): Promise<void> {
+export async function stopLeftover({ directory, log }: Pick<Cluster, 'directory' | 'log'>): Promise<void> {
   const left = await readPostmaster(directory);
   if (!left) return;
   const { pid } = left;

@@ -70,7 +70,8 @@ export async function startEmbedded(options: EmbeddedOptions): Promise<Embedded>
 async function start({ dataDir, log, settings, copiesDir = '/var/lib/covista' }: EmbeddedOptions): Promise<{ child: ChildProcess; url: string }> {
   const directory = join(dataDir, 'postgres');
   const user = await databaseUser(directory, log);
-  const cluster: Cluster = { directory, user, log, programs: await findPrograms(user, copiesDir, log) };
+  const isDurable = settings?.fsync !== 'off';
+  const cluster: Cluster = { directory, user, isDurable, log, programs: await findPrograms(user, copiesDir, log) };
   const password = await ensureCluster(cluster, join(dataDir, 'postgres-password'));
   await stopLeftover(cluster);
   const flags = Object.entries({ ...SETTINGS, ...settings }).flatMap(([name, value]) => ['-c', `${name}=${value}`]);

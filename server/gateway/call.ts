@@ -96,7 +96,8 @@ export class Call implements CallContext {
     this.#controller?.abort(reason);
   }
 
-  progress(progress: Progress): void {
-    this.onProgress?.(progress);
+  /** A function of its own, so that handlers may pass it on. */
+  get progress(): (progress: Progress) => void {
+    return (progress) => this.onProgress?.(progress);
   }
 }

@@ -48,24 +48,60 @@ export function valueResponse(request: HttpRequest, { operation, http }: Route, 
   return { status, headers, body: { kind: 'whole', content } };
 }
 
-/** A stream as NDJSON; an error in the middle is its last line: `{"error": …}`. */
-export async function linesResponse(request: HttpRequest, call: Call, items: AsyncIterable<unknown>): Promise<HttpResponse> {
+/** How long an endless stream may take to be refused; then its head goes out, though nothing may have happened yet. */
+const REFUSAL_WAIT_MS = 100;
+
+/** A stream as NDJSON. What refuses it before its first item is an error like any other; later ones are its last line: `{"error": …}`. */
+export async function linesResponse(request: HttpRequest, { operation }: Route, call: Call, items: AsyncIterable<unknown>): Promise<HttpResponse> {
   const headers: Headers = [...commonHeaders(call.requestId), ['content-type', 'application/x-ndjson; charset=utf-8']];
+  const iterator = items[Symbol.asyncIterator]();
   if (request.method === 'HEAD') {
-    await items[Symbol.asyncIterator]().return?.();
+    await iterator.return?.();
     return { status: 200, headers, body: { kind: 'none' } };
   }
-  return { status: 200, headers, body: { kind: 'stream', chunks: lines(items), bytes: null } };
+  const first = iterator.next();
+  try {
+    await (operation.duration === 'endless' ? settledSoon(first) : first);
+  } catch (fault) {
+    if (fault instanceof CovistaError) return errorResponse(fault, call.requestId);
+    throw fault;
+  }
+  return { status: 200, headers, body: { kind: 'stream', chunks: lines(first, iterator), bytes: null } };
 }
 
-async function* lines(items: AsyncIterable<unknown>): AsyncGenerator<Uint8Array> {
+async function settledSoon(first: Promise<unknown>): Promise<void> {
+  let timer: NodeJS.Timeout | undefined;
+  const elapsed = new Promise<void>((resolve) => {
+    timer = setTimeout(resolve, REFUSAL_WAIT_MS);
+  });
+  await Promise.race([first, elapsed]).finally(() => clearTimeout(timer));
+}
+
+/** Lines of items of which the first is asked for already. No generator, since one that is ended before it began would not end the items. */
+function lines(first: Promise<IteratorResult<unknown>>, items: AsyncIterator<unknown>): AsyncIterable<Uint8Array> {
   const encoder = new TextEncoder();
-  try {
-    for await (const item of items) yield encoder.encode(`${toJson(item)}\n`);
-  } catch (fault) {
-    if (!(fault instanceof CovistaError)) throw fault;
-    yield encoder.encode(`${toJson({ error: errorBody(fault) })}\n`);
-  }
+  const toLine = (value: unknown): IteratorResult<Uint8Array> => ({ done: false, value: encoder.encode(`${toJson(value)}\n`) });
+  const end: IteratorResult<Uint8Array> = { done: true, value: undefined };
+  let upcoming: Promise<IteratorResult<unknown>> | undefined = first;
+  let hasFailed = false;
+  const next = async (): Promise<IteratorResult<Uint8Array>> => {
+    if (hasFailed) return end;
+    const asked = upcoming ?? items.next();
+    upcoming = undefined;
+    try {
+      const item = await asked;
+      return item.done === true ? end : toLine(item.value);
+    } catch (fault) {
+      if (!(fault instanceof CovistaError)) throw fault;
+      hasFailed = true;
+      return toLine({ error: errorBody(fault) });
+    }
+  };
+  const finish = async (): Promise<IteratorResult<Uint8Array>> => {
+    await items.return?.();
+    return end;
+  };
+  return { [Symbol.asyncIterator]: () => ({ next, return: finish }) };
 }
 
 /** A file, its head already read: the whole of it, a range, or nothing where the caller has it already. */
@@ -94,18 +130,9 @@ function fileHeaders(call: Call, head: FileHead): Headers {
   return headers;
 }
 
-async function* chunks(rest: AsyncIterator<unknown>): AsyncGenerator<Uint8Array> {
-  let ended = false;
-  try {
-    while (true) {
-      const next = await rest.next();
-      ended = next.done === true;
-      if (ended) return;
-      yield next.value as Uint8Array;
-    }
-  } finally {
-    if (!ended) await rest.return?.();
-  }
+/** The bytes of a file whose head was read. Whoever ends them, even before the first, ends the file, so that it is let go of. */
+function chunks(rest: AsyncIterator<unknown>): AsyncIterable<Uint8Array> {
+  return { [Symbol.asyncIterator]: () => rest as AsyncIterator<Uint8Array> };
 }
 
 /** RFC 6266: the name in UTF-8, and one that every client understands beside it. */

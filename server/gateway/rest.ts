@@ -47,7 +47,7 @@ export function createRest({ gateway, authenticator, limits, log }: RestOptions)
     const call = callOf(asked);
     const outcome = await gateway.dispatch(call);
     if (outcome.kind === 'error') return errorResponse(outcome.error, call.requestId);
-    if (outcome.kind === 'stream') return linesResponse(request, call, outcome.items);
+    if (outcome.kind === 'stream') return linesResponse(request, match.route, call, outcome.items);
     return valueResponse(request, match.route, call.requestId, outcome.value);
   };
 

@@ -95,9 +95,7 @@ export class Outbox {
   /** Nothing leaves any more; whoever waits for room goes on and finds the connection closed. */
   close(): void {
     this.#closed = true;
-    this.#small.length = 0;
-    this.#lanes.clear();
-    this.#queuedBytes = 0;
+    this.#discard();
     for (const { resolve } of this.#waiters.splice(0)) resolve();
   }
 
@@ -116,8 +114,20 @@ export class Outbox {
     if (lane !== undefined) lane.frames.push(bytes);
     else if (number === null || (policy !== 'stream' && bytes.length <= this.#limits.fragmentBytes)) this.#small.push(bytes);
     else this.#lanes.set(number, { number, frames: [bytes], sentBytes: 0 });
-    if (policy === 'respond' && this.#queuedBytes > this.#limits.outboxBytesMax) this.#onOverflow();
+    if (policy === 'respond' && this.#queuedBytes > this.#limits.outboxBytesMax) this.#overflow();
     else this.#schedule();
+  }
+
+  /** What waits is dropped first, so that the last words of the connection overflow nothing. */
+  #overflow(): void {
+    this.#discard();
+    this.#onOverflow();
+  }
+
+  #discard(): void {
+    this.#small.length = 0;
+    this.#lanes.clear();
+    this.#queuedBytes = 0;
   }
 
   #schedule(): void {

@@ -1,6 +1,6 @@
 import { type LimitName, resolveLimits } from '../../protocol/limits.ts';
 import { operations } from '../../protocol/operations/index.ts';
-import { type AuthenticatorOptions, createAuthenticator } from '../../server/gateway/authenticate.ts';
+import { type Authenticator, type AuthenticatorOptions, createAuthenticator } from '../../server/gateway/authenticate.ts';
 import { createGateway, type GatewayOptions } from '../../server/gateway/dispatch.ts';
 import { mintToken, type TokenRequest } from '../../server/gateway/mint.ts';
 import { createRest } from '../../server/gateway/rest.ts';
@@ -22,6 +22,8 @@ export interface TestServerOptions {
   readonly authorize?: GatewayOptions['authorize'];
   readonly idempotency?: GatewayOptions['idempotency'];
   readonly authentication?: Partial<AuthenticatorOptions>;
+  /** Stands before the real one, to hold it up. */
+  readonly beforeAuthentication?: (token: string) => Promise<void>;
   readonly ready?: () => boolean;
 }
 
@@ -39,7 +41,7 @@ export interface TestServer {
 export async function startTestServer(options: TestServerOptions = {}): Promise<TestServer> {
   const limits = resolveLimits(options.limits);
   const log = createLog('silent', false);
-  const authenticator = createAuthenticator({
+  const verifier = createAuthenticator({
     key: { secret: TEST_SECRET },
     issuer: undefined,
     audience: undefined,
@@ -49,6 +51,13 @@ export async function startTestServer(options: TestServerOptions = {}): Promise<
     clock: systemClock,
     ...options.authentication,
   });
+  const authenticator: Authenticator = {
+    holdsUntilMs: verifier.holdsUntilMs,
+    authenticate: async (token) => {
+      await options.beforeAuthentication?.(token);
+      return verifier.authenticate(token);
+    },
+  };
   const gateway = createGateway({
     handlers: completeHandlers(options.handlers ?? {}),
     authorize: options.authorize ?? ((_actor, permission, datasetId) => ({ datasetId, permission, scope: UNRESTRICTED })),

@@ -3,16 +3,17 @@ import { defaultLimits } from './limits.ts';
 
 /**
  * Rules for the names that people give (SPEC.md, NAME1 to NAME4). Control characters, and the characters that refs, paths
- * and shells give a meaning to, are refused here once, so that nothing behind the gateway ever meets them.
+ * and shells give a meaning to, are refused here once, so that nothing behind the gateway ever meets them; so is U+FFFD,
+ * which decoders put where a text was not valid Unicode: it would be kept as another name than the one that was sent.
  */
-const CONTROL = /\p{Cc}|\p{Cs}|[\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]/u;
+const CONTROL = /\p{Cc}|\p{Cs}|[\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff\ufffd]/u;
 const POINTER_FORBIDDEN = /[~@'"`\\;<>|*?^:]/;
 
 /** The first rule that a text breaks as a branch or tag name, in words; undefined when it breaks none. */
 export function pointerNameFault(name: string): string | undefined {
   if (name.length === 0) return 'must not be empty';
   if (name.length > defaultLimits.pointerNameCharsMax) return `must have at most ${defaultLimits.pointerNameCharsMax} characters`;
-  if (CONTROL.test(name)) return 'must not contain control or invisible characters';
+  if (CONTROL.test(name)) return 'must not contain control, invisible or replacement characters';
   if (POINTER_FORBIDDEN.test(name)) return 'must not contain any of ~ @ \' " ` \\ ; < > | * ? ^ :';
   if (name.includes('..')) return 'must not contain ".."';
   if (name.startsWith('/') || name.endsWith('/') || name.includes('//')) return 'must not begin or end with a slash nor contain two in a row';
@@ -26,7 +27,7 @@ export function pointerNameFault(name: string): string | undefined {
 export function datasetNameFault(name: string): string | undefined {
   if (name.trim().length === 0) return 'must not be empty';
   if (name.length > defaultLimits.datasetNameCharsMax) return `must have at most ${defaultLimits.datasetNameCharsMax} characters`;
-  if (CONTROL.test(name)) return 'must not contain control or invisible characters';
+  if (CONTROL.test(name)) return 'must not contain control, invisible or replacement characters';
   if (/\.\.[\\/]/.test(name)) return 'must not contain "../"';
   return undefined;
 }
@@ -53,7 +54,7 @@ export const ref = z
   .string()
   .min(1)
   .max(defaultLimits.refCharsMax)
-  .refine((text) => !CONTROL.test(text), 'must not contain control or invisible characters')
+  .refine((text) => !CONTROL.test(text), 'must not contain control, invisible or replacement characters')
   .describe('Branch, tag, version id, latest, REF~N or BRANCH@TIME');
 
 export const columnName = z.string().min(1).max(defaultLimits.columnNameCharsMax).describe('Column name');

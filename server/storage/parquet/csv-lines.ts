@@ -13,13 +13,13 @@ const CR = 13;
  * An upper bound of the length of a file's lines. DuckDB silently drops a line that is longer than its buffer, so a file with
  * such a line is refused. Any line of two windows or more fills one window, so that a line break in each proves the lines short.
  */
-export async function csvLineBytes(path: string, limits: Limits, signal: AbortSignal): Promise<number> {
+export async function csvLineBytes(path: string, bytes: number, limits: Limits, signal: AbortSignal): Promise<number> {
+  if (bytes <= WINDOW_BYTES) return bytes;
   const handle = await open(path, 'r');
   try {
-    const { size } = await handle.stat();
     let run = 0;
     let longest = 0;
-    for (let start = 0; start < size && size > WINDOW_BYTES; start += WINDOW_BYTES) {
+    for (let start = 0; start < bytes; start += WINDOW_BYTES) {
       throwIfAborted(signal);
       run = (await hasBreak(handle, start)) ? 0 : run + WINDOW_BYTES;
       longest = Math.max(longest, run);

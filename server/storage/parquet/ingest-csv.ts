@@ -9,7 +9,7 @@ import { type CsvSample, sampleCsv } from './csv-sample.ts';
 import { assertDeclared } from './detect.ts';
 import { type Converted, conversionOf, type IngestContext } from './ingest-context.ts';
 import { readHead } from './source.ts';
-import { planColumns, readTypes, schemaOf, settled, type TextColumn } from './text-columns.ts';
+import { planColumns, proven, readTypes, schemaOf, settled, type TextColumn } from './text-columns.ts';
 import { assertFits, copyText, surveyColumns, type TextSource } from './text-copy.ts';
 
 /**
@@ -25,7 +25,7 @@ export async function ingestCsv(context: IngestContext): Promise<Converted> {
   assertColumnNames(sample.header, limits);
   const columns = await planColumns(sample.header, sample.rows, context.onto);
   const read = async (path: string, sameBytes: boolean): Promise<Converted> => {
-    const lineBytesMax = await csvLineBytes(path, context.limits, context.control.signal);
+    const lineBytesMax = await csvLineBytes(path, source.bytes, context.limits, context.control.signal);
     const job = { context, sample, path, sameBytes: sameBytes && source.sameBytes, lineBytesMax };
     const converted = await convert(job, complete ? settled(columns) : columns, complete && sample.clean);
     return { ...converted, format: sample.header.length > 1 ? format : (context.declared ?? format) };
@@ -76,9 +76,9 @@ type CsvConverted = Omit<Converted, 'format'>;
 async function convert(job: Job, columns: readonly TextColumn[], clean: boolean): Promise<CsvConverted> {
   const { broker, control, staging } = job.context;
   return staging.write('data.parquet', (target) =>
-    broker.run('bulk', control, async (session) => {
-      // A small file whose every row was seen to be well formed needs no list of rejected rows.
-      const quick = clean ? await copyText(session, columns, sourceOf(job, false), target) : undefined;
+    broker.run(clean ? 'interactive' : 'bulk', control, async (session) => {
+      // A small file whose every row was seen to be well formed needs neither checks nor a list of rejected rows.
+      const quick = clean ? await copyText(session, proven(columns), sourceOf(job, false), target) : undefined;
       if (quick !== undefined)
         return { schema: schemaOf(columns), path: target, rows: quick, conversion: conversionOf(quick, NOTHING, job.context.source) };
       return convertRobustly(session, job, columns, target);

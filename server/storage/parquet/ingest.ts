@@ -21,7 +21,7 @@ export interface IngestParts {
 export async function ingest(parts: IngestParts, request: IngestSource, given: Control): Promise<Ingested> {
   const { staging, limits } = parts;
   const control = commitControl(given, limits);
-  return withSource(request.path, { staging, limits, signal: control.signal }, async (source) => {
+  return withSource(request, { staging, limits, signal: control.signal }, async (source) => {
     if (isBlank(source.head) && source.head.length === source.bytes && source.damage === undefined) {
       throw new CovistaError('unprocessable_data', 'the file is empty');
     }

@@ -30,8 +30,12 @@ interface SourceContext {
 }
 
 /** Opens a file for `read`, and removes afterwards whatever had to be written for that. */
-export async function withSource<T>(path: string, context: SourceContext, read: (source: OpenedSource) => Promise<T>): Promise<T> {
-  const head = await readHead(path, context.limits.ingestSampleBytes);
+export async function withSource<T>(
+  { path, bytes }: { readonly path: string; readonly bytes: number },
+  context: SourceContext,
+  read: (source: OpenedSource) => Promise<T>,
+): Promise<T> {
+  const head = await readHead(path, context.limits.ingestSampleBytes, bytes);
   const compression = detectCompression(head.bytes);
   if (compression === 'none') return withText({ path, ...plain(head), compression, damage: undefined, sameBytes: true }, context, read);
   return context.staging.temporary('expanded', async (expanded) => {
@@ -56,10 +60,11 @@ function plain(head: { bytes: Buffer; total: number }): { head: Buffer; bytes: n
   return { head: head.bytes, bytes: head.total };
 }
 
-export async function readHead(path: string, bytesMax: number): Promise<{ bytes: Buffer; total: number }> {
+/** The beginning of a file, whose size may be known. */
+export async function readHead(path: string, bytesMax: number, knownBytes?: number): Promise<{ bytes: Buffer; total: number }> {
   const handle = await open(path, 'r');
   try {
-    const { size } = await handle.stat();
+    const size = knownBytes ?? (await handle.stat()).size;
     const buffer = Buffer.allocUnsafe(Math.min(size, bytesMax));
     let filled = 0;
     while (filled < buffer.length) {

@@ -6,6 +6,8 @@ import type { StagedFile } from '../stores.ts';
 import { isOutOfRoom } from './engine-error.ts';
 import { throwIfAborted } from './interruption.ts';
 
+/** Most files of small commits fit into the first read. */
+const FIRST_READ_BYTES = 16 * 1024;
 const READ_BYTES = 1024 * 1024;
 
 /** The directory of files that are not yet part of anything. */
@@ -63,14 +65,15 @@ export class Staging {
 
 async function hashFile(handle: FileHandle, signal: AbortSignal): Promise<{ bytes: number; sha256: string }> {
   const hash = createHash('sha256');
-  const { size } = await handle.stat();
-  const buffer = Buffer.allocUnsafe(Math.min(size + 1, READ_BYTES));
+  let buffer = Buffer.allocUnsafe(FIRST_READ_BYTES);
   let bytes = 0;
   for (;;) {
     throwIfAborted(signal);
     const { bytesRead } = await handle.read(buffer, 0, buffer.length, bytes);
-    if (bytesRead === 0) return { bytes, sha256: hash.digest('hex') };
     hash.update(buffer.subarray(0, bytesRead));
     bytes += bytesRead;
+    // Reads of local files are short only at the end.
+    if (bytesRead < buffer.length) return { bytes, sha256: hash.digest('hex') };
+    if (buffer.length < READ_BYTES) buffer = Buffer.allocUnsafe(READ_BYTES);
   }
 }

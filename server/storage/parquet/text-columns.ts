@@ -14,8 +14,8 @@ export interface TextColumn {
   /** Types that the values seen so far allow. Undefined: none was seen. Null: the type is given. */
   readonly candidates: readonly TextType[] | undefined | null;
   readonly type: TextType;
-  /** `typed`: the reader converts the column itself. */
-  readonly read: 'text' | 'typed';
+  /** `typed`: the reader converts the column itself. `proven`: every value is known to fit, so that none is checked. */
+  readonly read: 'text' | 'typed' | 'proven';
 }
 
 /** Rows of which the types are told without giving way to others. */
@@ -73,6 +73,7 @@ function valueSql({ from, sqlType, type, candidates, read }: TextColumn): string
   // No value was seen: the first one that comes along ends the attempt, so that the type is told by it.
   if (candidates === undefined) return `CASE WHEN ${x} IS NULL OR ${x} = '' THEN ${x} ELSE error('a value appeared') END`;
   if (sqlType === 'VARCHAR' || read === 'typed') return x;
+  if (read === 'proven') return type.convert(`NULLIF(${x}, '')`);
   return `CASE WHEN ${type.keeps(x)} THEN ${type.convert(x)} WHEN ${x} IS NULL OR ${x} = '' THEN NULL ELSE error('a value does not fit') END`;
 }
 
@@ -113,6 +114,11 @@ export function applySurvey(columns: readonly TextColumn[], found: Readonly<Reco
 /** The same, of a file of which every value was in the sample: columns without any value are text. */
 export function settled(columns: readonly TextColumn[]): TextColumn[] {
   return columns.map((column) => (column.candidates === undefined ? { ...column, candidates: [] } : column));
+}
+
+/** The same, when the sample is known to hold what the reader will read. Values of given columns were not looked at. */
+export function proven(columns: readonly TextColumn[]): TextColumn[] {
+  return columns.map((column) => (column.candidates === null ? column : { ...column, read: 'proven' }));
 }
 
 export function schemaOf(columns: readonly TextColumn[]): PendingColumn[] {

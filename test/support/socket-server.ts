@@ -1,3 +1,5 @@
+import type { PermissionLevel } from '../../protocol/define.ts';
+import type { DatasetId } from '../../protocol/ids.ts';
 import { type LimitName, resolveLimits } from '../../protocol/limits.ts';
 import { operations } from '../../protocol/operations/index.ts';
 import { type Authenticator, type AuthenticatorOptions, createAuthenticator } from '../../server/gateway/authenticate.ts';
@@ -6,6 +8,7 @@ import { mintToken, type TokenRequest } from '../../server/gateway/mint.ts';
 import { createRest } from '../../server/gateway/rest.ts';
 import type { CallContext, Handlers } from '../../server/operations/handler.ts';
 import { sessionHandlers } from '../../server/operations/session.ts';
+import type { Access } from '../../server/services/access/access.ts';
 import { systemClock } from '../../server/shared/clock.ts';
 import { createLog } from '../../server/shared/log.ts';
 import { type Listener, listen } from '../../server/socket/listen.ts';
@@ -37,6 +40,10 @@ export interface TestServer {
   close(): void;
 }
 
+export function accessTo(datasetId: DatasetId, permission: PermissionLevel): Access {
+  return { datasetId, permission, scope: UNRESTRICTED, grantIds: [] };
+}
+
 /** A real server on a free port whose handlers are the test's own. */
 export async function startTestServer(options: TestServerOptions = {}): Promise<TestServer> {
   const limits = resolveLimits(options.limits);
@@ -60,7 +67,8 @@ export async function startTestServer(options: TestServerOptions = {}): Promise<
   };
   const gateway = createGateway({
     handlers: completeHandlers(options.handlers ?? {}),
-    authorize: options.authorize ?? ((_actor, permission, datasetId) => ({ datasetId, permission, scope: UNRESTRICTED })),
+    authorize: options.authorize ?? ((_actor, permission, datasetId) => accessTo(datasetId, permission)),
+    hold: () => () => undefined,
     idempotency: options.idempotency ?? { find: async () => undefined },
     limits,
     log,

@@ -31,6 +31,8 @@ export interface AuthenticatorOptions {
 
 const SECRET_ALGORITHMS = ['HS256'];
 const PUBLIC_ALGORITHMS = ['RS256', 'RS384', 'RS512', 'PS256', 'PS384', 'PS512', 'ES256', 'ES384', 'ES512', 'EdDSA', 'Ed25519'];
+/** The last time that a Date can hold. */
+const TIME_MS_MAX = 8.64e15;
 const CONTROL = /[\p{Cc}\p{Cs}]/u;
 
 export function createAuthenticator(options: AuthenticatorOptions): Authenticator {
@@ -128,8 +130,14 @@ function actorOf(claims: JWTPayload, options: AuthenticatorOptions): Actor {
     groups: groupsOf(claims[options.groupsClaim], options),
     serverAdmin: claims.covista_admin === true,
     claims,
-    expiresAtMs: claims.exp === undefined ? null : claims.exp * 1000,
+    expiresAtMs: expiryOf(claims.exp),
   };
+}
+
+function expiryOf(seconds: number | undefined): number | null {
+  if (seconds === undefined) return null;
+  if (seconds * 1000 > TIME_MS_MAX) throw refused('"exp" lies beyond all times');
+  return seconds * 1000;
 }
 
 function groupsOf(claim: unknown, { groupsClaim, limits }: AuthenticatorOptions): readonly string[] {

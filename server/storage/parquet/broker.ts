@@ -6,7 +6,7 @@ import type { Limits } from '../../../protocol/limits.ts';
 import type { Logger } from '../../shared/log.ts';
 import type { Control } from '../content-store.ts';
 import { Admission, type QueryKind } from './admission.ts';
-import { createHardenedInstance } from './instance.ts';
+import { createHardenedInstance, type InstanceOptions } from './instance.ts';
 import { Interruption } from './interruption.ts';
 import { Session } from './session.ts';
 
@@ -27,6 +27,13 @@ export interface BrokerControl extends Control {
   readonly timeoutMs?: number;
 }
 
+interface BrokerParts {
+  readonly instances: Record<QueryKind, DuckDBInstance>;
+  /** Of the instance that a worker thread may have. */
+  readonly threadOptions: InstanceOptions;
+  readonly limits: Limits;
+}
+
 /**
  * The one owner of DuckDB. Interactive and bulk queries have an in-memory instance each, because the number of threads is a
  * setting of an instance: with one thread a short query starts at once on the libuv thread that carries it, and never queues
@@ -34,12 +41,16 @@ export interface BrokerControl extends Control {
  */
 export class Broker {
   readonly #instances: Record<QueryKind, DuckDBInstance>;
+  readonly #threadOptions: InstanceOptions;
   readonly #admission: Admission;
+  readonly #threadAdmission: Admission;
   readonly #limits: Limits;
 
-  constructor(instances: Record<QueryKind, DuckDBInstance>, limits: Limits) {
+  constructor({ instances, threadOptions, limits }: BrokerParts) {
     this.#instances = instances;
+    this.#threadOptions = threadOptions;
     this.#admission = new Admission(limits.duckdbQueriesMax, limits.duckdbQueueMax);
+    this.#threadAdmission = new Admission(1, limits.duckdbQueueMax);
     this.#limits = limits;
   }
 
@@ -49,20 +60,33 @@ export class Broker {
    * are an EngineError.
    */
   async run<T>(kind: QueryKind, control: BrokerControl, work: (session: Session) => Promise<T>): Promise<T> {
+    return this.#within(control, (interruption) =>
+      admitted(this.#admission, kind, interruption, () => this.#onConnection(kind, control, interruption, work)),
+    );
+  }
+
+  /**
+   * Admits work that a worker thread does with an instance of its own, which it opens with the options it is given. One at a
+   * time, because all such instances share one part of the memory budget. Aborts its signal instead of failing by itself.
+   */
+  async runThread<T>(control: BrokerControl, work: (options: InstanceOptions, signal: AbortSignal) => Promise<T>): Promise<T> {
+    return this.#within(control, (interruption) =>
+      admitted(this.#threadAdmission, 'bulk', interruption, () =>
+        admitted(this.#admission, 'bulk', interruption, () => work(this.#threadOptions, interruption.signal)),
+      ),
+    );
+  }
+
+  async #within<T>(control: BrokerControl, work: (interruption: Interruption) => Promise<T>): Promise<T> {
     const interruption = new Interruption(control.signal, control.timeoutMs ?? this.#limits.operationTimeoutMs);
     try {
-      const release = await this.#admission.acquire(kind, interruption);
-      try {
-        return await this.#runAdmitted(kind, control, interruption, work);
-      } finally {
-        release();
-      }
+      return await work(interruption);
     } finally {
       interruption.close();
     }
   }
 
-  async #runAdmitted<T>(kind: QueryKind, control: Control, interruption: Interruption, work: (session: Session) => Promise<T>): Promise<T> {
+  async #onConnection<T>(kind: QueryKind, control: Control, interruption: Interruption, work: (session: Session) => Promise<T>): Promise<T> {
     const connection = await this.#instances[kind].connect();
     const session = new Session(connection, interruption, control.onProgress);
     try {
@@ -80,28 +104,36 @@ export class Broker {
   }
 }
 
-/** Interactive queries get this share of the memory and spill budgets. */
-const INTERACTIVE_SHARE = 0.25;
+async function admitted<T>(admission: Admission, kind: QueryKind, interruption: Interruption, work: () => Promise<T>): Promise<T> {
+  const release = await admission.acquire(kind, interruption);
+  try {
+    return await work();
+  } finally {
+    release();
+  }
+}
+
+/** How the memory and spill budgets are shared out. */
+const SHARES = { interactive: 1 / 6, bulk: 4 / 6, thread: 1 / 6 } as const;
 
 export async function createBroker(options: BrokerOptions): Promise<Broker> {
   const { limits, spillDirectory } = options;
   await wipe(spillDirectory);
   const directories = [...options.readableDirectories, spillDirectory];
-  const open = (kind: QueryKind, threads: number, share: number): Promise<DuckDBInstance> =>
-    createHardenedInstance({
-      threads,
-      memoryBytes: limits.duckdbMemoryBytes * share,
-      spillDirectory: join(spillDirectory, kind),
-      spillBytesMax: limits.duckdbSpillBytesMax * share,
-      directories,
-    });
+  const optionsOf = (part: keyof typeof SHARES, threads: number): InstanceOptions => ({
+    threads,
+    memoryBytes: limits.duckdbMemoryBytes * SHARES[part],
+    spillDirectory: join(spillDirectory, part),
+    spillBytesMax: limits.duckdbSpillBytesMax * SHARES[part],
+    directories,
+  });
   const threads = availableParallelism();
   const instances = {
-    interactive: await open('interactive', 1, INTERACTIVE_SHARE),
-    bulk: await open('bulk', threads, 1 - INTERACTIVE_SHARE),
+    interactive: await createHardenedInstance(optionsOf('interactive', 1)),
+    bulk: await createHardenedInstance(optionsOf('bulk', threads)),
   };
   options.log.info({ threads, memoryBytes: limits.duckdbMemoryBytes }, 'query engine started');
-  return new Broker(instances, limits);
+  return new Broker({ instances, threadOptions: optionsOf('thread', 1), limits });
 }
 
 async function wipe(directory: string): Promise<void> {

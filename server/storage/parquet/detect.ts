@@ -5,8 +5,8 @@ const MAGIC: readonly (readonly [string, readonly number[]])[] = [
   ['gzip', [0x1f, 0x8b]],
   ['zstd', [0x28, 0xb5, 0x2f, 0xfd]],
   ['parquet', [0x50, 0x41, 0x52, 0x31]],
-  ['arrow-file', [0x41, 0x52, 0x52, 0x4f, 0x57, 0x31]],
-  ['arrow-stream', [0xff, 0xff, 0xff, 0xff]],
+  ['arrow', [0x41, 0x52, 0x52, 0x4f, 0x57, 0x31]],
+  ['arrow', [0xff, 0xff, 0xff, 0xff]],
   ['utf-16le', [0xff, 0xfe]],
   ['utf-16be', [0xfe, 0xff]],
   ['utf-8', [0xef, 0xbb, 0xbf]],
@@ -27,12 +27,12 @@ export function detectWideEncoding(head: Uint8Array): 'utf-16le' | 'utf-16be' | 
   return magic === 'utf-16le' || magic === 'utf-16be' ? magic : undefined;
 }
 
-export type Content = 'parquet' | 'arrow-file' | 'arrow-stream' | 'json' | 'ndjson' | 'delimited';
+export type Content = 'parquet' | 'arrow' | 'json' | 'ndjson' | 'delimited';
 
 /** What the first bytes of a decompressed file are; `unprocessable_data` when they are nothing that can be read. */
 export function detectContent(head: Uint8Array): Content {
   const magic = magicOf(head);
-  if (magic === 'parquet' || magic === 'arrow-file' || magic === 'arrow-stream') return magic;
+  if (magic === 'parquet' || magic === 'arrow') return magic;
   assertText(head);
   return detectText(new TextDecoder().decode(head));
 }

@@ -4,6 +4,7 @@ import { hashSchema } from '../../shared/schema-hash.ts';
 import type { Control, Ingested, IngestSource } from '../content-store.ts';
 import type { Broker } from './broker.ts';
 import { assertDeclared, detectContent } from './detect.ts';
+import { ingestArrow } from './ingest-arrow.ts';
 import { type Converted, commitControl, type IngestContext } from './ingest-context.ts';
 import { ingestCsv } from './ingest-csv.ts';
 import { ingestJson } from './ingest-json.ts';
@@ -29,7 +30,7 @@ export async function ingest(parts: IngestParts, request: IngestSource, given: C
     const { path, rows, ...converted } = await convert(context);
     const schemaHash = hashSchema(converted.schema);
     const file = path === null ? null : await sealOrRemove(staging, path, { rows, schemaHash }, control.signal);
-    return { ...converted, compression: source.compression, schemaHash, file };
+    return { missing: [], ...converted, compression: source.compression, schemaHash, file };
   });
 }
 
@@ -57,8 +58,8 @@ async function convert(context: IngestContext): Promise<Converted> {
     case 'parquet':
       assertDeclared(context.declared, 'parquet');
       return ingestParquet(context);
-    case 'arrow-file':
-    case 'arrow-stream':
-      throw new Error('not yet');
+    case 'arrow':
+      assertDeclared(context.declared, 'arrow');
+      return ingestArrow(context);
   }
 }

@@ -5,6 +5,7 @@ export class Interruption {
   readonly #signal: AbortSignal;
   readonly #timer: NodeJS.Timeout;
   readonly #callbacks = new Set<() => void>();
+  readonly #controller = new AbortController();
   #reason: CovistaError | undefined;
 
   constructor(signal: AbortSignal, timeoutMs: number) {
@@ -17,6 +18,11 @@ export class Interruption {
 
   get reason(): CovistaError | undefined {
     return this.#reason;
+  }
+
+  /** Aborts with the reason. */
+  get signal(): AbortSignal {
+    return this.#controller.signal;
   }
 
   throwIfInterrupted(): void {
@@ -45,6 +51,7 @@ export class Interruption {
     this.#reason = reason;
     for (const callback of this.#callbacks) callback();
     this.#callbacks.clear();
+    this.#controller.abort(reason);
   }
 }
 

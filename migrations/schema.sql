@@ -81,9 +81,16 @@ CREATE TABLE grants (
   valid_until timestamp(3) with time zone,
   granted_by text NOT NULL,
   granted_at timestamp(3) with time zone NOT NULL,
+  row_filter text,
+  filter jsonb,
+  column_mask text[],
+  column_ids_below integer,
   CONSTRAINT grants_dataset_id_fkey FOREIGN KEY (dataset_id) REFERENCES datasets(dataset_id) ON DELETE CASCADE,
+  CONSTRAINT grants_filter CHECK (((row_filter IS NULL) = (filter IS NULL))),
+  CONSTRAINT grants_mask CHECK (((column_mask IS NULL) = (column_ids_below IS NULL))),
   CONSTRAINT grants_permission_check CHECK ((permission = ANY (ARRAY['read'::text, 'write'::text, 'admin'::text]))),
-  CONSTRAINT grants_pkey PRIMARY KEY (grant_id)
+  CONSTRAINT grants_pkey PRIMARY KEY (grant_id),
+  CONSTRAINT grants_restricted CHECK (((permission = 'read'::text) OR ((row_filter IS NULL) AND (column_mask IS NULL))))
 );
 
 CREATE TABLE idempotency (

@@ -11,6 +11,7 @@ import { createRest } from './gateway/rest.ts';
 import { createHandlers } from './operations/index.ts';
 import type { Services } from './operations/services.ts';
 import { createAuthorizer } from './services/access/authorizer.ts';
+import { createExplanations } from './services/access/explanations.ts';
 import { createVisibleVersions } from './services/access/visible-versions.ts';
 import { createDatasetRemoval } from './services/datasets.ts';
 import { createEventFeed } from './services/events/event-feed.ts';
@@ -111,6 +112,7 @@ async function startServices(config: Config, stores: Stores, log: Logger, closer
     uploads: createUploads({ stores, limits }),
     commits: createCommits({ stores, queue, refs, reader, limits }),
     previews: createPreviews({ stores, reader, limits }),
+    explanations: createExplanations({ authorizer, refs, reader }),
     visible: createVisibleVersions({ content: stores.content, reader, limits }),
     diffs: createDiffs({ stores, reader }),
     downloads: createDownloads({ stores, reader }),
@@ -124,6 +126,7 @@ async function openDoors(config: Config, services: Services, log: Logger, closer
   const gateway = createGateway({
     handlers: createHandlers(services),
     authorize: services.authorizer.authorize,
+    hold: services.authorizer.hold,
     idempotency: metadata.idempotency,
     limits,
     log,

@@ -1,4 +1,5 @@
 import { defineOperations, type Operation } from '../define.ts';
+import { accessOperations } from './access.ts';
 import { auditOperations } from './audit.ts';
 import { branchOperations } from './branch.ts';
 import { datasetOperations } from './dataset.ts';
@@ -21,6 +22,7 @@ export const operations = defineOperations({
   ref: refOperations,
   diff: diffOperations,
   grant: grantOperations,
+  access: accessOperations,
   audit: auditOperations,
 });
 

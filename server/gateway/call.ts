@@ -42,6 +42,8 @@ export class Call implements CallContext {
   body: AsyncIterable<Uint8Array> | undefined;
   /** Who wants to know how far the call has come; progress made before somebody listens is lost. */
   onProgress: ((progress: Progress) => void) | undefined;
+  /** Who wants to know at once that the call was cancelled, by whomever. */
+  onCancel: ((reason: CovistaError) => void) | undefined;
   /** What the caller may do on the dataset of the operation; set by the gateway before the handler runs. */
   access: Access | undefined;
   idempotency: Idempotency | undefined;
@@ -59,6 +61,7 @@ export class Call implements CallContext {
     this.idempotencyKey = idempotencyKey;
     this.body = body;
     this.onProgress = undefined;
+    this.onCancel = undefined;
     this.access = undefined;
     this.idempotency = undefined;
     this.isEndless = false;
@@ -94,6 +97,7 @@ export class Call implements CallContext {
     if (this.#reason !== undefined) return;
     this.#reason = reason;
     this.#controller?.abort(reason);
+    this.onCancel?.(reason);
   }
 
   /** A function of its own, so that handlers may pass it on. */

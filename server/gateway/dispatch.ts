@@ -1,4 +1,4 @@
-import type { Operation, PermissionLevel } from '../../protocol/define.ts';
+import { type Operation, PERMISSIONS, type PermissionLevel } from '../../protocol/define.ts';
 import { CovistaError } from '../../protocol/errors.ts';
 import type { DatasetId } from '../../protocol/ids.ts';
 import type { Limits } from '../../protocol/limits.ts';
@@ -6,6 +6,7 @@ import { operationsByName } from '../../protocol/operations/index.ts';
 import type { Handlers } from '../operations/handler.ts';
 import type { Access } from '../services/access/access.ts';
 import type { Actor } from '../services/access/actor.ts';
+import type { HoldRequest } from '../services/access/holds.ts';
 import type { Logger } from '../shared/log.ts';
 import type { IdempotencyStore } from '../storage/stores.ts';
 import type { Call } from './call.ts';
@@ -31,6 +32,8 @@ export type Authorize = (actor: Actor, level: PermissionLevel, datasetId: Datase
 export interface GatewayOptions {
   readonly handlers: Handlers;
   readonly authorize: Authorize;
+  /** Watches over work that takes long, and calls back when the caller may no longer do it; returns how to let go. */
+  readonly hold: (request: HoldRequest) => () => void;
   readonly idempotency: Pick<IdempotencyStore, 'find'>;
   readonly limits: Pick<Limits, 'operationTimeoutMs' | 'commitTimeoutMs' | 'idempotencyKeyCharsMax'>;
   readonly log: Logger;
@@ -45,6 +48,8 @@ export interface Entry {
   readonly handle: Handle;
   /** Null: as long as the caller stays. */
   readonly timeoutMs: number | null;
+  /** Whether it may take so long that the caller's permission can end meanwhile. */
+  readonly isHeld: boolean;
 }
 
 /** The only road to a handler: find, validate, authorize, repeat or handle. */
@@ -55,18 +60,20 @@ export function createGateway(options: GatewayOptions): Gateway {
 
   const run = (entry: Entry, call: Call, input: unknown): Outcome | Promise<Outcome> => {
     const result = entry.handle(input, call);
-    if (entry.operation.kind === 'stream') return { kind: 'stream', items: guard(entry, call, result as AsyncIterable<unknown>, options.log) };
+    if (entry.operation.kind === 'stream') return { kind: 'stream', items: guard(entry, call, result as AsyncIterable<unknown>, options) };
     if (!isPromise(result)) return { kind: 'value', value: result };
     return settle(entry, call, result);
   };
 
   const settle = async (entry: Entry, call: Call, result: PromiseLike<unknown>): Promise<Outcome> => {
     const disarm = armTimeout(entry, call);
+    const letGo = holdPermission(entry, call, options);
     try {
       return { kind: 'value', value: await result };
     } catch (fault) {
       return fail(call, fault);
     } finally {
+      letGo();
       disarm();
     }
   };
@@ -112,7 +119,8 @@ function buildEntries({ handlers, limits }: GatewayOptions): ReadonlyMap<string,
     [...operationsByName].map(([name, operation]) => {
       const [noun, verb] = name.split('.') as [keyof Handlers, string];
       const handle = (handlers[noun] as unknown as Readonly<Record<string, Handle>>)[verb] as Handle;
-      return [name, { name, operation, handle, timeoutMs: timeoutOf(operation, limits) }] as const;
+      const isHeld = operation.kind === 'stream' || operation.duration === 'long' || operation.body !== undefined;
+      return [name, { name, operation, handle, timeoutMs: timeoutOf(operation, limits), isHeld }] as const;
     }),
   );
 }
@@ -140,23 +148,42 @@ function armTimeout(entry: Entry, call: Call): () => void {
   return () => clearTimeout(timer);
 }
 
-/** The items of a handler, with the time limit on each and every fault translated. A reader's own slowness does not count. */
-async function* guard(entry: Entry, call: Call, items: AsyncIterable<unknown>, log: Logger): AsyncGenerator<unknown> {
+/** Cancels the call when the caller loses the permission that it rests on. */
+function holdPermission({ operation, isHeld, timeoutMs }: Entry, call: Call, { hold }: GatewayOptions): () => void {
+  const { action } = operation.permission;
+  const { access, actor } = call;
+  if (!isHeld || access === undefined || !isLevel(action)) return () => undefined;
+  return hold({ actor, level: action, access, followsScope: timeoutMs === null, onLost: (reason) => call.cancel(reason) });
+}
+
+const isLevel = (action: string): action is PermissionLevel => (PERMISSIONS as readonly string[]).includes(action);
+
+/**
+ * The items of a handler, with the time limit on each and every fault translated, for as long as the caller is permitted to
+ * have them. A reader's own slowness does not count.
+ */
+async function* guard(entry: Entry, call: Call, items: AsyncIterable<unknown>, options: GatewayOptions): AsyncGenerator<unknown> {
   const iterator = items[Symbol.asyncIterator]();
+  const letGo = holdPermission(entry, call, options);
   let ended = false;
   try {
     while (true) {
       const disarm = armTimeout(entry, call);
       const next = await iterator.next().finally(disarm);
       if (next.done === true) break;
+      if (call.cancelledBy !== undefined) {
+        await iterator.return?.();
+        throw call.cancelledBy;
+      }
       yield next.value;
     }
     ended = true;
     if (call.cancelledBy !== undefined) throw call.cancelledBy;
   } catch (fault) {
     ended = true;
-    throw translate(call, fault, log);
+    throw translate(call, fault, options.log);
   } finally {
+    letGo();
     if (!ended) await iterator.return?.();
   }
 }

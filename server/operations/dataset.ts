@@ -1,8 +1,12 @@
 import { CovistaError } from '../../protocol/errors.ts';
 import type { DatasetId } from '../../protocol/ids.ts';
 import { principalsOf } from '../services/access/actor.ts';
+import type { Standing } from '../services/access/standing.ts';
+import { visibleEvent } from '../services/access/visible-events.ts';
 import { decodeCursor, isCount, toPage } from '../shared/cursor.ts';
-import type { NewDataset } from '../storage/stores.ts';
+import { type Scope, showsAllColumns } from '../storage/content-store.ts';
+import type { DatasetRecord, NewDataset } from '../storage/stores.ts';
+import { accessOf } from './context.ts';
 import type { ResourceHandlers } from './handler.ts';
 import type { Services } from './services.ts';
 
@@ -13,21 +17,42 @@ export function datasetHandlers({ stores, datasets, events, authorizer }: Servic
     list: async ({ search, label, limit, cursor }, { actor }) => {
       const before = cursor === undefined ? undefined : (decodeCursor(cursor, isCount) as DatasetId);
       const principals = actor.serverAdmin ? null : principalsOf(actor);
-      return toPage(await store.list({ principals, search, label, before, limit: limit + 1 }), limit, ({ datasetId }) => datasetId);
+      const { items, ...page } = toPage(
+        await store.list({ principals, search, label, before, limit: limit + 1 }),
+        limit,
+        ({ datasetId }) => datasetId,
+      );
+      const shown = await Promise.all(items.map(async (dataset) => visibleDataset(dataset, await authorizer.standing(actor, dataset.datasetId))));
+      return { items: shown.filter((dataset) => dataset !== undefined), ...page };
     },
-    get: async ({ datasetId }) => {
+    get: async ({ datasetId }, context) => {
       const found = await store.get(datasetId);
       if (found === undefined) throw new CovistaError('not_found', `there is no dataset ${datasetId}`, { datasetId });
-      return found;
+      return withVisibleKey(found, accessOf(context).scope);
     },
     update: ({ datasetId, ...changes }, { provenance }) => store.update(datasetId, withoutAbsent(changes), provenance),
     delete: async ({ datasetId }, { provenance }) => {
       await datasets.remove(datasetId, provenance);
       return {};
     },
-    watch: ({ datasetId, after }, { actor, signal }) =>
-      events.follow(datasetId, { after, signal, recheck: async () => void (await authorizer.authorize(actor, 'read', datasetId)) }),
+    watch: async function* ({ datasetId, after }, { actor, signal }) {
+      const access = () => authorizer.authorize(actor, 'read', datasetId);
+      for await (const event of events.follow(datasetId, { after, signal, recheck: async () => void (await access()) })) {
+        if (event.kind === 'grant.changed') authorizer.catchUp(datasetId, event.sequence);
+        yield visibleEvent(event, await access());
+      }
+    },
   };
+}
+
+/** The names of key columns are shown to those who may see every column. */
+function withVisibleKey(dataset: DatasetRecord, scope: Scope): DatasetRecord {
+  return showsAllColumns(scope) ? dataset : { ...dataset, key: null };
+}
+
+/** Undefined for a dataset of which nothing is visible, because the grants on it depend on claims that the caller lacks. */
+function visibleDataset(dataset: DatasetRecord, standing: Standing | undefined): DatasetRecord | undefined {
+  return standing?.permission === undefined ? undefined : withVisibleKey(dataset, standing.scope);
 }
 
 function withoutAbsent(changes: { [Name in keyof NewDataset]?: NewDataset[Name] | undefined }): Partial<NewDataset> {

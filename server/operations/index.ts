@@ -1,3 +1,4 @@
+import { accessHandlers } from './access.ts';
 import { auditHandlers } from './audit.ts';
 import { branchHandlers } from './branch.ts';
 import { datasetHandlers } from './dataset.ts';
@@ -23,6 +24,7 @@ export function createHandlers(services: Services): Handlers {
     ref: refHandlers(services),
     diff: diffHandlers(services),
     grant: grantHandlers(services),
+    access: accessHandlers(services),
     audit: auditHandlers(services),
   };
 }

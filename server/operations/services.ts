@@ -1,5 +1,6 @@
 import type { Limits } from '../../protocol/limits.ts';
 import type { Authorizer } from '../services/access/authorizer.ts';
+import type { Explanations } from '../services/access/explanations.ts';
 import type { VisibleVersions } from '../services/access/visible-versions.ts';
 import type { DatasetRemoval } from '../services/datasets.ts';
 import type { EventFeed } from '../services/events/event-feed.ts';
@@ -23,6 +24,7 @@ export interface Services {
   readonly refs: RefResolver;
   readonly previews: Previews;
   readonly visible: VisibleVersions;
+  readonly explanations: Explanations;
   readonly diffs: Diffs;
   readonly downloads: Downloads;
   readonly events: EventFeed;

@@ -32,6 +32,10 @@ export class Exchange {
     this.#itemCreditBytes = options.limits.streamCreditBytes;
     const { call, number, outbox } = options;
     call.onProgress = (progress) => outbox.send([FRAME.progress, number, progress], number, 'advisory');
+    call.onCancel = (reason) => {
+      this.#body?.fail(reason);
+      this.#wake?.();
+    };
   }
 
   /** Lets the handler read what the client is about to send. */
@@ -63,8 +67,6 @@ export class Exchange {
 
   cancel(reason: CovistaError): void {
     this.#options.call.cancel(reason);
-    this.#body?.fail(reason);
-    this.#wake?.();
   }
 
   /** The client may be sent so many bytes of items more. */

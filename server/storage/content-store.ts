@@ -1,5 +1,5 @@
 import type { Scope } from './scope.ts';
-import type { Column, Compression, Conversion, FileFormat, PendingColumn, StagedFile } from './stores.ts';
+import type { CheckedFilter, Column, Compression, Conversion, FileFormat, PendingColumn, StagedFile } from './stores.ts';
 
 export {
   isUnrestricted,
@@ -8,6 +8,7 @@ export {
   type Scope,
   type ScopePart,
   scopeIdentity,
+  showsAllColumns,
   showsAllRows,
   UNRESTRICTED,
   type VisiblePart,
@@ -70,9 +71,17 @@ export interface Ingested {
   readonly compression: Compression;
   readonly schema: readonly PendingColumn[];
   readonly schemaHash: string;
+  /** Columns of `onto` that the source lacks. The file has them, NULL in every row. */
+  readonly missing: readonly string[];
   /** Null when no row could be read (`conversion.status` is `failed`). */
   readonly file: StagedFile | null;
   readonly conversion: Conversion;
+}
+
+/** Rows that go into a version by key, under its columns and new ones behind them. */
+export interface IncomingContent extends Content {
+  /** Columns that the rows came without, so that their NULLs say nothing. */
+  readonly missing: readonly string[];
 }
 
 export interface Rewritten {
@@ -137,8 +146,12 @@ export interface ContentStore {
   ingest(source: IngestSource, control: Control): Promise<Ingested>;
   /** Joins small files of one schema into one; the rows keep their order. */
   merge(content: Content, control: Control): Promise<StagedFile>;
-  /** Updates and inserts (`upsert`) or removes (`delete`) rows of `base` by key, rewriting only files that hold such keys. */
-  rewrite(base: Content, incoming: Content, key: readonly string[], mode: 'upsert' | 'delete', control: Control): Promise<Rewritten>;
+  /**
+   * Updates and inserts (`upsert`) or removes (`delete`) rows of `base` by key, rewriting only files that hold such keys. Rows
+   * keep their order and new ones come last; a missing column keeps its value where a row is updated and is NULL where it is
+   * new. `unprocessable_data` names keys that are NULL or occur twice in `incoming`.
+   */
+  rewrite(base: Content, incoming: IncomingContent, key: readonly string[], mode: 'upsert' | 'delete', control: Control): Promise<Rewritten>;
   /** Rows in manifest order, as JSON values; stops early at `bytesMax`. */
   rows(
     source: ScopedContent,
@@ -152,5 +165,10 @@ export interface ContentStore {
   diff(from: ScopedContent, to: ScopedContent, key: readonly string[] | null, control: Control): Promise<DiffResult>;
   /** Renders into the export cache, or finds it there. */
   export(source: ScopedContent, format: ExportFormat, control: Control): Promise<ExportedFile>;
+  /**
+   * Checks a row filter that someone wrote against the columns that it is to be used on, and renders it; `invalid_input` with
+   * `details.offset`, `line` and `column` of what is refused.
+   */
+  checkFilter(filter: string, schema: readonly Column[], control: Control): Promise<CheckedFilter>;
   close(): Promise<void>;
 }

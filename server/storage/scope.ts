@@ -49,6 +49,11 @@ export function isUnrestricted({ parts }: Scope): boolean {
   return parts.some(({ rows, mask }) => rows === null && mask === null);
 }
 
+/** Whether the scope shows every column, whatever the schema is, be it in some rows only. */
+export function showsAllColumns({ parts }: Scope): boolean {
+  return parts.some(({ mask }) => mask === null);
+}
+
 /** Whether the scope shows every row of content with this schema, so that what is known of its rows may be told. */
 export function showsAllRows(schema: readonly Column[], scope: Scope): boolean {
   return visibleParts(schema, scope).some(({ conditions }) => conditions === null);

@@ -298,19 +298,52 @@ export interface GrantRecord {
   readonly permission: 'read' | 'write' | 'admin';
   readonly validFrom: string | null;
   readonly validUntil: string | null;
+  /** The rows it shows, as its author wrote it; null: every row. */
+  readonly rowFilter: string | null;
+  /** Columns that it hides; null: none. */
+  readonly columnMask: string[] | null;
   readonly grantedBy: Subject;
   readonly grantedAt: string;
 }
 
-export type NewGrant = Pick<GrantRecord, 'principal' | 'permission' | 'validFrom' | 'validUntil'>;
+/** A grant with what the server goes by. */
+export interface EffectiveGrant extends GrantRecord {
+  /** What was made of the row filter. */
+  readonly filter: CheckedFilter | null;
+  /** With a mask: columns with this id or a higher one came after the grant, and are hidden too. */
+  readonly columnIdsBelow: number | null;
+}
+
+/** A row filter whose every part was found to be on the list, and which was bound to the columns it names. */
+export interface CheckedFilter {
+  /** SQL as DuckDB rendered it, cut where values go: one piece more than there are parameters. */
+  readonly pieces: readonly string[];
+  readonly parameters: readonly FilterParameter[];
+  /** The columns that it names, as they were when it was checked. */
+  readonly columns: readonly { readonly name: string; readonly type: string }[];
+}
+
+export interface FilterParameter {
+  /** The claim of the caller's token that gives the value; null: the current date in UTC. */
+  readonly claim: string | null;
+  /** DuckDB SQL type. */
+  readonly type: string;
+  /** Whether any number of values may stand there: the parameter is an item of an IN list. */
+  readonly isListItem: boolean;
+}
+
+/** Without a restriction it shows everything. */
+export type NewGrant = Pick<GrantRecord, 'principal' | 'permission' | 'validFrom' | 'validUntil'> &
+  Partial<Pick<EffectiveGrant, 'rowFilter' | 'filter' | 'columnMask'>>;
 
 export interface GrantStore {
+  /** `invalid_input` when a masked column is in no version, `conflict` when the dataset has as many grants as it may. */
   create(datasetId: DatasetId, grant: NewGrant, provenance: Provenance): Promise<GrantRecord>;
   list(datasetId: DatasetId, page: Page & { readonly after?: GrantId | undefined }): Promise<GrantRecord[]>;
   /** `conflict` when it is the last admin grant to a user that has no end. */
   revoke(datasetId: DatasetId, grantId: GrantId, provenance: Provenance): Promise<void>;
   /** All grants of a dataset, or undefined when there is no such dataset. */
-  ofDataset(datasetId: DatasetId): Promise<GrantRecord[] | undefined>;
+  ofDataset(datasetId: DatasetId): Promise<EffectiveGrant[] | undefined>;
 }
 
 export interface UploadRecord {
@@ -455,6 +488,8 @@ export interface StagedBytes {
   readonly path: string;
   readonly bytes: number;
   readonly sha256: string;
+  /** Settles when the bytes are on disk, which goes on while they are read; nothing may land before. */
+  readonly durable: Promise<void>;
 }
 
 export interface Stores {

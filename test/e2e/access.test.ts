@@ -52,6 +52,8 @@ const NEEDED: Readonly<Record<OperationName, 'authenticated' | PermissionLevel>>
   'grant.create': 'admin',
   'grant.list': 'admin',
   'grant.revoke': 'admin',
+  'access.get': 'read',
+  'access.explain': 'admin',
   'audit.list': 'admin',
 };
 

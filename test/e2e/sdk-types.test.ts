@@ -47,6 +47,8 @@ const EXAMPLES: Readonly<Record<OperationName, (client: Methods) => unknown>> = 
   'grant.create': (client) => client.grant.create({ datasetId: 1, principal: 'user:bob', permission: 'read' }),
   'grant.list': (client) => client.grant.list({ datasetId: 1 }),
   'grant.revoke': (client) => client.grant.revoke({ datasetId: 1, grantId: 1 }),
+  'access.get': (client) => client.access.get({ datasetId: 1 }),
+  'access.explain': (client) => client.access.explain({ datasetId: 1, subject: 'bob' }),
   'audit.list': (client) => client.audit.list({ datasetId: 1 }),
 };
 

@@ -58,6 +58,8 @@ export const NEEDS: Readonly<Record<OperationName, Needs>> = {
   'grant.create': {},
   'grant.list': {},
   'grant.revoke': { grant: true },
+  'access.get': {},
+  'access.explain': {},
   'audit.list': {},
 };
 

@@ -5,10 +5,13 @@ export class EngineError extends Error {
   override readonly name = 'EngineError';
   /** DuckDB's own exception type, such as `Conversion`, `Invalid Input`, `IO` or `Binder`. */
   readonly type: string;
+  /** The byte of the statement that it speaks of, where it names one. */
+  readonly position: number | undefined;
 
-  constructor(type: string, message: string, cause?: unknown) {
+  constructor(type: string, message: string, cause?: unknown, position?: number) {
     super(message, { cause });
     this.type = type;
+    this.position = position;
   }
 }
 
@@ -16,6 +19,7 @@ interface EngineReport {
   readonly exception_type: string;
   readonly exception_message: string;
   readonly errno?: string;
+  readonly position?: string;
 }
 
 /** errno of a full disk, a used-up quota and a file over the process's size limit. */
@@ -25,11 +29,11 @@ const NO_ROOM = new Set(['28', '122', '27']);
 export function translateEngineError(error: unknown): Error {
   const report = error instanceof Error ? reportOf(error.message) : undefined;
   if (report === undefined) return error instanceof Error ? error : new Error(String(error));
-  const { exception_type: type, exception_message: message, errno } = report;
+  const { exception_type: type, exception_message: message, errno, position } = report;
   if (type === 'Out of Memory') return new CovistaError('memory_limit', 'the query engine has no memory left for this', {}, error);
   if (type === 'INTERRUPT') return new CovistaError('cancelled', 'the query was interrupted', {}, error);
   if (errno !== undefined && NO_ROOM.has(errno)) return new CovistaError('storage_full', 'there is no room left to write the file', {}, error);
-  return new EngineError(type, message, error);
+  return new EngineError(type, message, error, position === undefined ? undefined : Number(position));
 }
 
 /** Parser errors carry a prefix before the JSON. */

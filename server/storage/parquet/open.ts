@@ -5,6 +5,7 @@ import type { ContentStore } from '../content-store.ts';
 import { createBroker } from './broker.ts';
 import { createDiffer } from './diff.ts';
 import { createExporter } from './export.ts';
+import { createFilterChecker } from './filter-check.ts';
 import { ingest } from './ingest.ts';
 import { createMerger } from './merge.ts';
 import { createReader } from './reading.ts';
@@ -42,6 +43,7 @@ export async function openContentStore({ directories, limits, log }: ContentStor
     statistics: createStatistics(broker),
     diff: differ.diff,
     export: await createExporter({ broker, limits, directory: directories.exports }),
+    checkFilter: createFilterChecker({ broker, limits }),
     close: async () => {
       await differ.close();
       broker.close();

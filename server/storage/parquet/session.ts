@@ -1,4 +1,4 @@
-import type { DuckDBConnection, DuckDBDataChunk, DuckDBType, DuckDBValue } from '@duckdb/node-api';
+import { type DuckDBConnection, type DuckDBDataChunk, type DuckDBType, DuckDBTypeId, type DuckDBValue } from '@duckdb/node-api';
 import type { OnProgress, Row } from '../content-store.ts';
 import { translateEngineError } from './engine-error.ts';
 import type { Interruption } from './interruption.ts';
@@ -7,6 +7,9 @@ import { readRows } from './json-values.ts';
 /** An interrupt is lost on a statement that waits for its thread, so it is repeated until the statement has ended. */
 const INTERRUPT_EVERY_MS = 20;
 const PROGRESS_EVERY_MS = 250;
+
+/** What a parameter's type is before a value is bound, where nothing around it says. */
+const UNKNOWN_TYPES: readonly DuckDBTypeId[] = [DuckDBTypeId.INVALID, DuckDBTypeId.ANY, DuckDBTypeId.SQLNULL];
 
 export interface ChunkStream extends AsyncIterable<DuckDBDataChunk> {
   readonly names: readonly string[];
@@ -79,6 +82,20 @@ export class Session {
     }));
     prepared.destroySync();
     return columns;
+  }
+
+  /** Types of the named parameters of a SELECT, as far as it tells them, and of its columns, if it tells those of all parameters. */
+  async signature(sql: string): Promise<{ readonly parameters: ReadonlyMap<string, string>; readonly columns: string[] | undefined }> {
+    const prepared = await this.#attempt(() => this.#connection.prepare(sql));
+    const known: [string, string][] = [];
+    for (let index = 1; index <= prepared.parameterCount; index += 1) {
+      if (!UNKNOWN_TYPES.includes(prepared.parameterTypeId(index)))
+        known.push([prepared.parameterName(index), prepared.parameterType(index).toString()]);
+    }
+    const isKnown = known.length === prepared.parameterCount;
+    const columns = isKnown ? Array.from({ length: prepared.columnCount }, (_unused, index) => prepared.columnType(index).toString()) : undefined;
+    prepared.destroySync();
+    return { parameters: new Map(known), columns };
   }
 
   close(): void {

@@ -1,12 +1,13 @@
 import { CovistaError } from '../../../protocol/errors.ts';
 import type { DatasetId, GrantId } from '../../../protocol/ids.ts';
-import type { GrantRecord, GrantStore, NewGrant, Page, Provenance } from '../stores.ts';
-import type { Database } from './database.ts';
-import { changeDataset } from './record.ts';
-import { fragment, sql } from './sql.ts';
+import type { EffectiveGrant, GrantRecord, GrantStore, NewGrant, Page, Provenance } from '../stores.ts';
+import type { Database, Executor } from './database.ts';
+import { changeDataset, type LockedDataset } from './record.ts';
+import { array, fragment, json, sql } from './sql.ts';
 
 const COLUMNS = fragment`g.grant_id AS "grantId", g.dataset_id AS "datasetId", g.principal, g.permission, g.valid_from AS "validFrom",
-  g.valid_until AS "validUntil", g.granted_by AS "grantedBy", g.granted_at AS "grantedAt"`;
+  g.valid_until AS "validUntil", g.row_filter AS "rowFilter", g.column_mask AS "columnMask",
+  g.granted_by AS "grantedBy", g.granted_at AS "grantedAt"`;
 
 export class PostgresGrantStore implements GrantStore {
   readonly #database: Database;
@@ -16,12 +17,18 @@ export class PostgresGrantStore implements GrantStore {
   }
 
   create(datasetId: DatasetId, grant: NewGrant, provenance: Provenance): Promise<GrantRecord> {
-    return changeDataset(this.#database, { datasetId, provenance }, async (transaction, { at }) => {
+    return changeDataset(this.#database, { datasetId, provenance }, async (transaction, dataset) => {
+      const { principal, permission, validFrom, validUntil, rowFilter = null, filter = null, columnMask = null } = grant;
+      await this.#assertRoom(transaction, dataset);
+      if (columnMask !== null) await assertColumns(transaction, dataset, columnMask);
+      const columnIdsBelow = columnMask === null ? null : dataset.nextColumnId;
       const result = await transaction.one(sql<GrantRecord>`
-        INSERT INTO grants AS g (dataset_id, principal, permission, valid_from, valid_until, granted_by, granted_at)
-        VALUES (${datasetId}, ${grant.principal}, ${grant.permission}, ${grant.validFrom}, ${grant.validUntil}, ${provenance.actor}, ${at})
+        INSERT INTO grants AS g (dataset_id, principal, permission, valid_from, valid_until, row_filter, filter, column_mask,
+          column_ids_below, granted_by, granted_at)
+        VALUES (${datasetId}, ${principal}, ${permission}, ${validFrom}, ${validUntil}, ${rowFilter}, ${filter && json(filter)}::jsonb,
+          ${array(columnMask, 'text')}, ${columnIdsBelow}, ${provenance.actor}, ${dataset.at})
         RETURNING ${COLUMNS}`);
-      const data = { grantId: result.grantId, ...grant };
+      const data = { grantId: result.grantId, principal, permission, validFrom, validUntil, rowFilter, columnMask };
       return { result, event: { kind: 'grant.changed', data: { action: 'create', ...data } }, detail: data };
     });
   }
@@ -38,22 +45,45 @@ export class PostgresGrantStore implements GrantStore {
       const revoked = await transaction.first(sql<GrantRecord>`
         DELETE FROM grants g WHERE g.dataset_id = ${datasetId} AND g.grant_id = ${grantId} RETURNING ${COLUMNS}`);
       if (!revoked) throw new CovistaError('not_found', `there is no grant ${grantId} on dataset ${datasetId}`, { datasetId, grantId });
-      const { principal, permission, validFrom, validUntil } = revoked;
+      const { principal, permission, validFrom, validUntil, rowFilter, columnMask } = revoked;
       const others = await transaction.first(sql`
         SELECT grant_id FROM grants WHERE dataset_id = ${datasetId} AND permission = 'admin' AND principal LIKE 'user:%'
           AND valid_until IS NULL AND coalesce(valid_from <= now(), true) LIMIT 1`);
       if (permission === 'admin' && !others) {
         throw new CovistaError('conflict', 'a dataset keeps at least one user who is its admin without end', { grantId });
       }
-      const data = { grantId, principal, permission, validFrom, validUntil };
+      const data = { grantId, principal, permission, validFrom, validUntil, rowFilter, columnMask };
       return { result: {}, event: { kind: 'grant.changed', data: { action: 'revoke', ...data } }, detail: data };
     });
   }
 
   /** One query: a dataset always has a grant, so no rows mean that there is no such dataset. */
-  async ofDataset(datasetId: DatasetId): Promise<GrantRecord[] | undefined> {
-    const rows = await this.#database.rows(sql<GrantRecord>`
-      SELECT ${COLUMNS} FROM grants g WHERE g.dataset_id = ${datasetId} ORDER BY g.grant_id`);
+  async ofDataset(datasetId: DatasetId): Promise<EffectiveGrant[] | undefined> {
+    const rows = await this.#database.rows(sql<EffectiveGrant>`
+      SELECT ${COLUMNS}, g.filter, g.column_ids_below AS "columnIdsBelow" FROM grants g WHERE g.dataset_id = ${datasetId} ORDER BY g.grant_id`);
     return rows.length === 0 ? undefined : [...rows];
   }
+
+  async #assertRoom(transaction: Executor, { datasetId }: LockedDataset): Promise<void> {
+    const { grantsPerDatasetMax } = this.#database.limits;
+    const { grants } = await transaction.one(sql<{ grants: number }>`SELECT count(*) AS grants FROM grants WHERE dataset_id = ${datasetId}`);
+    if (grants < grantsPerDatasetMax) return;
+    throw new CovistaError('conflict', `a dataset has at most ${grantsPerDatasetMax} grants; grant to groups instead`, { grantsPerDatasetMax });
+  }
+}
+
+/** A misspelt name would hide nothing, so each must be that of a column that some version has. */
+async function assertColumns(transaction: Executor, { datasetId }: LockedDataset, names: readonly string[]): Promise<void> {
+  const unknown = await transaction.rows(sql<{ name: string }>`
+    WITH known AS (
+      SELECT DISTINCT c.value ->> 'name' AS name
+      FROM (SELECT DISTINCT ON (schema_hash) schema FROM versions WHERE dataset_id = ${datasetId}) v, jsonb_array_elements(v.schema) c
+    )
+    SELECT n.name FROM unnest(${array(names, 'text')}) n(name) WHERE n.name NOT IN (SELECT name FROM known)`);
+  if (unknown.length === 0) return;
+  const columns = unknown.map(({ name }) => name);
+  throw new CovistaError('invalid_input', `no version has the masked columns ${columns.map((name) => JSON.stringify(name)).join(', ')}`, {
+    field: 'columnMask',
+    columns,
+  });
 }

@@ -58,11 +58,10 @@ export function createCommits(services: CommitServices): Commits {
       if (source.kind === 'restore') return commitDrafted(services, request, control, undefined);
       if (source.kind === 'upload') return commitDrafted(services, request, control, source.staged);
       const staged = await services.stores.staging.stage(source.body, { bytesMax: services.limits.uploadBytesMax, signal: control.signal });
-      try {
-        return await commitDrafted(services, request, control, staged);
-      } finally {
-        await services.stores.staging.discard(staged.path);
-      }
+      const [outcome] = await Promise.allSettled([commitDrafted(services, request, control, staged), staged.durable]);
+      await services.stores.staging.discard(staged.path);
+      if (outcome.status === 'rejected') throw outcome.reason;
+      return outcome.value;
     },
   };
 }
@@ -143,6 +142,7 @@ async function draftAndLand(services: CommitServices, job: DraftJob): Promise<La
 async function landDraft(services: CommitServices, job: DraftJob, draft: Draft, land: (commit: PendingCommit) => Promise<Landing>): Promise<Landing> {
   const { request, mergedFrom } = job;
   try {
+    await job.staged?.durable;
     job.control.signal.throwIfAborted();
     return await land({
       branch: request.branch,

@@ -1,9 +1,10 @@
 import { createReadStream } from 'node:fs';
-import { link, mkdir, open, opendir, rm, rmdir, stat } from 'node:fs/promises';
+import { link, mkdir, open, opendir, rmdir, stat } from 'node:fs/promises';
 import { dirname, join, relative, sep } from 'node:path';
 import { assert } from '../../shared/assert.ts';
 import type { ObjectStore, Publication } from '../stores.ts';
 import { fileFault } from './fault.ts';
+import { removeFile } from './remove.ts';
 
 const KEY = /^[a-z0-9][a-z0-9.-]*(\/[a-z0-9][a-z0-9.-]*)*$/;
 const READ_BYTES = 64 * 1024;
@@ -19,7 +20,7 @@ export function createLocalObjects(root: string): ObjectStore {
     publish: (files) => publish(files, root, localPath),
     read: (objectKey, range) => readRange(localPath(objectKey), range),
     delete: async (objectKeys) => {
-      for (const objectKey of objectKeys) await rm(localPath(objectKey), { force: true });
+      for (const objectKey of objectKeys) await removeFile(localPath(objectKey));
       for (const directory of new Set(objectKeys.map((objectKey) => dirname(localPath(objectKey))))) await removeEmpty(directory, root);
     },
     list: (prefix) => list(root, join(root, prefix)),

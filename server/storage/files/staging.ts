@@ -8,6 +8,7 @@ import type { UploadId } from '../../../protocol/ids.ts';
 import { assert } from '../../shared/assert.ts';
 import type { StagedBytes, StagingStore } from '../stores.ts';
 import { fileFault } from './fault.ts';
+import { removeFile } from './remove.ts';
 
 /** Uploads whose hash is kept up to date in memory; the others are read again when they are committed. */
 const RUNNING_HASHES_MAX = 1_000;
@@ -65,17 +66,17 @@ export function createStaging(directories: Pick<WorkDirectories, 'staging' | 'up
   };
   return {
     stage: (body, options) => stage(join(directories.staging, `body-${randomUUID()}`), body, options),
-    discard: (path) => rm(path, { force: true }),
+    discard: removeFile,
     write: (uploadId, offset, body, options) => writeUpload({ path: uploadPath(uploadId), uploadId, offset, hashes }, body, options),
     open: async (uploadId, bytes, signal) => {
       const path = uploadPath(uploadId);
       const running = hashes.get(uploadId);
       const sha256 = running?.bytes === bytes ? running.hash.copy().digest('hex') : await hashFile(path, bytes, signal);
-      return { path, bytes, sha256 };
+      return { path, bytes, sha256, durable: Promise.resolve() };
     },
     removeUpload: async (uploadId) => {
       hashes.delete(uploadId);
-      await rm(uploadPath(uploadId), { force: true });
+      await removeFile(uploadPath(uploadId));
     },
     markAlive: () => utimes(dirname(directories.staging), new Date(), new Date()),
     listUploads: () => listUploads(directories.uploads),
@@ -87,13 +88,21 @@ async function stage(path: string, body: AsyncIterable<Uint8Array>, options: Wri
   const handle = await open(path, 'wx');
   try {
     const bytes = await pour(handle, 0, body, { ...options, hash });
-    await handle.sync();
-    await handle.close();
-    return { path, bytes, sha256: hash.digest('hex') };
+    return { path, bytes, sha256: hash.digest('hex'), durable: syncAndClose(handle) };
   } catch (error) {
     await handle.close();
-    await rm(path, { force: true });
+    await removeFile(path);
     throw fileFault(error);
+  }
+}
+
+async function syncAndClose(handle: FileHandle): Promise<void> {
+  try {
+    await handle.sync();
+  } catch (error) {
+    throw fileFault(error);
+  } finally {
+    await handle.close();
   }
 }
 
@@ -135,8 +144,10 @@ async function pour(
     if (end + chunk.length - at > options.bytesMax) {
       throw new CovistaError('payload_too_large', `the body has more than ${options.bytesMax} bytes`, { bytesMax: options.bytesMax });
     }
+    const writing = writeAll(handle, chunk, end);
+    // Hashed while another thread writes.
     options.hash?.update(chunk);
-    await writeAll(handle, chunk, end);
+    await writing;
     end += chunk.length;
   }
   if (options.signal.aborted) throw new CovistaError('cancelled', 'the upload was cancelled');

@@ -13,7 +13,7 @@ export const PROTOCOL_HISTORY: readonly { readonly version: number; readonly dat
     {
       version: 1,
       date: '2026-11-22',
-      fingerprint: '',
+      fingerprint: '73367ddad1a0ce4d',
       change: 'First version: requests, streams with credit, bodies, fragments, token refresh, goodbye',
     },
   ];

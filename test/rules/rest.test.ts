@@ -1,4 +1,3 @@
-import { connect } from 'node:net';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { CovistaError } from '../../protocol/errors.ts';
 import type { CallContext } from '../../server/operations/handler.ts';
@@ -35,9 +34,8 @@ async function* events({ after }: { after?: number }, { signal }: CallContext): 
 beforeAll(async () => {
   server = await startTestServer({
     limits: { httpJsonBytesMax: 2_000, streamCreditBytes: 65_536 },
-    authorize: (actor, permission, datasetId) => {
+    authorize: (_actor, permission, datasetId) => {
       if (datasetId === 404) throw new CovistaError('not_found', 'there is no dataset 404', { datasetId });
-      if (actor.subject === 'bob') throw new CovistaError('forbidden', 'no', {});
       return accessTo(datasetId, permission);
     },
     handlers: {
@@ -77,28 +75,6 @@ const json = (body: unknown, method = 'POST', type = 'application/json'): Reques
 async function errorOf(response: Response): Promise<{ status: number; code: string; message: string; details: Record<string, unknown> }> {
   const { error } = (await response.json()) as { error: { code: string; message: string; details: Record<string, unknown> } };
   return { status: response.status, ...error };
-}
-
-/** Sends a request as it is written, and answers with the first bytes of the response. */
-function raw(text: string): Promise<string> {
-  return new Promise((resolve, reject) => {
-    const socket = connect(server.port, '127.0.0.1', () => socket.write(text));
-    socket.once('data', (data) => {
-      resolve(data.toString());
-      socket.destroy();
-    });
-    socket.once('error', reject);
-  });
-}
-
-/** Sends what is no request, hangs up, and waits until the server has too. */
-function dump(text: string): Promise<void> {
-  return new Promise((resolve) => {
-    const socket = connect(server.port, '127.0.0.1', () => socket.end(text));
-    socket.resume();
-    socket.once('error', () => undefined);
-    socket.once('close', () => resolve());
-  });
 }
 
 describe('paths and methods', () => {
@@ -282,61 +258,5 @@ describe('answers', () => {
       headers: { 'idempotency-key': 'k'.repeat(201) },
     });
     expect(await errorOf(long)).toMatchObject({ status: 400, code: 'invalid_input' });
-  });
-});
-
-describe('who asks', () => {
-  test('AUTH1 AUTH2 without a token, or with one that is none, a request is 401 with WWW-Authenticate', async () => {
-    for (const authorization of ['', 'Bearer', 'Bearer a b', 'Basic abc', 'Bearer nonsense']) {
-      const response = await server.fetch('/api/session', { headers: { authorization } });
-      expect(response.headers.get('www-authenticate')).toBe('Bearer realm="covista"');
-      expect(await errorOf(response)).toMatchObject({ status: 401, code: 'unauthenticated' });
-    }
-  });
-
-  test('AUTH2 ?token= serves clients that cannot set headers; the header wins over it', async () => {
-    const bob = await server.token({ subject: 'bob' });
-    const none = { headers: { authorization: '' } };
-    expect(await (await server.fetch(`/api/session?token=${bob}`, none)).json()).toMatchObject({ subject: 'bob' });
-    expect(await (await server.fetch(`/api/session?token=${bob}`)).json()).toMatchObject({ subject: 'alice' });
-    expect(await errorOf(await server.fetch(`/api/datasets/1?token=${bob}`, none))).toMatchObject({ status: 403, code: 'forbidden' });
-  });
-
-  test('AUTH2 a body is not read before its sender is known', async () => {
-    const head = 'POST /api/datasets/1/branches/main/commit HTTP/1.1\r\nHost: x\r\nContent-Length: 1000000\r\n\r\n';
-    expect(await raw(head)).toMatch(/^HTTP\/1.1 401 /);
-  });
-
-  test('AUTH2 headers of 8 KiB tokens fit, and larger ones than the bound are refused', async () => {
-    const response = await server.fetch('/api/session', { headers: { authorization: `Bearer ${'x'.repeat(8_000)}` } });
-    expect(response.status).toBe(401);
-    expect(await raw(`GET /api/session HTTP/1.1\r\nHost: x\r\nAuthorization: ${'x'.repeat(40_000)}\r\n\r\n`)).toMatch(/^HTTP\/1.1 (431|400) /);
-  });
-});
-
-describe('the rest of the port', () => {
-  test('REST12 health, readiness and the description need no token', async () => {
-    const none = { headers: { authorization: '' } };
-    expect((await server.fetch('/healthz', none)).status).toBe(200);
-    expect((await server.fetch('/readyz', none)).status).toBe(200);
-    expect(await (await server.fetch('/openapi.json', none)).json()).toMatchObject({ openapi: '3.1.0' });
-    expect((await server.fetch('/healthz', { ...none, method: 'HEAD' })).headers.get('content-length')).toBe('6');
-  });
-
-  test('REST12 a server that is not ready says 503', async () => {
-    const starting = await startTestServer({ ready: () => false });
-    expect((await starting.fetch('/readyz')).status).toBe(503);
-    expect((await starting.fetch('/healthz')).status).toBe(200);
-    starting.close();
-  });
-
-  test.each([
-    'GARBAGE\r\n\r\n',
-    'GET / HTTP/9.9\r\n\r\n',
-    'POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n',
-    '\0\0\0\r\n\r\n',
-  ])('REST12 what is no HTTP is refused and the server serves on: %j', async (text) => {
-    await dump(text);
-    expect((await server.fetch('/healthz')).status).toBe(200);
   });
 });

@@ -1,0 +1,106 @@
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { CLOSE_CODES } from '../../protocol/close-codes.ts';
+import { FRAME } from '../../protocol/frame.ts';
+import { PROTOCOL_VERSION } from '../../protocol/version.ts';
+import type { CallContext } from '../../server/operations/handler.ts';
+import { RpcClient } from '../support/rpc-client.ts';
+import { startTestServer, type TestServer } from '../support/socket-server.ts';
+
+let server: TestServer;
+let token: string;
+let finish: () => void = () => undefined;
+let stuck = 0;
+
+beforeEach(async () => {
+  server = await startTestServer({
+    limits: { drainTimeoutMs: 150, reconnectDelayMs: 1_000 },
+    handlers: {
+      'dataset.list': () =>
+        new Promise((resolve) => {
+          finish = () => resolve({ items: [] });
+        }),
+      'dataset.get': (_input, { signal }) => {
+        stuck += 1;
+        return new Promise((_resolve, reject) => signal.addEventListener('abort', () => reject(signal.reason)));
+      },
+      'dataset.watch': async function* (_input: unknown, { signal }: CallContext) {
+        yield { sequence: 1 };
+        await new Promise((_resolve, reject) => signal.addEventListener('abort', () => reject(signal.reason)));
+      },
+    },
+  });
+  token = await server.token();
+});
+
+afterEach(() => server.close());
+
+describe('a server that stops', () => {
+  test('RPC21 says goodbye with a delay, lets requests in flight finish, then closes', async () => {
+    const client = await RpcClient.open(server.port, token);
+    client.request(1, 'dataset.list');
+    client.request(2, 'session.whoami');
+    await client.last(2);
+    server.listener.stopAccepting();
+    const closing = server.listener.closeAll('maintenance');
+    const goodbye = await client.frame((frame) => frame[0] === FRAME.goodbye);
+    expect(goodbye).toEqual([FRAME.goodbye, 'maintenance', expect.any(Number)]);
+    expect(goodbye[2]).toBeLessThan(1_000);
+    client.request(3, 'session.whoami');
+    expect(await client.errorCode(3)).toBe('draining');
+    finish();
+    expect(await client.last(1)).toEqual([FRAME.response, 1, { items: [] }]);
+    await closing;
+    expect((await client.closed).code).toBe(CLOSE_CODES.goingAway);
+  });
+
+  test('RPC21 ends streams that would never end, and fails what takes too long', async () => {
+    const client = await RpcClient.open(server.port, token);
+    client.request(1, 'dataset.watch', { datasetId: 1 });
+    client.request(2, 'dataset.get', { datasetId: 1 });
+    await client.frame((frame) => frame[0] === FRAME.item);
+    await expect.poll(() => stuck).toBeGreaterThan(0);
+    server.listener.stopAccepting();
+    const closing = server.listener.closeAll('maintenance');
+    expect(await client.errorCode(1)).toBe('draining');
+    await closing;
+    expect((await client.closed).code).toBe(CLOSE_CODES.goingAway);
+  });
+
+  test('RPC21 takes no new connections and no new sessions', async () => {
+    const waiting = await RpcClient.connect(server.port);
+    server.listener.stopAccepting();
+    await expect(RpcClient.connect(server.port)).rejects.toThrow('ECONNREFUSED');
+    waiting.send([FRAME.hello, PROTOCOL_VERSION, token, 'test']);
+    expect(await waiting.errorCode(null)).toBe('draining');
+    expect((await waiting.closed).code).toBe(CLOSE_CODES.goingAway);
+    await server.listener.closeAll('maintenance');
+  });
+
+  test('REST12 REST8 answers open HTTP connections with draining, is not ready, and ends their endless streams', async () => {
+    const agent = await import('node:http').then(({ Agent }) => new Agent({ keepAlive: true, maxSockets: 1 }));
+    const get = async (path: string): Promise<{ status: number; body: string }> => {
+      const { request } = await import('node:http');
+      return new Promise((resolve, reject) => {
+        request({ port: server.port, path, agent, headers: { authorization: `Bearer ${token}` } }, (response) => {
+          let body = '';
+          response.on('data', (chunk: Buffer) => {
+            body += chunk.toString();
+          });
+          response.on('end', () => resolve({ status: response.statusCode ?? 0, body }));
+        })
+          .on('error', reject)
+          .end();
+      });
+    };
+    const watch = await server.fetch('/api/datasets/1/events');
+    expect((await get('/healthz')).status).toBe(200);
+    server.listener.stopAccepting();
+    expect((await get('/readyz')).status).toBe(503);
+    expect((await get('/healthz')).status).toBe(200);
+    const refused = await get('/api/session');
+    expect([refused.status, JSON.parse(refused.body)]).toEqual([503, { error: expect.objectContaining({ code: 'draining' }) }]);
+    await server.listener.closeAll('maintenance');
+    expect((await watch.text()).trim().split('\n').at(-1)).toContain('"code":"draining"');
+    agent.destroy();
+  });
+});

@@ -52,7 +52,7 @@ async function collect(body: AsyncIterable<Uint8Array>, bytesMax: number): Promi
   for await (const chunk of body) {
     bytes += chunk.length;
     if (bytes > bytesMax) throw new CovistaError('payload_too_large', `a JSON body has at most ${bytesMax} bytes`, { bytesMax });
-    chunks.push(chunk);
+    chunks.push(chunk.slice());
   }
   return concatenate(chunks);
 }

@@ -1,6 +1,29 @@
+/** Larger chunks that are copied go into buffers of this size, which are used again: fresh memory costs more than the copy. */
+const SEGMENT_BYTES = 512 * 1024;
+const SMALL_BYTES = 64 * 1024;
+const FREE_SEGMENTS_MAX = 16;
+
+const freeSegments: Uint8Array[] = [];
+/** Those that queues have given out to readers or hold for them. */
+const segmentOf = new WeakMap<Uint8Array, Uint8Array>();
+
+function copyOf(bytes: Uint8Array): Uint8Array {
+  if (bytes.length <= SMALL_BYTES || bytes.length > SEGMENT_BYTES) return bytes.slice();
+  const segment = freeSegments.pop() ?? new Uint8Array(SEGMENT_BYTES);
+  segment.set(bytes);
+  const chunk = segment.subarray(0, bytes.length);
+  segmentOf.set(chunk, segment);
+  return chunk;
+}
+
+function recycle(chunk: Uint8Array): void {
+  const segment = segmentOf.get(chunk);
+  if (segment !== undefined && freeSegments.length < FREE_SEGMENTS_MAX) freeSegments.push(segment);
+}
+
 /**
  * Bytes on their way from a socket to one reader. The producer keeps its own bound: it learns through `onConsumed` how much
- * the reader took and lets no more come than it has room for.
+ * the reader took and lets no more come than it has room for. A chunk is the reader's until it asks for the next one.
  */
 export class ByteQueue implements AsyncIterable<Uint8Array> {
   readonly #onConsumed: (bytes: number) => void;
@@ -35,6 +58,12 @@ export class ByteQueue implements AsyncIterable<Uint8Array> {
     this.#wake?.();
   }
 
+  /** The same for bytes that the producer takes back when this returns. */
+  pushCopy(bytes: Uint8Array): void {
+    if (this.#abandoned) this.push(bytes);
+    else if (!this.#ended) this.push(copyOf(bytes));
+  }
+
   end(): void {
     this.#ended = true;
     this.#wake?.();
@@ -55,6 +84,7 @@ export class ByteQueue implements AsyncIterable<Uint8Array> {
           this.#bufferedBytes -= chunk.length;
           this.#onConsumed(chunk.length);
           yield chunk;
+          recycle(chunk);
         } else if (this.#ended) {
           if (this.#fault !== undefined) throw this.#fault;
           return;

@@ -49,8 +49,7 @@ export class HttpUpload {
   }
 
   #arrived(chunk: ArrayBuffer, isLast: boolean): void {
-    // The engine takes its buffer back, so the bytes are copied.
-    if (chunk.byteLength > 0) this.queue.push(new Uint8Array(chunk.slice(0)));
+    this.queue.pushCopy(new Uint8Array(chunk));
     this.#heardAtMs = performance.now();
     if (isLast) {
       this.queue.end();

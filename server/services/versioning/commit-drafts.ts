@@ -1,7 +1,7 @@
 import { CovistaError } from '../../../protocol/errors.ts';
 import { assert } from '../../shared/assert.ts';
 import { hashSchema } from '../../shared/schema-hash.ts';
-import type { Content, Ingested } from '../../storage/content-store.ts';
+import type { IncomingContent, Ingested } from '../../storage/content-store.ts';
 import type { CommitContent, Conversion, Manifest, Original, PendingColumn, PendingCommit, StagedBytes, StagedFile } from '../../storage/stores.ts';
 import type { CommitServices, DraftJob } from './commits.ts';
 import { contentOf } from './version-reader.ts';
@@ -218,8 +218,9 @@ function stagedOf({ staged }: DraftJob): StagedBytes {
   return staged;
 }
 
-function asContent({ schema, schemaHash, file }: Readable): Content {
+function asContent({ schema, schemaHash, missing, file }: Readable): IncomingContent {
   return {
+    missing,
     schema: schema.map((column) => ({ ...column, columnId: 0 })),
     schemaHash,
     rows: file.rows,

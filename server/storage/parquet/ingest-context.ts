@@ -21,6 +21,8 @@ export interface IngestContext {
 export interface Converted {
   readonly format: FileFormat;
   readonly schema: readonly PendingColumn[];
+  /** Columns of `onto` that the source lacks; absent: none. */
+  readonly missing?: readonly string[];
   readonly path: string | null;
   readonly rows: number;
   readonly conversion: Conversion;

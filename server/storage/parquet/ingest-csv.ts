@@ -9,7 +9,7 @@ import { type CsvSample, sampleCsv } from './csv-sample.ts';
 import { assertDeclared } from './detect.ts';
 import { type Converted, conversionOf, type IngestContext } from './ingest-context.ts';
 import { readHead } from './source.ts';
-import { planColumns, proven, readTypes, schemaOf, settled, type TextColumn } from './text-columns.ts';
+import { planColumns, proven, readTypes, settled, shapeOf, type TextColumn } from './text-columns.ts';
 import { assertFits, copyText, surveyColumns, type TextSource } from './text-copy.ts';
 
 /**
@@ -80,7 +80,7 @@ async function convert(job: Job, columns: readonly TextColumn[], clean: boolean)
       // A small file whose every row was seen to be well formed needs neither checks nor a list of rejected rows.
       const quick = clean ? await copyText(session, proven(columns), sourceOf(job, false), target) : undefined;
       if (quick !== undefined)
-        return { schema: schemaOf(columns), path: target, rows: quick, conversion: conversionOf(quick, NOTHING, job.context.source) };
+        return { ...shapeOf(columns), path: target, rows: quick, conversion: conversionOf(quick, NOTHING, job.context.source) };
       return convertRobustly(session, job, columns, target);
     }),
   );
@@ -114,7 +114,7 @@ async function finish(session: Session, job: Job, columns: readonly TextColumn[]
   const { limits, source, staging } = job.context;
   const rejected = await readRejects(session, limits.conversionErrorsMax, job.sameBytes);
   const conversion = conversionOf(rows, rejected, source);
-  if (conversion.status !== 'failed') return { schema: schemaOf(columns), path: target, rows, conversion };
+  if (conversion.status !== 'failed') return { ...shapeOf(columns), path: target, rows, conversion };
   await staging.remove(target);
-  return { schema: schemaOf(columns), path: null, rows: 0, conversion };
+  return { ...shapeOf(columns), path: null, rows: 0, conversion };
 }

@@ -9,7 +9,7 @@ import { type Converted, conversionOf, failedConversion, type IngestContext } fr
 import { type JsonPlan, planJson } from './json-columns.ts';
 import { JSON_OBJECT_BYTES_MAX, salvageJson } from './json-salvage.ts';
 import { fileLiteral, literal } from './quote.ts';
-import { readTypes, schemaOf, type TextColumn } from './text-columns.ts';
+import { readTypes, shapeOf, type TextColumn } from './text-columns.ts';
 import { assertFits, copyText, surveyColumns } from './text-copy.ts';
 
 /** How the objects follow each other in a file, in DuckDB's words. */
@@ -84,7 +84,7 @@ async function convert(session: Session, context: IngestContext, file: JsonFile,
   await assertNames(session, context, file, described);
   const plan = planJson(described, context.onto);
   const { columns, rows } = await convertPlanned(session, file, plan, target);
-  return { schema: schemaOf(columns), path: target, rows };
+  return { ...shapeOf(columns), path: target, rows };
 }
 
 async function convertPlanned(

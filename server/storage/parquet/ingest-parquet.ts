@@ -23,7 +23,8 @@ export async function ingestParquet(context: IngestContext, path = context.sourc
         const select = `SELECT ${selected.join(', ')} FROM ${readParquetFile(path)}`;
         const rows = await session.executeWithProgress('convert', copyToParquet(select, target, selected.length));
         const schema = await describeFile(session, target);
-        return { format: 'parquet', schema, path: target, rows, conversion: conversionOf(rows, { count: 0, errors: [] }, source) };
+        const missing = (context.onto ?? []).map(({ name }) => name).filter((name) => !columns.some((column) => isSameName(column.name, name)));
+        return { format: 'parquet', schema, missing, path: target, rows, conversion: conversionOf(rows, { count: 0, errors: [] }, source) };
       } catch (error) {
         if (!(error instanceof EngineError)) throw error;
         await staging.remove(target);
@@ -31,6 +32,11 @@ export async function ingestParquet(context: IngestContext, path = context.sourc
       }
     }),
   );
+}
+
+/** As DuckDB compares names. */
+function isSameName(one: string, other: string): boolean {
+  return one.toLowerCase() === other.toLowerCase();
 }
 
 /** The engine's words, without the path of the file on this machine. */

@@ -1,96 +1,76 @@
-import { CovistaError } from '../../../protocol/errors.ts';
 import type { Limits } from '../../../protocol/limits.ts';
-import { type Content, type ContentStore, type Control, type Rewritten, UNRESTRICTED } from '../content-store.ts';
+import { present } from '../../shared/assert.ts';
+import { type Content, type ContentStore, type Control, type IncomingContent, type Rewritten, UNRESTRICTED } from '../content-store.ts';
 import type { StagedFile } from '../stores.ts';
 import type { Broker } from './broker.ts';
 import { copyToParquet } from './parquet-options.ts';
 import { identifier } from './quote.ts';
-import { FILE_COLUMN, ROW_COLUMN, scopedRelation } from './relation.ts';
+import { FILE_COLUMN, type Relation, type RelationOptions, ROW_COLUMN, scopedRelation } from './relation.ts';
+import { assertKeys } from './rewrite-keys.ts';
 import type { Session } from './session.ts';
 import type { Staging } from './staging.ts';
 
-interface RewriterParts {
+export interface RewriterParts {
   readonly broker: Broker;
   readonly staging: Staging;
   readonly limits: Limits;
 }
 
-interface Job extends RewriterParts {
+export interface RewriteJob {
   readonly session: Session;
+  readonly staging: Staging;
   readonly base: Content;
-  readonly incoming: Content;
+  readonly incoming: IncomingContent;
   readonly key: readonly string[];
   readonly mode: 'upsert' | 'delete';
   readonly control: Control;
 }
 
-const SAMPLES = 5;
-
-/**
- * Updates and inserts, or removes, rows by key. Only files that hold such a key are written again; rows keep their order,
- * new ones come last. Columns that the incoming rows lack keep their values where a row exists and are NULL where it is new.
- */
-export function createRewriter(parts: RewriterParts): ContentStore['rewrite'] {
+/** Only files that hold a key of the incoming rows are written again. */
+export function createRewriter({ broker, staging, limits }: RewriterParts): ContentStore['rewrite'] {
   return (base, incoming, key, mode, control) =>
-    parts.broker.run('bulk', { ...control, timeoutMs: parts.limits.commitTimeoutMs }, async (session) => {
-      const job: Job = { ...parts, session, base, incoming, key, mode, control };
-      checkColumns(job);
-      await stageIncoming(job);
-      await checkKeys(job);
-      return rewriteFiles(job, await matchingFiles(job));
+    broker.run('bulk', { ...control, timeoutMs: limits.commitTimeoutMs }, async (session) => {
+      const job: RewriteJob = { session, staging, base, incoming, key, mode, control };
+      await assertKeys(job);
+      return rewriteFiles(job, await matchKeys(job));
     });
 }
 
-function checkColumns({ base, incoming, key }: Job): void {
-  for (const [side, { schema }] of [
-    ['version', base],
-    ['file', incoming],
-  ] as const) {
-    const absent = key.filter((name) => !schema.some((column) => column.name === name));
-    if (absent.length > 0)
-      throw new CovistaError('unprocessable_data', `the ${side} has no key column ${absent.join(', ')}`, { side, columns: absent });
-  }
+const FILE = identifier(FILE_COLUMN);
+const ROW = identifier(ROW_COLUMN);
+
+/** Every row of some content; no scope restricts what is written. */
+function rowsOf(content: Content, options: RelationOptions = {}): Relation {
+  return scopedRelation({ content, scope: UNRESTRICTED }, options);
 }
 
-const INCOMING = '"incoming"';
-const keyMatch = (key: readonly string[]): string => key.map((name) => `b.${identifier(name)} = i.${identifier(name)}`).join(' AND ');
-
-async function stageIncoming({ session, incoming }: Job): Promise<void> {
-  const { sql, values } = scopedRelation({ content: incoming, scope: UNRESTRICTED });
-  await session.execute(`CREATE TEMP TABLE ${INCOMING} AS ${sql}`, values);
-}
-
-async function checkKeys({ session, key }: Job): Promise<void> {
-  const columns = key.map(identifier).join(', ');
-  const nulls = key.map((name) => `${identifier(name)} IS NULL`).join(' OR ');
-  const lacking = await session.rows(`SELECT ${columns} FROM ${INCOMING} WHERE ${nulls} LIMIT ${SAMPLES}`);
-  if (lacking.length > 0)
-    throw new CovistaError('unprocessable_data', 'rows of the file have no value in a key column', { key, side: 'file', samples: lacking });
-  const repeated = await session.rows(
-    `SELECT ${columns} FROM ${INCOMING} GROUP BY ${columns} HAVING count(*) > 1 ORDER BY ${columns} LIMIT ${SAMPLES}`,
+/**
+ * Fills `matches` with where rows of the base are whose key an incoming row has, and where that is. One pass over the key
+ * columns, in which the engine skips row groups whose statistics exclude the incoming keys. Returns matches by file.
+ */
+async function matchKeys({ session, base, incoming, key }: RewriteJob): Promise<Map<number, number>> {
+  const [one, other] = [rowsOf(base, { positions: true, columns: key }), rowsOf(incoming, { positions: true, columns: key })];
+  const same = key.map((name) => `b.${identifier(name)} = i.${identifier(name)}`).join(' AND ');
+  await session.execute(
+    `CREATE TEMP TABLE matches AS SELECT b.${FILE} AS file, b.${ROW} AS row, i.${ROW} AS incoming_row FROM (${one.sql}) b JOIN (${other.sql}) i ON ${same}`,
+    [...one.values, ...other.values],
   );
-  if (repeated.length > 0)
-    throw new CovistaError('unprocessable_data', 'rows of the file have the same key', { key, side: 'file', samples: repeated });
+  const files = await session.rows('SELECT file, count(*) AS rows FROM matches GROUP BY file');
+  return new Map(files.map(({ file, rows }) => [Number(file), Number(rows)]));
 }
 
-/** Rows that match, by index of the file that holds them. */
-async function matchingFiles({ session, base, key }: Job): Promise<Map<number, number>> {
-  if (base.files.length === 0) return new Map();
-  const { sql, values } = scopedRelation({ content: base, scope: UNRESTRICTED }, { positions: true, columns: key });
-  const rows = await session.rows(
-    `SELECT b.${identifier(FILE_COLUMN)} AS file, count(*) AS rows FROM (${sql}) b SEMI JOIN ${INCOMING} i ON ${keyMatch(key)} GROUP BY 1`,
-    values,
-  );
-  return new Map(rows.map((row) => [Number(row.file), Number(row.rows)]));
-}
-
-async function rewriteFiles(job: Job, matching: ReadonlyMap<number, number>): Promise<Rewritten> {
-  const { base, mode, staging } = job;
+async function rewriteFiles(job: RewriteJob, matching: ReadonlyMap<number, number>): Promise<Rewritten> {
+  const { base, mode, staging, control } = job;
   const pieces: (number | StagedFile)[] = [];
+  let done = 0;
   try {
     for (const index of base.files.keys()) {
       if (!matching.has(index)) pieces.push(index);
-      else pieces.push(...(await rewriteFile(job, index)));
+      else {
+        control.onProgress?.({ phase: 'rewrite', done, total: matching.size, unit: 'steps' });
+        pieces.push(...(await (mode === 'delete' ? writeRemaining(job, index) : writeUpdated(job, index))));
+        done += 1;
+      }
     }
     const matched = [...matching.values()].reduce((sum, rows) => sum + rows, 0);
     if (mode === 'delete') return { pieces, rows: base.rows - matched, updated: 0, inserted: 0, deleted: matched };
@@ -103,53 +83,49 @@ async function rewriteFiles(job: Job, matching: ReadonlyMap<number, number>): Pr
   }
 }
 
-/** One file of the base without the rows that go, or with new values in those that change. */
-async function rewriteFile(job: Job, index: number): Promise<StagedFile[]> {
-  const { base, incoming, key, mode } = job;
-  const file = base.files[index] as Content['files'][number];
-  const { sql, values } = scopedRelation({ content: { ...base, files: [file], rows: file.rows }, scope: UNRESTRICTED }, { positions: true });
-  if (mode === 'delete') {
-    const names = base.schema.map(({ name }) => `b.${identifier(name)}`).join(', ');
-    return write(
-      job,
-      `SELECT ${names} FROM (${sql}) b ANTI JOIN ${INCOMING} i ON ${keyMatch(key)} ORDER BY b.${identifier(ROW_COLUMN)}`,
-      values,
-      base,
-    );
-  }
+function fileRows({ base }: RewriteJob, index: number): Relation {
+  const file = present(base.files[index], 'a file of the base');
+  return rowsOf({ ...base, files: [file], rows: file.rows }, { positions: true });
+}
+
+/** A file of the base without the rows that go. Joins do not keep the order of rows, so it is restored. */
+async function writeRemaining(job: RewriteJob, index: number): Promise<StagedFile[]> {
+  const { sql, values } = fileRows(job, index);
+  const names = job.base.schema.map(({ name }) => identifier(name)).join(', ');
+  const gone = `SELECT row FROM matches WHERE file = ${index}`;
+  return write(job, { sql: `SELECT ${names} FROM (${sql}) WHERE ${ROW} NOT IN (${gone}) ORDER BY ${ROW}`, values }, job.base);
+}
+
+/** A file of the base with new values in the rows that change, under the schema of the incoming rows. */
+async function writeUpdated(job: RewriteJob, index: number): Promise<StagedFile[]> {
+  const { base, incoming } = job;
+  const [old, fresh] = [fileRows(job, index), rowsOf(incoming, { positions: true })];
   const known = new Set(base.schema.map(({ name }) => name));
-  const columns = incoming.schema.map(({ name }) => updatedColumn(name, known.has(name)));
-  return write(
-    job,
-    `SELECT ${columns.join(', ')} FROM (${sql}) b LEFT JOIN (SELECT *, true AS "__covista_matched" FROM ${INCOMING}) i ON ${keyMatch(key)} ORDER BY b.${identifier(ROW_COLUMN)}`,
-    values,
-    incoming,
-  );
+  const cells = incoming.schema.map(({ name }) => {
+    const column = identifier(name);
+    if (!known.has(name)) return `i.${column}`;
+    return incoming.missing.includes(name) ? `b.${column}` : `CASE WHEN i.${ROW} IS NULL THEN b.${column} ELSE i.${column} END AS ${column}`;
+  });
+  const changed = `SELECT m.row AS changed_row, r.* FROM matches m JOIN (${fresh.sql}) r ON r.${ROW} = m.incoming_row WHERE m.file = ${index}`;
+  const sql = `SELECT ${cells.join(', ')} FROM (${old.sql}) b LEFT JOIN (${changed}) i ON b.${ROW} = i.changed_row ORDER BY b.${ROW}`;
+  return write(job, { sql, values: [...old.values, ...fresh.values] }, incoming);
 }
 
-function updatedColumn(name: string, isKnown: boolean): string {
-  const column = identifier(name);
-  return isKnown ? `CASE WHEN i."__covista_matched" THEN i.${column} ELSE b.${column} END AS ${column}` : `i.${column} AS ${column}`;
+/** The incoming rows whose keys the base does not have, in their order. */
+async function writeNew(job: RewriteJob): Promise<StagedFile[]> {
+  const { incoming } = job;
+  const { sql, values } = rowsOf(incoming, { positions: true });
+  const names = incoming.schema.map(({ name }) => identifier(name)).join(', ');
+  const select = `SELECT ${names} FROM (${sql}) WHERE ${ROW} NOT IN (SELECT incoming_row FROM matches) ORDER BY ${ROW}`;
+  return write(job, { sql: select, values }, incoming);
 }
 
-async function writeNew(job: Job): Promise<StagedFile[]> {
-  const { base, incoming, key } = job;
-  const names = incoming.schema.map(({ name }) => `i.${identifier(name)}`).join(', ');
-  if (base.files.length === 0) return write(job, `SELECT ${names} FROM ${INCOMING} i`, [], incoming);
-  const { sql, values } = scopedRelation({ content: base, scope: UNRESTRICTED }, { columns: key });
-  return write(job, `SELECT ${names} FROM ${INCOMING} i ANTI JOIN (${sql}) b ON ${keyMatch(key)} ORDER BY i.rowid`, values, incoming);
-}
-
-/** Writes rows under a schema; no file when there are none. */
-async function write(
-  { staging, session, control }: Job,
-  sql: string,
-  values: readonly unknown[],
-  { schema, schemaHash }: Content,
-): Promise<StagedFile[]> {
+/** Writes rows as a file of the schema of a content; none when there are no rows. */
+async function write(job: RewriteJob, rows: Pick<Relation, 'sql' | 'values'>, { schema, schemaHash }: Content): Promise<StagedFile[]> {
+  const { staging, session, control } = job;
   return staging.write('rewritten.parquet', async (path) => {
-    const rows = await session.execute(copyToParquet(sql, path, schema.length), values);
-    if (rows > 0) return [await staging.seal(path, { rows, schemaHash }, control.signal)];
+    const written = await session.execute(copyToParquet(rows.sql, path, schema.length), rows.values);
+    if (written > 0) return [await staging.seal(path, { rows: written, schemaHash }, control.signal)];
     await staging.remove(path);
     return [];
   });

@@ -121,6 +121,10 @@ export function proven(columns: readonly TextColumn[]): TextColumn[] {
   return columns.map((column) => (column.candidates === null ? column : { ...column, read: 'proven' }));
 }
 
-export function schemaOf(columns: readonly TextColumn[]): PendingColumn[] {
-  return columns.map(({ name, sqlType }) => nullableColumn(name, sqlType));
+/** What is written, and which of its columns the source lacks. */
+export function shapeOf(columns: readonly TextColumn[]): { readonly schema: PendingColumn[]; readonly missing: string[] } {
+  return {
+    schema: columns.map(({ name, sqlType }) => nullableColumn(name, sqlType)),
+    missing: columns.filter(({ from }) => from === null).map(({ name }) => name),
+  };
 }

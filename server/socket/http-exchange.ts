@@ -125,7 +125,7 @@ export class HttpExchange {
   async #pump(chunks: AsyncIterable<Uint8Array>, bytes: number | null): Promise<void> {
     if (bytes === 0) {
       await release({ kind: 'stream', chunks, bytes });
-      this.#response.cork(() => this.#finish({ kind: 'whole', content: '' }));
+      this.#close();
       return;
     }
     try {
@@ -140,8 +140,13 @@ export class HttpExchange {
       if (!(fault instanceof CovistaError)) throw fault;
       return;
     }
-    if (bytes !== null) throw new RangeError(`a body had fewer than the announced ${bytes} bytes`);
-    this.#response.cork(() => this.#finish({ kind: 'whole', content: '' }));
+    if (bytes !== null && !this.#gone) throw new RangeError(`a body had fewer than the announced ${bytes} bytes`);
+    this.#close();
+  }
+
+  /** Ends a response whose body has been written. */
+  #close(): void {
+    if (!this.#gone) this.#response.cork(() => this.#finish({ kind: 'whole', content: '' }));
   }
 
   async #write(chunk: Uint8Array): Promise<void> {

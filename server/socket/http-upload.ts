@@ -3,7 +3,7 @@ import type { Limits } from '../../protocol/limits.ts';
 import { ByteQueue } from '../shared/byte-queue.ts';
 import type * as engine from './engine.ts';
 
-/** How often a body that is under way is looked after. The engine gives up a socket whose timeout is not renewed in 10 s. */
+/** How often a body that is under way is looked after, at least. The engine gives up a socket whose timeout is not renewed in 10 s. */
 const WATCH_MS = 4_000;
 
 /** The body of one request, taken from the engine at the pace of its reader. */
@@ -55,7 +55,7 @@ export class HttpUpload {
       this.queue.end();
       this.#over();
     } else if (!this.#isOver) {
-      this.#watch ??= setInterval(() => this.#lookAfter(), WATCH_MS);
+      this.#watch ??= setInterval(() => this.#lookAfter(), Math.min(WATCH_MS, this.#limits.httpBodyIdleMs));
       this.#pauseSoon();
     }
   }

@@ -1,6 +1,7 @@
 import { connect } from 'node:net';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { CovistaError } from '../../protocol/errors.ts';
+import type { CallContext } from '../../server/operations/handler.ts';
 import { startTestServer, type TestServer } from '../support/socket-server.ts';
 
 let server: TestServer;
@@ -21,9 +22,9 @@ async function errorOf(response: Response): Promise<{ status: number; code: stri
 }
 
 /** Sends a request as it is written, and answers with the first bytes of the response. */
-function raw(text: string): Promise<string> {
+function raw(text: string, { port }: TestServer = server): Promise<string> {
   return new Promise((resolve, reject) => {
-    const socket = connect(server.port, '127.0.0.1', () => socket.write(text));
+    const socket = connect(port, '127.0.0.1', () => socket.write(text));
     socket.once('data', (data) => {
       resolve(data.toString());
       socket.destroy();
@@ -33,9 +34,9 @@ function raw(text: string): Promise<string> {
 }
 
 /** Sends what is no request, hangs up, and waits until the server has too. */
-function dump(text: string): Promise<void> {
+function dump(text: string, { port }: TestServer = server): Promise<void> {
   return new Promise((resolve) => {
-    const socket = connect(server.port, '127.0.0.1', () => socket.end(text));
+    const socket = connect(port, '127.0.0.1', () => socket.end(text));
     socket.resume();
     socket.once('error', () => undefined);
     socket.once('close', () => resolve());
@@ -68,6 +69,32 @@ describe('who asks', () => {
     const response = await server.fetch('/api/session', { headers: { authorization: `Bearer ${'x'.repeat(8_000)}` } });
     expect(response.status).toBe(401);
     expect(await raw(`GET /api/session HTTP/1.1\r\nHost: x\r\nAuthorization: ${'x'.repeat(40_000)}\r\n\r\n`)).toMatch(/^HTTP\/1.1 (431|400) /);
+  });
+});
+
+describe('bodies that stall', () => {
+  test('REST5 a body that stalls fails with timeout, and a client that goes away fails it too', async () => {
+    const reasons: string[] = [];
+    const impatient = await startTestServer({
+      limits: { httpBodyIdleMs: 40 },
+      handlers: {
+        'upload.write': async (_input: unknown, { body }: CallContext) => {
+          try {
+            for await (const _chunk of body ?? []) reasons.push('bytes');
+          } catch (fault) {
+            reasons.push((fault as CovistaError).code);
+            throw fault;
+          }
+        },
+      },
+    });
+    const token = await impatient.token();
+    const head = `PUT /api/uploads/5f0b7f0e-6f0e-4f0e-8f0e-0f0e0f0e0f0e?offset=0 HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer ${token}\r\nContent-Length: 10\r\n\r\nabc`;
+    expect(await raw(head, impatient)).toMatch(/^HTTP\/1.1 504 /);
+    expect(reasons).toEqual(['bytes', 'timeout']);
+    await dump(head, impatient);
+    await expect.poll(() => reasons).toEqual(['bytes', 'timeout', 'bytes', 'cancelled']);
+    impatient.close();
   });
 });
 

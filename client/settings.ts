@@ -49,7 +49,7 @@ export const defaultSettings: ClientSettings = {
   fragmentsBytesMax: 64 * MiB,
   queryTimeoutMs: 5 * MINUTE + 30 * SECOND,
   commandTimeoutMs: 60 * MINUTE + 30 * SECOND,
-  uploadChunkBytes: 4 * MiB,
+  uploadChunkBytes: 8 * MiB,
 };
 
 const PROTOCOLS: Readonly<Record<string, string>> = { 'http:': 'ws:', 'https:': 'wss:', 'ws:': 'ws:', 'wss:': 'wss:' };

@@ -11,7 +11,6 @@ export type FileSource = BodySource;
 
 type CommitInput = Parameters<Methods['upload']['commit']>[0];
 type Committed = Awaited<ReturnType<Methods['upload']['commit']>>;
-type Upload = Awaited<ReturnType<Methods['upload']['begin']>>;
 
 /** Where the file goes and how it is committed, as `upload.commit` takes it. */
 export interface FileOptions extends Omit<CommitInput, 'uploadId' | 'sha256'> {
@@ -35,21 +34,20 @@ export async function uploadFile({ methods, settings, source, options }: UploadR
   const { bytes = knownBytes(source), signal, onProgress, createHash = createSha256, ...commit } = options;
   const fileName = commit.fileName ?? (source instanceof File ? source.name : undefined);
   const upload = await methods.upload.begin({ bytes, fileName }, { signal });
-  const chunkBytes = Math.min(settings.uploadChunkBytes, upload.chunkBytesMax);
-  const hash = createHash();
-  let offset = 0;
+  const { uploadId } = upload;
   try {
-    for await (const chunk of chunksOf(iterate(source), chunkBytes)) {
-      hash.update(chunk);
-      await writeChunk({ methods, upload, chunk, offset, signal });
-      offset += chunk.length;
-      onProgress?.({ phase: 'upload', done: offset, total: bytes ?? null, unit: 'bytes' });
-    }
-    const sha256 = hexadecimal(hash.digest());
-    return await methods.upload.commit({ ...commit, uploadId: upload.uploadId, sha256 }, { signal, onProgress });
+    const sha256 = await writeChunks(iterate(source), {
+      methods,
+      uploadId,
+      chunkBytes: Math.min(settings.uploadChunkBytes, upload.chunkBytesMax),
+      hash: createHash(),
+      signal,
+      written: (done) => onProgress?.({ phase: 'upload', done, total: bytes ?? null, unit: 'bytes' }),
+    });
+    return await methods.upload.commit({ ...commit, uploadId, sha256 }, { signal, onProgress });
   } catch (error) {
     // The caller needs the first error; an upload that cannot be aborted expires by itself.
-    await methods.upload.abort({ uploadId: upload.uploadId }).catch(() => undefined);
+    await methods.upload.abort({ uploadId }).catch(() => undefined);
     throw error;
   }
 }
@@ -59,17 +57,37 @@ function knownBytes(source: FileSource): number | undefined {
   return source instanceof Uint8Array ? source.length : undefined;
 }
 
-interface ChunkWrite {
+interface ChunkTarget {
   readonly methods: Methods;
-  readonly upload: Upload;
-  readonly chunk: Uint8Array;
-  /** Where the chunk begins in the file. */
-  readonly offset: number;
+  readonly uploadId: string;
+  readonly chunkBytes: number;
+  readonly hash: GrowingHash;
   readonly signal: AbortSignal | undefined;
+  /** Told how many bytes the server has. */
+  readonly written: (bytes: number) => void;
+}
+
+/** Writes everything and answers with its hash. While the server makes a chunk durable, the next is read and hashed. */
+async function writeChunks(pieces: AsyncIterable<Uint8Array>, target: ChunkTarget): Promise<string> {
+  let writing = Promise.resolve();
+  let offset = 0;
+  try {
+    for await (const chunk of chunksOf(pieces, target.chunkBytes)) {
+      target.hash.update(chunk);
+      await writing;
+      writing = writeChunk(chunk, offset, target);
+      // It is awaited above or below; until then a failure must not count as one that nobody handles.
+      writing.catch(() => undefined);
+      offset += chunk.length;
+    }
+  } finally {
+    await writing;
+  }
+  return hexadecimal(target.hash.digest());
 }
 
 /** Writes a chunk; after a lost connection the server may have all or a part of it already, and says how much. */
-async function writeChunk({ methods, upload: { uploadId }, chunk, offset, signal }: ChunkWrite): Promise<void> {
+async function writeChunk(chunk: Uint8Array, offset: number, { methods, uploadId, signal, written }: ChunkTarget): Promise<void> {
   const end = offset + chunk.length;
   for (let at = offset; at < end; ) {
     try {
@@ -82,6 +100,7 @@ async function writeChunk({ methods, upload: { uploadId }, chunk, offset, signal
       at = status.offset;
     }
   }
+  written(end);
 }
 
 /** The same bytes in chunks of one size; only the last may be smaller. */

@@ -72,7 +72,12 @@ describe('upload.file', () => {
       branch: 'main',
       onProgress: ({ done }) => {
         if (done < 1_000_000 || restarted !== undefined) return;
-        restarted = server.restart().then(() => proxy.target(portOf(server.url)));
+        // A port that nobody listens on would answer to itself now and then.
+        proxy.refuse();
+        restarted = server.restart().then(() => {
+          proxy.target(portOf(server.url));
+          proxy.resume();
+        });
       },
     });
     await restarted;

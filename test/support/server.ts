@@ -7,6 +7,7 @@ import type { Gateway } from '../../server/gateway/dispatch.ts';
 import { mintToken, type TokenRequest } from '../../server/gateway/mint.ts';
 import { startServer } from '../../server/main.ts';
 import { createTestDatabase } from './database.ts';
+import { freePort } from './process-server.ts';
 import { type Rest, restClient } from './rest.ts';
 
 export interface TestServer {
@@ -42,7 +43,8 @@ export async function startTestServer(flags: readonly string[] = []): Promise<Te
         COVISTA_JWT_SECRET: SECRET,
       }),
     );
-  let running = await start('0');
+  // A restart takes the same port, which the system would keep for a while had it chosen the port itself.
+  let running = await start(String(await freePort()));
   const token = (subject: string, request: Partial<TokenRequest> = {}): Promise<string> => mintToken(SECRET, { subject, ...request });
   return {
     get url() {

@@ -48,7 +48,7 @@ const EXAMPLES: Readonly<Record<OperationName, (client: Methods) => unknown>> = 
   'grant.list': (client) => client.grant.list({ datasetId: 1 }),
   'grant.revoke': (client) => client.grant.revoke({ datasetId: 1, grantId: 1 }),
   'access.get': (client) => client.access.get({ datasetId: 1 }),
-  'access.explain': (client) => client.access.explain({ datasetId: 1, subject: 'bob' }),
+  'access.explain': (client) => client.access.explain({ datasetId: 1, subject: 'bob', groups: ['team-b'], claims: { region: 'EU' } }),
   'audit.list': (client) => client.audit.list({ datasetId: 1 }),
 };
 

@@ -6,9 +6,11 @@ import { trimToLastLine } from './csv-lines.ts';
 import { assertDeclared } from './detect.ts';
 import { EngineError } from './engine-error.ts';
 import { type Converted, conversionOf, failedConversion, type IngestContext } from './ingest-context.ts';
-import { type JsonPlan, planJson } from './json-columns.ts';
+import { describeFile } from './ingest-parquet.ts';
+import { isNested, type JsonPlan, planJson } from './json-columns.ts';
 import { JSON_OBJECT_BYTES_MAX, salvageJson } from './json-salvage.ts';
 import { fileLiteral, literal } from './quote.ts';
+import { fileContains, type OpenedSource, readTail } from './source.ts';
 import { readTypes, shapeOf, type TextColumn } from './text-columns.ts';
 import { assertFits, copyText, surveyColumns } from './text-copy.ts';
 
@@ -24,9 +26,18 @@ export async function ingestJson(context: IngestContext, detected: 'json' | 'ndj
   assertDeclared(context.declared === 'ndjson' && isOneLine(context.source.head) ? undefined : context.declared, detected);
   const format = context.declared === 'ndjson' ? 'ndjson' : detected;
   if (context.source.damage !== undefined && format === 'ndjson') await trimToLastLine(context.source.path);
-  const converted = await tryConvert(context, context.source.path, layoutOf(context.source.head, detected));
+  const layout = layoutOf(context.source.head, detected);
+  const converted = layout === 'array' && (await breaksOff(context.source)) ? undefined : await tryConvert(context, context.source.path, layout);
   if (converted !== undefined) return { ...converted, format, conversion: conversionOf(converted.rows, { count: 0, errors: [] }, context.source) };
   return salvage(context, format);
+}
+
+const TAIL_BYTES = 4096;
+
+/** Whether an array may lack its end: DuckDB takes one that breaks off behind an object for a whole one. */
+async function breaksOff({ path }: OpenedSource): Promise<boolean> {
+  const tail = await readTail(path, TAIL_BYTES);
+  return !tail.toString('latin1').trimEnd().endsWith(']');
 }
 
 /** A single object on one line is NDJSON as well. */
@@ -52,6 +63,7 @@ async function salvage(context: IngestContext, format: 'json' | 'ndjson'): Promi
     if (objects === 0) return { format, schema: [], path: null, rows: 0, conversion: conversionOf(0, rejected, source) };
     const converted = await tryConvert(context, path, 'newline_delimited');
     if (converted !== undefined) return { ...converted, format, conversion: conversionOf(converted.rows, rejected, source) };
+    await context.broker.run('bulk', control, (session) => assertKeys(session, context, { path, layout: 'newline_delimited' }));
     return failedConversion(format, 'the objects cannot be brought into one table: they have no keys, or one has the same key twice', source);
   });
 }
@@ -80,11 +92,14 @@ interface JsonFile {
 }
 
 async function convert(session: Session, context: IngestContext, file: JsonFile, target: string): Promise<JsonConverted> {
-  const described = await session.describe(`SELECT * FROM ${readJson(file, undefined)}`);
+  const described = await session.describe(`SELECT * FROM ${findJson(file, context.limits.columnsMax)}`);
   await assertNames(session, context, file, described);
   const plan = planJson(described, context.onto);
   const { columns, rows } = await convertPlanned(session, file, plan, target);
-  return { ...shapeOf(columns), path: target, rows };
+  const shape = shapeOf(columns);
+  // DuckDB has its own way of printing nested types.
+  const schema = columns.some(isNested) ? await describeFile(session, target) : shape.schema;
+  return { ...shape, schema, path: target, rows };
 }
 
 async function convertPlanned(
@@ -116,26 +131,39 @@ function columnsRead(columns: readonly TextColumn[]): Map<string, string> {
   return new Map(columns.flatMap(({ from }) => (from === null ? [] : [[from, types.get(from) ?? 'VARCHAR']])));
 }
 
-/** SQL of a table function over the objects of a file, with the given columns, or those that are found in all of it. */
-function readJson({ path, layout }: JsonFile, columns: ReadonlyMap<string, string> | undefined): string {
-  const options = [`format = ${literal(layout)}`, 'records = true', `maximum_object_size = ${JSON_OBJECT_BYTES_MAX}`];
-  if (columns === undefined) options.push('sample_size = -1');
-  else options.push(`columns = {${[...columns].map(([name, type]) => `${literal(name)}: ${literal(type)}`).join(', ')}}`);
-  return `read_json(${fileLiteral(path)}, ${options.join(', ')})`;
+/** SQL of a table function over the objects of a file with the given columns. */
+function readJson(file: JsonFile, columns: ReadonlyMap<string, string>): string {
+  return tableOf(file, `columns = {${[...columns].map(([name, type]) => `${literal(name)}: ${literal(type)}`).join(', ')}}`);
+}
+
+/** The same with the columns that are found in all of the file; more than a version may have are taken for one map, and not found. */
+function findJson(file: JsonFile, columnsMax: number): string {
+  return tableOf(file, `sample_size = -1, map_inference_threshold = ${columnsMax + 1}`);
+}
+
+function tableOf({ path, layout }: JsonFile, options: string): string {
+  return `read_json(${fileLiteral(path)}, format = ${literal(layout)}, records = true, maximum_object_size = ${JSON_OBJECT_BYTES_MAX}, ${options})`;
 }
 
 /** DuckDB renames keys that are empty or differ only in case; the names it makes up give it away. */
 const MADE_UP = /^C\d+$|_\d+$/;
+const ESCAPED_NUL = Buffer.from('\\u0000');
 
 async function assertNames(
   session: Session,
-  { limits }: IngestContext,
+  context: IngestContext,
   file: JsonFile,
   described: readonly { readonly name: string; readonly type: DuckDBType }[],
 ): Promise<void> {
   const names = described.map(({ name }) => name);
   if (names.length === 0) throw new CovistaError('unprocessable_data', 'the file holds no object with any key, so that there are no columns');
-  if (!names.some((name) => MADE_UP.test(name))) return assertColumnNames(names, limits);
+  // The engine's interface for names ends them at NUL.
+  const isPlain = !names.some((name) => MADE_UP.test(name)) && !(await fileContains(file.path, ESCAPED_NUL, context.control.signal));
+  if (isPlain) return assertColumnNames(names, context.limits);
+  await assertKeys(session, context, file);
+}
+
+async function assertKeys(session: Session, { limits }: IngestContext, file: JsonFile): Promise<void> {
   const objects = `read_json_objects(${fileLiteral(file.path)}, format = ${literal(file.layout)}, maximum_object_size = ${JSON_OBJECT_BYTES_MAX})`;
   const keys = await session.rows(`SELECT DISTINCT unnest(json_keys(json)) AS key FROM ${objects} ORDER BY key`);
   assertColumnNames(

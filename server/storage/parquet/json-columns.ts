@@ -28,14 +28,16 @@ export function planJson(described: readonly JsonColumn[], onto: readonly Column
   return { columns, withNestedAsText: columns.map((column) => (column.candidates === null ? column : nestedAsText(column))) };
 }
 
+export const isNested = ({ sqlType }: TextColumn): boolean => isNestedSql(sqlType);
+
 const isNestedSql = (sqlType: string): boolean => /\]$|^(?:STRUCT|MAP)\(/.test(sqlType);
 
 function withNestedTyped(column: TextColumn): TextColumn {
-  return isNestedSql(column.sqlType) ? { ...column, read: 'typed' } : column;
+  return isNested(column) ? { ...column, read: 'typed' } : column;
 }
 
 function nestedAsText(column: TextColumn): TextColumn {
-  return isNestedSql(column.sqlType) ? guessedColumn(column.name, column.from, []) : column;
+  return isNested(column) ? guessedColumn(column.name, column.from, []) : column;
 }
 
 /** Types to try, by the type that DuckDB found, narrow before wide. */
@@ -48,7 +50,7 @@ const CANDIDATES: ReadonlyMap<DuckDBTypeId, readonly string[]> = new Map([
 ]);
 
 function jsonColumn({ name, type }: JsonColumn): TextColumn {
-  if (type.typeId === DuckDBTypeId.BIGINT || type.typeId === DuckDBTypeId.BOOLEAN || type.typeId === DuckDBTypeId.UBIGINT || isNested(type)) {
+  if (type.typeId === DuckDBTypeId.BIGINT || type.typeId === DuckDBTypeId.BOOLEAN || type.typeId === DuckDBTypeId.UBIGINT || isNestedType(type)) {
     return { ...guessedColumn(name, name, []), sqlType: nestedSql(type), read: 'typed' };
   }
   const wanted = CANDIDATES.get(type.typeId) ?? [];
@@ -59,7 +61,7 @@ function jsonColumn({ name, type }: JsonColumn): TextColumn {
   );
 }
 
-function isNested(type: DuckDBType): boolean {
+function isNestedType(type: DuckDBType): boolean {
   return type instanceof DuckDBListType || type instanceof DuckDBStructType || type instanceof DuckDBMapType;
 }
 

@@ -106,6 +106,8 @@ class ValueScanner {
   #inText = false;
   #escaped = false;
   #insideArray: boolean | undefined;
+  /** Whether the bracket that ends the array has come. */
+  #closed = false;
   #line = 1;
   #byte = 0;
   #startLine = 1;
@@ -140,7 +142,7 @@ class ValueScanner {
   }
 
   end(): ScannedValue[] {
-    if (!this.#started) return [];
+    if (!this.#started) return this.#insideArray === true && !this.#closed ? [this.#missingEnd()] : [];
     const cut = this.#layout === 'array' && (this.#depth > 0 || this.#inText);
     return [this.#finish(cut ? 'the file ends within this value' : undefined)];
   }
@@ -152,7 +154,10 @@ class ValueScanner {
         this.#insideArray = byte === OPEN_BRACKET;
         if (this.#insideArray) return false;
       }
-      if (CLOSE.has(byte)) return false;
+      if (CLOSE.has(byte)) {
+        this.#closed = true;
+        return false;
+      }
     }
     this.#started = true;
     this.#startLine = this.#line;
@@ -170,8 +175,10 @@ class ValueScanner {
     }
     if (byte === QUOTE) this.#inText = true;
     else if (OPEN.has(byte)) this.#depth += 1;
-    else if (this.#depth === 0 && (byte === COMMA || CLOSE.has(byte))) return 'before';
-    else if (CLOSE.has(byte)) {
+    else if (this.#depth === 0 && (byte === COMMA || CLOSE.has(byte))) {
+      this.#closed ||= byte !== COMMA;
+      return 'before';
+    } else if (CLOSE.has(byte)) {
       this.#depth -= 1;
       if (this.#depth === 0) return 'after';
     }
@@ -183,6 +190,10 @@ class ValueScanner {
     this.#held += piece.length;
     if (this.#held <= JSON_OBJECT_BYTES_MAX) this.#pieces.push(Buffer.from(piece));
     else this.#pieces = [];
+  }
+
+  #missingEnd(): ScannedValue {
+    return { bytes: Buffer.alloc(0), line: this.#line, byte: this.#byte, fault: 'the file ends within the array' };
   }
 
   #finish(fault: string | undefined): ScannedValue {

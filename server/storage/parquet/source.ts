@@ -78,6 +78,31 @@ export async function readHead(path: string, bytesMax: number, knownBytes?: numb
   }
 }
 
+/** The end of a file. */
+export async function readTail(path: string, bytesMax: number): Promise<Buffer> {
+  const handle = await open(path, 'r');
+  try {
+    const { size } = await handle.stat();
+    const buffer = Buffer.alloc(Math.min(size, bytesMax));
+    const { bytesRead } = await handle.read(buffer, 0, buffer.length, size - buffer.length);
+    return buffer.subarray(0, bytesRead);
+  } finally {
+    await handle.close();
+  }
+}
+
+/** Whether the bytes occur in a file, of which a little is held at a time. */
+export async function fileContains(path: string, wanted: Buffer, signal: AbortSignal): Promise<boolean> {
+  let before = Buffer.alloc(0);
+  for await (const chunk of createReadStream(path, { highWaterMark: 256 * 1024 })) {
+    if (signal.aborted) throw abortError(signal);
+    const searched = Buffer.concat([before, chunk]);
+    if (searched.includes(wanted)) return true;
+    before = searched.subarray(Math.max(0, searched.length - wanted.length + 1));
+  }
+  return false;
+}
+
 /** Decompresses into a file; a stream that breaks off leaves what could be read, and the error says where it broke. */
 async function expand(path: string, compression: 'gzip' | 'zstd', target: string, context: SourceContext): Promise<ConversionError | undefined> {
   const broken = await pump(path, decompressor(compression, false), target, context);
@@ -89,7 +114,7 @@ async function expand(path: string, compression: 'gzip' | 'zstd', target: string
 }
 
 function damageOf(compression: 'gzip' | 'zstd', { early, at }: Break): ConversionError {
-  const where = early ? `ends early at byte ${at}` : `is damaged at byte ${at}`;
+  const where = early ? `ends early at byte ${at}` : `is damaged at or before byte ${at}`;
   return { line: null, column: null, byte: at, reason: `the ${compression} stream ${where} of the compressed file; what follows is missing` };
 }
 
@@ -116,7 +141,7 @@ async function pump(path: string, decompress: Transform, target: string, context
     return undefined;
   } catch (error) {
     if (error !== failure || !isDecompressionError(error)) throw error;
-    return { early: error.code === 'Z_BUF_ERROR' || input.readableEnded, at: input.bytesRead };
+    return { early: error.code === 'Z_BUF_ERROR', at: input.bytesRead };
   } finally {
     input.destroy();
     decompress.destroy();

@@ -6,6 +6,7 @@ import { createBroker } from './broker.ts';
 import { createDiffer } from './diff.ts';
 import { createExporter } from './export.ts';
 import { createFilterChecker } from './filter-check.ts';
+import { denyWhereFiltersFail } from './filter-denial.ts';
 import { ingest } from './ingest.ts';
 import { createMerger } from './merge.ts';
 import { createReader } from './reading.ts';
@@ -35,7 +36,7 @@ export async function openContentStore({ directories, limits, log }: ContentStor
   await staging.open();
   const differ = await createDiffer({ broker, limits, log, directory: join(dirname(directories.spill), 'diffs') });
   const parts = { broker, staging, limits };
-  return {
+  return denyWhereFiltersFail({
     ingest: (source, control) => ingest(parts, source, control),
     merge: createMerger(broker, staging),
     rewrite: createRewriter(parts),
@@ -48,5 +49,5 @@ export async function openContentStore({ directories, limits, log }: ContentStor
       await differ.close();
       broker.close();
     },
-  };
+  });
 }

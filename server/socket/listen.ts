@@ -4,7 +4,6 @@ import type { Authenticator } from '../gateway/authenticate.ts';
 import { nextRequestId } from '../gateway/call.ts';
 import type { Gateway } from '../gateway/dispatch.ts';
 import type { HttpFace } from '../gateway/http.ts';
-import type { Clock } from '../shared/clock.ts';
 import type { Logger } from '../shared/log.ts';
 import { Connection, type ConnectionContext } from './connection.ts';
 import { type HttpRequest, type HttpResponse, loadEngine, type TemplatedApp, type us_listen_socket, type us_socket_context_t } from './engine.ts';
@@ -20,7 +19,6 @@ export interface ListenOptions {
   readonly authenticator: Authenticator;
   readonly limits: Limits;
   readonly log: Logger;
-  readonly clock: Clock;
   readonly pages: Pages;
   /** Whether the server can serve now; asked by `/readyz`. */
   readonly ready: () => boolean | Promise<boolean>;
@@ -47,7 +45,8 @@ export function listen(options: ListenOptions): Promise<Listener> {
   const server = new SocketServer(options, engine.App());
   return new Promise((resolve, reject) => {
     server.app.listen(options.host, options.port, (socket) => {
-      if (socket === false) reject(new Error(`cannot listen on ${options.host}:${options.port}; is the port taken?`));
+      if (socket === false)
+        reject(Object.assign(new Error(`cannot listen on ${options.host}:${options.port}; is the port taken?`), { code: 'EADDRINUSE' }));
       else resolve(server.start(socket, engine.us_socket_local_port(socket), () => engine.us_listen_socket_close(socket)));
     });
   });
@@ -67,13 +66,12 @@ class SocketServer {
   constructor(options: ListenOptions, app: TemplatedApp) {
     this.#options = options;
     this.app = app;
-    const { gateway, authenticator, limits, log, clock, rest, pages } = options;
+    const { gateway, authenticator, limits, log, rest, pages } = options;
     this.#connectionContext = {
       gateway,
       authenticator,
       limits,
       log,
-      clock,
       isDraining: () => this.#isDraining,
       onAwaiting: (change) => {
         this.#awaitingHello += change;

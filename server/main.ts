@@ -147,7 +147,7 @@ async function openDoors(config: Config, services: Services, log: Logger, closer
       () => false,
     );
   const { host } = config;
-  const listener = await listen({ host, port: config.port, gateway, rest, authenticator, limits, log, clock: systemClock, pages, ready });
+  const listener = await listen({ host, port: config.port, gateway, rest, authenticator, limits, log, pages, ready });
   closers.add(() => listener.close());
   const url = `http://${host.includes(':') ? `[${host}]` : host}:${listener.port}`;
   log.info({ url }, 'serving');

@@ -11,8 +11,8 @@ export type { Actor };
 export interface Authenticator {
   /** Who a token speaks for; `unauthenticated` when it is not accepted, `unavailable` when the keys cannot be fetched. */
   authenticate(token: string): Promise<Actor>;
-  /** When a session of the actor ends, in milliseconds since 1970, the tolerance of clocks included; null: never. */
-  holdsUntilMs(actor: Actor): number | null;
+  /** How long a session of the actor still lasts in milliseconds, the tolerance of clocks included; null: for good. */
+  remainingMs(actor: Actor): number | null;
 }
 
 /** Tokens are accepted from one kind of key: a shared secret or published public keys, never a choice of the token. */
@@ -40,17 +40,18 @@ export function createAuthenticator(options: AuthenticatorOptions): Authenticato
   const verify = createVerifier(options);
   const cache = new LRUCache<string, Actor>({ max: limits.tokenCacheMax });
 
-  const holdsUntilMs = ({ expiresAtMs }: Actor): number | null => (expiresAtMs === null ? null : expiresAtMs + options.clockToleranceMs);
+  const remainingMs = ({ expiresAtMs }: Actor): number | null =>
+    expiresAtMs === null ? null : Math.max(0, expiresAtMs + options.clockToleranceMs - clock.now());
 
   const recall = (hash: string): Actor | undefined => {
     const actor = cache.get(hash);
-    if (actor === undefined || clock.now() < (holdsUntilMs(actor) ?? Number.POSITIVE_INFINITY)) return actor;
+    if (actor === undefined || remainingMs(actor) !== 0) return actor;
     cache.delete(hash);
     return undefined;
   };
 
   return {
-    holdsUntilMs,
+    remainingMs,
     authenticate: async (token) => {
       if (token.length === 0) throw refused('there is no token');
       if (token.length > limits.tokenCharsMax) throw refused(`the token has more than ${limits.tokenCharsMax} characters`);

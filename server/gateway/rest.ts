@@ -3,6 +3,7 @@ import type { Limits } from '../../protocol/limits.ts';
 import { type FileHead, fileHead } from '../../protocol/operations/version.ts';
 import type { Actor } from '../services/access/actor.ts';
 import type { Logger } from '../shared/log.ts';
+import { setLongTimeout } from '../shared/long-timeout.ts';
 import type { Authenticator } from './authenticate.ts';
 import { ANONYMOUS, Call, nextRequestId } from './call.ts';
 import type { Gateway } from './dispatch.ts';
@@ -47,8 +48,20 @@ export function createRest({ gateway, authenticator, limits, log }: RestOptions)
     const call = callOf(asked);
     const outcome = await gateway.dispatch(call);
     if (outcome.kind === 'error') return errorResponse(outcome.error, call.requestId);
-    if (outcome.kind === 'stream') return linesResponse(request, match.route, call, outcome.items);
+    if (outcome.kind === 'stream') return linesResponse(request, match.route, call, untilExpiry(call, outcome.items));
     return valueResponse(request, match.route, call.requestId, outcome.value);
+  };
+
+  /** What would never end ends with the token, as a connection does. */
+  const untilExpiry = async function* (call: Call, items: AsyncIterable<unknown>): AsyncGenerator<unknown> {
+    const remainingMs = call.isEndless ? authenticator.remainingMs(call.actor) : null;
+    const expire = (): void => call.cancel(new CovistaError('session_expired', 'the token has expired'));
+    const stop = remainingMs === null ? undefined : setLongTimeout(expire, remainingMs);
+    try {
+      yield* items;
+    } finally {
+      stop?.();
+    }
   };
 
   const answerFile = async (asked: Asked): Promise<HttpResponse> => {

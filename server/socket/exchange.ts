@@ -18,6 +18,8 @@ export interface ExchangeOptions {
 export class Exchange {
   readonly #options: ExchangeOptions;
   #body: ByteQueue | undefined;
+  /** Whether the client has sent all of it; a body that the server gave up may still be sent for a while. */
+  #isBodyComplete = false;
   /** Body bytes that the client may still send. */
   #bodyCreditBytes: number;
   /** Body bytes that the handler took and that the client was not told of. */
@@ -78,9 +80,10 @@ export class Exchange {
   /** A piece of the body arrived; throws `protocol_error` when there is no body or no credit for it. */
   receiveBody(bytes: Uint8Array, last: boolean): void {
     const { number } = this.#options;
-    if (this.#body === undefined || this.#body.ended) throw new CovistaError('protocol_error', `request ${number} takes no more body`);
+    if (this.#body === undefined || this.#isBodyComplete) throw new CovistaError('protocol_error', `request ${number} takes no more body`);
     this.#bodyCreditBytes -= bytes.length;
     if (this.#bodyCreditBytes < 0) throw new CovistaError('protocol_error', `the body of request ${number} exceeds its credit`);
+    this.#isBodyComplete = last;
     this.#body.push(bytes);
     if (last) this.#body.end();
   }

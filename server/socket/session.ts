@@ -15,9 +15,8 @@ import type { Limits } from '../../protocol/limits.ts';
 import type { Actor, Authenticator } from '../gateway/authenticate.ts';
 import { Call } from '../gateway/call.ts';
 import type { Gateway } from '../gateway/dispatch.ts';
-import type { Clock } from '../shared/clock.ts';
+import { setLongTimeout } from '../shared/long-timeout.ts';
 import { Exchange } from './exchange.ts';
-import { setLongTimeout } from './long-timeout.ts';
 import type { Outbox } from './outbox.ts';
 
 /** What sessions need of the server. */
@@ -25,7 +24,6 @@ export interface SessionContext {
   readonly gateway: Gateway;
   readonly authenticator: Authenticator;
   readonly limits: Limits;
-  readonly clock: Clock;
   /** Whether the server takes no new work. */
   readonly isDraining: () => boolean;
 }
@@ -202,9 +200,8 @@ export class Session {
   }
 
   #startExpiry(): () => void {
-    const { authenticator, clock } = this.#options.context;
-    const endsAtMs = authenticator.holdsUntilMs(this.#actor);
-    if (endsAtMs === null) return () => undefined;
-    return setLongTimeout(() => this.#options.abort(new CovistaError('session_expired', 'the token has expired')), endsAtMs - clock.now());
+    const remainingMs = this.#options.context.authenticator.remainingMs(this.#actor);
+    if (remainingMs === null) return () => undefined;
+    return setLongTimeout(() => this.#options.abort(new CovistaError('session_expired', 'the token has expired')), remainingMs);
   }
 }

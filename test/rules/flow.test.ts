@@ -267,6 +267,18 @@ describe('bodies', () => {
     await client.close();
   });
 
+  test('RPC12 RPC13 a body may still be on its way when its request is cancelled', async () => {
+    const client = await RpcClient.open(server.port, token);
+    client.request(1, 'upload.write', upload(2), { body: true });
+    client.send([FRAME.cancel, 1]);
+    client.send([FRAME.body, 1, new Uint8Array(KiB), false]);
+    client.send([FRAME.body, 1, new Uint8Array(KiB), true]);
+    await settle(client, 2);
+    allowReading();
+    expect(await client.errorCode(1)).toBe('cancelled');
+    await client.close();
+  });
+
   test('RPC15 no body is an empty one, and an operation that takes none refuses one', async () => {
     const client = await RpcClient.open(server.port, token);
     client.request(1, 'upload.write', upload(0));

@@ -249,6 +249,12 @@ describe('answers', () => {
     await expect.poll(() => cancelled).toBe(before + 1);
   });
 
+  test('AUTH8 a stream without end ends with its token', async () => {
+    const token = await server.token({ ttlMs: 1_000 });
+    const response = await server.fetch('/api/datasets/1/events?after=2', { headers: { authorization: `Bearer ${token}` } });
+    expect((await response.text()).trim().split('\n').at(-1)).toContain('"code":"session_expired"');
+  });
+
   test('REST9 the header Idempotency-Key reaches the command, and a key that is none is invalid_input', async () => {
     await server.fetch('/api/datasets/1/branches/main/commit', { method: 'POST', body: 'x', headers: { 'idempotency-key': 'k-1' } });
     expect(keys.at(-1)).toBe('k-1');

@@ -59,7 +59,7 @@ export async function startTestServer(options: TestServerOptions = {}): Promise<
     ...options.authentication,
   });
   const authenticator: Authenticator = {
-    holdsUntilMs: verifier.holdsUntilMs,
+    remainingMs: verifier.remainingMs,
     authenticate: async (token) => {
       await options.beforeAuthentication?.(token);
       return verifier.authenticate(token);
@@ -83,7 +83,6 @@ export async function startTestServer(options: TestServerOptions = {}): Promise<
     authenticator,
     limits,
     log,
-    clock: systemClock,
     pages: new Map(),
     ready,
   });

@@ -2,9 +2,10 @@ import type { Scenario } from '../measurement.ts';
 import { append } from './append.ts';
 import { commit } from './commit.ts';
 import { contention } from './contention.ts';
+import { diff } from './diff.ts';
 import { history } from './history.ts';
 import { metadata } from './metadata.ts';
 import { rpc } from './rpc.ts';
 
 /** In the order in which they run: those that need a quiet machine most come first. */
-export const scenarios: readonly Scenario[] = [rpc, metadata, history, contention, append, commit];
+export const scenarios: readonly Scenario[] = [rpc, metadata, history, contention, append, commit, diff];

@@ -10,8 +10,8 @@ import type { Session } from './session.ts';
 
 /** How many offending keys an error names. */
 const SAMPLES = 5;
-/** Rows whose order says whether it is worth while to look at the order of all. */
-const ORDER_PROBE_ROWS = 10_000;
+/** Of more rows than this, the first ones tell whether it is worth while to look at the order of all. */
+const ORDER_PROBE_ROWS = 500_000;
 
 /**
  * Sees to it that no key is NULL or occurs twice on a side of a diff. What was found to be in order is remembered per list
@@ -51,12 +51,14 @@ export interface KeyPart {
 /** Within each part. Keys in rising order, as they mostly are, cost a glance at each; others are grouped by hash. */
 export async function checkUnique(session: Session, all: readonly KeyPart[], key: readonly ComparedColumn[]): Promise<void> {
   const parts = all.filter(({ source }) => source.content.files.length > 0);
-  for (const part of parts) await checkNulls(session, part, key);
   const begins = await areRising(session, parts, key, ORDER_PROBE_ROWS);
-  const probable = parts.filter((_part, index) => begins[index]);
-  const rises = await areRising(session, probable, key, undefined);
-  const proven = new Set(probable.filter((_part, index) => rises[index]));
-  for (const part of parts) if (!proven.has(part)) await checkByHash(session, part, key);
+  const long = parts.filter(({ source }, index) => begins[index] && source.content.rows > ORDER_PROBE_ROWS);
+  const rises = await areRising(session, long, key, undefined);
+  const unproven = new Set([...parts.filter((_part, index) => !begins[index]), ...long.filter((_part, index) => !rises[index])]);
+  for (const part of unproven) {
+    await checkNulls(session, part, key);
+    await checkByHash(session, part, key);
+  }
 }
 
 async function checkByHash(session: Session, { side, source }: KeyPart, key: readonly ComparedColumn[]): Promise<void> {
@@ -77,7 +79,10 @@ async function checkNulls(session: Session, { side, source }: KeyPart, key: read
   await refuseAny(session, side, key, 'null', fragment`${rows} LIMIT ${SAMPLES}`);
 }
 
-/** Of each part, whether every key is greater than the one before it, which a repeated key never is. In one statement, as each takes one thread. */
+/**
+ * Of each part, whether no key in it (or in its first rows) is NULL and each is greater than the one before it, which a
+ * repeated key never is. In one statement, as each part takes one thread.
+ */
 async function areRising(
   session: Session,
   parts: readonly KeyPart[],
@@ -88,15 +93,17 @@ async function areRising(
   const names = keyNames(key);
   const tuple = (prefix: string): string => (names.length === 1 ? `${prefix}k0` : `(${names.map((name) => prefix + name).join(', ')})`);
   const before = names.map((name) => `lag(${name}) OVER () AS before_${name}`).join(', ');
+  const isNull = names.map((name) => `${name} IS NULL`).join(' OR ');
   const counts = parts.map(({ side, source }, index) => {
     const keys = fragment`${sideRows(side, source, { key })} ${rowsMax === undefined ? '' : `LIMIT ${rowsMax}`}`;
     const pairs = fragment`SELECT ${names.join(', ')}, ${before} FROM (${keys})`;
-    return fragment`SELECT ${index} AS part, count(*) AS falls FROM (${pairs}) WHERE (${tuple('')} > ${tuple('before_')}) IS NOT TRUE`;
+    // The first row has none before it, which is no fault; a NULL counts as two.
+    return fragment`SELECT ${index} AS part, ifnull(sum(CASE WHEN ${isNull} THEN 2 ELSE 1 END), 0)::BIGINT AS faults
+      FROM (${pairs}) WHERE (${tuple('')} > ${tuple('before_')}) IS NOT TRUE OR ${isNull}`;
   });
   const { sql, values } = join(counts, ' UNION ALL ');
   const rows = await session.rows(sql, values);
-  // The first row of each part has none before it.
-  return parts.map((_part, index) => rows.some(({ part, falls }) => Number(part) === index && Number(falls) <= 1));
+  return parts.map((_part, index) => rows.some(({ part, faults }) => Number(part) === index && Number(faults) <= 1));
 }
 
 /** That no key of the differing files is also in a shared file. */

@@ -1,6 +1,5 @@
 import { AssertionFault, assert, present } from '../../shared/assert.ts';
 import { type Change, type Content, type Row, UNRESTRICTED } from '../content-store.ts';
-import type { Column } from '../stores.ts';
 import { type ComparedColumn, comparable, type Side } from './diff-columns.ts';
 import { type DiffPlan, type DiffSide, withFiles } from './diff-plan.ts';
 import { type Fragment, fileOf, fragment, rowOf } from './diff-sql.ts';
@@ -17,14 +16,23 @@ interface Window {
   readonly bytesMax: number;
 }
 
+/** A diff with what depends on the scopes alone, found out once. */
+interface Reading {
+  readonly session: Session;
+  readonly plan: DiffPlan;
+  /** Names of the columns that each side shows. */
+  readonly names: Readonly<Record<Side, readonly string[]>>;
+}
+
 /** Reads the rows of a page of changes, in order; ends early, but not before the first change, when `bytesMax` is reached. */
 export async function readPage(session: Session, plan: DiffPlan, result: Content, window: Window): Promise<Change[]> {
-  const batch = Math.max(1, Math.floor(CELLS_PER_BATCH / (columnsOf(plan.from).length + columnsOf(plan.to).length)));
+  const names = { from: namesOf(plan.from), to: namesOf(plan.to) };
+  const batch = Math.max(1, Math.floor(CELLS_PER_BATCH / (names.from.length + names.to.length)));
   const changes: Change[] = [];
   let bytes = 0;
   for (let read = 0; read < window.limit; read += batch) {
     const found = await readPositions(session, result, window.position + read, Math.min(batch, window.limit - read));
-    for (const change of await readChanges(session, plan, found)) {
+    for (const change of await readChanges({ session, plan, names }, found)) {
       bytes += Buffer.byteLength(JSON.stringify(change));
       if (bytes > window.bytesMax && changes.length > 0) return changes;
       changes.push(change);
@@ -33,6 +41,8 @@ export async function readPage(session: Session, plan: DiffPlan, result: Content
   }
   return changes;
 }
+
+const namesOf = ({ differing }: DiffSide): readonly string[] => scopedRelation(differing).schema.map(({ name }) => name);
 
 interface Position {
   readonly file: number;
@@ -56,25 +66,22 @@ async function readPositions(session: Session, result: Content, start: number, l
   return rows.map((row) => ({ from: position(row, 'from'), to: position(row, 'to'), occurrences: Number(row.occurrences) }));
 }
 
-const columnsOf = ({ differing }: DiffSide): readonly Column[] => scopedRelation(differing).schema;
-
 /** The changes at these positions, in their order. */
-async function readChanges(session: Session, plan: DiffPlan, found: readonly Found[]): Promise<Change[]> {
+async function readChanges(reading: Reading, found: readonly Found[]): Promise<Change[]> {
   if (found.length === 0) return [];
-  const from = sideCells(plan.from, found);
-  const to = sideCells(plan.to, found);
-  const both = plan.key !== null && from !== undefined && to !== undefined;
-  const flags = both ? plan.columns.map((column, index) => `, ${cellDiffers(plan, column)} AS differs${index}`).join('') : '';
+  const { session, plan } = reading;
+  const [from, to] = [sideCells(plan.from, found), sideCells(plan.to, found)];
+  const differs = plan.key === null || plan.columns.length === 0 ? "''" : plan.columns.map((column) => cellDiffers(reading, column)).join(' || ');
   const { sql, values } =
     from === undefined || to === undefined
       ? (from ?? to ?? assertFound())
-      : fragment`SELECT *${flags} FROM (${from}) f FULL JOIN (${to}) t ON f.from_n = t.to_n`;
+      : fragment`SELECT *, ${differs} AS differs FROM (${from}) f FULL JOIN (${to}) t ON f.from_n = t.to_n`;
   const rows = await session.rows(sql, values);
   assert(rows.length === found.length, `a page of ${found.length} changes found ${rows.length} rows`);
   const changes: Change[] = [];
   for (const row of rows) {
     const index = Number(row.from_n ?? row.to_n);
-    changes[index] = toChange(plan, row, found[index]?.occurrences ?? 0);
+    changes[index] = toChange(reading, row, found[index]?.occurrences ?? 0);
   }
   return changes;
 }
@@ -107,21 +114,23 @@ function sideCells({ side, differing }: DiffSide, found: readonly Found[]): Frag
   return { sql, values: relation.values };
 }
 
-function cellDiffers(plan: DiffPlan, column: ComparedColumn): string {
-  const cell = (of: DiffSide): string => `${of.side}${columnsOf(of).findIndex(({ name }) => name === column.name)}`;
-  const [before, after] = [comparable(column, 'from', cell(plan.from)), comparable(column, 'to', cell(plan.to))];
-  return `(${before.map((term, index) => `${term} IS DISTINCT FROM ${after[index]}`).join(' OR ')})`;
+/** One letter per column: whether its cells differ. Meaningful only where both sides have the row. */
+function cellDiffers({ names }: Reading, column: ComparedColumn): string {
+  const terms = (side: Side): string[] => comparable(column, side, `${side}${names[side].indexOf(column.name)}`);
+  const after = terms('to');
+  const differs = terms('from').map((term, index) => `${term} IS DISTINCT FROM ${after[index]}`);
+  return `CASE WHEN ${differs.join(' OR ')} THEN '1' ELSE '0' END`;
 }
 
-function toChange(plan: DiffPlan, row: Row, occurrences: number): Change {
-  const cells = (of: DiffSide): Row | undefined =>
-    row[`${of.side}_n`] == null ? undefined : Object.fromEntries(columnsOf(of).map(({ name }, index) => [name, row[`${of.side}${index}`]]));
-  const [before, after] = [cells(plan.from), cells(plan.to)];
+function toChange({ plan, names }: Reading, row: Row, occurrences: number): Change {
+  const cells = (side: Side): Row | undefined =>
+    row[`${side}_n`] == null ? undefined : Object.fromEntries(names[side].map((name, index) => [name, row[`${side}${index}`]]));
+  const [before, after] = [cells('from'), cells('to')];
   if (plan.key === null)
     return after === undefined ? { kind: 'removed', row: before ?? {}, count: occurrences } : { kind: 'added', row: after, count: occurrences };
   const key = Object.fromEntries(plan.key.map(({ name }) => [name, (after ?? before)?.[name]]));
   if (before === undefined) return { kind: 'added', key, ...(after === undefined ? {} : { after }) };
   if (after === undefined) return { kind: 'removed', key, before };
-  const changed = plan.columns.filter((_column, index) => row[`differs${index}`] === true).map(({ name }) => name);
-  return { kind: 'changed', key, before, after, changed };
+  const differs = String(row.differs);
+  return { kind: 'changed', key, before, after, changed: plan.columns.filter((_column, index) => differs[index] === '1').map(({ name }) => name) };
 }

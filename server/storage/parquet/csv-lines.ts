@@ -3,6 +3,7 @@ import { type FileHandle, open } from 'node:fs/promises';
 import { CovistaError } from '../../../protocol/errors.ts';
 import type { Limits } from '../../../protocol/limits.ts';
 import { throwIfAborted } from './interruption.ts';
+import { writeWhole } from './staging.ts';
 
 const WINDOW_BYTES = 512 * 1024;
 const PROBE_BYTES = 16 * 1024;
@@ -73,8 +74,7 @@ export async function normalizeNewlines(path: string, target: string, delimiter:
   try {
     for await (const chunk of createReadStream(path, { highWaterMark: WINDOW_BYTES })) {
       throwIfAborted(signal);
-      const normalized = normalizer.next(chunk);
-      for (let at = 0; at < normalized.length; ) at += (await handle.write(normalized, at)).bytesWritten;
+      await writeWhole(handle, normalizer.next(chunk));
     }
   } finally {
     await handle.close();

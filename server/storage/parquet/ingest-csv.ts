@@ -21,7 +21,8 @@ export async function ingestCsv(context: IngestContext): Promise<Converted> {
   if (source.damage !== undefined) await trimToLastLine(source.path);
   const { sample, complete } = await readSample(context);
   const format: FileFormat = sample.delimiter === '\t' ? 'tsv' : 'csv';
-  if (sample.header.length > 1) assertDeclared(context.declared, format);
+  // A single column has no delimiter, so it is whichever of the two it is said to be.
+  if (sample.header.length > 1 || context.declared !== 'tsv') assertDeclared(context.declared, format);
   assertColumnNames(sample.header, limits);
   const columns = await planColumns(sample.header, sample.rows, context.onto);
   const read = async (path: string, sameBytes: boolean): Promise<Converted> => {
@@ -73,14 +74,16 @@ interface Job {
 
 type CsvConverted = Omit<Converted, 'format'>;
 
+/** Writing more columns than this takes more memory than interactive queries have. */
+const INTERACTIVE_COLUMNS_MAX = 200;
+
 async function convert(job: Job, columns: readonly TextColumn[], clean: boolean): Promise<CsvConverted> {
   const { broker, control, staging } = job.context;
   return staging.write('data.parquet', (target) =>
-    broker.run(clean ? 'interactive' : 'bulk', control, async (session) => {
+    broker.run(clean && columns.length <= INTERACTIVE_COLUMNS_MAX ? 'interactive' : 'bulk', control, async (session) => {
       // A small file whose every row was seen to be well formed needs neither checks nor a list of rejected rows.
       const quick = clean ? await copyText(session, proven(columns), sourceOf(job, false), target) : undefined;
-      if (quick !== undefined)
-        return { ...shapeOf(columns), path: target, rows: quick, conversion: conversionOf(quick, NOTHING, job.context.source) };
+      if (quick !== undefined) return outcome(job, columns, target, { rows: quick, rejected: NOTHING });
       return convertRobustly(session, job, columns, target);
     }),
   );
@@ -111,8 +114,17 @@ function sourceOf(job: Job, rejects: boolean): TextSource {
 }
 
 async function finish(session: Session, job: Job, columns: readonly TextColumn[], target: string, rows: number): Promise<CsvConverted> {
-  const { limits, source, staging } = job.context;
-  const rejected = await readRejects(session, limits.conversionErrorsMax, job.sameBytes);
+  const rejected = await readRejects(session, job.context.limits.conversionErrorsMax, job.sameBytes);
+  return outcome(job, columns, target, { rows, rejected });
+}
+
+interface Outcome {
+  readonly rows: number;
+  readonly rejected: Parameters<typeof conversionOf>[1];
+}
+
+async function outcome(job: Job, columns: readonly TextColumn[], target: string, { rows, rejected }: Outcome): Promise<CsvConverted> {
+  const { source, staging } = job.context;
   const conversion = conversionOf(rows, rejected, source);
   if (conversion.status !== 'failed') return { ...shapeOf(columns), path: target, rows, conversion };
   await staging.remove(target);

@@ -1,4 +1,3 @@
-import type { DuckDBType } from '@duckdb/node-api';
 import { CovistaError } from '../../../protocol/errors.ts';
 import type { Column, PendingColumn } from '../stores.ts';
 import type { Session } from './broker.ts';
@@ -18,7 +17,7 @@ export async function ingestParquet(context: IngestContext, path = context.sourc
     broker.run('bulk', control, async (session) => {
       try {
         assertColumnNames(await topLevelNames(session, path), limits);
-        const columns = await session.describe(`SELECT * FROM ${readParquetFile(path)}`);
+        const columns = await describeFile(session, path);
         const selected = context.onto === undefined ? columns.map(storedSql) : await putOnto(session, path, columns, context.onto);
         const select = `SELECT ${selected.join(', ')} FROM ${readParquetFile(path)}`;
         const rows = await session.executeWithProgress('convert', copyToParquet(select, target, selected.length));
@@ -44,7 +43,7 @@ function describeError(error: EngineError, path: string): string {
   return (error.message.split('\n', 1)[0] ?? '').replaceAll(path, 'upload');
 }
 
-/** The columns of a written file, as they will be read. */
+/** The columns of a Parquet file, with types as DESCRIBE prints them. */
 export async function describeFile(session: Session, path: string): Promise<PendingColumn[]> {
   const described = await session.rows(`SELECT column_name, column_type FROM (DESCRIBE SELECT * FROM ${readParquetFile(path)})`);
   return described.map((row) => nullableColumn(String(row.column_name), String(row.column_type)));
@@ -68,13 +67,8 @@ async function topLevelNames(session: Session, path: string): Promise<string[]> 
   return names;
 }
 
-interface Typed {
-  readonly name: string;
-  readonly type: DuckDBType;
-}
-
 /** SQL of the columns of a version, taken from a typed source, followed by columns that the version lacks. */
-async function putOnto(session: Session, path: string, columns: readonly Typed[], onto: readonly Column[]): Promise<string[]> {
+async function putOnto(session: Session, path: string, columns: readonly PendingColumn[], onto: readonly Column[]): Promise<string[]> {
   const byName = new Map(columns.map((column) => [column.name.toLowerCase(), column]));
   const selected: string[] = [];
   for (const { name, type } of onto) {
@@ -92,7 +86,7 @@ function textKept(type: string, x: string): string {
   return `coalesce(${keeps(x)}, false) AND ${tryConvert(x)} IS NOT NULL`;
 }
 
-async function assertLossless(session: Session, path: string, column: Typed, type: string): Promise<void> {
+async function assertLossless(session: Session, path: string, column: PendingColumn, type: string): Promise<void> {
   const x = identifier(column.name);
   const from = storedType(column.type);
   const kept = from === 'VARCHAR' ? textKept(type, x) : `TRY_CAST(TRY_CAST(${x} AS ${type}) AS ${from}) IS NOT DISTINCT FROM ${x}`;

@@ -5,7 +5,7 @@ import type { Control, Ingested, IngestSource } from '../content-store.ts';
 import type { Broker } from './broker.ts';
 import { assertDeclared, detectContent } from './detect.ts';
 import { ingestArrow } from './ingest-arrow.ts';
-import { type Converted, commitControl, type IngestContext } from './ingest-context.ts';
+import { type Converted, commitControl, conversionOf, type IngestContext } from './ingest-context.ts';
 import { ingestCsv } from './ingest-csv.ts';
 import { ingestJson } from './ingest-json.ts';
 import { ingestParquet } from './ingest-parquet.ts';
@@ -23,15 +23,18 @@ export async function ingest(parts: IngestParts, request: IngestSource, given: C
   const { staging, limits } = parts;
   const control = commitControl(given, limits);
   return withSource(request, { staging, limits, signal: control.signal }, async (source) => {
-    if (isBlank(source.head) && source.head.length === source.bytes && source.damage === undefined) {
-      throw new CovistaError('unprocessable_data', 'the file is empty');
-    }
     const context = { ...parts, source, declared: request.format, onto: request.onto, control };
-    const { path, rows, ...converted } = await convert(context);
+    const { path, rows, ...converted } = isBlank(source.head) && source.head.length === source.bytes ? nothingIn(context) : await convert(context);
     const schemaHash = hashSchema(converted.schema);
     const file = path === null ? null : await sealOrRemove(staging, path, { rows, schemaHash }, control.signal);
     return { missing: [], ...converted, compression: source.compression, schemaHash, file };
   });
+}
+
+/** Nothing to read: the file is empty, or its compressed stream broke before anything came out of it. */
+function nothingIn({ source, declared = 'csv' }: IngestContext): Converted {
+  if (source.damage === undefined) throw new CovistaError('unprocessable_data', 'the file is empty');
+  return { format: declared, schema: [], path: null, rows: 0, conversion: conversionOf(0, { count: 0, errors: [] }, source) };
 }
 
 function isBlank(head: Uint8Array): boolean {

@@ -1,14 +1,12 @@
 import { createReadStream } from 'node:fs';
-import { type FileHandle, open, stat } from 'node:fs/promises';
-import type { Readable, Transform } from 'node:stream';
-import { constants, createGunzip, createZstdDecompress } from 'node:zlib';
+import { open } from 'node:fs/promises';
 import { CovistaError } from '../../../protocol/errors.ts';
 import type { Limits } from '../../../protocol/limits.ts';
 import type { Compression, ConversionError } from '../stores.ts';
 import { detectCompression, detectWideEncoding } from './detect.ts';
+import { expand } from './expand.ts';
 import { abortError } from './interruption.ts';
-import type { Staging } from './staging.ts';
-import { isWholeZstd } from './zstd-frames.ts';
+import { type Staging, writeWhole } from './staging.ts';
 
 /** An uploaded file as the readers take it: decompressed, and in UTF-8 if it is text. */
 export interface OpenedSource {
@@ -23,7 +21,7 @@ export interface OpenedSource {
   readonly sameBytes: boolean;
 }
 
-interface SourceContext {
+export interface SourceContext {
   readonly staging: Staging;
   readonly limits: Limits;
   readonly signal: AbortSignal;
@@ -101,74 +99,6 @@ export async function fileContains(path: string, wanted: Buffer, signal: AbortSi
     before = searched.subarray(Math.max(0, searched.length - wanted.length + 1));
   }
   return false;
-}
-
-/** Decompresses into a file; a stream that breaks off leaves what could be read, and the error says where it broke. */
-async function expand(path: string, compression: 'gzip' | 'zstd', target: string, context: SourceContext): Promise<ConversionError | undefined> {
-  const broken = await pump(path, decompressor(compression, false), target, context);
-  if (broken === undefined)
-    return compression === 'zstd' && !(await isWholeZstd(path)) ? damageOf('zstd', { early: true, at: (await stat(path)).size }) : undefined;
-  // A decompressor that fails keeps back what it had ready; one that is told to flush hands it out.
-  await pump(path, decompressor(compression, true), target, context);
-  return damageOf(compression, broken);
-}
-
-function damageOf(compression: 'gzip' | 'zstd', { early, at }: Break): ConversionError {
-  const where = early ? `ends early at byte ${at}` : `is damaged at or before byte ${at}`;
-  return { line: null, column: null, byte: at, reason: `the ${compression} stream ${where} of the compressed file; what follows is missing` };
-}
-
-function decompressor(compression: 'gzip' | 'zstd', flush: boolean): Transform {
-  if (compression === 'gzip') return createGunzip(flush ? { finishFlush: constants.Z_SYNC_FLUSH } : {});
-  return createZstdDecompress(flush ? { finishFlush: constants.ZSTD_e_flush } : {});
-}
-
-interface Break {
-  readonly early: boolean;
-  readonly at: number;
-}
-
-async function pump(path: string, decompress: Transform, target: string, context: SourceContext): Promise<Break | undefined> {
-  const input = createReadStream(path, { highWaterMark: 256 * 1024 });
-  let failure: Error | undefined;
-  input.once('error', (error) => decompress.destroy(error));
-  decompress.once('error', (error) => {
-    failure = error;
-  });
-  const handle = await open(target, 'w', 0o600);
-  try {
-    await writeAll(input.pipe(decompress), handle, context);
-    return undefined;
-  } catch (error) {
-    if (error !== failure || !isDecompressionError(error)) throw error;
-    return { early: error.code === 'Z_BUF_ERROR', at: input.bytesRead };
-  } finally {
-    input.destroy();
-    decompress.destroy();
-    await handle.close();
-  }
-}
-
-function isDecompressionError(error: unknown): error is Error & { code: string } {
-  return error instanceof Error && 'code' in error && typeof error.code === 'string' && /^(?:Z_|ZSTD_)/.test(error.code);
-}
-
-async function writeAll(stream: Readable, handle: FileHandle, { limits, signal }: SourceContext): Promise<void> {
-  let bytes = 0;
-  for await (const chunk of stream) {
-    if (signal.aborted) throw abortError(signal);
-    bytes += chunk.length;
-    if (bytes > limits.uploadExpandedBytesMax) {
-      throw new CovistaError('payload_too_large', `the file expands to more than ${limits.uploadExpandedBytesMax} bytes`, {
-        bytesMax: limits.uploadExpandedBytesMax,
-      });
-    }
-    await writeWhole(handle, chunk);
-  }
-}
-
-async function writeWhole(handle: FileHandle, chunk: Uint8Array): Promise<void> {
-  for (let at = 0; at < chunk.length; ) at += (await handle.write(chunk, at)).bytesWritten;
 }
 
 async function transcode(path: string, encoding: 'utf-16le' | 'utf-16be', target: string, { signal }: SourceContext): Promise<void> {

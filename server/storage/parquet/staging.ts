@@ -63,6 +63,11 @@ export class Staging {
   }
 }
 
+/** Writes all of the bytes where the handle stands. */
+export async function writeWhole(handle: FileHandle, bytes: Uint8Array): Promise<void> {
+  for (let at = 0; at < bytes.length; ) at += (await handle.write(bytes, at)).bytesWritten;
+}
+
 async function hashFile(handle: FileHandle, signal: AbortSignal): Promise<{ bytes: number; sha256: string }> {
   const hash = createHash('sha256');
   let buffer = Buffer.allocUnsafe(FIRST_READ_BYTES);

@@ -93,7 +93,8 @@ export function scopeIdentity(schema: readonly Column[], scope: Scope): string {
 
 function addPart(groups: Map<string, VisiblePart>, schema: readonly Column[], { rows, mask }: ScopePart): void {
   const columns = schema.filter((column) => mask === null || isShown(column, mask)).map(({ name }) => name);
-  if (columns.length === 0) return;
+  // Content of which nothing could be read has no columns, and all of them are visible to who may see everything.
+  if (columns.length === 0 && (rows !== null || mask !== null)) return;
   const key = JSON.stringify(columns);
   const earlier = groups.get(key);
   if (rows === null || earlier?.conditions === null) groups.set(key, { columns, conditions: null });

@@ -9,11 +9,10 @@ const WHO: Readonly<Record<string, string>> = {
   'server-admin': 'server admins',
 };
 
-/** Who may call what, as SPEC.md shows it: one line for each kind of permission. */
-export function permissionTable(): string {
-  const lines = Object.entries(WHO).flatMap(([action, who]) => {
+/** Who may call what, as the table of SPEC.md shows it: a row for each kind of permission. */
+export function permissionRows(): string[] {
+  return Object.entries(WHO).flatMap(([action, who]) => {
     const names = [...operationsByName].filter(([, { permission }]) => permission.action === action).map(([name]) => `\`${name}\``);
     return names.length === 0 ? [] : [`| ${who} | ${names.join(' ')} |`];
   });
-  return ['| needs | operations |', '| --- | --- |', ...lines].join('\n');
 }

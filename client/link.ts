@@ -71,7 +71,7 @@ export class Link {
     this.#socket.binaryType = 'arraybuffer';
     this.#socket.onopen = () => this.#transmit(encodeFrame([FRAME.hello, PROTOCOL_VERSION, options.token, options.name]));
     this.#socket.onmessage = (event) => this.#receive(event.data);
-    this.#socket.onerror = () => this.close(lost(`no connection to ${options.url.origin}`));
+    this.#socket.onerror = () => this.close(lost(`${this.#welcomed ? 'lost the connection' : 'no connection'} to ${options.url.origin}`));
     this.#socket.onclose = (event) => this.close(lost(`the connection was closed (${event.code}${event.reason && `: ${event.reason}`})`));
   }
 

@@ -35,7 +35,8 @@ export class TokenKeeper {
     this.#failures = 0;
     this.#expiresAtMs = Date.parse(expiresAt);
     const leftMs = this.#expiresAtMs - Date.now();
-    this.#schedule(Math.max(leftMs - this.#settings.refreshBeforeMs, leftMs / 2));
+    const { refreshBeforeMs } = this.#settings;
+    this.#schedule(leftMs > refreshBeforeMs ? leftMs - refreshBeforeMs : leftMs / 2);
   }
 
   /** The server did not take the token that was handed out: another may do, until the session ends. */

@@ -163,13 +163,13 @@ describe('the end of a session', () => {
   });
 
   test('AUTH8 a token that expires closes with session_expired', async () => {
-    const client = await RpcClient.open(server.port, await server.token({ ttlMs: 1_000 }));
+    const client = await RpcClient.open(server.port, await server.token({ ttlMs: 3_000 }));
     expect(await client.errorCode(null)).toBe('session_expired');
     expect((await client.closed).code).toBe(CLOSE_CODES.session_expired);
   });
 
   test('AUTH9 a refresh moves the expiry of the session', async () => {
-    const short = await server.token({ ttlMs: 1_000 });
+    const short = await server.token({ ttlMs: 3_000 });
     const [client, twin] = [await RpcClient.open(server.port, short), await RpcClient.open(server.port, short)];
     client.send([FRAME.refresh, await server.token({ ttlMs: 3_600_000, claims: { groups: ['other'] } })]);
     const refreshed = await client.frame((frame) => frame[0] === FRAME.refreshed);

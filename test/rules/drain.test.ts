@@ -11,9 +11,9 @@ let token: string;
 let finish: () => void = () => undefined;
 let stuck = 0;
 
-beforeEach(async () => {
-  server = await startTestServer({
-    limits: { drainTimeoutMs: 150, reconnectDelayMs: 1_000 },
+const start = (drainTimeoutMs: number): Promise<TestServer> =>
+  startTestServer({
+    limits: { drainTimeoutMs, reconnectDelayMs: 1_000 },
     handlers: {
       'dataset.list': () =>
         new Promise((resolve) => {
@@ -29,6 +29,9 @@ beforeEach(async () => {
       },
     },
   });
+
+beforeEach(async () => {
+  server = await start(30_000);
   token = await server.token();
 });
 
@@ -54,16 +57,18 @@ describe('a server that stops', () => {
   });
 
   test('RPC21 ends streams that would never end, and fails what takes too long', async () => {
-    const client = await RpcClient.open(server.port, token);
+    const hasty = await start(100);
+    const client = await RpcClient.open(hasty.port, token);
     client.request(1, 'dataset.watch', { datasetId: 1 });
     client.request(2, 'dataset.get', { datasetId: 1 });
     await client.frame((frame) => frame[0] === FRAME.item);
     await expect.poll(() => stuck).toBeGreaterThan(0);
-    server.listener.stopAccepting();
-    const closing = server.listener.closeAll('maintenance');
+    hasty.listener.stopAccepting();
+    const closing = hasty.listener.closeAll('maintenance');
     expect(await client.errorCode(1)).toBe('draining');
     await closing;
     expect((await client.closed).code).toBe(CLOSE_CODES.goingAway);
+    hasty.close();
   });
 
   test('RPC21 takes no new connections and no new sessions', async () => {

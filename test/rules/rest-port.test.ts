@@ -75,26 +75,29 @@ describe('who asks', () => {
 describe('bodies that stall', () => {
   test('REST5 a body that stalls fails with timeout, and a client that goes away fails it too', async () => {
     const reasons: string[] = [];
-    const impatient = await startTestServer({
-      limits: { httpBodyIdleMs: 40 },
-      handlers: {
-        'upload.write': async (_input: unknown, { body }: CallContext) => {
-          try {
-            for await (const _chunk of body ?? []) reasons.push('bytes');
-          } catch (fault) {
-            reasons.push((fault as CovistaError).code);
-            throw fault;
-          }
+    const start = (httpBodyIdleMs: number): Promise<TestServer> =>
+      startTestServer({
+        limits: { httpBodyIdleMs },
+        handlers: {
+          'upload.write': async (_input: unknown, { body }: CallContext) => {
+            try {
+              for await (const _chunk of body ?? []) reasons.push('bytes');
+            } catch (fault) {
+              reasons.push((fault as CovistaError).code);
+              throw fault;
+            }
+          },
         },
-      },
-    });
-    const token = await impatient.token();
+      });
+    const [impatient, patient] = [await start(40), await start(60_000)];
+    const token = await server.token();
     const head = `PUT /api/uploads/5f0b7f0e-6f0e-4f0e-8f0e-0f0e0f0e0f0e?offset=0 HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer ${token}\r\nContent-Length: 10\r\n\r\nabc`;
     expect(await raw(head, impatient)).toMatch(/^HTTP\/1.1 504 /);
     expect(reasons).toEqual(['bytes', 'timeout']);
-    await dump(head, impatient);
+    await dump(head, patient);
     await expect.poll(() => reasons).toEqual(['bytes', 'timeout', 'bytes', 'cancelled']);
     impatient.close();
+    patient.close();
   });
 });
 

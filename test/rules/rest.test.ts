@@ -250,7 +250,7 @@ describe('answers', () => {
   });
 
   test('AUTH8 a stream without end ends with its token', async () => {
-    const token = await server.token({ ttlMs: 1_000 });
+    const token = await server.token({ ttlMs: 3_000 });
     const response = await server.fetch('/api/datasets/1/events?after=2', { headers: { authorization: `Bearer ${token}` } });
     expect((await response.text()).trim().split('\n').at(-1)).toContain('"code":"session_expired"');
   });

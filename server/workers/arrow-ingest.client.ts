@@ -1,5 +1,6 @@
 import { Worker } from 'node:worker_threads';
 import { errorFromBody } from '../../protocol/errors.ts';
+import { abortError } from '../storage/parquet/interruption.ts';
 import type { ArrowIngestColumn, ArrowIngestJob, FromArrowIngest, ToArrowIngest } from './arrow-ingest.protocol.ts';
 
 export interface ArrowIngestRequest {
@@ -57,6 +58,7 @@ export async function convertArrow({ job, accept, onRows, signal }: ArrowIngestR
   } finally {
     signal.removeEventListener('abort', cancel);
   }
+  if (signal.aborted) throw abortError(signal);
   if (failure !== undefined) throw failure;
   if (outcome === undefined) throw new Error('the Arrow worker ended without an outcome');
   return outcome;

@@ -1,4 +1,4 @@
-import { mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, readdir, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { DuckDBInstance } from '@duckdb/node-api';
@@ -32,14 +32,19 @@ export interface TestContent {
 export const bytes = (text: string): Uint8Array => new TextEncoder().encode(text);
 export const calm = (): Control => ({ signal: new AbortController().signal });
 
-/** `stagingParent`: where the staging area lies, when it is not beside the rest. */
+/** `staging`: where the staging area lies, when it is not beside the rest. `readable`: where uploads may lie, too. */
 export async function openTestContent(
   overrides: Parameters<typeof resolveLimits>[0] = {},
-  places: { readonly staging?: string } = {},
+  places: { readonly staging?: string; readonly readable?: readonly string[] } = {},
 ): Promise<TestContent> {
   const directory = await mkdtemp(join(tmpdir(), 'covista-test-content-'));
   const staging = places.staging ?? join(directory, 'staging');
-  const directories = { staging, spill: join(directory, 'spill'), exports: join(directory, 'exports'), readable: [directory, process.cwd()] };
+  const directories = {
+    staging,
+    spill: join(directory, 'spill'),
+    exports: join(directory, 'exports'),
+    readable: [directory, process.cwd(), ...(places.readable ?? [])],
+  };
   const store = await openContentStore({ directories, limits: resolveLimits(overrides), log: createLog('warn', false) });
   let uploads = 0;
   return {
@@ -49,7 +54,7 @@ export async function openTestContent(
       uploads += 1;
       const path = typeof source === 'string' ? source : join(directory, `upload-${uploads}`);
       if (typeof source !== 'string') await writeFile(path, source);
-      const { size } = await import('node:fs/promises').then(({ stat }) => stat(path));
+      const { size } = await stat(path);
       return store.ingest({ path, bytes: size, format: options.format, onto: options.onto }, control);
     },
     rows: (ingested) =>

@@ -19,6 +19,8 @@ export interface CsvReading {
 /** What DuckDB takes for a line's bound unless told; its buffers are 16 times as long. */
 const DEFAULT_LINE_BYTES = 2_000_000;
 const LONG_LINE_BUFFER_BYTES = 32 * 1024 * 1024;
+/** DuckDB allocates a buffer whole, however small the file is. */
+const SMALL_FILE_BYTES = 512 * 1024;
 
 /** SQL of a table function that yields the columns of a CSV file as text: an empty field is NULL, an empty pair of quotes is not. */
 export function readCsv(path: string, { sample, lineBytesMax }: CsvShape, { rejects, types }: CsvReading): string {
@@ -30,7 +32,8 @@ export function readCsv(path: string, { sample, lineBytesMax }: CsvShape, { reje
     `quote = '"', escape = '"', header = true, skip = ${sample.skippedLines}`,
     'strict_mode = true, null_padding = false, allow_quoted_nulls = false',
   ];
-  if (lineBytesMax > DEFAULT_LINE_BYTES) options.push(`max_line_size = ${lineBytesMax}, buffer_size = ${LONG_LINE_BUFFER_BYTES}`);
+  if (lineBytesMax <= SMALL_FILE_BYTES) options.push(`max_line_size = ${SMALL_FILE_BYTES}, buffer_size = ${2 * SMALL_FILE_BYTES}`);
+  else if (lineBytesMax > DEFAULT_LINE_BYTES) options.push(`max_line_size = ${lineBytesMax}, buffer_size = ${LONG_LINE_BUFFER_BYTES}`);
   if (rejects) options.push('store_rejects = true, rejects_limit = 0');
   return `read_csv(${fileLiteral(path)}, ${options.join(', ')})`;
 }

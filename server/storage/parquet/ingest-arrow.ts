@@ -4,7 +4,6 @@ import type { ConversionError } from '../stores.ts';
 import { assertColumnNames } from './column-names.ts';
 import { type Converted, conversionOf, failedConversion, type IngestContext } from './ingest-context.ts';
 import { describeFile, ingestParquet } from './ingest-parquet.ts';
-import { throwIfAborted } from './interruption.ts';
 import { copyToParquet } from './parquet-options.ts';
 import { identifier } from './quote.ts';
 
@@ -35,9 +34,7 @@ async function convert(context: IngestContext, target: string): Promise<Converte
     };
     const onRows = (rows: number): void => control.onProgress?.({ phase: 'convert', done: rows, total: null, unit: 'rows' });
     const job = { ...options, path: source.path, batchBytesMax: limits.arrowBatchBytesMax };
-    const converted = await convertArrow({ job, accept, onRows, signal });
-    throwIfAborted(signal);
-    return converted;
+    return convertArrow({ job, accept, onRows, signal });
   });
   if ('unreadable' in outcome) {
     await staging.remove(target);

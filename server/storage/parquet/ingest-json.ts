@@ -1,3 +1,4 @@
+import { stat } from 'node:fs/promises';
 import type { DuckDBType } from '@duckdb/node-api';
 import { CovistaError } from '../../../protocol/errors.ts';
 import type { Session } from './broker.ts';
@@ -63,7 +64,7 @@ async function salvage(context: IngestContext, format: 'json' | 'ndjson'): Promi
     if (objects === 0) return { format, schema: [], path: null, rows: 0, conversion: conversionOf(0, rejected, source) };
     const converted = await tryConvert(context, path, 'newline_delimited');
     if (converted !== undefined) return { ...converted, format, conversion: conversionOf(converted.rows, rejected, source) };
-    await context.broker.run('bulk', control, (session) => assertKeys(session, context, { path, layout: 'newline_delimited' }));
+    await context.broker.run('bulk', control, (session) => jsonFile(path, 'newline_delimited').then((file) => assertKeys(session, context, file)));
     return failedConversion(format, 'the objects cannot be brought into one table: they have no keys, or one has the same key twice', source);
   });
 }
@@ -73,10 +74,11 @@ type JsonConverted = Omit<Converted, 'format' | 'conversion'>;
 /** Undefined when the engine cannot read the file as it is. */
 async function tryConvert(context: IngestContext, path: string, layout: Layout): Promise<JsonConverted | undefined> {
   const { broker, control, staging } = context;
+  const file = await jsonFile(path, layout);
   return staging.write('data.parquet', (target) =>
     broker.run('bulk', control, async (session) => {
       try {
-        return await convert(session, context, { path, layout }, target);
+        return await convert(session, context, file, target);
       } catch (error) {
         if (!(error instanceof EngineError)) throw error;
         await staging.remove(target);
@@ -88,7 +90,13 @@ async function tryConvert(context: IngestContext, path: string, layout: Layout):
 
 interface JsonFile {
   readonly path: string;
+  readonly bytes: number;
   readonly layout: Layout;
+}
+
+async function jsonFile(path: string, layout: Layout): Promise<JsonFile> {
+  const { size: bytes } = await stat(path);
+  return { path, bytes, layout };
 }
 
 async function convert(session: Session, context: IngestContext, file: JsonFile, target: string): Promise<JsonConverted> {
@@ -141,8 +149,17 @@ function findJson(file: JsonFile, columnsMax: number): string {
   return tableOf(file, `sample_size = -1, map_inference_threshold = ${columnsMax + 1}`);
 }
 
-function tableOf({ path, layout }: JsonFile, options: string): string {
-  return `read_json(${fileLiteral(path)}, format = ${literal(layout)}, records = true, maximum_object_size = ${JSON_OBJECT_BYTES_MAX}, ${options})`;
+function tableOf(file: JsonFile, options: string): string {
+  return `read_json(${sourceOf(file)}, records = true, ${options})`;
+}
+
+/** With less, DuckDB's buffers become no smaller. */
+const OBJECT_BYTES_MIN = 16 * 1024 * 1024;
+
+/** DuckDB allocates buffers for the largest object that it is told to expect; most files that have a larger one consist of it. */
+function sourceOf({ path, bytes, layout }: JsonFile): string {
+  const largest = layout === 'unstructured' ? Math.min(bytes, JSON_OBJECT_BYTES_MAX) : 0;
+  return `${fileLiteral(path)}, format = ${literal(layout)}, maximum_object_size = ${Math.max(largest, OBJECT_BYTES_MIN)}`;
 }
 
 /** DuckDB renames keys that are empty or differ only in case; the names it makes up give it away. */
@@ -164,8 +181,7 @@ async function assertNames(
 }
 
 async function assertKeys(session: Session, { limits }: IngestContext, file: JsonFile): Promise<void> {
-  const objects = `read_json_objects(${fileLiteral(file.path)}, format = ${literal(file.layout)}, maximum_object_size = ${JSON_OBJECT_BYTES_MAX})`;
-  const keys = await session.rows(`SELECT DISTINCT unnest(json_keys(json)) AS key FROM ${objects} ORDER BY key`);
+  const keys = await session.rows(`SELECT DISTINCT unnest(json_keys(json)) AS key FROM read_json_objects(${sourceOf(file)}) ORDER BY key`);
   assertColumnNames(
     keys.map(({ key }) => String(key)),
     limits,

@@ -19,6 +19,8 @@ export async function createHardenedInstance(options: InstanceOptions): Promise<
     temp_directory: resolve(options.spillDirectory),
     max_temp_directory_size: `${Math.floor(options.spillBytesMax / 1024)}KiB`,
     errors_as_json: 'true',
+    // An instance holds nothing that a fault of the engine could have spoilt for the next statement.
+    disable_database_invalidation: 'true',
     autoinstall_known_extensions: 'false',
     autoload_known_extensions: 'false',
     allow_community_extensions: 'false',

@@ -4,8 +4,8 @@ import type { Limits } from '../../../protocol/limits.ts';
 import type { ConversionError } from '../stores.ts';
 import { throwIfAborted } from './interruption.ts';
 
-/** The largest object that is read; DuckDB holds some of them in memory. */
-export const JSON_OBJECT_BYTES_MAX = 64 * 1024 * 1024;
+/** The largest object that is read; DuckDB's buffers hold two of them. */
+export const JSON_OBJECT_BYTES_MAX = 32 * 1024 * 1024;
 
 export interface Salvage {
   readonly path: string;

@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { type ConnectionState, connect } from '../../client/index.ts';
+import { encodeFrame, FRAME } from '../../protocol/frame.ts';
 import type { CallContext } from '../../server/operations/handler.ts';
 import { gate, QUICK, startSdk, untilState } from '../support/sdk.ts';
 
@@ -71,10 +72,12 @@ describe('the life of a connection', () => {
   });
 
   test('SDK17 a quiet connection that answers its probe stays', async () => {
-    const { client, proxy } = await startSdk({}, { settings: { heartbeatMs: 20 } });
+    const { client, proxy } = await startSdk({}, { settings: { heartbeatMs: 700 } });
     await client.ready();
     const quiet = proxy.sentBytes;
-    await expect.poll(() => proxy.sentBytes).toBeGreaterThan(quiet + 200);
+    // Two probes: the second is only sent on a connection that has answered the first.
+    const probeBytes = encodeFrame([FRAME.request, 0, 'session.whoami', {}, null, false]).length;
+    await expect.poll(() => proxy.sentBytes).toBeGreaterThanOrEqual(quiet + 2 * probeBytes);
     expect(client.state.kind).toBe('open');
     expect(proxy.opened).toBe(1);
   });

@@ -51,6 +51,8 @@ interface Source {
   readonly fileName: string;
   readonly bytes: number;
   readonly etag: string;
+  /** Whether an encoding could make it smaller: Parquet and compressed originals are as small as they get. */
+  readonly compressible: boolean;
   read(range: { readonly start: number; readonly end: number }): AsyncIterable<Uint8Array>;
   close(): void;
 }
@@ -85,6 +87,7 @@ function original(stores: Stores, { version, originalKey }: Manifest, scope: Sco
     fileName: fileName ?? `dataset-${version.datasetId}-v${version.versionId}.${format}`,
     bytes,
     etag: sha256,
+    compressible: compression === 'none' && format !== 'parquet',
     read: (range) => stores.objects.read(originalKey, range),
     close: () => undefined,
   };
@@ -99,6 +102,7 @@ async function rendered(stores: Stores, manifest: Manifest, format: ExportFormat
     fileName: `dataset-${version.datasetId}-v${version.versionId}.${format}`,
     bytes: exported.bytes,
     etag: etagOf(source, version, format),
+    compressible: format !== 'parquet',
     read: (range) => exported.read(range),
     close: () => exported.close(),
   };
@@ -115,7 +119,7 @@ function etagOf({ content, scope }: ScopedContent, { datasetId, versionId }: Ver
 /** A range is one of the plain bytes, so asking for one does without an encoding. */
 async function* send(source: Source, request: DownloadRequest, lastModified: string): AsyncIterable<DownloadHead | Uint8Array> {
   const { contentType, fileName } = source;
-  const encoding = request.range === undefined ? request.encoding : 'identity';
+  const encoding = request.range === undefined && source.compressible ? request.encoding : 'identity';
   const range = request.range === undefined ? { start: 0, end: source.bytes } : resolveRange(request.range, source.bytes);
   const etag = encoding === 'identity' ? `"${source.etag}"` : `"${source.etag}-${encoding}"`;
   const plain = encoding === 'identity';

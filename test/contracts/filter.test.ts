@@ -88,6 +88,9 @@ describe('what is accepted', () => {
     ['u = {{id}}', 'UUID', false],
     ['e = {{e}}', 'VARCHAR', false],
     ['n + {{k}}::BIGINT > 3', 'BIGINT', false],
+    ['big < {{k}}::INTEGER', 'INTEGER', false],
+    ['x < CAST({{k}} AS DECIMAL(5,1))', 'DECIMAL(5,1)', false],
+    ["Region = {{k}}::VARCHAR || 'x'", 'VARCHAR', false],
   ])('SCOPE6 the value of %s is of type %s', async (filter, type, isListItem) => {
     expect((await check(filter)).parameters).toMatchObject([{ type, isListItem }]);
   });
@@ -222,6 +225,7 @@ const REFUSED: readonly (readonly [filter: string, offset: number])[] = [
   ['n + {{k}} > 1', 4],
   ['Region IN {{regions}}', 10],
   ['l = {{list}}', 4],
+  ['t - {{span}}::INTERVAL > t', 4],
   ['DEFAULT = n', 8],
   // Depth and size
   [`${'('.repeat(DEEP)}b${')'.repeat(DEEP)}`, 50],

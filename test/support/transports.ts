@@ -102,6 +102,11 @@ export function overRest(url: string, token: string): Transport {
   };
 }
 
+/** The answer of REST as it came. */
+export function answerOverRest(rest: Rest, asked: Asked): Promise<RestAnswer> {
+  return send(rest, present(operationsByName.get(asked.operation)?.http, `a route for ${asked.operation}`), asked);
+}
+
 function send(rest: Rest, route: HttpRoute, asked: Asked): Promise<RestAnswer> {
   const path = pathOf(route, asked);
   if (operationsByName.get(asked.operation)?.body !== undefined) return rest.send(route.method, path, { body: asked.body ?? new Uint8Array() });

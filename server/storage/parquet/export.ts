@@ -11,13 +11,14 @@ import {
   isUnrestricted,
   type ScopedContent,
   scopeIdentity,
+  showsAllRows,
 } from '../content-store.ts';
 import type { Broker } from './broker.ts';
 import { writeArrow } from './export-arrow.ts';
 import { ExportCache } from './export-cache.ts';
 import { jsonSelect } from './json-select.ts';
 import { copyToParquet } from './parquet-options.ts';
-import { targetLiteral } from './quote.ts';
+import { identifier, targetLiteral } from './quote.ts';
 import { type Relation, scopedRelation } from './relation.ts';
 
 const READ_BYTES = 64 * 1024;
@@ -65,11 +66,22 @@ async function render(
   limits: Limits,
   control: Control,
 ): Promise<void> {
-  const relation = scopedRelation(source);
+  const isFiltered = !showsAllRows(source.content.schema, source.scope);
+  const relation = isFiltered ? withEvenChunks(scopedRelation(source)) : scopedRelation(source);
   await broker.run('bulk', { ...control, timeoutMs: limits.commitTimeoutMs }, async (session) => {
     if (job.format === 'arrow') await writeArrow(session, relation, job.target, control);
     else await session.executeWithProgress('render', copyStatement(relation, job.format, job.target), relation.values);
   });
+}
+
+/**
+ * Rows come out of a filter in chunks whose sizes say how many were left out where, and writers make record batches and row
+ * groups of chunks as they come. Sorted by their own order, they come in chunks that say nothing.
+ */
+function withEvenChunks({ sql, values, schema }: Relation): Relation {
+  const columns = schema.map(({ name }) => identifier(name)).join(', ');
+  const rank = identifier('__covista_rank');
+  return { sql: `SELECT ${columns} FROM (SELECT *, row_number() OVER () AS ${rank} FROM (${sql})) ORDER BY ${rank}`, values, schema };
 }
 
 function copyStatement({ sql, schema }: Relation, format: Exclude<ExportFormat, 'arrow'>, target: string): string {

@@ -23,7 +23,7 @@ export function createFilterChecker({ broker, limits }: { readonly broker: Broke
       const tree = asCheckedTree(text, () => checkFilterTree(parsed.expression, bounds));
       const rendered = await render(session, text, parsed.json);
       const columns = resolveColumns(text, tree, schema);
-      const types = await bind(session, text, { parsed, rendered, columns });
+      const types = await bind(session, text, { parsed, tree, rendered, columns });
       const filter = assemble(text, tree, { rendered, columns, types });
       await tryOut(session, text, filter);
       return filter;
@@ -109,16 +109,19 @@ function resolveColumns(text: FilterText, tree: FilterTree, schema: readonly Col
 
 interface Binding {
   readonly parsed: Parsed;
+  readonly tree: FilterTree;
   readonly rendered: Rendered;
   readonly columns: readonly Column[];
 }
 
 /** Has DuckDB bind the rendered expression to the columns: it must be BOOLEAN, and say of each value what type it has. */
-async function bind(session: Session, text: FilterText, { parsed, rendered, columns }: Binding): Promise<string[]> {
+async function bind(session: Session, text: FilterText, { parsed, tree, rendered, columns }: Binding): Promise<string[]> {
+  const stated = text.placeholders.map(({ claim }, index) => (claim === null ? 'DATE' : tree.parameters.get(text.parameterName(index))?.castType));
+  // A value whose type is known is put in its place, filled up so that what follows stays where it is.
+  const sql = replaceParameters(text, rendered.sql, (index, token) => sampleSql(stated[index])?.padEnd(token.length) ?? token);
   try {
-    const sql = replaceParameters(text, rendered.sql, (index, token) => (isDate(text, index) ? sampleSql('DATE').padEnd(token.length) : token));
     const described = await session.signature(`${PREFIX}${sql}) FROM ${emptyRow(columns)}`);
-    const types = text.placeholders.map(({ claim }, index) => (claim === null ? 'DATE' : described.parameters.get(text.parameterName(index))));
+    const types = stated.map((type, index) => type ?? described.parameters.get(text.parameterName(index)));
     const unclear = types.findIndex((type) => type === undefined || valueType(type) === undefined);
     if (unclear >= 0) throw unclearType(text, unclear, types[unclear]);
     const [result] = described.columns ?? [];
@@ -129,8 +132,6 @@ async function bind(session: Session, text: FilterText, { parsed, rendered, colu
     throw filterFault(text.source, originOf(text, parsed.json, rendered.json, fault.position), withoutParameters(text, fault.message));
   }
 }
-
-const isDate = (text: FilterText, index: number): boolean => text.placeholders[index]?.claim === null;
 
 function unclearType(text: FilterText, index: number, type: string | undefined): Error {
   const { claim, offset } = text.placeholders[index] as FilterText['placeholders'][number];
@@ -206,8 +207,9 @@ async function tryOut(session: Session, text: FilterText, { pieces, parameters, 
   }
 }
 
-/** Any value of a type that a claim can have. */
-function sampleSql(type: string): string {
+/** Any value of a type that a claim can have; undefined for other types. */
+function sampleSql(type: string | undefined): string | undefined {
+  if (type === undefined || valueType(type) === undefined) return undefined;
   if (type === 'VARCHAR') return "''";
   if (type === 'BOOLEAN') return 'false';
   if (type === 'UUID') return `CAST('00000000-0000-0000-0000-000000000000' AS UUID)`;

@@ -65,7 +65,7 @@ export function readFilterText(source: string, options: FilterTextOptions): Filt
   if (source.length > options.charsMax) throw filterFault(source, options.charsMax, `has more than ${options.charsMax} characters`);
   const scanner = new Scanner(source, options);
   scanner.run();
-  const nonce = randomBytes(8).toString('hex');
+  const nonce = randomBytes(32).toString('hex');
   const parameterName = (index: number): string => `covista_${nonce}_${index}`;
   let index = 0;
   const pieces = scanner.pieces.map((piece) => ({ ...piece, sql: piece.isPlaceholder ? `$${parameterName(index++)}` : piece.text }));

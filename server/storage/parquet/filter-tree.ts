@@ -7,8 +7,21 @@ type Node = Readonly<Record<string, unknown>>;
 export interface FilterTree {
   /** Names of columns as the filter spells them, with the byte where each first stands. */
   readonly columns: ReadonlyMap<string, number>;
-  /** Names of parameters; whether the parameter is an item of an IN list, which any number of values may take the place of. */
-  readonly parameters: ReadonlyMap<string, { readonly isListItem: boolean }>;
+  /** Parameters by name. */
+  readonly parameters: ReadonlyMap<string, ParameterPlace>;
+}
+
+export interface ParameterPlace {
+  /** Whether it is an item of an IN list, which any number of values may take the place of. */
+  readonly isListItem: boolean;
+  /** The SQL type that it is cast to where it stands. */
+  readonly castType: string | undefined;
+}
+
+/** Where a node is. */
+interface Place extends ParameterPlace {
+  readonly byte: number;
+  readonly depth: number;
 }
 
 /** Something that is not on the list, with the byte of the statement where it stands. */
@@ -94,10 +107,10 @@ export interface FilterTreeBounds {
 /** Checks every node of an expression against the closed lists; throws FilterNodeFault. */
 export function checkFilterTree(root: unknown, bounds: FilterTreeBounds): FilterTree {
   const columns = new Map<string, number>();
-  const parameters = new Map<string, { readonly isListItem: boolean }>();
+  const parameters = new Map<string, ParameterPlace>();
   let nodes = 0;
 
-  const visit = (value: unknown, above: { readonly byte: number; readonly depth: number; readonly isListItem: boolean }): void => {
+  const visit = (value: unknown, above: Place): void => {
     const node = asNode(value, above.byte);
     const byte = byteOf(node) ?? above.byte;
     nodes += 1;
@@ -108,12 +121,15 @@ export function checkFilterTree(root: unknown, bounds: FilterTreeBounds): Filter
       const [name] = node.column_names as [string];
       if (!columns.has(name)) columns.set(name, byte);
     }
-    if (node.class === 'PARAMETER') parameters.set(String(node.identifier), { isListItem: above.isListItem });
+    if (node.class === 'PARAMETER') parameters.set(String(node.identifier), { isListItem: above.isListItem, castType: above.castType });
     const isList = node.type === 'COMPARE_IN' || node.type === 'COMPARE_NOT_IN';
-    for (const [index, child] of form.children(node).entries()) visit(child, { byte, depth: above.depth + 1, isListItem: isList && index > 0 });
+    const castType = node.class === 'CAST' ? castTypeOf(node) : undefined;
+    for (const [index, child] of form.children(node).entries()) {
+      visit(child, { byte, depth: above.depth + 1, isListItem: isList && index > 0, castType });
+    }
   };
 
-  visit(root, { byte: 0, depth: 1, isListItem: false });
+  visit(root, { byte: 0, depth: 1, isListItem: false, castType: undefined });
   return { columns, parameters };
 }
 
@@ -162,6 +178,11 @@ function checkCast({ cast_type: target }: Node, byte: number): void {
   const { id, type_info: info } = asNode(target, byte);
   const isPlain = info === null || (id === 'DECIMAL' && asNode(info, byte).type === 'DECIMAL_TYPE_INFO');
   if (!CAST_TYPES.includes(String(id)) || !isPlain) throw new FilterNodeFault(byte, 'a cast to this type is not allowed');
+}
+
+function castTypeOf({ cast_type: target }: Node): string {
+  const { id, type_info: info } = target as { id: string; type_info: { width: number; scale: number } | null };
+  return info === null ? id : `${id}(${info.width},${info.scale})`;
 }
 
 function checkFunction(node: Node, byte: number): void {

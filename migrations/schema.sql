@@ -1,4 +1,4 @@
--- What the migrations make, read back from the catalogue. Written by `npx vitest run -u test/contracts/metadata-migrate.test.ts`.
+-- What the migrations make, read back from the catalogue. Written by `npx vitest run test/contracts/metadata-migrate.test.ts -u`.
 
 CREATE TABLE audit (
   sequence bigint NOT NULL GENERATED ALWAYS AS IDENTITY,
@@ -121,6 +121,30 @@ CREATE TABLE pointers (
   CONSTRAINT pointers_pkey PRIMARY KEY (dataset_id, name)
 ) WITH (fillfactor=70);
 
+CREATE TABLE revocations (
+  token_id text,
+  subject text,
+  sequence bigint NOT NULL DEFAULT nextval('revocation_sequence'::regclass),
+  issued_before timestamp with time zone,
+  expires_at timestamp with time zone,
+  reason text NOT NULL,
+  revoked_by text NOT NULL,
+  revoked_at timestamp with time zone NOT NULL,
+  CONSTRAINT revocations_issued CHECK (((subject IS NULL) = (issued_before IS NULL))),
+  CONSTRAINT revocations_one CHECK (((token_id IS NULL) <> (subject IS NULL))),
+  CONSTRAINT revocations_sequence_key UNIQUE (sequence),
+  CONSTRAINT revocations_subject UNIQUE (subject),
+  CONSTRAINT revocations_token UNIQUE (token_id)
+);
+
+CREATE TABLE tickets (
+  hash text NOT NULL,
+  subject text NOT NULL,
+  claims json NOT NULL,
+  expires_at timestamp with time zone NOT NULL,
+  CONSTRAINT tickets_pkey PRIMARY KEY (hash)
+);
+
 CREATE TABLE uploads (
   upload_id uuid NOT NULL,
   subject text NOT NULL,
@@ -162,6 +186,8 @@ CREATE TABLE versions (
 
 CREATE SEQUENCE branch_ids AS bigint;
 
+CREATE SEQUENCE revocation_sequence AS bigint;
+
 CREATE INDEX audit_dataset ON public.audit USING btree (dataset_id, sequence);
 
 CREATE INDEX branch_log_branch ON public.branch_log USING btree (dataset_id, branch_id, sequence);
@@ -179,6 +205,10 @@ CREATE INDEX grants_dataset ON public.grants USING btree (dataset_id, grant_id);
 CREATE INDEX grants_principal ON public.grants USING btree (principal, dataset_id);
 
 CREATE INDEX idempotency_time ON public.idempotency USING btree (created_at);
+
+CREATE INDEX tickets_subject ON public.tickets USING btree (subject);
+
+CREATE INDEX tickets_time ON public.tickets USING btree (expires_at);
 
 CREATE INDEX uploads_expiry ON public.uploads USING btree (expires_at);
 

@@ -11,6 +11,7 @@ export const CLOSE_CODES = {
   protocol_error: 4400,
   unauthenticated: 4401,
   session_expired: 4402,
+  session_revoked: 4403,
   timeout: 4408,
   payload_too_large: 4413,
   unsupported_version: 4426,

@@ -15,6 +15,7 @@ export const ERRORS = {
   invalid_input: { meaning: 'The input breaks a rule of the operation; details name where', status: 400, retry: 'never', closes: false },
   unauthenticated: { meaning: 'No token, or one that is not accepted', status: 401, retry: 'fresh', closes: false },
   session_expired: { meaning: 'The token of this connection has expired', status: 401, retry: 'fresh', closes: true },
+  session_revoked: { meaning: 'The token of this connection or stream was revoked', status: 401, retry: 'fresh', closes: true },
   forbidden: { meaning: 'The caller may not do this', status: 403, retry: 'never', closes: false },
   not_found: { meaning: 'There is no such thing, or none that the caller may know of', status: 404, retry: 'never', closes: false },
   unknown_operation: { meaning: 'The protocol has no operation or path of this name', status: 404, retry: 'never', closes: false },

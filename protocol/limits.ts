@@ -31,7 +31,9 @@ export const LIMITS = {
   fileNameCharsMax: limit(255, 'chars', 'The name of an uploaded file, kept for downloads'),
   tokenCharsMax: limit(8 * KiB, 'chars', 'A token with many groups still fits'),
   subjectCharsMax: limit(200, 'chars', 'The subject of a token, or one group'),
+  tokenIdCharsMax: limit(200, 'chars', 'The id of a token'),
   groupsMax: limit(200, 'count', 'Groups of one token'),
+  reasonCharsMax: limit(500, 'chars', 'Why a token was revoked, in a sentence'),
   idempotencyKeyCharsMax: limit(200, 'chars', 'A key that callers make up, usually a UUID'),
 
   // The wire
@@ -50,6 +52,9 @@ export const LIMITS = {
 
   // Tokens
   tokenCacheMax: limit(10_000, 'count', 'Verified tokens that are remembered, by hash'),
+  revocationsMax: limit(100_000, 'count', 'Revocations that count, which are kept in memory'),
+  ticketKeepMs: limit(30 * SECOND, 'ms', 'A one-time ticket holds for so long'),
+  ticketsPerSubjectMax: limit(1_000, 'count', 'Tickets of one person that hold and were not used'),
   jwksTimeoutMs: limit(5 * SECOND, 'ms', 'Fetching the keys of the token issuer'),
   jwksCooldownMs: limit(30 * SECOND, 'ms', 'Unknown keys make the server fetch at most once in this time'),
   jwksKeepMs: limit(10 * MINUTE, 'ms', 'Fetched keys are fetched anew after this'),

@@ -16,4 +16,10 @@ export const PROTOCOL_HISTORY: readonly { readonly version: number; readonly dat
       fingerprint: '73367ddad1a0ce4d',
       change: 'First version: requests, streams with credit, bodies, fragments, token refresh, goodbye',
     },
+    {
+      version: 1,
+      date: '2026-11-22',
+      fingerprint: '87741d38bc782b6a',
+      change: 'Sessions: revocation, one-time tickets, step-up',
+    },
   ];

@@ -12,6 +12,8 @@ import { createHandlers } from './operations/index.ts';
 import type { Services } from './operations/services.ts';
 import { createAuthorizer } from './services/access/authorizer.ts';
 import { createExplanations } from './services/access/explanations.ts';
+import { openRevocations } from './services/access/revocations.ts';
+import { createTickets } from './services/access/tickets.ts';
 import { createVisibleVersions } from './services/access/visible-versions.ts';
 import { createDatasetRemoval } from './services/datasets.ts';
 import { createEventFeed } from './services/events/event-feed.ts';
@@ -90,8 +92,17 @@ async function startServices(config: Config, stores: Stores, log: Logger, closer
   const { metadata, objects } = stores;
   const authorizer = createAuthorizer({ grants: metadata.grants, limits, clock: systemClock });
   const events = createEventFeed({ events: metadata.events, limits });
+  const revocations = await openRevocations({
+    store: metadata.sessions,
+    clockToleranceMs: config.jwtClockToleranceMs,
+    limits,
+    clock: systemClock,
+    log,
+  });
+  closers.add(() => revocations.close());
   const listening = await metadata.events.listen((notice) => {
     authorizer.notice(notice);
+    revocations.notice(notice);
     events.notice(notice);
   });
   closers.add(() => listening.close());
@@ -101,19 +112,22 @@ async function startServices(config: Config, stores: Stores, log: Logger, closer
   await housekeeping.sweep(graceMs);
   const reader = createVersionReader({ versions: metadata.versions, objects, limits });
   const refs = createRefResolver({ pointers: metadata.pointers, versions: metadata.versions, reader });
+  const visible = createVisibleVersions({ content: stores.content, reader, limits });
   const queue = createCommitQueue({ versions: metadata.versions, objects, limits });
   return {
     stores,
     authorizer,
+    revocations,
+    tickets: createTickets({ store: metadata.sessions, limits, clock: systemClock }),
     events,
     reader,
     refs,
     datasets: createDatasetRemoval({ stores, authorizer }),
     uploads: createUploads({ stores, limits }),
     commits: createCommits({ stores, queue, refs, reader, limits }),
-    previews: createPreviews({ stores, reader, limits }),
+    previews: createPreviews({ stores, reader, visible, limits }),
     explanations: createExplanations({ authorizer, refs, reader }),
-    visible: createVisibleVersions({ content: stores.content, reader, limits }),
+    visible,
     diffs: createDiffs({ stores, reader }),
     downloads: createDownloads({ stores, reader }),
     uploadChunkBytesMax: limits.uploadChunkBytesMax,
@@ -137,6 +151,8 @@ async function openDoors(config: Config, services: Services, log: Logger, closer
     audience: config.jwtAudience,
     clockToleranceMs: config.jwtClockToleranceMs,
     groupsClaim: config.jwtGroupsClaim,
+    revocations: services.revocations,
+    tickets: services.tickets,
     limits,
     clock: systemClock,
   });

@@ -4,6 +4,8 @@ import { LRUCache } from 'lru-cache';
 import { CovistaError } from '../../protocol/errors.ts';
 import type { Limits } from '../../protocol/limits.ts';
 import type { Actor } from '../services/access/actor.ts';
+import type { Revocations } from '../services/access/revocations.ts';
+import { isTicket, type Tickets } from '../services/access/tickets.ts';
 import type { Clock } from '../shared/clock.ts';
 
 export type { Actor };
@@ -13,6 +15,8 @@ export interface Authenticator {
   authenticate(token: string): Promise<Actor>;
   /** How long a session of the actor still lasts in milliseconds, the tolerance of clocks included; null: for good. */
   remainingMs(actor: Actor): number | null;
+  /** Calls back once when the token of the actor is revoked; returns how to let go. */
+  watch(actor: Actor, onRevoked: (reason: CovistaError) => void): () => void;
 }
 
 /** Tokens are accepted from one kind of key: a shared secret or published public keys, never a choice of the token. */
@@ -24,8 +28,10 @@ export interface AuthenticatorOptions {
   readonly groupsClaim: string;
   readonly limits: Pick<
     Limits,
-    'tokenCharsMax' | 'tokenCacheMax' | 'groupsMax' | 'subjectCharsMax' | 'jwksTimeoutMs' | 'jwksCooldownMs' | 'jwksKeepMs'
+    'tokenCharsMax' | 'tokenIdCharsMax' | 'tokenCacheMax' | 'groupsMax' | 'subjectCharsMax' | 'jwksTimeoutMs' | 'jwksCooldownMs' | 'jwksKeepMs'
   >;
+  readonly revocations: Pick<Revocations, 'against' | 'watch'>;
+  readonly tickets: Pick<Tickets, 'redeem'>;
   readonly clock: Clock;
 }
 
@@ -50,16 +56,30 @@ export function createAuthenticator(options: AuthenticatorOptions): Authenticato
     return undefined;
   };
 
+  const identify = async (token: string): Promise<Actor> => {
+    if (isTicket(token)) return redeem(token);
+    const hash = hashOf(token);
+    const known = recall(hash);
+    if (known !== undefined) return known;
+    const actor = actorOf(await verify(token), options);
+    cache.set(hash, actor);
+    return actor;
+  };
+
+  const redeem = async (ticket: string): Promise<Actor> => {
+    const claims = await options.tickets.redeem(ticket);
+    if (claims === undefined) throw refused('the ticket was used already, has expired, or never was one');
+    return actorOf(claims, options);
+  };
+
   return {
     remainingMs,
+    watch: (actor, onRevoked) => options.revocations.watch(actor, onRevoked),
     authenticate: async (token) => {
       if (token.length === 0) throw refused('there is no token');
       if (token.length > limits.tokenCharsMax) throw refused(`the token has more than ${limits.tokenCharsMax} characters`);
-      const hash = hashOf(token);
-      const known = recall(hash);
-      if (known !== undefined) return known;
-      const actor = actorOf(await verify(token), options);
-      cache.set(hash, actor);
+      const actor = await identify(token);
+      if (options.revocations.against(actor) !== undefined) throw refused('the token was revoked');
       return actor;
     },
   };
@@ -125,6 +145,10 @@ function actorOf(claims: JWTPayload, options: AuthenticatorOptions): Actor {
   const subject = claims.sub;
   if (typeof subject !== 'string' || subject.length === 0 || subject.length > limits.subjectCharsMax || CONTROL.test(subject)) {
     throw refused(`"sub" must be a text of 1 to ${limits.subjectCharsMax} characters without control characters`);
+  }
+  const { jti } = claims;
+  if (jti !== undefined && (typeof jti !== 'string' || jti.length === 0 || jti.length > limits.tokenIdCharsMax)) {
+    throw refused(`"jti" must be a text of 1 to ${limits.tokenIdCharsMax} characters`);
   }
   return {
     subject,

@@ -15,6 +15,8 @@ export interface HttpRequest {
   onAbort(run: () => void): void;
   /** Runs when the server stops while the response is under way. */
   onDrain(run: () => void): void;
+  /** Runs once when the response is complete, or never will be. */
+  onEnd(run: () => void): void;
 }
 
 export interface HttpResponse {

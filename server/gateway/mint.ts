@@ -1,4 +1,4 @@
-import { randomBytes } from 'node:crypto';
+import { randomBytes, randomUUID } from 'node:crypto';
 import { link, mkdir, open, readFile, unlink } from 'node:fs/promises';
 import { join } from 'node:path';
 import { SignJWT } from 'jose';
@@ -16,12 +16,14 @@ export interface TokenRequest {
 
 /** Signs a token (HS256) that a server with the same secret accepts. */
 export async function mintToken(secret: string, request: TokenRequest): Promise<string> {
-  const nowSeconds = Math.floor(Date.now() / 1000);
+  const nowMs = Date.now();
   const token = new SignJWT({ ...request.claims, ...(request.admin === true ? { covista_admin: true } : {}) })
     .setProtectedHeader({ alg: 'HS256', typ: 'JWT' })
     .setSubject(request.subject)
-    .setIssuedAt(nowSeconds);
-  if (request.ttlMs !== undefined) token.setExpirationTime(nowSeconds + Math.ceil(request.ttlMs / 1000));
+    // To the millisecond, so that a token made right after a revocation is known to be newer.
+    .setIssuedAt(nowMs / 1000)
+    .setJti(randomUUID());
+  if (request.ttlMs !== undefined) token.setExpirationTime(Math.floor(nowMs / 1000) + Math.ceil(request.ttlMs / 1000));
   if (request.issuer !== undefined) token.setIssuer(request.issuer);
   if (request.audience !== undefined) token.setAudience(request.audience);
   return token.sign(new TextEncoder().encode(secret));

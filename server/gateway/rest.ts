@@ -42,30 +42,30 @@ export function createRest({ gateway, authenticator, limits, log }: RestOptions)
     return { request, match, actor, input };
   };
 
+  /** What goes on for long ends when the token is revoked; what would never end also when it expires, as a connection does. */
+  const begin = (asked: Asked): Call => {
+    const { actor, match, request } = asked;
+    const call = callOf(asked);
+    if (actor === ANONYMOUS) return call;
+    request.onEnd(authenticator.watch(actor, (reason) => call.cancel(reason)));
+    const remainingMs = match.route.operation.duration === 'endless' ? authenticator.remainingMs(actor) : null;
+    const expire = (): void => call.cancel(new CovistaError('session_expired', 'the token has expired'));
+    if (remainingMs !== null) request.onEnd(setLongTimeout(expire, remainingMs));
+    return call;
+  };
+
   const answer = async (asked: Asked): Promise<HttpResponse> => {
     const { request, match } = asked;
     if (match.route.http.response === 'file') return answerFile(asked);
-    const call = callOf(asked);
+    const call = begin(asked);
     const outcome = await gateway.dispatch(call);
     if (outcome.kind === 'error') return errorResponse(outcome.error, call.requestId);
-    if (outcome.kind === 'stream') return linesResponse(request, match.route, call, untilExpiry(call, outcome.items));
+    if (outcome.kind === 'stream') return linesResponse(request, match.route, call, outcome.items);
     return valueResponse(request, match.route, call.requestId, outcome.value);
   };
 
-  /** What would never end ends with the token, as a connection does. */
-  const untilExpiry = async function* (call: Call, items: AsyncIterable<unknown>): AsyncGenerator<unknown> {
-    const remainingMs = call.isEndless ? authenticator.remainingMs(call.actor) : null;
-    const expire = (): void => call.cancel(new CovistaError('session_expired', 'the token has expired'));
-    const stop = remainingMs === null ? undefined : setLongTimeout(expire, remainingMs);
-    try {
-      yield* items;
-    } finally {
-      stop?.();
-    }
-  };
-
   const answerFile = async (asked: Asked): Promise<HttpResponse> => {
-    const call = callOf(await withoutStaleRange(asked));
+    const call = begin(await withoutStaleRange(asked));
     try {
       const { head, rest } = await openFile(gateway, call);
       return await fileResponse(asked.request, call, head, rest);
@@ -80,7 +80,7 @@ export function createRest({ gateway, authenticator, limits, log }: RestOptions)
     const validator = asked.request.header('if-range');
     if (validator === '' || asked.input.range === undefined) return asked;
     const { range: _, ...whole } = asked.input;
-    const { head, rest } = await openFile(gateway, callOf({ ...asked, input: { ...whole, encoding: 'identity' } }));
+    const { head, rest } = await openFile(gateway, begin({ ...asked, input: { ...whole, encoding: 'identity' } }));
     await rest.return?.();
     const holds = validator.startsWith('"')
       ? validator === head.etag

@@ -15,7 +15,7 @@ import { versionHandlers } from './version.ts';
 /** A handler for every operation of the registry. */
 export function createHandlers(services: Services): Handlers {
   return {
-    session: sessionHandlers,
+    session: sessionHandlers(services),
     dataset: datasetHandlers(services),
     upload: uploadHandlers(services),
     version: versionHandlers(services),

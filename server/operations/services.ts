@@ -1,6 +1,8 @@
 import type { Limits } from '../../protocol/limits.ts';
 import type { Authorizer } from '../services/access/authorizer.ts';
 import type { Explanations } from '../services/access/explanations.ts';
+import type { Revocations } from '../services/access/revocations.ts';
+import type { Tickets } from '../services/access/tickets.ts';
 import type { VisibleVersions } from '../services/access/visible-versions.ts';
 import type { DatasetRemoval } from '../services/datasets.ts';
 import type { EventFeed } from '../services/events/event-feed.ts';
@@ -17,6 +19,8 @@ import type { Stores } from '../storage/stores.ts';
 export interface Services {
   readonly stores: Stores;
   readonly authorizer: Authorizer;
+  readonly revocations: Revocations;
+  readonly tickets: Tickets;
   readonly datasets: DatasetRemoval;
   readonly uploads: Uploads;
   readonly commits: Commits;

@@ -24,6 +24,7 @@ export class HttpExchange {
   readonly #upload: HttpUpload;
   readonly #onAbort: (() => void)[] = [];
   readonly #onDrain: (() => void)[] = [];
+  readonly #onEnd: (() => void)[] = [];
   /** The response is complete or lost: the engine's object must not be touched any more. */
   #gone = false;
   #wake: (() => void) | undefined;
@@ -65,6 +66,9 @@ export class HttpExchange {
       onDrain: (run) => {
         this.#onDrain.push(run);
       },
+      onEnd: (run) => {
+        this.#onEnd.push(run);
+      },
     };
   }
 
@@ -76,7 +80,10 @@ export class HttpExchange {
         this.#context.log.error({ err: fault, path: request.path }, 'a response met a fault');
         this.#cut();
       })
-      .finally(() => this.#context.onEnd(this));
+      .finally(() => {
+        for (const run of this.#onEnd) run();
+        this.#context.onEnd(this);
+      });
   }
 
   /** The server stops: what would go on for good ends now. */

@@ -47,6 +47,7 @@ export class Session {
   readonly #joiner: FragmentJoiner;
   #actor: Actor;
   #stopExpiry: () => void;
+  #stopWatching: () => void;
   #isRefreshing = false;
   #isOver = false;
   #whenIdle: (() => void)[] = [];
@@ -56,6 +57,7 @@ export class Session {
     this.#actor = options.actor;
     this.#joiner = new FragmentJoiner(options.context.limits.requestBytesMax);
     this.#stopExpiry = this.#startExpiry();
+    this.#stopWatching = this.#watch();
   }
 
   get info(): SessionInfo {
@@ -86,6 +88,7 @@ export class Session {
   end(reason: CovistaError): void {
     this.#isOver = true;
     this.#stopExpiry();
+    this.#stopWatching();
     for (const exchange of this.#exchanges.values()) exchange.cancel(reason);
   }
 
@@ -187,7 +190,9 @@ export class Session {
     this.#isRefreshing = false;
     this.#actor = actor;
     this.#stopExpiry();
+    this.#stopWatching();
     this.#stopExpiry = this.#startExpiry();
+    this.#stopWatching = this.#watch();
     this.#options.outbox.send([FRAME.refreshed, this.info], null, 'respond');
   }
 
@@ -197,6 +202,11 @@ export class Session {
     const { abort, outbox, connectionId } = this.#options;
     if (!(fault instanceof CovistaError) || ERRORS[fault.code].closes) abort(fault);
     else outbox.send([FRAME.error, null, errorBody(fault), connectionId], null, 'respond');
+  }
+
+  /** A token that is revoked ends the session that lives on it. */
+  #watch(): () => void {
+    return this.#options.context.authenticator.watch(this.#actor, (reason) => this.#options.abort(reason));
   }
 
   #startExpiry(): () => void {

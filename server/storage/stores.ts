@@ -414,6 +414,8 @@ export interface EventRecord {
 /** What the database tells when events were committed by this or another server. */
 export type EventNotice =
   | { readonly kind: 'events'; readonly datasetId: DatasetId; readonly sequence: number; readonly grantsChanged: boolean }
+  /** Tokens were revoked. */
+  | { readonly kind: 'revoked' }
   /** The listening connection was lost and is back: anything may have been missed. */
   | { readonly kind: 'gap' };
 
@@ -425,6 +427,39 @@ export interface EventStore {
   earliest(datasetId: DatasetId): Promise<number>;
   listen(onNotice: (notice: EventNotice) => void): Promise<{ close(): Promise<void> }>;
   prune(keepMs: number): Promise<void>;
+}
+
+export interface NewRevocation {
+  readonly tokenId: string | null;
+  readonly subject: Subject | null;
+  /** Of a subject: until when its tokens were issued; null: now. */
+  readonly issuedBefore: string | null;
+  readonly expiresAt: string | null;
+  readonly reason: string;
+}
+
+/** Either one token or the tokens of a subject that were issued until `issuedBefore`. */
+export interface RevocationRecord extends NewRevocation {
+  readonly revokedBy: Subject;
+  readonly revokedAt: string;
+}
+
+export interface SessionStore {
+  /** Revokes anew or more widely; tells every server. `conflict` when `revocationsMax` count already. */
+  revoke(revocation: NewRevocation, provenance: Provenance): Promise<RevocationRecord>;
+  /** Revocations that count and were made behind a sequence, in the order in which they were committed. */
+  revokedAfter(sequence: number, limit: number): Promise<(RevocationRecord & { readonly sequence: number })[]>;
+  /** Keeps the hash of a ticket with the claims that it stands for; `rate_limited` when the subject has `ticketsPerSubjectMax`. */
+  addTicket(ticket: {
+    readonly hash: string;
+    readonly subject: Subject;
+    readonly claims: Readonly<Record<string, unknown>>;
+    readonly expiresAt: string;
+  }): Promise<void>;
+  /** The claims of a ticket that holds, which it does no longer then; undefined: there is none. */
+  takeTicket(hash: string): Promise<Readonly<Record<string, unknown>> | undefined>;
+  /** Forgets revocations and tickets that have ended. */
+  prune(): Promise<void>;
 }
 
 export interface IdempotencyStore {
@@ -441,6 +476,7 @@ export interface MetadataStore {
   readonly uploads: UploadStore;
   readonly audit: AuditStore;
   readonly events: EventStore;
+  readonly sessions: SessionStore;
   readonly idempotency: IdempotencyStore;
   /** Answers when the database does. */
   ping(): Promise<void>;

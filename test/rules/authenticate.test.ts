@@ -5,6 +5,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { CovistaError } from '../../protocol/errors.ts';
 import { defaultLimits } from '../../protocol/limits.ts';
 import { type Authenticator, type AuthenticatorOptions, createAuthenticator } from '../../server/gateway/authenticate.ts';
+import { NO_SESSIONS } from '../support/sessions.ts';
 
 const SECRET = 'a secret that is long enough for tests';
 const encoder = new TextEncoder();
@@ -17,6 +18,7 @@ function authenticatorFor(options: Partial<AuthenticatorOptions> = {}): Authenti
     audience: undefined,
     clockToleranceMs: 0,
     groupsClaim: 'groups',
+    ...NO_SESSIONS,
     limits: defaultLimits,
     clock,
     ...options,

@@ -6,6 +6,7 @@ import { defaultLimits } from '../../protocol/limits.ts';
 import { createAuthenticator } from '../../server/gateway/authenticate.ts';
 import { loadOrCreateSecret, mintToken } from '../../server/gateway/mint.ts';
 import { systemClock } from '../../server/shared/clock.ts';
+import { NO_SESSIONS } from '../support/sessions.ts';
 
 let directory: string;
 
@@ -40,6 +41,7 @@ test('AUTH11 a minted token is accepted by a server with the same secret, issuer
     audience: 'covista',
     clockToleranceMs: 0,
     groupsClaim: 'groups',
+    ...NO_SESSIONS,
     limits: defaultLimits,
     clock: systemClock,
   });

@@ -32,7 +32,7 @@ export async function dumpSchema(url: string): Promise<string> {
   await client.connect();
   try {
     const parts: string[] = [
-      '-- What the migrations make, read back from the catalogue. Written by `npx vitest run -u test/contracts/metadata-migrate.test.ts`.',
+      '-- What the migrations make, read back from the catalogue. Written by `npx vitest run test/contracts/metadata-migrate.test.ts -u`.',
     ];
     for (const query of PARTS) {
       const { rows } = await client.query<{ part: string }>(query);

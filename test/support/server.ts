@@ -31,10 +31,10 @@ export interface TestServer {
 
 const SECRET = 'test-secret-of-sufficient-length-0123456789';
 
-/** A whole server in this process, on a database cloned from the template and a data directory of its own. */
-export async function startTestServer(flags: readonly string[] = []): Promise<TestServer> {
+/** A whole server in this process, on a database cloned from the template, or that of another server, and a data directory of its own. */
+export async function startTestServer(flags: readonly string[] = [], shared: { readonly database?: string } = {}): Promise<TestServer> {
   const dataDir = await mkdtemp(join(tmpdir(), 'covista-test-'));
-  const database = await createTestDatabase();
+  const database = shared.database === undefined ? await createTestDatabase() : { url: shared.database, drop: async () => {} };
   const clients: Client[] = [];
   const start = (port: string) =>
     startServer(

@@ -7,12 +7,13 @@ import { createGateway, type GatewayOptions } from '../../server/gateway/dispatc
 import { mintToken, type TokenRequest } from '../../server/gateway/mint.ts';
 import { createRest } from '../../server/gateway/rest.ts';
 import type { CallContext, Handlers } from '../../server/operations/handler.ts';
-import { sessionHandlers } from '../../server/operations/session.ts';
+import { whoami } from '../../server/operations/session.ts';
 import type { Access } from '../../server/services/access/access.ts';
 import { systemClock } from '../../server/shared/clock.ts';
 import { createLog } from '../../server/shared/log.ts';
 import { type Listener, listen } from '../../server/socket/listen.ts';
 import { UNRESTRICTED } from '../../server/storage/content-store.ts';
+import { NO_SESSIONS } from './sessions.ts';
 
 export const TEST_SECRET = 'a secret of tests, long enough for HS256';
 
@@ -54,12 +55,14 @@ export async function startTestServer(options: TestServerOptions = {}): Promise<
     audience: undefined,
     clockToleranceMs: 0,
     groupsClaim: 'groups',
+    ...NO_SESSIONS,
     limits,
     clock: systemClock,
     ...options.authentication,
   });
   const authenticator: Authenticator = {
     remainingMs: verifier.remainingMs,
+    watch: verifier.watch,
     authenticate: async (token) => {
       await options.beforeAuthentication?.(token);
       return verifier.authenticate(token);
@@ -109,7 +112,7 @@ export function completeHandlers(handlers: TestHandlers): Handlers {
   const missing = (name: string) => () => {
     throw new Error(`the test gave no handler for ${name}`);
   };
-  const known: Record<string, unknown> = { 'session.whoami': sessionHandlers.whoami, ...handlers };
+  const known: Record<string, unknown> = { 'session.whoami': whoami, ...handlers };
   return Object.fromEntries(
     Object.entries(operations).map(([noun, verbs]) => [
       noun,

@@ -21,6 +21,8 @@ const CHANGED = csv('Row ID,name,price', '1,Desk,89.5', '3,Lamp,12', '4,Shelf,15
 /** Every operation: one that is not in here fails the tests. */
 export const NEEDS: Readonly<Record<OperationName, Needs>> = {
   'session.whoami': {},
+  'session.revoke': {},
+  'session.ticket': {},
   'dataset.create': {},
   'dataset.list': {},
   'dataset.get': {},

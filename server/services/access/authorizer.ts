@@ -3,7 +3,9 @@ import type { PermissionLevel } from '../../../protocol/define.ts';
 import { CovistaError } from '../../../protocol/errors.ts';
 import type { DatasetId } from '../../../protocol/ids.ts';
 import type { Limits } from '../../../protocol/limits.ts';
+import { assert } from '../../shared/assert.ts';
 import type { Clock } from '../../shared/clock.ts';
+import { isUnrestricted } from '../../storage/content-store.ts';
 import type { EventNotice, GrantStore } from '../../storage/stores.ts';
 import type { Access } from './access.ts';
 import type { Actor } from './actor.ts';
@@ -78,6 +80,8 @@ export function createAuthorizer({ grants, limits, clock }: AuthorizerOptions): 
       const message = `this needs ${level} permission on dataset ${datasetId}; you have ${permission}`;
       throw new CovistaError('forbidden', message, { datasetId, needs: level, has: permission });
     }
+    // What gives more than reading shows everything; that it does is relied on by all that write.
+    assert(permission === 'read' || isUnrestricted(scope), 'a permission to write comes with an unrestricted scope');
     if (scope.parts.length > limits.scopePartsMax) throw tooManyParts(datasetId, limits.scopePartsMax);
     return { datasetId, permission, scope, grantIds: verdicts.flatMap(({ grant, part }) => (part === null ? [] : [grant.grantId])) };
   };
@@ -104,7 +108,7 @@ export function createAuthorizer({ grants, limits, clock }: AuthorizerOptions): 
         cache.clear();
         changedAt.clear();
         holds.recheckAll();
-      } else if (notice.grantsChanged) catchUp(notice.datasetId, notice.sequence);
+      } else if (notice.kind === 'events' && notice.grantsChanged) catchUp(notice.datasetId, notice.sequence);
     },
   };
 }

@@ -79,7 +79,7 @@ export function createEventFeed({ events, limits }: { readonly events: EventStor
     follow: (datasetId, options) => followTopic({ datasetId, join, leave, read, events }, options),
     notice: (notice) => {
       if (notice.kind === 'gap') for (const topic of topics.values()) wakeAll(topic, true);
-      else {
+      else if (notice.kind === 'events') {
         const topic = topics.get(notice.datasetId);
         if (topic !== undefined) wakeAll(topic, notice.grantsChanged);
       }

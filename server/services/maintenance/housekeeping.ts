@@ -12,7 +12,7 @@ const ROUND_MS = 10 * 60 * 1_000;
 const LOOKUP_BATCH = 500;
 
 /**
- * Removes what crashes and forgetful clients leave behind: expired uploads, old idempotent results and events, and objects
+ * Removes what crashes and forgetful clients leave behind: expired uploads, old idempotent results and events, revocations and tickets that have ended, and objects
  * that no version refers to. `graceMs` protects objects of commits that are under way, on this server or another.
  */
 export function startHousekeeping(options: {
@@ -29,6 +29,7 @@ export function startHousekeeping(options: {
     for (const uploadId of await stores.metadata.uploads.removeExpired()) await stores.staging.removeUpload(uploadId);
     await stores.metadata.idempotency.prune(limits.idempotencyKeepMs);
     await stores.metadata.events.prune(limits.eventsKeepMs);
+    await stores.metadata.sessions.prune();
     await removeLostUploads({ stores, log, graceMs });
     await removeOrphans({ stores, log, graceMs });
   };

@@ -11,8 +11,12 @@ export function encodeNotice({ datasetId, sequence, grantsChanged }: Committed):
   return JSON.stringify([datasetId, sequence, grantsChanged]);
 }
 
+/** What a transaction tells that revoked tokens; what was revoked is read from the table, in order. */
+export const REVOKED_NOTICE = '["revoked"]';
+
 /** A payload that is not of this form comes from elsewhere and reads as a gap, so that nothing is missed. */
 export function decodeNotice(payload: string): EventNotice {
+  if (payload === REVOKED_NOTICE) return { kind: 'revoked' };
   const parts = parse(payload);
   if (!Array.isArray(parts)) return { kind: 'gap' };
   const [datasetId, sequence, grantsChanged] = parts as unknown[];

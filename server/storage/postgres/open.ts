@@ -8,6 +8,7 @@ import { PostgresEventStore } from './events.ts';
 import { PostgresGrantStore } from './grants.ts';
 import { PostgresIdempotencyStore } from './idempotency.ts';
 import { PostgresPointerStore } from './pointers.ts';
+import { PostgresSessionStore } from './sessions.ts';
 import { sql } from './sql.ts';
 import { PostgresUploadStore } from './uploads.ts';
 import { PostgresVersionStore } from './versions.ts';
@@ -23,6 +24,7 @@ export async function openMetadataStore(options: { readonly url: string; readonl
     uploads: new PostgresUploadStore(database),
     audit: new PostgresAuditStore(database),
     events: new PostgresEventStore(database),
+    sessions: new PostgresSessionStore(database),
     idempotency: new PostgresIdempotencyStore(database),
     ping: async () => {
       await database.rows(sql`SELECT 1`);

@@ -1,0 +1,105 @@
+import { CovistaError } from '../../../protocol/errors.ts';
+import type { NewRevocation, Provenance, RevocationRecord, SessionStore } from '../stores.ts';
+import { type Database, deleteInPieces, type Executor } from './database.ts';
+import { EVENT_CHANNEL, REVOKED_NOTICE } from './event-notice.ts';
+import { once, record } from './record.ts';
+import { fragment, sql } from './sql.ts';
+
+const COLUMNS = fragment`r.token_id AS "tokenId", r.subject, r.issued_before AS "issuedBefore", r.expires_at AS "expiresAt", r.reason,
+  r.revoked_by AS "revokedBy", r.revoked_at AS "revokedAt"`;
+
+type Ticket = Parameters<SessionStore['addTicket']>[0];
+
+export class PostgresSessionStore implements SessionStore {
+  readonly #database: Database;
+
+  constructor(database: Database) {
+    this.#database = database;
+  }
+
+  revoke(revocation: NewRevocation, provenance: Provenance): Promise<RevocationRecord> {
+    return once(this.#database, provenance, () =>
+      this.#database.transaction(async (transaction) => {
+        // One at a time, so that sequences rise in the order of the commits and nobody reads past one that is still to come.
+        await transaction.rows(sql`SELECT pg_advisory_xact_lock(hashtextextended('revocations', 0))`);
+        await this.#assertRoom(transaction);
+        const output = await upsert(transaction, revocation, provenance);
+        await transaction.rows(sql`SELECT pg_notify(${EVENT_CHANNEL}, ${REVOKED_NOTICE})`);
+        const { revokedAt, revokedBy: _, ...detail } = output;
+        await record(transaction, { at: revokedAt }, [{ provenance, datasetId: null, versionId: null, detail, events: [], output }]);
+        return output;
+      }),
+    );
+  }
+
+  async revokedAfter(sequence: number, limit: number): Promise<(RevocationRecord & { readonly sequence: number })[]> {
+    const rows = await this.#database.rows(sql<RevocationRecord & { readonly sequence: number }>`
+      SELECT ${COLUMNS}, r.sequence FROM revocations r
+      WHERE r.sequence > ${sequence} AND coalesce(r.expires_at > now(), true) ORDER BY r.sequence LIMIT ${limit}`);
+    return [...rows];
+  }
+
+  async addTicket({ hash, subject, claims, expiresAt }: Ticket): Promise<void> {
+    const { ticketsPerSubjectMax } = this.#database.limits;
+    await this.#database.rows(sql`DELETE FROM tickets WHERE subject = ${subject} AND expires_at <= now()`);
+    const added = await this.#database.first(sql`
+      INSERT INTO tickets (hash, subject, claims, expires_at)
+      SELECT ${hash}, ${subject}, ${JSON.stringify(claims)}::json, ${expiresAt}::timestamptz
+      WHERE (SELECT count(*) FROM tickets WHERE subject = ${subject}) < ${ticketsPerSubjectMax}
+      RETURNING hash`);
+    if (added) return;
+    throw new CovistaError('rate_limited', `you have ${ticketsPerSubjectMax} tickets that were not used`, {
+      ticketsPerSubjectMax,
+      retryAfterMs: this.#database.limits.ticketKeepMs,
+    });
+  }
+
+  async takeTicket(hash: string): Promise<Readonly<Record<string, unknown>> | undefined> {
+    const taken = await this.#database.first(sql<{ claims: Readonly<Record<string, unknown>>; holds: boolean }>`
+      DELETE FROM tickets WHERE hash = ${hash} RETURNING claims, expires_at > now() AS holds`);
+    return taken?.holds === true ? taken.claims : undefined;
+  }
+
+  async prune(): Promise<void> {
+    await this.#prune('tickets');
+    await this.#prune('revocations');
+  }
+
+  #prune(table: 'tickets' | 'revocations'): Promise<void> {
+    const from = table === 'tickets' ? fragment`tickets` : fragment`revocations`;
+    return deleteInPieces(
+      this.#database,
+      (rowsMax) => sql<{ deleted: number }>`
+        WITH gone AS (
+          DELETE FROM ${from} WHERE ctid = ANY (ARRAY(SELECT ctid FROM ${from} WHERE expires_at <= now() LIMIT ${rowsMax})) RETURNING 1
+        ) SELECT count(*) AS deleted FROM gone`,
+    );
+  }
+
+  async #assertRoom(transaction: Executor): Promise<void> {
+    const { revocationsMax } = this.#database.limits;
+    const { counting } = await transaction.one(
+      sql<{ counting: number }>`SELECT count(*) AS counting FROM revocations WHERE coalesce(expires_at > now(), true)`,
+    );
+    if (counting < revocationsMax) return;
+    const message = `${revocationsMax} revocations count already; say when tokens end, so that their revocations can be forgotten`;
+    throw new CovistaError('conflict', message, { revocationsMax });
+  }
+}
+
+/** A revocation that is made again never becomes narrower or shorter. */
+function upsert(transaction: Executor, revocation: NewRevocation, { actor }: Provenance): Promise<RevocationRecord> {
+  const { tokenId, subject, issuedBefore, expiresAt, reason } = revocation;
+  const target = subject === null ? fragment`token_id` : fragment`subject`;
+  return transaction.one(sql<RevocationRecord>`
+    INSERT INTO revocations AS r (token_id, subject, issued_before, expires_at, reason, revoked_by, revoked_at)
+    SELECT ${tokenId}, ${subject}::text, CASE WHEN ${subject}::text IS NOT NULL THEN coalesce(${issuedBefore}::timestamptz, at) END,
+      ${expiresAt}::timestamptz, ${reason}, ${actor}, at
+    FROM date_trunc('milliseconds', clock_timestamp()) AS at
+    ON CONFLICT (${target}) DO UPDATE SET
+      sequence = nextval('revocation_sequence'),
+      issued_before = greatest(r.issued_before, excluded.issued_before),
+      expires_at = CASE WHEN r.expires_at IS NULL OR excluded.expires_at IS NULL THEN NULL ELSE greatest(r.expires_at, excluded.expires_at) END,
+      reason = excluded.reason, revoked_by = excluded.revoked_by, revoked_at = excluded.revoked_at
+    RETURNING ${COLUMNS}`);
+}

@@ -10,6 +10,8 @@ import { contentOf, openWorkshop, type ParquetWorkshop } from '../support/parque
 
 let workshop: ParquetWorkshop;
 let differs: { whole: Differ; inPasses: Differ };
+/** Dozens of versions are written and compared, on a machine that may be busy. */
+const PROPERTY_TIMEOUT_MS = 240_000;
 const control = { signal: new AbortController().signal };
 
 beforeAll(async () => {
@@ -70,23 +72,31 @@ const countOf = (changes: readonly Change[], kind: string): number =>
   changes.filter((change) => change.kind === kind).reduce((sum, change) => sum + ('count' in change ? change.count : 1), 0);
 
 describe.each(['whole', 'inPasses'] as const)('compared %s', (how) => {
-  test('DIFF2 DIFF3 DIFF4 DIFF7 a diff by key says what the plain comparison says, in order', async () => {
-    const property = fc.asyncProperty(diffCases(true), fc.integer({ min: 1, max: 9 }), async (diffCase, pageSize) => {
-      const { counts, changes } = await readAll(differs[how], diffCase, pageSize);
-      const expected = diffByKey(diffCase.from, diffCase.to, diffCase.key ?? []);
-      expect(asJson(changes)).toEqual(asJson(expected));
-      expect(counts).toEqual({ added: countOf(expected, 'added'), removed: countOf(expected, 'removed'), changed: countOf(expected, 'changed') });
-    });
-    await fc.assert(property, { numRuns: 40 });
-  });
+  test(
+    'DIFF2 DIFF3 DIFF4 DIFF7 a diff by key says what the plain comparison says, in order',
+    async () => {
+      const property = fc.asyncProperty(diffCases(true), fc.integer({ min: 1, max: 9 }), async (diffCase, pageSize) => {
+        const { counts, changes } = await readAll(differs[how], diffCase, pageSize);
+        const expected = diffByKey(diffCase.from, diffCase.to, diffCase.key ?? []);
+        expect(asJson(changes)).toEqual(asJson(expected));
+        expect(counts).toEqual({ added: countOf(expected, 'added'), removed: countOf(expected, 'removed'), changed: countOf(expected, 'changed') });
+      });
+      await fc.assert(property, { numRuns: 30 });
+    },
+    PROPERTY_TIMEOUT_MS,
+  );
 });
 
-test('DIFF6 DIFF7 a diff without a key says what the plain comparison says, in order', async () => {
-  const property = fc.asyncProperty(diffCases(false), fc.integer({ min: 1, max: 9 }), async (diffCase, pageSize) => {
-    const { counts, changes } = await readAll(differs.whole, diffCase, pageSize);
-    const expected = diffAsMultiset(diffCase.from, diffCase.to);
-    expect(asJson(changes)).toEqual(asJson(expected));
-    expect(counts).toEqual({ added: countOf(expected, 'added'), removed: countOf(expected, 'removed'), changed: 0 });
-  });
-  await fc.assert(property, { numRuns: 40 });
-});
+test(
+  'DIFF6 DIFF7 a diff without a key says what the plain comparison says, in order',
+  async () => {
+    const property = fc.asyncProperty(diffCases(false), fc.integer({ min: 1, max: 9 }), async (diffCase, pageSize) => {
+      const { counts, changes } = await readAll(differs.whole, diffCase, pageSize);
+      const expected = diffAsMultiset(diffCase.from, diffCase.to);
+      expect(asJson(changes)).toEqual(asJson(expected));
+      expect(counts).toEqual({ added: countOf(expected, 'added'), removed: countOf(expected, 'removed'), changed: 0 });
+    });
+    await fc.assert(property, { numRuns: 30 });
+  },
+  PROPERTY_TIMEOUT_MS,
+);

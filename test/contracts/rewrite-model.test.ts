@@ -10,6 +10,8 @@ import { contentOf, openWorkshop, type ParquetWorkshop, type TypedColumn } from 
 
 let workshop: ParquetWorkshop;
 let rewrite: ContentStore['rewrite'];
+/** Dozens of versions are written and compared, on a machine that may be busy. */
+const PROPERTY_TIMEOUT_MS = 240_000;
 const control = { signal: new AbortController().signal };
 
 beforeAll(async () => {
@@ -72,57 +74,69 @@ async function readPieces(base: Content, columns: readonly TypedColumn[], { piec
   return (await workshop.rows(sql)) as CellRow[];
 }
 
-test('DIFF11 DIFF12 an upsert does what a plain one does, and leaves files without such keys alone', async () => {
-  const property = fc.asyncProperty(cases, async ({ files, incoming, given, key }) => {
-    const columns = [...BASE, NEW].filter(({ name }) => name !== 'new' || given.includes('new'));
-    const missing = BASE.map(({ name }) => name).filter((name) => !given.includes(name) && !key.includes(name));
-    const base = await contentWith(BASE, files);
-    const source = await contentWith(columns, [
-      incoming.map((cells) => Object.fromEntries(Object.entries(cells).filter(([name]) => !missing.includes(name)))),
-    ]);
-    const rewritten = await rewrite(base, { ...source, missing }, key, 'upsert', control);
+test(
+  'DIFF11 DIFF12 an upsert does what a plain one does, and leaves files without such keys alone',
+  async () => {
+    const property = fc.asyncProperty(cases, async ({ files, incoming, given, key }) => {
+      const columns = [...BASE, NEW].filter(({ name }) => name !== 'new' || given.includes('new'));
+      const missing = BASE.map(({ name }) => name).filter((name) => !given.includes(name) && !key.includes(name));
+      const base = await contentWith(BASE, files);
+      const source = await contentWith(columns, [
+        incoming.map((cells) => Object.fromEntries(Object.entries(cells).filter(([name]) => !missing.includes(name)))),
+      ]);
+      const rewritten = await rewrite(base, { ...source, missing }, key, 'upsert', control);
 
-    const find = (cells: CellRow): CellRow | undefined => incoming.find((fresh) => key.every((name) => fresh[name] === cells[name]));
-    const old = files.flat().map((cells): CellRow => ({ ...cells, new: null }));
-    const update = (cells: CellRow): CellRow => ({
-      ...cells,
-      ...Object.fromEntries([...given, ...key].map((name) => [name, find(cells)?.[name] ?? null])),
+      const find = (cells: CellRow): CellRow | undefined => incoming.find((fresh) => key.every((name) => fresh[name] === cells[name]));
+      const old = files.flat().map((cells): CellRow => ({ ...cells, new: null }));
+      const update = (cells: CellRow): CellRow => ({
+        ...cells,
+        ...Object.fromEntries([...given, ...key].map((name) => [name, find(cells)?.[name] ?? null])),
+      });
+      const updated = old.filter((cells) => find(cells) !== undefined).length;
+      const fresh = incoming.filter((made) => !old.some((cells) => key.every((name) => made[name] === cells[name])));
+      const blank = Object.fromEntries(columns.map(({ name }) => [name, null]));
+      const added = fresh.map((made) => ({ ...blank, ...Object.fromEntries([...given, ...key].map((name) => [name, made[name] ?? null])) }));
+      const only = (cells: CellRow): CellRow => Object.fromEntries(columns.map(({ name }) => [name, cells[name] ?? null]));
+      const expected = [...old.map((cells) => (find(cells) === undefined ? cells : update(cells))), ...added].map(only);
+
+      expect(await readPieces(base, columns, rewritten)).toEqual(expected);
+      expect(rewritten).toMatchObject({ rows: expected.length, updated, inserted: fresh.length, deleted: 0 });
+      const untouched = files.flatMap((rows, index) => (rows.some((cells) => find(cells) !== undefined) ? [] : [index]));
+      expect(rewritten.pieces.filter((piece) => typeof piece === 'number')).toEqual(untouched);
+      for (const piece of rewritten.pieces) {
+        if (typeof piece === 'number') continue;
+        const bytes = await readFile(piece.path);
+        expect(piece).toMatchObject({
+          bytes: bytes.length,
+          sha256: createHash('sha256').update(bytes).digest('hex'),
+          schemaHash: hashSchema(columns),
+        });
+      }
     });
-    const updated = old.filter((cells) => find(cells) !== undefined).length;
-    const fresh = incoming.filter((made) => !old.some((cells) => key.every((name) => made[name] === cells[name])));
-    const blank = Object.fromEntries(columns.map(({ name }) => [name, null]));
-    const added = fresh.map((made) => ({ ...blank, ...Object.fromEntries([...given, ...key].map((name) => [name, made[name] ?? null])) }));
-    const only = (cells: CellRow): CellRow => Object.fromEntries(columns.map(({ name }) => [name, cells[name] ?? null]));
-    const expected = [...old.map((cells) => (find(cells) === undefined ? cells : update(cells))), ...added].map(only);
+    await fc.assert(property, { numRuns: 30 });
+  },
+  PROPERTY_TIMEOUT_MS,
+);
 
-    expect(await readPieces(base, columns, rewritten)).toEqual(expected);
-    expect(rewritten).toMatchObject({ rows: expected.length, updated, inserted: fresh.length, deleted: 0 });
-    const untouched = files.flatMap((rows, index) => (rows.some((cells) => find(cells) !== undefined) ? [] : [index]));
-    expect(rewritten.pieces.filter((piece) => typeof piece === 'number')).toEqual(untouched);
-    for (const piece of rewritten.pieces) {
-      if (typeof piece === 'number') continue;
-      const bytes = await readFile(piece.path);
-      expect(piece).toMatchObject({ bytes: bytes.length, sha256: createHash('sha256').update(bytes).digest('hex'), schemaHash: hashSchema(columns) });
-    }
-  });
-  await fc.assert(property, { numRuns: 40 });
-});
-
-test('DIFF11 a delete removes the rows with such keys, and files of which nothing is left', async () => {
-  const property = fc.asyncProperty(cases, async ({ files, incoming, key }) => {
-    const base = await contentWith(BASE, files);
-    const missing = BASE.map(({ name }) => name).filter((name) => !key.includes(name));
-    const keys = incoming.map((cells) => Object.fromEntries(key.map((name) => [name, cells[name] ?? null])));
-    const source = await contentWith(BASE, [keys]);
-    const rewritten = await rewrite(base, { ...source, missing }, key, 'delete', control);
-    const isGone = (cells: CellRow): boolean => incoming.some((made) => key.every((name) => made[name] === cells[name]));
-    const expected = files
-      .flat()
-      .filter((cells) => !isGone(cells))
-      .map(({ new: _new, ...cells }) => cells);
-    expect(await readPieces(base, BASE, rewritten)).toEqual(expected);
-    expect(rewritten).toMatchObject({ rows: expected.length, updated: 0, inserted: 0, deleted: files.flat().length - expected.length });
-    expect(rewritten.pieces.length).toBe(files.filter((rows) => rows.some((cells) => !isGone(cells))).length);
-  });
-  await fc.assert(property, { numRuns: 40 });
-});
+test(
+  'DIFF11 a delete removes the rows with such keys, and files of which nothing is left',
+  async () => {
+    const property = fc.asyncProperty(cases, async ({ files, incoming, key }) => {
+      const base = await contentWith(BASE, files);
+      const missing = BASE.map(({ name }) => name).filter((name) => !key.includes(name));
+      const keys = incoming.map((cells) => Object.fromEntries(key.map((name) => [name, cells[name] ?? null])));
+      const source = await contentWith(BASE, [keys]);
+      const rewritten = await rewrite(base, { ...source, missing }, key, 'delete', control);
+      const isGone = (cells: CellRow): boolean => incoming.some((made) => key.every((name) => made[name] === cells[name]));
+      const expected = files
+        .flat()
+        .filter((cells) => !isGone(cells))
+        .map(({ new: _new, ...cells }) => cells);
+      expect(await readPieces(base, BASE, rewritten)).toEqual(expected);
+      expect(rewritten).toMatchObject({ rows: expected.length, updated: 0, inserted: 0, deleted: files.flat().length - expected.length });
+      expect(rewritten.pieces.length).toBe(files.filter((rows) => rows.some((cells) => !isGone(cells))).length);
+    });
+    await fc.assert(property, { numRuns: 30 });
+  },
+  PROPERTY_TIMEOUT_MS,
+);

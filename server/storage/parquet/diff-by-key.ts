@@ -2,7 +2,7 @@ import type { ComparedColumn } from './diff-columns.ts';
 import type { Computing } from './diff-compute.ts';
 import type { DiffPlan, DiffSide } from './diff-plan.ts';
 import { anyDiffers, countRows, type Fragment, fileOf, fragment, keyNames, rowOf, type Slice, sameKey, sideRows } from './diff-sql.ts';
-import { type Pass, planPasses } from './diff-windows.ts';
+import { planWindows, type Window } from './diff-windows.ts';
 import { rowGroupRows } from './parquet-options.ts';
 import type { Session } from './session.ts';
 
@@ -12,14 +12,19 @@ export async function compareByKey(computing: Computing, key: readonly ComparedC
   onProgress({ phase: 'check keys', done: 0, total: 1, unit: 'steps' });
   await computing.keyChecks.check(session, plan, key);
   if (plan.from.differing.content.rows === 0 || plan.to.differing.content.rows === 0) return takeWhole(session, plan);
-  const passes = await planPasses(session, plan, key, limits);
+  const windows = await planWindows(session, plan, key, limits);
   await createFound(session, plan, key);
-  for (const [done, pass] of passes.entries()) {
-    onProgress({ phase: 'compare', done, total: passes.length, unit: 'steps' });
-    await comparePass(session, plan, key, pass);
-  }
-  if (passes.some(({ kind }) => kind === 'window')) await matchAcrossWindows(session, plan, key);
+  if (windows === undefined) await compareWindow(session, plan, key, undefined);
+  else await compareWindows(computing, key, windows);
   await session.execute('INSERT INTO changes SELECT from_pos, to_pos, 1 FROM found');
+}
+
+async function compareWindows({ session, plan, onProgress }: Computing, key: readonly ComparedColumn[], windows: readonly Window[]): Promise<void> {
+  for (const [done, window] of windows.entries()) {
+    onProgress({ phase: 'compare', done, total: windows.length, unit: 'steps' });
+    await compareWindow(session, plan, key, window);
+  }
+  await matchAcrossWindows(session, plan, key);
 }
 
 async function run(session: Session, { sql, values }: Fragment): Promise<number> {
@@ -34,25 +39,26 @@ async function takeWhole(session: Session, { from, to }: DiffPlan): Promise<void
   await run(session, fragment`INSERT INTO changes SELECT NULL, pos, 1 FROM (${added})`);
 }
 
-/** `found` has the pairs that differ, and with their keys the rows without a counterpart in their pass. */
+/** `found` has the pairs that differ, and with their keys the rows without a counterpart in their window. */
 async function createFound(session: Session, { from }: DiffPlan, key: readonly ComparedColumn[]): Promise<void> {
   const none = fragment`${sideRows('from', from.differing, { key })} LIMIT 0`;
   await run(session, fragment`CREATE TEMP TABLE found AS SELECT *, NULL::BIGINT AS from_pos, NULL::BIGINT AS to_pos FROM (${none})`);
 }
 
-async function comparePass(session: Session, { from, to, columns }: DiffPlan, key: readonly ComparedColumn[], pass: Pass): Promise<void> {
+async function compareWindow(
+  session: Session,
+  { from, to, columns }: DiffPlan,
+  key: readonly ComparedColumn[],
+  window: Window | undefined,
+): Promise<void> {
   const projection = { key, columns, position: true };
-  const slices = pass.kind === 'window' ? pass : { from: undefined, to: undefined };
-  const names = keyNames(key);
-  const within = pass.kind === 'hash' ? `WHERE hash(${names.join(', ')}) % ${pass.classes} = ${pass.index}` : '';
-  const one = fragment`SELECT * FROM (${sideRows('from', from.differing, projection, slices.from)}) ${within}`;
-  const other = fragment`SELECT * FROM (${sideRows('to', to.differing, projection, slices.to)}) ${within}`;
+  const [one, other] = [sideRows('from', from.differing, projection, window?.from), sideRows('to', to.differing, projection, window?.to)];
   // Only between windows can a row that has no counterpart here have one elsewhere.
-  const keys = names.map((name) => (pass.kind === 'window' ? `coalesce(f.${name}, t.${name})` : 'NULL'));
+  const keys = keyNames(key).map((name) => (window === undefined ? 'NULL' : `coalesce(f.${name}, t.${name})`));
   const { sql, values } = fragment`INSERT INTO found SELECT ${keys.join(', ')}, f.pos, t.pos
     FROM (${one}) f FULL JOIN (${other}) t ON ${sameKey(key, 'f', 't')}
     WHERE f.pos IS NULL OR t.pos IS NULL OR ${anyDiffers(columns, 'f', 't')}`;
-  await (pass.kind === 'all' ? session.executeWithProgress('compare', sql, values) : session.execute(sql, values));
+  await (window === undefined ? session.executeWithProgress('compare', sql, values) : session.execute(sql, values));
 }
 
 /** Rows that are out of order have their counterpart in another window: finds these pairs and compares them. */

@@ -80,8 +80,9 @@ async function checkNulls(session: Session, { side, source }: KeyPart, key: read
 }
 
 /**
- * Of each part, whether no key in it (or in its first rows) is NULL and each is greater than the one before it, which a
- * repeated key never is. In one statement, as each part takes one thread.
+ * Of each part, whether no key in it (or in its first rows) is NULL, and all of them, or the values of one of their columns,
+ * are each greater (or each less) than the one before, which a repeated key never is. In one statement, as each part takes
+ * one thread.
  */
 async function areRising(
   session: Session,
@@ -91,19 +92,29 @@ async function areRising(
 ): Promise<boolean[]> {
   if (parts.length === 0) return [];
   const names = keyNames(key);
-  const tuple = (prefix: string): string => (names.length === 1 ? `${prefix}k0` : `(${names.map((name) => prefix + name).join(', ')})`);
   const before = names.map((name) => `lag(${name}) OVER () AS before_${name}`).join(', ');
   const isNull = names.map((name) => `${name} IS NULL`).join(' OR ');
+  // The first row has none before it, which is no fault; a NULL counts as two.
+  const faults = orders(names).map(
+    (order, index) => `ifnull(sum(CASE WHEN ${isNull} THEN 2 WHEN ${order} THEN 0 ELSE 1 END), 0)::BIGINT AS faults${index}`,
+  );
   const counts = parts.map(({ side, source }, index) => {
     const keys = fragment`${sideRows(side, source, { key })} ${rowsMax === undefined ? '' : `LIMIT ${rowsMax}`}`;
-    const pairs = fragment`SELECT ${names.join(', ')}, ${before} FROM (${keys})`;
-    // The first row has none before it, which is no fault; a NULL counts as two.
-    return fragment`SELECT ${index} AS part, ifnull(sum(CASE WHEN ${isNull} THEN 2 ELSE 1 END), 0)::BIGINT AS faults
-      FROM (${pairs}) WHERE (${tuple('')} > ${tuple('before_')}) IS NOT TRUE OR ${isNull}`;
+    return fragment`SELECT ${index} AS part, ${faults.join(', ')} FROM (SELECT ${names.join(', ')}, ${before} FROM (${keys}))`;
   });
   const { sql, values } = join(counts, ' UNION ALL ');
   const rows = await session.rows(sql, values);
-  return parts.map((_part, index) => rows.some(({ part, faults }) => Number(part) === index && Number(faults) <= 1));
+  const isOrdered = (row: Row | undefined): boolean => faults.some((_sql, index) => Number(row?.[`faults${index}`]) <= 1);
+  return parts.map((_part, index) => isOrdered(rows.find(({ part }) => Number(part) === index)));
+}
+
+/** Orders of which any proves that keys do not repeat. */
+function orders(names: readonly string[]): string[] {
+  const [key, before] = ['', 'before_'].map((prefix) =>
+    names.length === 1 ? `${prefix}${names[0]}` : `(${names.map((name) => prefix + name).join(', ')})`,
+  );
+  const columns = names.length === 1 ? [] : names.map((name) => `${name} > before_${name}`);
+  return [`${key} > ${before}`, `${key} < ${before}`, ...columns];
 }
 
 /** That no key of the differing files is also in a shared file. */

@@ -6,16 +6,13 @@ import { fileOf, fragment, join, rowOf, type Slice, sameKey, sideRows } from './
 import { rowGroupRows } from './parquet-options.ts';
 import type { Session } from './session.ts';
 
-/**
- * Part of a comparison: some rows of either side. `hash`: of all rows, those whose key falls into one of several classes.
- * `window`: stretches of both sides that mostly hold the same keys; a row whose counterpart is in another window remains.
- */
-export type Pass =
-  | { readonly kind: 'all' }
-  | { readonly kind: 'hash'; readonly classes: number; readonly index: number }
-  | { readonly kind: 'window'; readonly from: readonly Slice[]; readonly to: readonly Slice[] };
+/** Stretches of both sides that mostly hold the same keys; a row whose counterpart is in another window remains. */
+export interface Window {
+  readonly from: readonly Slice[];
+  readonly to: readonly Slice[];
+}
 
-/** Which share of the engine's memory the rows of one pass may take, as they are estimated; its joins need as much again. */
+/** Which share of the engine's memory the rows of one window may take, as they are estimated; its joins need as much again. */
 const MEMORY_SHARE = 0.5;
 /** Rows that are looked for on the other side at each place where `from` might be cut. */
 const PROBES_PER_CUT = 5;
@@ -23,18 +20,17 @@ const PROBES_PER_CUT = 5;
 const PROBES_MAX = 50;
 /** The share of those rows that must come in the same order on both sides. */
 const ALIGNED_SHARE = 0.75;
-const HASH_CLASSES_MAX = 16;
 
-/** Divides a comparison by key so that what one pass compares fits into memory. */
-export async function planPasses(session: Session, plan: DiffPlan, key: readonly ComparedColumn[], limits: Limits): Promise<Pass[]> {
+/**
+ * Divides a comparison by key so that what is compared at once fits into memory. Undefined when it does as a whole, and when
+ * the sides come in different orders: then the engine spills, which costs less than to read both sides several times.
+ */
+export async function planWindows(session: Session, plan: DiffPlan, key: readonly ComparedColumn[], limits: Limits): Promise<Window[] | undefined> {
   const rows = Math.min(plan.from.differing.content.rows, plan.to.differing.content.rows);
   const bytes = rows * rowBytes([...key, ...plan.columns]);
   const count = Math.ceil(bytes / (limits.duckdbMemoryBytes * MEMORY_SHARE));
-  if (count <= 1) return [{ kind: 'all' }];
-  const anchors = await findAnchors(session, plan, key, count);
-  if (anchors !== undefined) return windowsBetween(plan, anchors);
-  const classes = Math.min(count, HASH_CLASSES_MAX);
-  return Array.from({ length: classes }, (_unused, index) => ({ kind: 'hash', classes, index }));
+  const anchors = count <= 1 ? undefined : await findAnchors(session, plan, key, count);
+  return anchors === undefined ? undefined : windowsBetween(plan, anchors);
 }
 
 const ROW_OVERHEAD_BYTES = 24;
@@ -124,14 +120,13 @@ function longestRise(anchors: readonly Anchor[]): Anchor[] {
 
 const comparePositions = (one: Position, other: Position): number => one.file - other.file || one.row - other.row;
 
-function windowsBetween({ from, to }: DiffPlan, anchors: readonly Anchor[]): Pass[] {
+function windowsBetween({ from, to }: DiffPlan, anchors: readonly Anchor[]): Window[] {
   const start: Position = { file: 0, row: 0 };
   const end = ({ content }: { readonly content: Content }): Position => ({ file: content.files.length, row: 0 });
   const cuts = [{ from: start, to: start }, ...anchors, { from: end(from.differing), to: end(to.differing) }];
   return cuts.slice(1).map((cut, index) => {
     const before = cuts[index] ?? cut;
     return {
-      kind: 'window',
       from: slicesBetween(from.differing.content, before.from, cut.from),
       to: slicesBetween(to.differing.content, before.to, cut.to),
     };

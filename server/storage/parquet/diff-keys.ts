@@ -94,17 +94,17 @@ async function areRising(
   const names = keyNames(key);
   const before = names.map((name) => `lag(${name}) OVER () AS before_${name}`).join(', ');
   const isNull = names.map((name) => `${name} IS NULL`).join(' OR ');
-  // The first row has none before it, which is no fault; a NULL counts as two.
-  const faults = orders(names).map(
-    (order, index) => `ifnull(sum(CASE WHEN ${isNull} THEN 2 WHEN ${order} THEN 0 ELSE 1 END), 0)::BIGINT AS faults${index}`,
-  );
+  const ordered = orders(names).map((order, index) => `count(*) FILTER (WHERE ${order}) AS ordered${index}`);
+  const totals = `count(*) AS total, count(*) FILTER (WHERE ${isNull}) AS nulls`;
   const counts = parts.map(({ side, source }, index) => {
     const keys = fragment`${sideRows(side, source, { key })} ${rowsMax === undefined ? '' : `LIMIT ${rowsMax}`}`;
-    return fragment`SELECT ${index} AS part, ${faults.join(', ')} FROM (SELECT ${names.join(', ')}, ${before} FROM (${keys}))`;
+    return fragment`SELECT ${index} AS part, ${totals}, ${ordered.join(', ')} FROM (SELECT ${names.join(', ')}, ${before} FROM (${keys}))`;
   });
   const { sql, values } = join(counts, ' UNION ALL ');
   const rows = await session.rows(sql, values);
-  const isOrdered = (row: Row | undefined): boolean => faults.some((_sql, index) => Number(row?.[`faults${index}`]) <= 1);
+  // The first row has none before it.
+  const isOrdered = (row: Row | undefined): boolean =>
+    row?.nulls === 0 && ordered.some((_sql, index) => Number(row[`ordered${index}`]) >= Number(row.total) - 1);
   return parts.map((_part, index) => isOrdered(rows.find(({ part }) => Number(part) === index)));
 }
 

@@ -2,7 +2,7 @@
 import { realpathSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { type RunningServer, runCommand } from './cli/commands.ts';
-import type { Config } from './config.ts';
+import { assertSafeToListen, type Config } from './config.ts';
 import { FRONT_PAGE } from './front-page.ts';
 import { createAuthenticator } from './gateway/authenticate.ts';
 import { createGateway, type Gateway } from './gateway/dispatch.ts';
@@ -52,6 +52,7 @@ const SHARED_GRACE_MS = 60 * 60 * 1_000;
  * takes no new work and finishes what is under way within `drainTimeoutMs`.
  */
 export async function startServer(config: Config): Promise<StartedServer> {
+  assertSafeToListen(config);
   // libuv reads this when the pool is first used, which nothing has done yet.
   process.env.UV_THREADPOOL_SIZE ??= String(config.limits.threadPoolSize);
   const log = createLog(config.logLevel, config.logPretty);
@@ -141,6 +142,7 @@ async function openDoors(config: Config, services: Services, log: Logger, closer
     handlers: createHandlers(services),
     authorize: services.authorizer.authorize,
     hold: services.authorizer.hold,
+    stepUp: config.stepUp,
     idempotency: metadata.idempotency,
     limits,
     log,

@@ -7,6 +7,7 @@ export {
   type RowCondition,
   type Scope,
   type ScopePart,
+  schemaOf,
   scopeIdentity,
   showsAllColumns,
   showsAllRows,

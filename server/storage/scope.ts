@@ -38,7 +38,7 @@ export interface TypedName {
 /** A scope as it applies to one schema: the rows that meet any of the conditions (null: all), and of them these columns. */
 export interface VisiblePart {
   /** In the order of the schema. */
-  readonly columns: readonly string[];
+  readonly columns: ReadonlySet<string>;
   readonly conditions: readonly RowCondition[] | null;
 }
 
@@ -64,6 +64,7 @@ export function showsAllRows(schema: readonly Column[], scope: Scope): boolean {
  * of the grants. A part whose condition does not fit the schema shows nothing; `forbidden` when no part shows anything.
  */
 export function visibleParts(schema: readonly Column[], scope: Scope): readonly VisiblePart[] {
+  if (isUnrestricted(scope)) return [{ columns: new Set(schema.map(({ name }) => name)), conditions: null }];
   const fitting = scope.parts.filter(({ rows }) => rows === null || fits(rows, schema));
   const groups = new Map<string, VisiblePart>();
   for (const part of fitting) addPart(groups, schema, part);
@@ -74,21 +75,25 @@ export function visibleParts(schema: readonly Column[], scope: Scope): readonly 
 
 /** The columns that the scope shows; those that are hidden in some rows are nullable. `forbidden` when it shows nothing. */
 export function visibleSchema(schema: readonly Column[], scope: Scope): Column[] {
-  const parts = visibleParts(schema, scope);
-  const shown = schema.filter(({ name }) => parts.some(({ columns }) => columns.includes(name)));
+  return schemaOf(visibleParts(schema, scope), schema);
+}
+
+/** The columns of a schema that any of its parts shows. */
+export function schemaOf(parts: readonly VisiblePart[], schema: readonly Column[]): Column[] {
+  const shown = schema.filter(({ name }) => parts.some(({ columns }) => columns.has(name)));
   return shown.map((column) => (column.nullable || isWhole(parts, column.name) ? column : { ...column, nullable: true }));
 }
 
 /** Whether a column is visible in every row that is. */
 export function isWhole(parts: readonly VisiblePart[], column: string): boolean {
-  const showing = parts.filter(({ columns }) => columns.includes(column));
+  const showing = parts.filter(({ columns }) => columns.has(column));
   return showing.length === parts.length || showing.some(({ conditions }) => conditions === null);
 }
 
 /** The same text for two scopes that show the same of this schema by the same conditions: what caches and entity tags go by. */
 export function scopeIdentity(schema: readonly Column[], scope: Scope): string {
   const conditions = (part: VisiblePart) => part.conditions?.map(({ sql, values }) => [sql, values]) ?? null;
-  return JSON.stringify(visibleParts(schema, scope).map((part) => [part.columns, conditions(part)]));
+  return JSON.stringify(visibleParts(schema, scope).map((part) => [[...part.columns], conditions(part)]));
 }
 
 function addPart(groups: Map<string, VisiblePart>, schema: readonly Column[], { rows, mask }: ScopePart): void {
@@ -97,8 +102,8 @@ function addPart(groups: Map<string, VisiblePart>, schema: readonly Column[], { 
   if (columns.length === 0 && (rows !== null || mask !== null)) return;
   const key = JSON.stringify(columns);
   const earlier = groups.get(key);
-  if (rows === null || earlier?.conditions === null) groups.set(key, { columns, conditions: null });
-  else groups.set(key, { columns, conditions: withCondition(earlier?.conditions ?? [], rows) });
+  const isEveryRow = rows === null || earlier?.conditions === null;
+  groups.set(key, { columns: new Set(columns), conditions: isEveryRow ? null : withCondition(earlier?.conditions ?? [], rows) });
 }
 
 function withCondition(conditions: readonly RowCondition[], added: RowCondition): readonly RowCondition[] {
@@ -112,7 +117,7 @@ function isShown({ name, columnId }: Column, { hidden, columnIdsBelow }: ColumnM
 }
 
 const covers = (one: VisiblePart, other: VisiblePart): boolean =>
-  one.conditions === null && other.columns.every((name) => one.columns.includes(name));
+  one.conditions === null && [...other.columns].every((name) => one.columns.has(name));
 
 /** A condition means the same as when it was granted only where its columns are there and of the same kind. */
 function fits({ columns }: RowCondition, schema: readonly Column[]): boolean {

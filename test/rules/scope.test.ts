@@ -77,7 +77,7 @@ describe('filters', () => {
 
   test('SCOPE2 a grant of all rows makes filters of fewer columns superfluous', () => {
     expect(visibleParts(SCHEMA, { parts: [part(rows('id = 1', 'id'), 'salary'), part(null, 'salary')] })).toEqual([
-      { columns: ['id', 'name'], conditions: null },
+      { columns: new Set(['id', 'name']), conditions: null },
     ]);
     expect(showsAllRows(SCHEMA, { parts: [part(rows('id = 1', 'id')), part(null, 'salary')] })).toBe(true);
     expect(showsAllRows(SCHEMA, { parts: [part(rows('id = 1', 'id')), part(rows('id = 2', 'id'), 'salary')] })).toBe(false);

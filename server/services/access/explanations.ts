@@ -1,6 +1,6 @@
 import { CovistaError } from '../../../protocol/errors.ts';
 import type { DatasetId, GrantId } from '../../../protocol/ids.ts';
-import { isUnrestricted, isWhole, type RowCondition, type Scope, visibleParts, visibleSchema } from '../../storage/content-store.ts';
+import { isUnrestricted, isWhole, type RowCondition, type Scope, schemaOf, visibleParts } from '../../storage/content-store.ts';
 import type { Column, GrantRecord } from '../../storage/stores.ts';
 import type { Actor } from './actor.ts';
 import type { Authorizer } from './authorizer.ts';
@@ -55,7 +55,7 @@ export function createExplanations({ authorizer, ...sources }: ExplanationsOptio
 function describe(actor: Actor, datasetId: DatasetId, standing: Standing, schema: readonly Column[], isAdmin: boolean): Explanation {
   const { scope, verdicts } = standing;
   const parts = partsOf(schema, scope);
-  const visible = parts.length === 0 ? [] : visibleSchema(schema, scope);
+  const visible = schemaOf(parts, schema);
   const names = new Set(visible.map(({ name }) => name));
   const isShown = (condition: RowCondition): boolean => isAdmin || condition.columns.every(({ name }) => names.has(name));
   const isEveryRow = parts.some(({ conditions }) => conditions === null);

@@ -99,5 +99,5 @@ export function visibleShape(version: VersionRecord, scope: Scope): Pick<Version
 /** Names of the columns that are visible in every visible row: what rows can be told apart by. */
 export function wholeColumns(version: VersionRecord, scope: Scope): Set<string> {
   const parts = visibleParts(version.schema, scope);
-  return new Set(visibleSchema(version.schema, scope).flatMap(({ name }) => (isWhole(parts, name) ? [name] : [])));
+  return new Set(version.schema.flatMap(({ name }) => (parts.some(({ columns }) => columns.has(name)) && isWhole(parts, name) ? [name] : [])));
 }

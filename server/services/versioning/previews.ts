@@ -2,6 +2,7 @@ import { CovistaError } from '../../../protocol/errors.ts';
 import type { Limits } from '../../../protocol/limits.ts';
 import { type ColumnStatistics, type Control, type Row, type ScopedContent, visibleSchema } from '../../storage/content-store.ts';
 import type { Column, Stores } from '../../storage/stores.ts';
+import type { VisibleVersions } from '../access/visible-versions.ts';
 import type { VersionAt, VersionReader } from './version-reader.ts';
 
 export interface Preview {
@@ -27,10 +28,12 @@ export interface Previews {
 export function createPreviews({
   stores,
   reader,
+  visible,
   limits,
 }: {
   readonly stores: Stores;
   readonly reader: VersionReader;
+  readonly visible: Pick<VisibleVersions, 'count'>;
   readonly limits: Limits;
 }): Previews {
   return {
@@ -38,7 +41,7 @@ export function createPreviews({
     rows: async (at, { startRow, endRow, columns }, control) => {
       const source = await reader.scoped(at);
       const schema = chosen(source, columns);
-      const totalRows = await stores.content.count(source, control);
+      const totalRows = await visible.count(await reader.record(at.datasetId, at.versionId), at.scope, control);
       const wanted = Math.min(endRow ?? startRow + limits.pageItemsDefault, totalRows);
       const capped = Math.min(wanted, startRow + limits.rowsPerPageMax);
       if (capped <= startRow) return { schema, rows: [], startRow, endRow: startRow, totalRows, truncated: false };
@@ -53,7 +56,7 @@ export function createPreviews({
       const source = await reader.scoped(at);
       const names = chosen(source, columns).map(({ name }) => name);
       const statistics = await stores.content.statistics(source, names, control);
-      return { rows: await stores.content.count(source, control), columns: statistics };
+      return { rows: await visible.count(await reader.record(at.datasetId, at.versionId), at.scope, control), columns: statistics };
     },
   };
 }

@@ -1,5 +1,5 @@
 import { assert } from '../../shared/assert.ts';
-import { type Content, isWhole, type RowCondition, type ScopedContent, type VisiblePart, visibleParts, visibleSchema } from '../content-store.ts';
+import { type Content, isWhole, type RowCondition, type ScopedContent, schemaOf, type VisiblePart, visibleParts } from '../content-store.ts';
 import type { Column } from '../stores.ts';
 import { fileLiteral, identifier, literal } from './quote.ts';
 
@@ -32,8 +32,9 @@ export interface RelationOptions {
  */
 export function scopedRelation({ content, scope }: ScopedContent, options: RelationOptions = {}): Relation {
   const parts = visibleParts(content.schema, scope);
-  const visible = visibleSchema(content.schema, scope);
-  const schema = options.columns === undefined ? visible : visible.filter(({ name }) => options.columns?.includes(name));
+  const visible = schemaOf(parts, content.schema);
+  const wanted = options.columns === undefined ? undefined : new Set(options.columns);
+  const schema = wanted === undefined ? visible : visible.filter(({ name }) => wanted.has(name));
   const positions = options.positions === true;
   const list = schema.map(({ name }) => cellSql(parts, name));
   if (positions) list.push(identifier(FILE_COLUMN), identifier(ROW_COLUMN));
@@ -60,7 +61,7 @@ function rowsSql(version: string, parts: readonly VisiblePart[]): string {
 function cellSql(parts: readonly VisiblePart[], name: string): string {
   const column = identifier(name);
   if (isWhole(parts, name)) return column;
-  const showing = parts.flatMap(({ columns }, index) => (columns.includes(name) ? [partColumn(index)] : []));
+  const showing = parts.flatMap(({ columns }, index) => (columns.has(name) ? [partColumn(index)] : []));
   return `CASE WHEN ${showing.join(' OR ')} THEN ${column} END AS ${column}`;
 }
 

@@ -2,9 +2,10 @@ import { createWriteStream } from 'node:fs';
 import { pipeline } from 'node:stream/promises';
 import { setImmediate as yieldToLoop } from 'node:timers/promises';
 import type { DuckDBDataChunk } from '@duckdb/node-api';
-import { Field, makeData, RecordBatch, RecordBatchStreamWriter, Schema, Struct } from 'apache-arrow';
+import { Field, makeData, Null, RecordBatch, RecordBatchStreamWriter, Schema, Struct } from 'apache-arrow';
 import type { Control } from '../content-store.ts';
-import { type ArrowColumn, arrowColumn } from './arrow-columns.ts';
+import type { ArrowBuilder } from './arrow-builders.ts';
+import { arrowBuilder } from './arrow-columns.ts';
 import { throwIfAborted } from './interruption.ts';
 import type { Relation } from './relation.ts';
 import type { ChunkStream, Session } from './session.ts';
@@ -17,8 +18,8 @@ const BATCH_ROWS = 32_768;
  * that of a batch, and the event loop gets its turn after every piece of 2,048 rows.
  */
 export async function writeArrow(session: Session, relation: Relation, path: string, control: Control): Promise<void> {
-  const columns = relation.schema.map(arrowColumn);
-  const schema = new Schema(columns.map(({ name, type }) => new Field(name, type, true)));
+  const columns = relation.schema.map(({ type }) => arrowBuilder(type));
+  const schema = new Schema(relation.schema.map(({ name }, index) => new Field(name, columns[index]?.type ?? new Null(), true)));
   const chunks = await session.chunks(relation.sql, relation.values);
   const writer = new RecordBatchStreamWriter();
   const written = pipeline(writer.toNodeStream(), createWriteStream(path, { flags: 'w' }));
@@ -34,7 +35,7 @@ export async function writeArrow(session: Session, relation: Relation, path: str
   await written;
 }
 
-async function* batches(chunks: ChunkStream, columns: readonly ArrowColumn[], schema: Schema, control: Control): AsyncGenerator<RecordBatch> {
+async function* batches(chunks: ChunkStream, columns: readonly ArrowBuilder[], schema: Schema, control: Control): AsyncGenerator<RecordBatch> {
   let rows = 0;
   for await (const chunk of chunks) {
     throwIfAborted(control.signal);
@@ -49,11 +50,14 @@ async function* batches(chunks: ChunkStream, columns: readonly ArrowColumn[], sc
   if (rows > 0) yield toBatch(columns, schema, rows);
 }
 
-function addChunk(columns: readonly ArrowColumn[], chunk: DuckDBDataChunk): void {
-  for (const [index, column] of columns.entries()) column.add(chunk.getColumnVector(index), chunk.rowCount);
+function addChunk(columns: readonly ArrowBuilder[], chunk: DuckDBDataChunk): void {
+  for (const [index, column] of columns.entries()) {
+    const vector = chunk.getColumnVector(index);
+    for (let row = 0; row < chunk.rowCount; row += 1) column.append(vector.getItem(row));
+  }
 }
 
-function toBatch(columns: readonly ArrowColumn[], schema: Schema, rows: number): RecordBatch {
-  const children = columns.map((column) => column.take(rows));
+function toBatch(columns: readonly ArrowBuilder[], schema: Schema, rows: number): RecordBatch {
+  const children = columns.map((column) => column.take());
   return new RecordBatch(schema, makeData({ type: new Struct(schema.fields), length: rows, nullCount: 0, children }));
 }

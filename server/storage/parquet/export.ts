@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
 import { stat } from 'node:fs/promises';
+import { Readable } from 'node:stream';
 import type { Limits } from '../../../protocol/limits.ts';
 import {
   type ContentFile,
@@ -45,7 +46,7 @@ export async function createExporter(options: {
 const reader =
   (path: string): ExportedFile['read'] =>
   ({ start, end }) =>
-    createReadStream(path, { start, end: end - 1, highWaterMark: READ_BYTES });
+    start < end ? createReadStream(path, { start, end: end - 1, highWaterMark: READ_BYTES }) : Readable.from([]);
 
 /** The one data file that a version consists of, if that is exactly what the scope shows. */
 function onlyFile({ content, scope }: ScopedContent): ContentFile | undefined {

@@ -25,7 +25,7 @@ const NUMBER_LIKE_CODE = /^\s*[+-]?(?:0\d|\d{16,}\s*$)/;
 const ISO_DATE = /^\d{4}-\d\d-\d\d$/;
 const ISO_TIME = /^(?:[01]\d|2[0-3]):[0-5]\d(?::[0-5]\d(?:\.\d{1,6})?)?$/;
 const ISO_TIMESTAMP = /^\d{4}[-/]\d\d[-/]\d\d(?:[ T](?:[01]\d|2[0-3]):[0-5]\d(?::[0-5]\d(?:\.\d{1,6})?)?)?$/;
-const ISO_INSTANT = /^\d{4}-\d\d-\d\d[ T](?:[01]\d|2[0-3]):[0-5]\d:[0-5]\d(?:\.\d{1,6})? ?(?:Z|[+-]\d\d(?::\d\d)?)$/;
+const ISO_INSTANT = /^\d{4}-\d\d-\d\d[ T](?:[01]\d|2[0-3]):[0-5]\d:[0-5]\d(?:\.\d{1,6})?(?:Z|[+-]\d\d(?::\d\d)?)$/;
 
 function isWhole(text: string): boolean {
   if (!WHOLE.test(text)) return false;

@@ -1,0 +1,279 @@
+import type { DuckDBValue } from '@duckdb/node-api';
+import { type Data, type DataType, makeData } from 'apache-arrow';
+
+/** Collects values, and gives them as the Arrow data of a batch. */
+export interface ArrowBuilder {
+  readonly type: DataType;
+  append(value: DuckDBValue): void;
+  /** Everything that was appended; begins anew. */
+  take(): Data;
+}
+
+export type Present = Exclude<DuckDBValue, null>;
+
+type Numbers =
+  | Int8Array
+  | Int16Array
+  | Int32Array
+  | Uint8Array
+  | Uint16Array
+  | Uint32Array
+  | Float32Array
+  | Float64Array
+  | BigInt64Array
+  | BigUint64Array;
+
+/** A typed array that grows, and keeps its size for the next batch. */
+class Growing<T extends Numbers> {
+  readonly #create: (length: number) => T;
+  #items: T;
+  length = 0;
+
+  constructor(create: (length: number) => T) {
+    this.#create = create;
+    this.#items = create(1024);
+  }
+
+  push(value: T[number]): void {
+    if (this.length === this.#items.length) this.reserve(1);
+    this.#items[this.length] = value;
+    this.length += 1;
+  }
+
+  /** Makes room for `count` more, and returns the array. */
+  reserve(count: number): T {
+    if (this.length + count > this.#items.length) {
+      const larger = this.#create(Math.max(this.length + count, this.#items.length * 2));
+      larger.set(this.#items as never);
+      this.#items = larger;
+    }
+    return this.#items;
+  }
+
+  take(): T {
+    const taken = this.#items.slice(0, this.length) as T;
+    this.length = 0;
+    return taken;
+  }
+}
+
+/** One bit a value, least significant first. */
+class Bits {
+  readonly #bytes = new Growing((length) => new Uint8Array(length));
+  length = 0;
+  unset = 0;
+
+  push(isSet: boolean): void {
+    const bit = this.length & 7;
+    if (bit === 0) this.#bytes.push(0);
+    const bytes = this.#bytes.reserve(0);
+    if (isSet) bytes[this.#bytes.length - 1] = (bytes[this.#bytes.length - 1] ?? 0) | (1 << bit);
+    else this.unset += 1;
+    this.length += 1;
+  }
+
+  take(): { bits: Uint8Array; length: number; unset: number } {
+    const taken = { bits: this.#bytes.take(), length: this.length, unset: this.unset };
+    this.length = 0;
+    this.unset = 0;
+    return taken;
+  }
+}
+
+/** What makeData takes, whose types tell every Arrow type apart. */
+interface Buffers {
+  readonly data?: Numbers;
+  readonly valueOffsets?: Int32Array;
+  readonly child?: Data;
+  readonly children?: Data[];
+}
+
+abstract class BaseBuilder implements ArrowBuilder {
+  readonly type: DataType;
+  readonly #validity = new Bits();
+
+  constructor(type: DataType) {
+    this.type = type;
+  }
+
+  append(value: DuckDBValue): void {
+    this.#validity.push(value !== null);
+    if (value === null) this.appendNull();
+    else this.appendValue(value);
+  }
+
+  take(): Data {
+    const { bits: nullBitmap, length, unset: nullCount } = this.#validity.take();
+    return makeData({ type: this.type, length, nullBitmap, nullCount, ...this.takeBuffers() } as never);
+  }
+
+  protected abstract appendNull(): void;
+  protected abstract appendValue(value: Present): void;
+  protected abstract takeBuffers(): Buffers;
+}
+
+export class NumberBuilder<T extends Numbers> extends BaseBuilder {
+  readonly #values: Growing<T>;
+  readonly #zero: T[number];
+  readonly #convert: (value: Present) => T[number];
+
+  constructor(type: DataType, create: (length: number) => T, convert: (value: Present) => T[number]) {
+    super(type);
+    this.#values = new Growing(create);
+    this.#zero = create(1)[0] ?? 0;
+    this.#convert = convert;
+  }
+
+  protected override appendNull(): void {
+    this.#values.push(this.#zero);
+  }
+
+  protected override appendValue(value: Present): void {
+    this.#values.push(this.#convert(value));
+  }
+
+  protected override takeBuffers(): Buffers {
+    return { data: this.#values.take() };
+  }
+}
+
+export class BooleanBuilder extends BaseBuilder {
+  readonly #values = new Bits();
+
+  protected override appendNull(): void {
+    this.#values.push(false);
+  }
+
+  protected override appendValue(value: Present): void {
+    this.#values.push(value === true);
+  }
+
+  protected override takeBuffers(): Buffers {
+    return { data: this.#values.take().bits };
+  }
+}
+
+/** 128-bit two's complement, least significant word first. */
+export class DecimalBuilder extends BaseBuilder {
+  readonly #words = new Growing((length) => new BigUint64Array(length));
+  readonly #scaled: (value: Present) => bigint;
+
+  constructor(type: DataType, scaled: (value: Present) => bigint) {
+    super(type);
+    this.#scaled = scaled;
+  }
+
+  protected override appendNull(): void {
+    this.#push(0n);
+  }
+
+  protected override appendValue(value: Present): void {
+    this.#push(this.#scaled(value));
+  }
+
+  protected override takeBuffers(): Buffers {
+    return { data: new Uint32Array(this.#words.take().buffer) };
+  }
+
+  #push(value: bigint): void {
+    this.#words.push(BigInt.asUintN(64, value));
+    this.#words.push(BigInt.asUintN(64, value >> 64n));
+  }
+}
+
+/** UTF-8 takes three bytes for a UTF-16 unit at most. */
+const BYTES_PER_UNIT_MAX = 3;
+
+export class TextBuilder extends BaseBuilder {
+  readonly #bytes = new Growing((length) => new Uint8Array(length));
+  readonly #offsets = new Growing((length) => new Int32Array(length));
+  readonly #convert: (value: Present) => string | Uint8Array;
+  readonly #encoder = new TextEncoder();
+
+  constructor(type: DataType, convert: (value: Present) => string | Uint8Array) {
+    super(type);
+    this.#convert = convert;
+    this.#offsets.push(0);
+  }
+
+  protected override appendNull(): void {
+    this.#offsets.push(this.#bytes.length);
+  }
+
+  protected override appendValue(value: Present): void {
+    const content = this.#convert(value);
+    if (typeof content === 'string') {
+      const room = this.#bytes.reserve(content.length * BYTES_PER_UNIT_MAX).subarray(this.#bytes.length);
+      this.#bytes.length += this.#encoder.encodeInto(content, room).written;
+    } else {
+      this.#bytes.reserve(content.length).set(content, this.#bytes.length);
+      this.#bytes.length += content.length;
+    }
+    this.#offsets.push(this.#bytes.length);
+  }
+
+  protected override takeBuffers(): Buffers {
+    const buffers = { data: this.#bytes.take(), valueOffsets: this.#offsets.take() };
+    this.#offsets.push(0);
+    return buffers;
+  }
+}
+
+/** Lists, and maps as lists of entries. */
+export class ListBuilder extends BaseBuilder {
+  readonly #items: ArrowBuilder;
+  readonly #itemsOf: (value: Present) => readonly DuckDBValue[];
+  readonly #offsets = new Growing((length) => new Int32Array(length));
+  #length = 0;
+
+  constructor(type: DataType, items: ArrowBuilder, itemsOf: (value: Present) => readonly DuckDBValue[]) {
+    super(type);
+    this.#items = items;
+    this.#itemsOf = itemsOf;
+    this.#offsets.push(0);
+  }
+
+  protected override appendNull(): void {
+    this.#offsets.push(this.#length);
+  }
+
+  protected override appendValue(value: Present): void {
+    for (const item of this.#itemsOf(value)) {
+      this.#items.append(item);
+      this.#length += 1;
+    }
+    this.#offsets.push(this.#length);
+  }
+
+  protected override takeBuffers(): Buffers {
+    const buffers = { child: this.#items.take(), valueOffsets: this.#offsets.take() };
+    this.#length = 0;
+    this.#offsets.push(0);
+    return buffers;
+  }
+}
+
+export class StructBuilder extends BaseBuilder {
+  readonly #fields: readonly ArrowBuilder[];
+  readonly #valuesOf: (value: Present) => readonly DuckDBValue[];
+
+  /** `valuesOf` gives the values of the fields, in order. */
+  constructor(type: DataType, fields: readonly ArrowBuilder[], valuesOf: (value: Present) => readonly DuckDBValue[]) {
+    super(type);
+    this.#fields = fields;
+    this.#valuesOf = valuesOf;
+  }
+
+  protected override appendNull(): void {
+    for (const field of this.#fields) field.append(null);
+  }
+
+  protected override appendValue(value: Present): void {
+    const values = this.#valuesOf(value);
+    for (const [index, field] of this.#fields.entries()) field.append(values[index] ?? null);
+  }
+
+  protected override takeBuffers(): Buffers {
+    return { children: this.#fields.map((field) => field.take()) };
+  }
+}

@@ -188,7 +188,7 @@ describe('bans', () => {
       .flatMap((file) =>
         textOf(file)
           .split('\n')
-          .flatMap((line, index) => (pattern.test(line) && !/^\s*(\*|\/\/)/.test(line) ? [`${file}:${index + 1} ${line.trim()}`] : [])),
+          .flatMap((line, index) => (pattern.test(line) && !/^\s*(\/?\*|\/\/)/.test(line) ? [`${file}:${index + 1} ${line.trim()}`] : [])),
       );
     expect(found).toEqual([]);
   });

@@ -64,6 +64,8 @@ export interface Operation<
   /** The errors that are this operation's own, beside those that any request may meet (COMMON_ERRORS). */
   readonly errors: readonly ErrorCode[];
   readonly permission: Permission<z.output<Input>>;
+  /** Whether it can do so much harm that, where the settings say how, the caller must have logged in with a second factor. */
+  readonly stepUp?: true;
   readonly http?: HttpRoute;
   readonly example: Example;
 }

@@ -17,6 +17,7 @@ export const ERRORS = {
   session_expired: { meaning: 'The token of this connection has expired', status: 401, retry: 'fresh', closes: true },
   session_revoked: { meaning: 'The token of this connection or stream was revoked', status: 401, retry: 'fresh', closes: true },
   forbidden: { meaning: 'The caller may not do this', status: 403, retry: 'never', closes: false },
+  step_up_required: { meaning: 'The token must come from a login with a second factor', status: 403, retry: 'fresh', closes: false },
   not_found: { meaning: 'There is no such thing, or none that the caller may know of', status: 404, retry: 'never', closes: false },
   unknown_operation: { meaning: 'The protocol has no operation or path of this name', status: 404, retry: 'never', closes: false },
   method_not_allowed: { meaning: 'The path exists, but not for this HTTP method', status: 405, retry: 'never', closes: false },

@@ -6,12 +6,13 @@ import { operationsByName } from './operations/index.ts';
 /** Everything that the two sides must agree on: operations with their shapes, frames, error codes. */
 export function describeProtocol(): unknown {
   return {
-    operations: [...operationsByName].map(([name, { kind, input, output, body, errors, http }]) => ({
+    operations: [...operationsByName].map(([name, { kind, input, output, body, stepUp, errors, http }]) => ({
       name,
       kind,
       input: jsonSchemaOf(input, 'input'),
       output: jsonSchemaOf(output, 'output'),
       body: body ?? null,
+      stepUp: stepUp ?? false,
       errors,
       http: http ?? null,
     })),

@@ -59,6 +59,14 @@ export const LIMITS = {
   jwksCooldownMs: limit(30 * SECOND, 'ms', 'Unknown keys make the server fetch at most once in this time'),
   jwksKeepMs: limit(10 * MINUTE, 'ms', 'Fetched keys are fetched anew after this'),
 
+  // Rates
+  requestsPerSubjectPerSecond: limit(500_000, 'per second', 'Requests of one person on this server'),
+  requestsPerAddressPerSecond: limit(50_000, 'per second', 'HTTP requests and new sockets of one address, before it is known who sends them'),
+  failedTokensPerAddressPerMinute: limit(6_000, 'count', 'Tokens of one address that were refused, before no further one is looked at'),
+  rateKeysMax: limit(50_000, 'count', 'Persons and addresses whose rates are remembered'),
+  sessionsPerSubjectMax: limit(10_000, 'count', 'Sockets of one person at once'),
+  sessionsPerAddressMax: limit(10_000, 'count', 'Sockets of one address at once'),
+
   // HTTP
   httpJsonBytesMax: limit(1 * MiB, 'bytes', 'A JSON request body'),
   httpHeaderBytesMax: limit(16 * KiB, 'bytes', 'All headers of one request'),

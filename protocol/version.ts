@@ -19,7 +19,7 @@ export const PROTOCOL_HISTORY: readonly { readonly version: number; readonly dat
     {
       version: 1,
       date: '2026-11-22',
-      fingerprint: '87741d38bc782b6a',
+      fingerprint: 'db2ac5bf2c523086',
       change: 'Sessions: revocation, one-time tickets, step-up',
     },
   ];

@@ -1,4 +1,5 @@
 import { LIMITS, type LimitName, type Limits, resolveLimits } from '../protocol/limits.ts';
+import { isLoopback, parseNetworks } from './shared/addresses.ts';
 
 /**
  * One setting: how it is written, what it is without being set, and what it is for. Parsing, `--help` and the documentation
@@ -7,7 +8,7 @@ import { LIMITS, type LimitName, type Limits, resolveLimits } from '../protocol/
 export interface Setting {
   /** The name in camelCase; `COVISTA_SNAKE_CASE` in the environment and `--kebab-case` as a flag follow from it. */
   readonly name: string;
-  readonly type: 'text' | 'url' | 'port' | 'count' | 'flag' | readonly string[];
+  readonly type: 'text' | 'list' | 'origins' | 'networks' | 'url' | 'port' | 'count' | 'flag' | readonly string[];
   readonly unit?: string;
   /** As it would be written; undefined: not set. */
   readonly fallback: string | undefined;
@@ -27,6 +28,12 @@ export interface Config {
   readonly jwtAudience: string | undefined;
   readonly jwtClockToleranceMs: number;
   readonly jwtGroupsClaim: string;
+  /** What counts as a second factor: values of `amr` and of `acr`; none of either: operations do not ask for one. */
+  readonly stepUp: { readonly amr: readonly string[]; readonly acr: readonly string[] };
+  readonly allowedOrigins: readonly string[];
+  /** Paths of PEM files; undefined: no TLS. */
+  readonly tls: { readonly certificate: string; readonly key: string } | undefined;
+  readonly trustedProxies: readonly string[];
   readonly logLevel: string;
   readonly logPretty: boolean;
   readonly limits: Limits;
@@ -52,6 +59,17 @@ const OWN_SETTINGS: readonly Setting[] = [
   { name: 'jwtAudience', type: 'text', fallback: undefined, prose: 'Audience that tokens must name' },
   { name: 'jwtClockToleranceMs', type: 'count', unit: 'ms', fallback: '5000', prose: 'How far the clock of the issuer may be off' },
   { name: 'jwtGroupsClaim', type: 'text', fallback: 'groups', prose: 'Claim that lists the groups of the caller' },
+  { name: 'stepUpAmr', type: 'list', fallback: undefined, prose: 'Values of the claim amr, separated by commas, that count as a second factor' },
+  { name: 'stepUpAcr', type: 'list', fallback: undefined, prose: 'Values of the claim acr, separated by commas, that count as a second factor' },
+  { name: 'allowedOrigins', type: 'origins', fallback: undefined, prose: 'Origins of other web pages that may use the server, separated by commas' },
+  { name: 'tlsCert', type: 'text', fallback: undefined, prose: 'File of the TLS certificate with its chain (PEM); goes with the key' },
+  { name: 'tlsKey', type: 'text', fallback: undefined, prose: 'File of the private key of the TLS certificate (PEM)' },
+  {
+    name: 'trustedProxy',
+    type: 'networks',
+    fallback: undefined,
+    prose: 'Addresses or networks of proxies, separated by commas, that do TLS and whose X-Forwarded-For is believed',
+  },
   { name: 'logLevel', type: LOG_LEVELS, fallback: 'info', prose: 'Least severe entries that are logged' },
   { name: 'logPretty', type: 'flag', fallback: undefined, prose: 'Log for people instead of JSON lines; absent: on a terminal' },
 ];
@@ -81,13 +99,14 @@ interface Given {
  */
 export function readConfig(flags: readonly string[], environment: Environment): Config {
   const given = new Map<Setting, Given>([...readEnvironment(environment), ...readFlags(flags)]);
-  const value = (name: keyof Config): Given | undefined => {
+  const value = (name: string): Given | undefined => {
     const setting = SETTINGS.find((candidate) => candidate.name === name) as Setting;
     const found = given.get(setting) ?? (setting.fallback === undefined ? undefined : { text: setting.fallback, source: flagOf(setting) });
     if (found !== undefined) check(setting, found);
     return found;
   };
-  const text = (name: keyof Config): string => value(name)?.text ?? '';
+  const text = (name: string): string => value(name)?.text ?? '';
+  const list = (name: string): string[] => listOf(text(name));
   return {
     port: Number(text('port')),
     host: text('host'),
@@ -99,6 +118,10 @@ export function readConfig(flags: readonly string[], environment: Environment): 
     jwtAudience: value('jwtAudience')?.text,
     jwtClockToleranceMs: Number(text('jwtClockToleranceMs')),
     jwtGroupsClaim: text('jwtGroupsClaim'),
+    stepUp: { amr: list('stepUpAmr'), acr: list('stepUpAcr') },
+    allowedOrigins: list('allowedOrigins'),
+    tls: readTls(value('tlsCert')?.text, value('tlsKey')?.text),
+    trustedProxies: list('trustedProxy'),
     logLevel: text('logLevel'),
     logPretty: value('logPretty') === undefined ? process.stderr.isTTY === true : text('logPretty') === 'true',
     limits: readLimits(given),
@@ -171,9 +194,42 @@ function faultOf(type: Setting['type'], text: string): string | undefined {
   if (typeof type === 'object') return type.includes(text) ? undefined : `must be one of ${type.join(', ')}`;
   if (type === 'flag') return text === 'true' || text === 'false' ? undefined : 'must be true or false';
   if (type === 'url') return URL.canParse(text) ? undefined : 'must be a URL';
-  if (type === 'text') return undefined;
+  if (type === 'text' || type === 'list') return undefined;
+  if (type === 'origins') return listOf(text).every(isOrigin) ? undefined : 'must be origins such as https://example.org, or *';
+  if (type === 'networks') return areNetworks(listOf(text)) ? undefined : 'must be addresses or networks such as 10.0.0.0/8';
   if (!/^\d{1,15}$/.test(text)) return 'must be a whole number of at least 0';
   return type === 'port' && Number(text) > 65_535 ? 'must be a port, at most 65535' : undefined;
+}
+
+const listOf = (text: string): string[] =>
+  text
+    .split(',')
+    .map((part) => part.trim())
+    .filter((part) => part !== '');
+
+const isOrigin = (text: string): boolean => text === '*' || (URL.canParse(text) && new URL(text).origin === text);
+
+function areNetworks(texts: readonly string[]): boolean {
+  try {
+    parseNetworks(texts);
+    return true;
+  } catch (fault) {
+    if (fault instanceof RangeError) return false;
+    throw fault;
+  }
+}
+
+function readTls(certificate: string | undefined, key: string | undefined): Config['tls'] {
+  if ((certificate === undefined) !== (key === undefined)) throw new ConfigError('--tls-cert and --tls-key go together');
+  return certificate === undefined || key === undefined ? undefined : { certificate, key };
+}
+
+/** Throws ConfigError where tokens and data would travel between machines for everybody to read. */
+export function assertSafeToListen({ host, tls, trustedProxies }: Pick<Config, 'host' | 'tls' | 'trustedProxies'>): void {
+  if (isLoopback(host) || tls !== undefined || trustedProxies.length > 0) return;
+  throw new ConfigError(
+    `--host ${host} is reached from other machines, and tokens would travel unencrypted: set --tls-cert and --tls-key, or --trusted-proxy for a proxy that does TLS`,
+  );
 }
 
 function readLimits(given: ReadonlyMap<Setting, Given>): Limits {

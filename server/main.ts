@@ -165,9 +165,22 @@ async function openDoors(config: Config, services: Services, log: Logger, closer
       () => false,
     );
   const { host } = config;
-  const listener = await listen({ host, port: config.port, gateway, rest, authenticator, limits, log, pages, ready });
+  const listener = await listen({
+    allowedOrigins: config.allowedOrigins,
+    tls: config.tls,
+    trustedProxies: config.trustedProxies,
+    host,
+    port: config.port,
+    gateway,
+    rest,
+    authenticator,
+    limits,
+    log,
+    pages,
+    ready,
+  });
   closers.add(() => listener.close());
-  const url = `http://${host.includes(':') ? `[${host}]` : host}:${listener.port}`;
+  const url = `${config.tls === undefined ? 'http' : 'https'}://${host.includes(':') ? `[${host}]` : host}:${listener.port}`;
   log.info({ url }, 'serving');
   const stop = async (): Promise<void> => {
     log.info('stopping');

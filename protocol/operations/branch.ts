@@ -98,6 +98,7 @@ export const branchOperations = {
     output: branch,
     errors: [],
     permission: { action: 'admin', on: (input) => input.datasetId },
+    stepUp: true,
     http: { method: 'PUT', path: '/api/datasets/{datasetId}/branches/{branch}/protection' },
     example: { input: { datasetId: 1, branch: 'main', protected: true } },
   }),

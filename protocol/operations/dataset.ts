@@ -96,6 +96,7 @@ export const datasetOperations = {
     output: empty,
     errors: [],
     permission: { action: 'admin', on: (input) => input.datasetId },
+    stepUp: true,
     http: { method: 'DELETE', path: '/api/datasets/{datasetId}', status: 204 },
     example: { input: { datasetId: 1 } },
   }),

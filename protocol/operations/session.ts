@@ -55,6 +55,7 @@ export const sessionOperations = {
     output: revocation,
     errors: ['conflict'],
     permission: { action: 'server-admin' },
+    stepUp: true,
     http: { method: 'POST', path: '/api/sessions/revocations', status: 201 },
     example: { input: { tokenId: '3c5a2f5e-9d0b-4a54-8f6e-0f5c0f1d2b3a', reason: 'The laptop was stolen' } },
   }),

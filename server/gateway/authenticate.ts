@@ -6,13 +6,17 @@ import type { Limits } from '../../protocol/limits.ts';
 import type { Actor } from '../services/access/actor.ts';
 import type { Revocations } from '../services/access/revocations.ts';
 import { isTicket, type Tickets } from '../services/access/tickets.ts';
+import { countedAddress } from '../shared/addresses.ts';
 import type { Clock } from '../shared/clock.ts';
+import { RateLimit } from './rate-limit.ts';
 
 export type { Actor };
 
 export interface Authenticator {
   /** Who a token speaks for; `unauthenticated` when it is not accepted, `unavailable` when the keys cannot be fetched. */
   authenticate(token: string): Promise<Actor>;
+  /** The same for a token that comes from an address; `rate_limited` when too many of its tokens were refused. */
+  admit(token: string, address: string): Promise<Actor>;
   /** How long a session of the actor still lasts in milliseconds, the tolerance of clocks included; null: for good. */
   remainingMs(actor: Actor): number | null;
   /** Calls back once when the token of the actor is revoked; returns how to let go. */
@@ -28,7 +32,16 @@ export interface AuthenticatorOptions {
   readonly groupsClaim: string;
   readonly limits: Pick<
     Limits,
-    'tokenCharsMax' | 'tokenIdCharsMax' | 'tokenCacheMax' | 'groupsMax' | 'subjectCharsMax' | 'jwksTimeoutMs' | 'jwksCooldownMs' | 'jwksKeepMs'
+    | 'tokenCharsMax'
+    | 'tokenIdCharsMax'
+    | 'failedTokensPerAddressPerMinute'
+    | 'rateKeysMax'
+    | 'tokenCacheMax'
+    | 'groupsMax'
+    | 'subjectCharsMax'
+    | 'jwksTimeoutMs'
+    | 'jwksCooldownMs'
+    | 'jwksKeepMs'
   >;
   readonly revocations: Pick<Revocations, 'against' | 'watch'>;
   readonly tickets: Pick<Tickets, 'redeem'>;
@@ -72,16 +85,33 @@ export function createAuthenticator(options: AuthenticatorOptions): Authenticato
     return actorOf(claims, options);
   };
 
+  const authenticate = async (token: string): Promise<Actor> => {
+    if (token.length === 0) throw refused('there is no token');
+    if (token.length > limits.tokenCharsMax) throw refused(`the token has more than ${limits.tokenCharsMax} characters`);
+    const actor = await identify(token);
+    if (options.revocations.against(actor) !== undefined) throw refused('the token was revoked');
+    return actor;
+  };
+
+  const { failedTokensPerAddressPerMinute: most, rateKeysMax: keysMax } = limits;
+  const failures = new RateLimit({ what: 'refused tokens from your address', most, periodMs: 60_000, keysMax });
+  const admit = async (token: string, address: string): Promise<Actor> => {
+    const key = countedAddress(address);
+    // Others behind the same address go on with tokens that are known to be good.
+    if (recall(hashOf(token)) === undefined) failures.assertFree(key);
+    try {
+      return await authenticate(token);
+    } catch (fault) {
+      if (fault instanceof CovistaError && fault.code === 'unauthenticated') failures.take(key);
+      throw fault;
+    }
+  };
+
   return {
     remainingMs,
     watch: (actor, onRevoked) => options.revocations.watch(actor, onRevoked),
-    authenticate: async (token) => {
-      if (token.length === 0) throw refused('there is no token');
-      if (token.length > limits.tokenCharsMax) throw refused(`the token has more than ${limits.tokenCharsMax} characters`);
-      const actor = await identify(token);
-      if (options.revocations.against(actor) !== undefined) throw refused('the token was revoked');
-      return actor;
-    },
+    authenticate,
+    admit,
   };
 }
 

@@ -11,6 +11,8 @@ import type { Logger } from '../shared/log.ts';
 import type { IdempotencyStore } from '../storage/stores.ts';
 import type { Call } from './call.ts';
 import { createIdempotency } from './idempotency.ts';
+import { RateLimit } from './rate-limit.ts';
+import { assertSteppedUp, type StepUp } from './step-up.ts';
 import { validate } from './validate.ts';
 
 /** What became of a call. The items of a stream fail with CovistaError only. */
@@ -35,7 +37,9 @@ export interface GatewayOptions {
   /** Watches over work that takes long, and calls back when the caller may no longer do it; returns how to let go. */
   readonly hold: (request: HoldRequest) => () => void;
   readonly idempotency: Pick<IdempotencyStore, 'find'>;
-  readonly limits: Pick<Limits, 'operationTimeoutMs' | 'commitTimeoutMs' | 'idempotencyKeyCharsMax'>;
+  /** What counts as a second factor where an operation asks for one. */
+  readonly stepUp: StepUp;
+  readonly limits: Pick<Limits, 'requestsPerSubjectPerSecond' | 'rateKeysMax' | 'operationTimeoutMs' | 'commitTimeoutMs' | 'idempotencyKeyCharsMax'>;
   readonly log: Logger;
 }
 
@@ -56,6 +60,8 @@ export interface Entry {
 export function createGateway(options: GatewayOptions): Gateway {
   const entries = buildEntries(options);
   const idempotency = createIdempotency(options);
+  const { requestsPerSubjectPerSecond: most, rateKeysMax: keysMax } = options.limits;
+  const rate = new RateLimit({ what: 'requests of yours', most, periodMs: 1_000, keysMax });
   const fail = (call: Call, fault: unknown): Outcome => ({ kind: 'error', error: translate(call, fault, options.log) });
 
   const run = (entry: Entry, call: Call, input: unknown): Outcome | Promise<Outcome> => {
@@ -79,6 +85,7 @@ export function createGateway(options: GatewayOptions): Gateway {
   };
 
   const proceed = (entry: Entry, call: Call, input: unknown, access: Access | undefined): Outcome | Promise<Outcome> => {
+    if (entry.operation.stepUp === true) assertSteppedUp(call.actor, options.stepUp);
     call.access = access;
     call.isEndless = entry.timeoutMs === null;
     // No body is an empty one, so that handlers know one case only.
@@ -99,6 +106,7 @@ export function createGateway(options: GatewayOptions): Gateway {
     explain: (call, fault) => translate(call, fault, options.log),
     dispatch: (call) => {
       try {
+        rate.take(call.actor.subject);
         const entry = find(call.operation);
         if (entry === undefined) throw new CovistaError('unknown_operation', `there is no operation "${call.operation.slice(0, 100)}"`);
         const input = validate(entry.operation, call);

@@ -15,7 +15,7 @@ import { createRouteTable, type Match } from './route-table.ts';
 export interface RestOptions {
   readonly gateway: Gateway;
   readonly authenticator: Authenticator;
-  readonly limits: Pick<Limits, 'httpJsonBytesMax'>;
+  readonly limits: Pick<Limits, 'httpJsonBytesMax' | 'requestsPerAddressPerSecond' | 'rateKeysMax'>;
   readonly log: Logger;
 }
 
@@ -35,29 +35,17 @@ export function createRest({ gateway, authenticator, limits, log }: RestOptions)
     const match = routes.match(request.method, request.path);
     const query = new URLSearchParams(request.query);
     const token = takeToken(request, query);
-    const actor = token === undefined ? ANONYMOUS : await authenticator.authenticate(token);
+    const actor = token === undefined ? ANONYMOUS : await authenticator.admit(token, request.address);
     // Nobody's body is read before it is known who sends it.
     if (actor === ANONYMOUS && match.route.operation.permission.action !== 'public') throw new CovistaError('unauthenticated', 'this needs a token');
     const input = await readInput({ request, match, query, jsonBytesMax: limits.httpJsonBytesMax });
     return { request, match, actor, input };
   };
 
-  /** What goes on for long ends when the token is revoked; what would never end also when it expires, as a connection does. */
-  const begin = (asked: Asked): Call => {
-    const { actor, match, request } = asked;
-    const call = callOf(asked);
-    if (actor === ANONYMOUS) return call;
-    request.onEnd(authenticator.watch(actor, (reason) => call.cancel(reason)));
-    const remainingMs = match.route.operation.duration === 'endless' ? authenticator.remainingMs(actor) : null;
-    const expire = (): void => call.cancel(new CovistaError('session_expired', 'the token has expired'));
-    if (remainingMs !== null) request.onEnd(setLongTimeout(expire, remainingMs));
-    return call;
-  };
-
   const answer = async (asked: Asked): Promise<HttpResponse> => {
     const { request, match } = asked;
     if (match.route.http.response === 'file') return answerFile(asked);
-    const call = begin(asked);
+    const call = begin(authenticator, asked);
     const outcome = await gateway.dispatch(call);
     if (outcome.kind === 'error') return errorResponse(outcome.error, call.requestId);
     if (outcome.kind === 'stream') return linesResponse(request, match.route, call, outcome.items);
@@ -65,7 +53,7 @@ export function createRest({ gateway, authenticator, limits, log }: RestOptions)
   };
 
   const answerFile = async (asked: Asked): Promise<HttpResponse> => {
-    const call = begin(await withoutStaleRange(asked));
+    const call = begin(authenticator, await withoutStaleRange(asked));
     try {
       const { head, rest } = await openFile(gateway, call);
       return await fileResponse(asked.request, call, head, rest);
@@ -80,7 +68,7 @@ export function createRest({ gateway, authenticator, limits, log }: RestOptions)
     const validator = asked.request.header('if-range');
     if (validator === '' || asked.input.range === undefined) return asked;
     const { range: _, ...whole } = asked.input;
-    const { head, rest } = await openFile(gateway, begin({ ...asked, input: { ...whole, encoding: 'identity' } }));
+    const { head, rest } = await openFile(gateway, begin(authenticator, { ...asked, input: { ...whole, encoding: 'identity' } }));
     await rest.return?.();
     const holds = validator.startsWith('"')
       ? validator === head.etag
@@ -100,6 +88,18 @@ export function createRest({ gateway, authenticator, limits, log }: RestOptions)
       }
     },
   };
+}
+
+/** What goes on for long ends when the token is revoked; what would never end also when it expires, as a connection does. */
+function begin(authenticator: Authenticator, asked: Asked): Call {
+  const { actor, match, request } = asked;
+  const call = callOf(asked);
+  if (actor === ANONYMOUS) return call;
+  request.onEnd(authenticator.watch(actor, (reason) => call.cancel(reason)));
+  const remainingMs = match.route.operation.duration === 'endless' ? authenticator.remainingMs(actor) : null;
+  const expire = (): void => call.cancel(new CovistaError('session_expired', 'the token has expired'));
+  if (remainingMs !== null) request.onEnd(setLongTimeout(expire, remainingMs));
+  return call;
 }
 
 function callOf({ request, match, actor, input }: Asked): Call {

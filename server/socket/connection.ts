@@ -4,6 +4,7 @@ import { decodeClientFrame, FRAME, type Hello } from '../../protocol/frame.ts';
 import { SUPPORTED_VERSIONS } from '../../protocol/version.ts';
 import type { Actor } from '../gateway/authenticate.ts';
 import type { Logger } from '../shared/log.ts';
+import type { Counts } from './counts.ts';
 import { Outbox, type SendSocket } from './outbox.ts';
 import { Session, type SessionContext } from './session.ts';
 
@@ -17,6 +18,8 @@ export interface ConnectionContext extends SessionContext {
   readonly log: Logger;
   /** A connection entered or left the time before its session. */
   readonly onAwaiting: (change: 1 | -1) => void;
+  /** Sessions of each subject. */
+  readonly sessions: Counts;
 }
 
 /**
@@ -117,8 +120,10 @@ export class Connection {
     if (state.kind === 'closing') return;
     this.#state = { kind: 'closing' };
     this.#outbox.close();
-    if (state.kind === 'open') state.session.end(reason);
-    else this.#stopAwaiting(state.deadline);
+    if (state.kind === 'open') {
+      this.#context.sessions.leave(state.session.subject);
+      state.session.end(reason);
+    } else this.#stopAwaiting(state.deadline);
     const { log } = this.#context;
     if (log.isLevelEnabled('debug')) log.debug({ connectionId: this.id, code: reason.code, reason: reason.message }, 'a connection ended');
   }
@@ -155,7 +160,7 @@ export class Connection {
     }
     if (this.#context.isDraining()) throw new CovistaError('draining', 'the server is stopping');
     this.#state = { kind: 'authenticating', deadline };
-    this.#context.authenticator.authenticate(token).then(
+    this.#context.authenticator.admit(token, this.#address).then(
       (actor) => this.#welcome(actor, protocolVersion),
       (fault: unknown) => this.#abort(fault),
     );
@@ -163,6 +168,14 @@ export class Connection {
 
   #welcome(actor: Actor, protocolVersion: number): void {
     if (this.#state.kind !== 'authenticating') return;
+    const { sessionsPerSubjectMax } = this.#context.limits;
+    if (this.#context.sessions.of(actor.subject) >= sessionsPerSubjectMax) {
+      this.close(
+        new CovistaError('rate_limited', `you have ${sessionsPerSubjectMax} sockets open already`, { sessionsPerSubjectMax, retryAfterMs: 1_000 }),
+      );
+      return;
+    }
+    this.#context.sessions.enter(actor.subject);
     this.#stopAwaiting(this.#state.deadline);
     const session = new Session({
       actor,

@@ -1,13 +1,17 @@
 import { STATUS_CODES } from 'node:http';
+import type { BlockList } from 'node:net';
 import { CovistaError } from '../../protocol/errors.ts';
 import type { Limits } from '../../protocol/limits.ts';
 import type { HttpBody, HttpFace, HttpRequest, HttpResponse } from '../gateway/http.ts';
+import { originOf } from '../shared/addresses.ts';
 import type { Logger } from '../shared/log.ts';
 import type * as engine from './engine.ts';
 import { HttpUpload } from './http-upload.ts';
 
 export interface HttpContext {
   readonly face: HttpFace;
+  /** Proxies that are believed whom they forward for. */
+  readonly trustedProxies: BlockList;
   readonly limits: Pick<Limits, 'streamCreditBytes' | 'httpBodyIdleMs'>;
   readonly log: Logger;
   /** Called once with every exchange that has ended, one way or the other. */
@@ -56,7 +60,7 @@ export class HttpExchange {
       method,
       path: request.getUrl(),
       query: request.getQuery(),
-      address: Buffer.from(this.#response.getRemoteAddressAsText()).toString(),
+      address: originOf(peerOf(this.#response), headers.get('x-forwarded-for') ?? '', this.#context.trustedProxies),
       header: (name) => headers.get(name) ?? '',
       body: this.#upload.queue,
       onAbort: (run) => {
@@ -194,6 +198,10 @@ export class HttpExchange {
     });
     this.#wake = undefined;
   }
+}
+
+export function peerOf(response: engine.HttpResponse): string {
+  return Buffer.from(response.getRemoteAddressAsText()).toString();
 }
 
 /** Lets the producer of a body that nobody wants any more clean up. */

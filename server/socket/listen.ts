@@ -1,13 +1,21 @@
+import { readFileSync } from 'node:fs';
+import type { BlockList } from 'node:net';
+import { createSecureContext } from 'node:tls';
 import { CovistaError } from '../../protocol/errors.ts';
 import type { Limits } from '../../protocol/limits.ts';
 import type { Authenticator } from '../gateway/authenticate.ts';
 import { nextRequestId } from '../gateway/call.ts';
 import type { Gateway } from '../gateway/dispatch.ts';
 import type { HttpFace } from '../gateway/http.ts';
+import { RateLimit } from '../gateway/rate-limit.ts';
+import { errorResponse } from '../gateway/rest-response.ts';
+import { countedAddress, originOf, parseNetworks } from '../shared/addresses.ts';
 import type { Logger } from '../shared/log.ts';
 import { Connection, type ConnectionContext } from './connection.ts';
+import { Counts } from './counts.ts';
 import { type HttpRequest, type HttpResponse, loadEngine, type TemplatedApp, type us_listen_socket, type us_socket_context_t } from './engine.ts';
-import { type HttpContext, HttpExchange } from './http-exchange.ts';
+import { type HttpContext, HttpExchange, peerOf } from './http-exchange.ts';
+import { Origins } from './origins.ts';
 import { createSite, type Pages } from './site.ts';
 
 export interface ListenOptions {
@@ -20,6 +28,11 @@ export interface ListenOptions {
   readonly limits: Limits;
   readonly log: Logger;
   readonly pages: Pages;
+  /** Origins of other pages that may use the server. */
+  readonly allowedOrigins: readonly string[];
+  /** Paths of PEM files; undefined: no TLS. */
+  readonly tls: { readonly certificate: string; readonly key: string } | undefined;
+  readonly trustedProxies: readonly string[];
   /** Whether the server can serve now; asked by `/readyz`. */
   readonly ready: () => boolean | Promise<boolean>;
 }
@@ -39,10 +52,21 @@ interface UserData {
   connection: Connection | undefined;
 }
 
+/** Reads the files first, because the engine does not say what is wrong with them. It speaks TLS 1.2 and newer. */
+function tlsOptions({ certificate, key }: NonNullable<ListenOptions['tls']>): { cert_file_name: string; key_file_name: string } {
+  try {
+    createSecureContext({ cert: readFileSync(certificate), key: readFileSync(key) });
+  } catch (cause) {
+    const reason = cause instanceof Error ? cause.message : String(cause);
+    throw new CovistaError('invalid_input', `the TLS certificate ${certificate} and the key ${key} cannot be used: ${reason}`, {}, cause);
+  }
+  return { cert_file_name: certificate, key_file_name: key };
+}
+
 /** Serves `ws /rpc` and HTTP on one port; rejects when the port cannot be had. */
 export function listen(options: ListenOptions): Promise<Listener> {
   const engine = loadEngine(options.limits.httpHeaderBytesMax);
-  const server = new SocketServer(options, engine.App());
+  const server = new SocketServer(options, options.tls === undefined ? engine.App() : engine.SSLApp(tlsOptions(options.tls)));
   return new Promise((resolve, reject) => {
     server.app.listen(options.host, options.port, (socket) => {
       if (socket === false)
@@ -60,25 +84,48 @@ class SocketServer {
   #whenHttpIdle: (() => void) | undefined;
   readonly #connectionContext: ConnectionContext;
   readonly #httpContext: HttpContext;
+  /** Sockets of each address. */
+  readonly #sockets = new Counts();
+  readonly #origins: Origins;
+  readonly #trustedProxies: BlockList;
+  readonly #arrivals: RateLimit;
   #awaitingHello = 0;
   #isDraining = false;
 
   constructor(options: ListenOptions, app: TemplatedApp) {
     this.#options = options;
     this.app = app;
+    this.#origins = new Origins(options.allowedOrigins);
+    this.#trustedProxies = parseNetworks(options.trustedProxies);
+    const { requestsPerAddressPerSecond: most, rateKeysMax: keysMax } = options.limits;
+    this.#arrivals = new RateLimit({ what: 'requests from your address', most, periodMs: 1_000, keysMax });
     const { gateway, authenticator, limits, log, rest, pages } = options;
     this.#connectionContext = {
       gateway,
       authenticator,
       limits,
       log,
+      sessions: new Counts(),
       isDraining: () => this.#isDraining,
       onAwaiting: (change) => {
         this.#awaitingHello += change;
       },
     };
-    const face = createSite({ rest, pages, ready: options.ready, isDraining: () => this.#isDraining });
-    this.#httpContext = { face, limits, log, onEnd: (exchange) => this.#httpEnded(exchange) };
+    const face = createSite({
+      rest,
+      pages,
+      ready: options.ready,
+      isDraining: () => this.#isDraining,
+      origins: this.#origins,
+      isEncrypted: options.tls !== undefined,
+    });
+    this.#httpContext = {
+      face: this.#limited(face),
+      trustedProxies: this.#trustedProxies,
+      limits,
+      log,
+      onEnd: (exchange) => this.#httpEnded(exchange),
+    };
     this.#route();
   }
 
@@ -111,13 +158,15 @@ class SocketServer {
         const connection = new Connection({ id: nextRequestId(), address: data.address, socket, context: this.#connectionContext });
         data.connection = connection;
         this.#connections.add(connection);
+        this.#sockets.enter(countedAddress(data.address));
       },
       message: (socket, message, isBinary) => socket.getUserData().connection?.receive(message, isBinary),
       drain: (socket) => socket.getUserData().connection?.drained(),
       close: (socket) => {
-        const { connection } = socket.getUserData();
+        const { connection, address } = socket.getUserData();
         if (connection === undefined) return;
         this.#connections.delete(connection);
+        this.#sockets.leave(countedAddress(address));
         connection.closed();
       },
     });
@@ -141,9 +190,45 @@ class SocketServer {
       refuse(response);
       return;
     }
-    const data: UserData = { address: Buffer.from(response.getRemoteAddressAsText()).toString(), connection: undefined };
+    if (!this.#origins.allows(request.getHeader('origin'), request.getHeader('host'))) {
+      response.writeStatus('403 Forbidden').end('pages of this origin may not use the server; see --allowed-origins');
+      return;
+    }
+    const address = originOf(peerOf(response), request.getHeader('x-forwarded-for'), this.#trustedProxies);
+    if (this.#isTooMuch(address)) {
+      response.writeStatus('429 Too Many Requests').writeHeader('retry-after', '1').end('too many sockets from your address');
+      return;
+    }
+    const data: UserData = { address, connection: undefined };
     const header = (name: string): string => request.getHeader(`sec-websocket-${name}`);
     response.upgrade(data, header('key'), header('protocol'), header('extensions'), context);
+  }
+
+  #isTooMuch(address: string): boolean {
+    const key = countedAddress(address);
+    if (this.#sockets.of(key) >= this.#options.limits.sessionsPerAddressMax) return true;
+    try {
+      this.#arrivals.take(key);
+      return false;
+    } catch (fault) {
+      if (fault instanceof CovistaError) return true;
+      throw fault;
+    }
+  }
+
+  /** Answers requests of an address that sends too many without looking at them. */
+  #limited(face: HttpFace): HttpFace {
+    return {
+      handle: async (request) => {
+        try {
+          this.#arrivals.take(countedAddress(request.address));
+        } catch (fault) {
+          if (fault instanceof CovistaError) return errorResponse(fault, nextRequestId());
+          throw fault;
+        }
+        return face.handle(request);
+      },
+    };
   }
 
   async #closeAll(reason: string): Promise<void> {

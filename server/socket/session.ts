@@ -60,6 +60,10 @@ export class Session {
     this.#stopWatching = this.#watch();
   }
 
+  get subject(): string {
+    return this.#actor.subject;
+  }
+
   get info(): SessionInfo {
     const { subject, expiresAtMs } = this.#actor;
     return { subject, expiresAt: expiresAtMs === null ? null : new Date(expiresAtMs).toISOString() };
@@ -175,7 +179,7 @@ export class Session {
   #refresh(token: string): void {
     if (this.#isRefreshing) throw new CovistaError('protocol_error', 'a refresh is under way already');
     this.#isRefreshing = true;
-    this.#options.context.authenticator.authenticate(token).then(
+    this.#options.context.authenticator.admit(token, this.#options.address).then(
       (actor) => this.#refreshed(actor),
       (fault: unknown) => this.#refreshFailed(fault),
     );

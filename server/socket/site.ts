@@ -3,6 +3,7 @@ import { openApi } from '../../protocol/openapi.ts';
 import { nextRequestId } from '../gateway/call.ts';
 import type { HttpFace, HttpRequest, HttpResponse } from '../gateway/http.ts';
 import { errorResponse } from '../gateway/rest-response.ts';
+import { corsHeaders, isPreflight, type Origins, preflightResponse } from './origins.ts';
 
 /** A static page or asset. */
 export interface Page {
@@ -16,6 +17,9 @@ export interface Page {
 export type Pages = ReadonlyMap<string, Page>;
 
 export interface SiteOptions {
+  readonly origins: Origins;
+  /** Whether the port speaks TLS. */
+  readonly isEncrypted: boolean;
   readonly rest: HttpFace;
   readonly pages: Pages;
   /** Whether the server can serve now. */
@@ -25,7 +29,7 @@ export interface SiteOptions {
 }
 
 /** Everything on the port that is no WebSocket: REST below `/api/`, health, the description of the API, static pages. */
-export function createSite({ rest, pages, ready, isDraining }: SiteOptions): HttpFace {
+export function createSite({ rest, pages, ready, isDraining, origins, isEncrypted }: SiteOptions): HttpFace {
   const description = JSON.stringify(openApi());
   const fixed = new Map<string, () => HttpResponse | Promise<HttpResponse>>([
     ['/healthz', () => text(200, 'alive\n')],
@@ -33,17 +37,44 @@ export function createSite({ rest, pages, ready, isDraining }: SiteOptions): Htt
     ['/openapi.json', () => page({ contentType: 'application/json; charset=utf-8', content: description, immutable: false })],
     ...[...pages].map(([path, found]) => [path, () => page(found)] as const),
   ]);
+  const answer = async (request: HttpRequest): Promise<HttpResponse> => {
+    const known = fixed.get(request.path);
+    if (known === undefined || !['GET', 'HEAD'].includes(request.method)) {
+      if (isDraining()) return errorResponse(new CovistaError('draining', 'the server is stopping'), nextRequestId());
+      return rest.handle(request);
+    }
+    return withoutBody(request, await known());
+  };
+  const preflight = (request: HttpRequest): HttpResponse => {
+    if (origins.allows(request.header('origin'), request.header('host'))) return preflightResponse;
+    return errorResponse(new CovistaError('forbidden', 'pages of this origin may not use the server; see --allowed-origins'), nextRequestId());
+  };
+  const secured = isEncrypted ? [...SECURITY_HEADERS, HSTS] : SECURITY_HEADERS;
   return {
     handle: async (request) => {
-      const answer = fixed.get(request.path);
-      if (answer === undefined || !['GET', 'HEAD'].includes(request.method)) {
-        if (isDraining()) return errorResponse(new CovistaError('draining', 'the server is stopping'), nextRequestId());
-        return rest.handle(request);
-      }
-      return withoutBody(request, await answer());
+      const response = isPreflight(request) ? preflight(request) : await answer(request);
+      return { ...response, headers: [...response.headers, ...secured, ...corsHeaders(request, origins)] };
     },
   };
 }
+
+/** Nobody learns from a Referer what was in a URL, such as a ticket. */
+const SECURITY_HEADERS: HttpResponse['headers'] = [['referrer-policy', 'no-referrer']];
+const HSTS: HttpResponse['headers'][number] = ['strict-transport-security', 'max-age=31536000'];
+
+/** Pages run their own scripts, WebAssembly and workers, are styled in place, talk to this server alone, and are not framed. */
+const PAGE_POLICY = [
+  "default-src 'none'",
+  "script-src 'self' 'wasm-unsafe-eval'",
+  "worker-src 'self' blob:",
+  "style-src 'self' 'unsafe-inline'",
+  "img-src 'self' data: blob:",
+  "font-src 'self' data:",
+  "connect-src 'self'",
+  "base-uri 'none'",
+  "form-action 'none'",
+  "frame-ancestors 'none'",
+].join('; ');
 
 function withoutBody({ method }: HttpRequest, response: HttpResponse): HttpResponse {
   if (method !== 'HEAD' || response.body.kind !== 'whole') return response;
@@ -68,6 +99,7 @@ function page({ contentType, content, immutable }: Page): HttpResponse {
       ['content-type', contentType],
       ['cache-control', immutable ? 'public, max-age=31536000, immutable' : 'no-cache'],
       ['x-content-type-options', 'nosniff'],
+      ['content-security-policy', PAGE_POLICY],
     ],
     body: { kind: 'whole', content },
   };

@@ -26,6 +26,10 @@ describe('settings', () => {
       jwtAudience: undefined,
       jwtClockToleranceMs: 5_000,
       jwtGroupsClaim: 'groups',
+      stepUp: { amr: [], acr: [] },
+      allowedOrigins: [],
+      tls: undefined,
+      trustedProxies: [],
       logLevel: 'info',
     });
     expect(limits).toEqual(Object.fromEntries(Object.entries(LIMITS).map(([name, { value }]) => [name, value])));

@@ -18,6 +18,7 @@ function gatewayFor(handlers: TestHandlers, options: Partial<GatewayOptions> = {
   return createGateway({
     handlers: completeHandlers(handlers),
     authorize: (_actor, level, datasetId) => accessTo(datasetId, level),
+    stepUp: { amr: [], acr: [] },
     hold: () => () => undefined,
     idempotency: { find: async () => undefined },
     limits: resolveLimits({ operationTimeoutMs: 30 }),

@@ -11,7 +11,7 @@ import { whoami } from '../../server/operations/session.ts';
 import type { Access } from '../../server/services/access/access.ts';
 import { systemClock } from '../../server/shared/clock.ts';
 import { createLog } from '../../server/shared/log.ts';
-import { type Listener, listen } from '../../server/socket/listen.ts';
+import { type Listener, type ListenOptions, listen } from '../../server/socket/listen.ts';
 import { UNRESTRICTED } from '../../server/storage/content-store.ts';
 import { NO_SESSIONS } from './sessions.ts';
 
@@ -28,6 +28,8 @@ export interface TestServerOptions {
   readonly authentication?: Partial<AuthenticatorOptions>;
   /** Stands before the real one, to hold it up. */
   readonly beforeAuthentication?: (token: string) => Promise<void>;
+  readonly stepUp?: GatewayOptions['stepUp'];
+  readonly listening?: Partial<Pick<ListenOptions, 'allowedOrigins' | 'tls' | 'trustedProxies'>>;
   readonly ready?: () => boolean;
 }
 
@@ -63,15 +65,17 @@ export async function startTestServer(options: TestServerOptions = {}): Promise<
   const authenticator: Authenticator = {
     remainingMs: verifier.remainingMs,
     watch: verifier.watch,
-    authenticate: async (token) => {
+    authenticate: verifier.authenticate,
+    admit: async (token, address) => {
       await options.beforeAuthentication?.(token);
-      return verifier.authenticate(token);
+      return verifier.admit(token, address);
     },
   };
   const gateway = createGateway({
     handlers: completeHandlers(options.handlers ?? {}),
     authorize: options.authorize ?? ((_actor, permission, datasetId) => accessTo(datasetId, permission)),
     hold: () => () => undefined,
+    stepUp: options.stepUp ?? { amr: [], acr: [] },
     idempotency: options.idempotency ?? { find: async () => undefined },
     limits,
     log,
@@ -81,6 +85,10 @@ export async function startTestServer(options: TestServerOptions = {}): Promise<
   const listener = await listen({
     host: '127.0.0.1',
     port: 0,
+    allowedOrigins: [],
+    tls: undefined,
+    trustedProxies: [],
+    ...options.listening,
     gateway,
     rest,
     authenticator,
@@ -89,7 +97,7 @@ export async function startTestServer(options: TestServerOptions = {}): Promise<
     pages: new Map(),
     ready,
   });
-  const url = `http://127.0.0.1:${listener.port}`;
+  const url = `${options.listening?.tls === undefined ? 'http' : 'https'}://127.0.0.1:${listener.port}`;
   const token = (request: Partial<TokenRequest> = {}): Promise<string> => mintToken(TEST_SECRET, { subject: 'alice', ...request });
   const alice = await token();
   return {

@@ -37,8 +37,10 @@ export function datasetHandlers({ stores, datasets, events, authorizer }: Servic
     },
     watch: async function* ({ datasetId, after }, { actor, signal }) {
       const access = () => authorizer.authorize(actor, 'read', datasetId);
+      // Events from before are read again, but what they changed is known.
+      const known = after === undefined ? 0 : await stores.metadata.events.latest(datasetId);
       for await (const event of events.follow(datasetId, { after, signal, recheck: async () => void (await access()) })) {
-        if (event.kind === 'grant.changed') authorizer.catchUp(datasetId, event.sequence);
+        if (event.kind === 'grant.changed' && event.sequence > known) authorizer.catchUp(datasetId, event.sequence);
         yield visibleEvent(event, await access());
       }
     },

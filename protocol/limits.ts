@@ -58,6 +58,7 @@ export const LIMITS = {
   jwksTimeoutMs: limit(5 * SECOND, 'ms', 'Fetching the keys of the token issuer'),
   jwksCooldownMs: limit(30 * SECOND, 'ms', 'Unknown keys make the server fetch at most once in this time'),
   jwksKeepMs: limit(10 * MINUTE, 'ms', 'Fetched keys are fetched anew after this'),
+  jwksStaleMs: limit(24 * HOUR, 'ms', 'While the keys cannot be fetched anew, those that were fetched last go on for so long'),
 
   // Rates
   requestsPerSubjectPerSecond: limit(500_000, 'per second', 'Requests of one person on this server'),

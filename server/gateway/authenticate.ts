@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { createRemoteJWKSet, errors, type JWTPayload, type JWTVerifyGetKey, type JWTVerifyOptions, jwtVerify } from 'jose';
+import { errors, type JWTPayload, type JWTVerifyOptions, jwtVerify } from 'jose';
 import { LRUCache } from 'lru-cache';
 import { CovistaError } from '../../protocol/errors.ts';
 import type { Limits } from '../../protocol/limits.ts';
@@ -9,6 +9,7 @@ import { isTicket, type Tickets } from '../services/access/tickets.ts';
 import { countedAddress } from '../shared/addresses.ts';
 import type { Clock } from '../shared/clock.ts';
 import { RateLimit } from './rate-limit.ts';
+import { keyResolver } from './token-keys.ts';
 
 export type { Actor };
 
@@ -42,6 +43,7 @@ export interface AuthenticatorOptions {
     | 'jwksTimeoutMs'
     | 'jwksCooldownMs'
     | 'jwksKeepMs'
+    | 'jwksStaleMs'
   >;
   readonly revocations: Pick<Revocations, 'against' | 'watch'>;
   readonly tickets: Pick<Tickets, 'redeem'>;
@@ -133,7 +135,7 @@ function createVerifier(options: AuthenticatorOptions): (token: string) => Promi
     ...(options.audience === undefined ? {} : { audience: options.audience }),
     requiredClaims: ['sub'],
   };
-  const resolve = keyResolver(key, limits);
+  const resolve = keyResolver(key, limits, clock);
   return async (token) => {
     try {
       const { payload } = await jwtVerify(token, resolve, { ...common, currentDate: new Date(clock.now()) });
@@ -142,18 +144,6 @@ function createVerifier(options: AuthenticatorOptions): (token: string) => Promi
       throw translate(fault);
     }
   };
-}
-
-function keyResolver(key: AuthenticatorOptions['key'], limits: AuthenticatorOptions['limits']): JWTVerifyGetKey {
-  if ('secret' in key) {
-    const secret = new TextEncoder().encode(key.secret);
-    return async () => secret;
-  }
-  return createRemoteJWKSet(new URL(key.jwksUrl), {
-    timeoutDuration: limits.jwksTimeoutMs,
-    cooldownDuration: limits.jwksCooldownMs,
-    cacheMaxAge: limits.jwksKeepMs,
-  });
 }
 
 /** What went wrong, without repeating anything of the token. */

@@ -9,7 +9,8 @@ interface Entry {
   readonly path: string;
   readonly rendering: Promise<number>;
   readonly abort: AbortController;
-  bytes: number;
+  /** Undefined until it is rendered. */
+  bytes: number | undefined;
   users: number;
 }
 
@@ -19,6 +20,7 @@ export class ExportCache {
   readonly #limits: Limits;
   /** In the order of their last use. */
   readonly #entries = new Map<string, Entry>();
+  #renderings = 0;
 
   constructor(directory: string, limits: Limits) {
     this.#directory = directory;
@@ -51,12 +53,15 @@ export class ExportCache {
   }
 
   #start(key: string, control: Control, render: (path: string, control: Control) => Promise<void>): Entry {
-    const path = join(this.#directory, key);
+    // Each rendering has a name of its own: one that was dropped may still be on its way out.
+    this.#renderings += 1;
+    const path = join(this.#directory, `${key}-${this.#renderings}`);
     const abort = new AbortController();
     const rendering = render(path, { ...control, signal: abort.signal }).then(async () => (await stat(path)).size);
-    const entry: Entry = { path, rendering, abort, bytes: 0, users: 0 };
+    const entry: Entry = { path, rendering, abort, bytes: undefined, users: 0 };
     rendering.then(
       (bytes) => {
+        if (this.#entries.get(key) !== entry) return this.#drop(key, entry);
         entry.bytes = bytes;
         this.#evict();
       },
@@ -68,17 +73,21 @@ export class ExportCache {
   #release(key: string, entry: Entry): void {
     entry.users -= 1;
     if (entry.users > 0) return;
-    entry.abort.abort();
-    this.#evict();
-    if (entry.bytes === 0 && this.#entries.get(key) === entry) this.#entries.delete(key);
+    if (entry.bytes === undefined) {
+      // Nobody waits for it any more; its file goes when the rendering has failed.
+      entry.abort.abort();
+      if (this.#entries.get(key) === entry) this.#entries.delete(key);
+    } else {
+      this.#evict();
+    }
   }
 
   #evict(): void {
-    let bytes = [...this.#entries.values()].reduce((sum, entry) => sum + entry.bytes, 0);
+    let bytes = [...this.#entries.values()].reduce((sum, entry) => sum + (entry.bytes ?? 0), 0);
     for (const [key, entry] of this.#entries) {
       if (bytes <= this.#limits.exportCacheBytesMax) return;
       if (entry.users > 0) continue;
-      bytes -= entry.bytes;
+      bytes -= entry.bytes ?? 0;
       this.#drop(key, entry);
     }
   }

@@ -1,5 +1,6 @@
 import { type ContentStore, type Control, type Row, type ScopedContent, showsAllRows } from '../content-store.ts';
 import type { Broker } from './broker.ts';
+import { readRows } from './json-values.ts';
 import { scopedRelation } from './relation.ts';
 
 /** Reads rows for people: windows of a version, and how many there are. */
@@ -27,10 +28,13 @@ async function readWindow(broker: Broker, source: ScopedContent, window: Window,
   const rows = await broker.run('interactive', control, async (session) => {
     const taken: Row[] = [];
     let bytes = 0;
-    for (const row of await session.rows(`SELECT * FROM (${sql}) LIMIT ${limit} OFFSET ${offset}`, values)) {
-      bytes += JSON.stringify(row).length;
-      if (bytes > bytesMax && taken.length > 0) break;
-      taken.push(row);
+    const stream = await session.chunks(`SELECT * FROM (${sql}) LIMIT ${limit} OFFSET ${offset}`, values);
+    for await (const chunk of stream) {
+      for (const row of readRows(chunk, stream)) {
+        bytes += JSON.stringify(row).length;
+        if (bytes > bytesMax && taken.length > 0) return taken;
+        taken.push(row);
+      }
     }
     return taken;
   });

@@ -34,7 +34,10 @@ const isNested = (type: string): boolean => /\]$|^(STRUCT|MAP|UNION|JSON|BLOB|VA
 
 function aggregatesOf({ name, type }: Column, index: number): string[] {
   const column = identifier(name);
-  const aggregates = [`count(${column}) AS "n${index}"`, `approx_count_distinct(${isNested(type) ? `hash(${column})` : column}) AS "d${index}"`];
+  const aggregates = [
+    `count(${column}) AS "n${index}"`,
+    `approx_count_distinct(${isNested(type) ? `CASE WHEN ${column} IS NOT NULL THEN hash(${column}) END` : column}) AS "d${index}"`,
+  ];
   if (!isNested(type)) aggregates.push(`min(${column}) AS "l${index}"`, `max(${column}) AS "h${index}"`);
   if (isNumeric(type)) {
     // The spread of values that are not finite is not a number, which is an error of the aggregate.
@@ -50,7 +53,8 @@ function toStatistics({ name, type }: Column, index: number, row: Row): ColumnSt
     name,
     type,
     nulls: Number(row.rows ?? 0) - Number(row[`n${index}`] ?? 0),
-    distinct: Number(row[`d${index}`] ?? 0),
+    // An estimate may be beyond what is possible.
+    distinct: Math.min(Number(row[`d${index}`] ?? 0), Number(row[`n${index}`] ?? 0)),
     min: row[`l${index}`] ?? null,
     max: row[`h${index}`] ?? null,
     mean: number(row[`m${index}`]),

@@ -1,4 +1,7 @@
-/** Larger chunks that are copied go into buffers of this size, which are used again: fresh memory costs more than the copy. */
+/**
+ * Larger chunks that are copied go into buffers of this size, which are used again: fresh memory costs more than the copy.
+ * They are shared, so that another thread can read them where they are.
+ */
 const SEGMENT_BYTES = 512 * 1024;
 const SMALL_BYTES = 64 * 1024;
 const FREE_SEGMENTS_MAX = 16;
@@ -9,7 +12,7 @@ const segmentOf = new WeakMap<Uint8Array, Uint8Array>();
 
 function copyOf(bytes: Uint8Array): Uint8Array {
   if (bytes.length <= SMALL_BYTES || bytes.length > SEGMENT_BYTES) return bytes.slice();
-  const segment = freeSegments.pop() ?? new Uint8Array(SEGMENT_BYTES);
+  const segment = freeSegments.pop() ?? new Uint8Array(new SharedArrayBuffer(SEGMENT_BYTES));
   segment.set(bytes);
   const chunk = segment.subarray(0, bytes.length);
   segmentOf.set(chunk, segment);

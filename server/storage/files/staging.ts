@@ -6,7 +6,9 @@ import { LRUCache } from 'lru-cache';
 import { CovistaError } from '../../../protocol/errors.ts';
 import type { UploadId } from '../../../protocol/ids.ts';
 import { assert } from '../../shared/assert.ts';
+import { Sha256Thread } from '../../workers/sha256.client.ts';
 import type { StagedBytes, StagingStore } from '../stores.ts';
+import { BodyHash } from './body-hash.ts';
 import { fileFault } from './fault.ts';
 import { removeFile } from './remove.ts';
 
@@ -60,12 +62,13 @@ export async function prepareStaging(dataDir: string, { shared }: { readonly sha
 /** Staged files in one directory, uploads in another, both on the file system of the objects, so that publishing is a rename. */
 export function createStaging(directories: Pick<WorkDirectories, 'staging' | 'uploads'>): StagingStore {
   const hashes = new LRUCache<UploadId, RunningHash>({ max: RUNNING_HASHES_MAX });
+  const hashing = new Sha256Thread();
   const uploadPath = (uploadId: UploadId): string => {
     assert(UPLOAD_ID.test(uploadId), 'an upload id is malformed');
     return join(directories.uploads, uploadId);
   };
   return {
-    stage: (body, options) => stage(join(directories.staging, `body-${randomUUID()}`), body, options),
+    stage: (body, options) => stage(join(directories.staging, `body-${randomUUID()}`), body, { ...options, hash: new BodyHash(hashing) }),
     discard: removeFile,
     write: (uploadId, offset, body, options) => writeUpload({ path: uploadPath(uploadId), uploadId, offset, hashes }, body, options),
     open: async (uploadId, bytes, signal) => {
@@ -83,13 +86,13 @@ export function createStaging(directories: Pick<WorkDirectories, 'staging' | 'up
   };
 }
 
-async function stage(path: string, body: AsyncIterable<Uint8Array>, options: WriteOptions): Promise<StagedBytes> {
-  const hash = createHash('sha256');
+async function stage(path: string, body: AsyncIterable<Uint8Array>, { hash, ...options }: WriteOptions & { hash: BodyHash }): Promise<StagedBytes> {
   const handle = await open(path, 'wx');
   try {
     const bytes = await pour(handle, 0, body, { ...options, hash });
-    return { path, bytes, sha256: hash.digest('hex'), durable: syncAndClose(handle) };
+    return { path, bytes, sha256: await hash.digest(), durable: syncAndClose(handle) };
   } catch (error) {
+    hash.abandon();
     await handle.close();
     await removeFile(path);
     throw fileFault(error);
@@ -136,7 +139,7 @@ async function pour(
   handle: FileHandle,
   at: number,
   body: AsyncIterable<Uint8Array>,
-  options: WriteOptions & { readonly hash: Hash | undefined },
+  options: WriteOptions & { readonly hash: { update(bytes: Uint8Array): unknown } | undefined },
 ): Promise<number> {
   let end = at;
   for await (const chunk of body) {
@@ -144,10 +147,8 @@ async function pour(
     if (end + chunk.length - at > options.bytesMax) {
       throw new CovistaError('payload_too_large', `the body has more than ${options.bytesMax} bytes`, { bytesMax: options.bytesMax });
     }
-    const writing = writeAll(handle, chunk, end);
     // Hashed while another thread writes.
-    options.hash?.update(chunk);
-    await writing;
+    await Promise.all([writeAll(handle, chunk, end), options.hash?.update(chunk)]);
     end += chunk.length;
   }
   if (options.signal.aborted) throw new CovistaError('cancelled', 'the upload was cancelled');

@@ -1,4 +1,4 @@
-import { createHash, randomUUID } from 'node:crypto';
+import { createHash, type Hash, randomUUID } from 'node:crypto';
 import { type FileHandle, mkdir, open, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { CovistaError } from '../../../protocol/errors.ts';
@@ -70,15 +70,26 @@ export async function writeWhole(handle: FileHandle, bytes: Uint8Array): Promise
 
 async function hashFile(handle: FileHandle, signal: AbortSignal): Promise<{ bytes: number; sha256: string }> {
   const hash = createHash('sha256');
-  let buffer = Buffer.allocUnsafe(FIRST_READ_BYTES);
-  let bytes = 0;
-  for (;;) {
+  const head = Buffer.allocUnsafe(FIRST_READ_BYTES);
+  const { bytesRead } = await handle.read(head, 0, head.length, 0);
+  hash.update(head.subarray(0, bytesRead));
+  // Reads of local files are short only at the end.
+  const bytes = bytesRead < head.length ? bytesRead : await hashRest(handle, hash, bytesRead, signal);
+  return { bytes, sha256: hash.digest('hex') };
+}
+
+/** Reads one piece while it hashes the one before; answers with where the file ends. */
+async function hashRest(handle: FileHandle, hash: Hash, from: number, signal: AbortSignal): Promise<number> {
+  let spare = Buffer.allocUnsafe(READ_BYTES);
+  let reading = handle.read(Buffer.allocUnsafe(READ_BYTES), 0, READ_BYTES, from);
+  for (let at = from; ; ) {
+    const { bytesRead, buffer } = await reading;
     throwIfAborted(signal);
-    const { bytesRead } = await handle.read(buffer, 0, buffer.length, bytes);
+    at += bytesRead;
+    const isLast = bytesRead < READ_BYTES;
+    if (!isLast) reading = handle.read(spare, 0, READ_BYTES, at);
     hash.update(buffer.subarray(0, bytesRead));
-    bytes += bytesRead;
-    // Reads of local files are short only at the end.
-    if (bytesRead < buffer.length) return { bytes, sha256: hash.digest('hex') };
-    if (buffer.length < READ_BYTES) buffer = Buffer.allocUnsafe(READ_BYTES);
+    if (isLast) return at;
+    spare = buffer;
   }
 }

@@ -31,22 +31,14 @@ export interface ScopedReader {
   readonly hidden: readonly (string | number)[];
 }
 
-const inEurope = "region = 'EU'";
-
 export const READERS: readonly ScopedReader[] = [
-  { subject: 'filtered', token: {}, grants: [{ rowFilter: inEurope }], hidden: [HIDDEN_ROW, HIDDEN_FILE, HIDDEN_NUMBER] },
-  {
-    subject: 'claimed',
-    token: { claims: { regions: ['EU', 'nowhere'] } },
-    grants: [{ rowFilter: 'region IN ({{regions}})' }],
-    hidden: [HIDDEN_ROW, HIDDEN_FILE, HIDDEN_NUMBER],
-  },
+  { subject: 'filtered', token: {}, grants: [{ rowFilter: "region = 'EU'" }], hidden: [HIDDEN_ROW, HIDDEN_FILE, HIDDEN_NUMBER] },
   { subject: 'masked', token: {}, grants: [{ columnMask: [HIDDEN_COLUMN] }], hidden: [HIDDEN_COLUMN, HIDDEN_CELL, HIDDEN_FILE] },
   {
     subject: 'both',
-    token: { claims: { groups: ['small'] } },
+    token: { claims: { groups: ['small'], regions: ['EU', 'nowhere'] } },
     grants: [
-      { rowFilter: inEurope, columnMask: [HIDDEN_COLUMN] },
+      { rowFilter: 'region IN ({{regions}})', columnMask: [HIDDEN_COLUMN] },
       { rowFilter: `amount < 3 AND region <> 'XX'`, columnMask: [HIDDEN_COLUMN, 'name'] },
     ],
     hidden: [HIDDEN_ROW, HIDDEN_CELL, HIDDEN_COLUMN, HIDDEN_FILE, HIDDEN_NUMBER],

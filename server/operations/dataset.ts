@@ -3,7 +3,7 @@ import type { DatasetId } from '../../protocol/ids.ts';
 import { principalsOf } from '../services/access/actor.ts';
 import type { Standing } from '../services/access/standing.ts';
 import { visibleEvent } from '../services/access/visible-events.ts';
-import { decodeCursor, isCount, toPage } from '../shared/cursor.ts';
+import { decodeCursor, isId, toPage } from '../shared/cursor.ts';
 import { type Scope, showsAllColumns } from '../storage/content-store.ts';
 import type { DatasetRecord, NewDataset } from '../storage/stores.ts';
 import { accessOf } from './context.ts';
@@ -15,7 +15,7 @@ export function datasetHandlers({ stores, datasets, events, authorizer }: Servic
   return {
     create: (input, { provenance }) => store.create(input, provenance),
     list: async ({ search, label, limit, cursor }, { actor }) => {
-      const before = cursor === undefined ? undefined : (decodeCursor(cursor, isCount) as DatasetId);
+      const before = cursor === undefined ? undefined : (decodeCursor(cursor, isId) as DatasetId);
       const principals = actor.serverAdmin ? null : principalsOf(actor);
       const { items, ...page } = toPage(
         await store.list({ principals, search, label, before, limit: limit + 1 }),

@@ -2,13 +2,14 @@ import type { DatasetId, VersionId } from '../../protocol/ids.ts';
 import { visibleShape } from '../services/access/visible-versions.ts';
 import type { DiffRequest } from '../services/versioning/diffs.ts';
 import { compareSchemas } from '../services/versioning/schema-comparison.ts';
-import { decodeCursor, encodeCursor, isCounts } from '../shared/cursor.ts';
+import { decodeCursor, encodeCursor, isCount, isIds } from '../shared/cursor.ts';
 import { accessOf, controlOf } from './context.ts';
 import type { CallContext, ResourceHandlers } from './handler.ts';
 import type { Services } from './services.ts';
 
 /** Where a page of changes begins, and between which versions: refs may move between pages, the pages' versions do not. */
-const isPosition = (value: unknown): value is [number, VersionId, VersionId] => isCounts(value) && value.length === 3;
+const isPosition = (value: unknown): value is [number, VersionId, VersionId] =>
+  Array.isArray(value) && value.length === 3 && isCount(value[0]) && isIds(value.slice(1));
 
 export function diffHandlers({ refs, reader, diffs, visible }: Services): ResourceHandlers<'diff'> {
   const resolve = async (datasetId: DatasetId, from: string, to: string): Promise<{ from: VersionId; to: VersionId }> => {

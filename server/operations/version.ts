@@ -4,7 +4,7 @@ import type { VersionId } from '../../protocol/ids.ts';
 import type { Operations } from '../../protocol/operations/index.ts';
 import type { CommitRequest, CommitSource } from '../services/versioning/commits.ts';
 import { present } from '../shared/assert.ts';
-import { decodeCursor, encodeCursor, isCounts } from '../shared/cursor.ts';
+import { decodeCursor, encodeCursor, isIds } from '../shared/cursor.ts';
 import { accessOf, controlOf, mayMoveProtected } from './context.ts';
 import type { CallContext, ResourceHandlers } from './handler.ts';
 import type { Services } from './services.ts';
@@ -27,7 +27,7 @@ export function versionHandlers({ stores, commits, reader, refs, previews, visib
       previews.statistics({ datasetId, versionId, scope: accessOf(context).scope }, columns, controlOf(context)),
     download: (input, context) => downloads.download({ ...input, scope: accessOf(context).scope }, controlOf(context)),
     history: async ({ datasetId, ref, limit, cursor }, context) => {
-      const frontier = cursor === undefined ? [(await refs.resolve(datasetId, ref)).versionId] : (decodeCursor(cursor, isCounts) as VersionId[]);
+      const frontier = cursor === undefined ? [(await refs.resolve(datasetId, ref)).versionId] : (decodeCursor(cursor, isIds) as VersionId[]);
       const { versions, frontier: rest } = await stores.metadata.versions.history(datasetId, frontier, limit);
       const items = await visible.showAll(versions, accessOf(context).scope, controlOf(context));
       return { items, ...(rest.length > 0 ? { next: encodeCursor(rest) } : {}) };

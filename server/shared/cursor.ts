@@ -19,7 +19,9 @@ export function decodeCursor<T>(cursor: string, isPosition: (value: unknown) => 
 
 export const isCount = (value: unknown): value is number => Number.isSafeInteger(value) && (value as number) >= 0;
 export const isText = (value: unknown): value is string => typeof value === 'string';
-export const isCounts = (value: unknown): value is number[] => Array.isArray(value) && value.every(isCount);
+/** Whether a value can be the id of a dataset or a version: what the database could not even compare is no position of ours. */
+export const isId = (value: unknown): value is number => isCount(value) && value >= 1 && value <= 2_147_483_647;
+export const isIds = (value: unknown): value is number[] => Array.isArray(value) && value.every(isId);
 
 /** A page of at most `limit` items out of a list that was asked for one more. */
 export function toPage<T>(items: readonly T[], limit: number, positionOf: (last: T) => unknown): { items: T[]; next?: string } {

@@ -79,7 +79,7 @@ export class HttpExchange {
   #run(request: HttpRequest): void {
     this.#context.face
       .handle(request)
-      .then((response) => this.#respond(response))
+      .then((response) => this.#respond(request.method === 'HEAD' ? withoutBody(response) : response))
       .catch((fault: unknown) => {
         this.#context.log.error({ err: fault, path: request.path }, 'a response met a fault');
         this.#cut();
@@ -123,8 +123,11 @@ export class HttpExchange {
   #finish(body: Exclude<HttpBody, { kind: 'stream' }>): void {
     this.#leave();
     if (body.kind === 'whole') this.#response.end(body.content);
-    else if (body.bytes === undefined) this.#response.endWithoutBody();
-    else this.#response.endWithoutBody(body.bytes);
+    else {
+      // Given to the engine itself, the length of a body that never comes would keep the connection waiting for it.
+      if (body.bytes !== undefined) this.#response.writeHeader('content-length', String(body.bytes));
+      this.#response.endWithoutBody();
+    }
   }
 
   /** The response is about to be complete: what is left of the request's body is dropped. */
@@ -202,6 +205,12 @@ export class HttpExchange {
 
 export function peerOf(response: engine.HttpResponse): string {
   return Buffer.from(response.getRemoteAddressAsText()).toString();
+}
+
+/** The answer to HEAD: errors have no body either, which the client would take for the next answer. */
+function withoutBody(response: HttpResponse): HttpResponse {
+  if (response.body.kind !== 'whole') return response;
+  return { ...response, body: { kind: 'none', bytes: Buffer.byteLength(response.body.content) } };
 }
 
 /** Lets the producer of a body that nobody wants any more clean up. */

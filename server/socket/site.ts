@@ -43,7 +43,7 @@ export function createSite({ rest, pages, ready, isDraining, origins, isEncrypte
       if (isDraining()) return errorResponse(new CovistaError('draining', 'the server is stopping'), nextRequestId());
       return rest.handle(request);
     }
-    return withoutBody(request, await known());
+    return known();
   };
   const preflight = (request: HttpRequest): HttpResponse => {
     if (origins.allows(request.header('origin'), request.header('host'))) return preflightResponse;
@@ -75,11 +75,6 @@ const PAGE_POLICY = [
   "form-action 'none'",
   "frame-ancestors 'none'",
 ].join('; ');
-
-function withoutBody({ method }: HttpRequest, response: HttpResponse): HttpResponse {
-  if (method !== 'HEAD' || response.body.kind !== 'whole') return response;
-  return { ...response, body: { kind: 'none', bytes: Buffer.byteLength(response.body.content) } };
-}
 
 function text(status: number, content: string): HttpResponse {
   return {

@@ -62,6 +62,13 @@ CREATE TABLE datasets (
   CONSTRAINT datasets_pkey PRIMARY KEY (dataset_id)
 ) WITH (fillfactor=70);
 
+CREATE TABLE deployment (
+  singleton boolean NOT NULL DEFAULT true,
+  id uuid NOT NULL DEFAULT gen_random_uuid(),
+  CONSTRAINT deployment_pkey PRIMARY KEY (singleton),
+  CONSTRAINT deployment_singleton_check CHECK (singleton)
+);
+
 CREATE TABLE events (
   dataset_id integer NOT NULL,
   sequence bigint NOT NULL,

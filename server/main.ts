@@ -31,6 +31,7 @@ import { Closers } from './shared/closers.ts';
 import { createLog, type Logger } from './shared/log.ts';
 import { listen } from './socket/listen.ts';
 import type { Pages } from './socket/site.ts';
+import { bindDataDirectory } from './storage/files/deployment.ts';
 import { createLocalObjects } from './storage/files/local-objects.ts';
 import { createStaging, prepareStaging } from './storage/files/staging.ts';
 import { openContentStore } from './storage/parquet/open.ts';
@@ -74,6 +75,7 @@ async function openStores(config: Config, log: Logger, closers: Closers): Promis
   await migrate(url, log);
   const metadata = await openMetadataStore({ url, limits, log });
   closers.add(() => metadata.close());
+  await bindDataDirectory(dataDir, await metadata.deploymentId());
   const directories = await prepareStaging(dataDir, { shared: config.databaseUrl !== undefined });
   const staging = createStaging(directories);
   const exports = { staging: directories.staging, spill: directories.spill, exports: directories.exports };

@@ -478,6 +478,8 @@ export interface MetadataStore {
   readonly events: EventStore;
   readonly sessions: SessionStore;
   readonly idempotency: IdempotencyStore;
+  /** What tells this database from others; it goes with a copy of it. */
+  deploymentId(): Promise<string>;
   /** Answers when the database does. */
   ping(): Promise<void>;
   close(): Promise<void>;

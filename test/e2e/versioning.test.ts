@@ -181,6 +181,24 @@ describe('modes', () => {
     expect(await commit(datasetId, csv('id,name', '1,uno'), { mode: 'upsert', key: ['id'] })).toMatchObject({ rows: 3, key: ['id'] });
   });
 
+  test('VC22 the first upsert checks its keys, and a version records the key that holds for it', async () => {
+    const datasetId = await newDataset(['id']);
+    await expect(commit(datasetId, csv('id,name', '1,a', '1,b'), { mode: 'upsert' })).rejects.toMatchObject({ code: 'unprocessable_data' });
+    await expect(commit(datasetId, csv('name', 'a'), { mode: 'upsert' })).rejects.toMatchObject({ code: 'unprocessable_data' });
+    expect(await commit(datasetId, csv('id,name', '1,a', '2,b'), { mode: 'upsert' })).toMatchObject({ versionId: 1, rows: 2, files: 1, key: ['id'] });
+    expect(await commit(datasetId, csv('id,name', '1,c'))).toMatchObject({ key: ['id'] });
+    expect(await alice.diff.rows({ datasetId, from: '1', to: '2' })).toMatchObject({
+      keyChanged: false,
+      counts: { added: 0, removed: 1, changed: 1 },
+    });
+    expect(await commit(datasetId, csv('code', 'x'))).toMatchObject({ key: null });
+    await expect(commit(datasetId, csv('code', 'x'), { key: ['id'] })).rejects.toMatchObject({
+      code: 'unprocessable_data',
+      details: { columns: ['id'] },
+    });
+    expect(await server.leftovers()).toEqual([]);
+  });
+
   test('VC10 many small appends are merged and keep every row in order', async () => {
     const datasetId = await newDataset();
     await commit(datasetId, csv('id', '0'));

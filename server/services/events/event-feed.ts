@@ -71,7 +71,14 @@ export function createEventFeed({ events, limits }: { readonly events: EventStor
 
   const readOn = async (datasetId: DatasetId, topic: Topic): Promise<void> => {
     const newest = topic.recent.at(-1)?.sequence ?? Math.max(0, (await events.latest(datasetId)) - READ_BATCH);
-    for (const event of await events.after(datasetId, newest, READ_BATCH)) topic.recent.push(event);
+    for (let last = newest, isMore = true; isMore; ) {
+      const batch = await events.after(datasetId, last, READ_BATCH);
+      topic.recent.push(...batch);
+      topic.recent.splice(0, Math.max(0, topic.recent.length - limits.eventsQueuedMax));
+      last = batch.at(-1)?.sequence ?? last;
+      // A follower may already be further than what is shared: only all of it shows that there is nothing new.
+      isMore = batch.length === READ_BATCH;
+    }
     topic.recent.splice(0, Math.max(0, topic.recent.length - limits.eventsQueuedMax));
   };
 

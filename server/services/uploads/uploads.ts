@@ -62,7 +62,10 @@ export function createUploads({ stores, limits }: { readonly stores: Stores; rea
     consume: (uploadId, signal, provenance, commit) =>
       turns.run(uploadId, async () => {
         const upload = await owned(uploadId, provenance.actor);
-        const result = await commit(upload, await complete(stores, upload, signal));
+        const staged = await complete(stores, upload, signal);
+        // The upload must not expire while it is being converted.
+        await uploads.advance(uploadId, upload.offset, upload.offset, limits.uploadKeepMs);
+        const result = await commit(upload, staged);
         await stores.staging.removeUpload(uploadId);
         return result;
       }),

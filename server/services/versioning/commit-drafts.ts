@@ -1,8 +1,18 @@
 import { CovistaError } from '../../../protocol/errors.ts';
-import { assert } from '../../shared/assert.ts';
+import { assert, present } from '../../shared/assert.ts';
 import { hashSchema } from '../../shared/schema-hash.ts';
-import type { IncomingContent, Ingested } from '../../storage/content-store.ts';
-import type { CommitContent, Conversion, Manifest, Original, PendingColumn, PendingCommit, StagedBytes, StagedFile } from '../../storage/stores.ts';
+import type { IncomingContent, Ingested, Rewritten } from '../../storage/content-store.ts';
+import type {
+  CommitContent,
+  Conversion,
+  DataFile,
+  Manifest,
+  Original,
+  PendingColumn,
+  PendingCommit,
+  StagedBytes,
+  StagedFile,
+} from '../../storage/stores.ts';
 import type { CommitServices, DraftJob } from './commits.ts';
 import { contentOf } from './version-reader.ts';
 
@@ -13,7 +23,7 @@ export interface Draft {
   readonly schemaHash: string;
   readonly conversion: Conversion;
   readonly original: PendingCommit['original'];
-  /** The key to record when the request names none. */
+  /** The key to record when the request names none; null: that of the head, or of the dataset. */
   readonly key: readonly string[] | null;
   /** Files of the staging area that this draft made. */
   readonly stagedPaths: readonly string[];
@@ -70,12 +80,12 @@ export async function draftAppend(services: CommitServices, job: DraftJob): Prom
   const ingested = await ingestOnto(services, job, head);
   const ontoSchemaHash = head === undefined ? null : hashSchema(head.version.schema);
   if (ontoSchemaHash !== null && ontoSchemaHash !== ingested.schemaHash) return draftWidened(job, head as Manifest, ingested);
-  return draftOfIngested(job, ingested, { kind: 'append', added: [ingested.file], ontoSchemaHash }, head);
+  return draftOfIngested(job, ingested, { kind: 'append', added: [ingested.file], ontoSchemaHash });
 }
 
 /** An append that brings new columns fits only the head it was made for. */
 function draftWidened(job: DraftJob, head: Manifest, ingested: Readable): Draft {
-  return draftOfIngested(job, ingested, rewriteOf(head, [...head.files.map(({ fileId }) => fileId), ingested.file], ingested.file), head);
+  return draftOfIngested(job, ingested, rewriteOf(head, [...head.files.map(({ fileId }) => fileId), ingested.file], ingested.file));
 }
 
 function rewriteOf(head: Manifest, pieces: readonly (string | StagedFile)[], ...added: readonly StagedFile[]): CommitContent {
@@ -93,30 +103,26 @@ function rewriteOf(head: Manifest, pieces: readonly (string | StagedFile)[], ...
 export async function draftRewrite(services: CommitServices, job: DraftJob): Promise<Draft> {
   const head = await headManifest(services, job);
   if (job.request.mode === 'append') return draftMerged(services, job, head);
-  if (head === undefined && job.request.mode === 'upsert') return draftReplace(services, job);
-  if (head === undefined)
+  if (head === undefined && job.request.mode === 'delete')
     throw new CovistaError('unprocessable_data', `branch ${JSON.stringify(job.request.branch)} has no version to delete rows from`);
   return draftByKey(services, job, head);
 }
 
-async function draftByKey(services: CommitServices, job: DraftJob, head: Manifest): Promise<Draft> {
+async function draftByKey(services: CommitServices, job: DraftJob, head: Manifest | undefined): Promise<Draft> {
   const { request, control } = job;
-  const key = request.key ?? head.version.key ?? (await services.stores.metadata.datasets.get(request.datasetId))?.key ?? null;
+  const key = request.key ?? head?.version.key ?? (await services.stores.metadata.datasets.get(request.datasetId))?.key ?? null;
   if (key === null)
     throw new CovistaError('unprocessable_data', `${request.mode} needs key columns: give them here or set the dataset's key`, {
       mode: request.mode,
     });
   const ingested = await ingestOnto(services, job, head);
   try {
-    const base = contentOf(head, services.stores.objects);
+    const base = head === undefined ? { ...asContent(ingested), rows: 0, files: [] } : contentOf(head, services.stores.objects);
     const rewritten = await services.stores.content.rewrite(base, asContent(ingested), key, request.mode === 'delete' ? 'delete' : 'upsert', control);
-    const pieces = rewritten.pieces.map((piece) => (typeof piece === 'number' ? (head.files[piece]?.fileId as string) : piece));
     const made = rewritten.pieces.filter((piece) => typeof piece !== 'number');
-    const kept = rewritten.pieces.filter((piece) => typeof piece === 'number').reduce((sum, index) => sum + (head.files[index]?.bytes ?? 0), 0);
-    const bytes = kept + made.reduce((sum, file) => sum + file.bytes, 0);
-    const schema = request.mode === 'delete' ? head.version.schema : ingested.schema;
+    const schema = request.mode === 'delete' && head !== undefined ? head.version.schema : ingested.schema;
     return {
-      ...draftOfIngested(job, ingested, { kind: 'rewrite', base: head.version.versionId, pieces, rows: rewritten.rows, bytes }, head),
+      ...draftOfIngested(job, ingested, contentOfRewritten(head, rewritten)),
       schema,
       schemaHash: hashSchema(schema),
       key,
@@ -127,6 +133,21 @@ async function draftByKey(services: CommitServices, job: DraftJob, head: Manifes
   }
 }
 
+/** Without a head there is nothing that could be overtaken: the rows are the branch's first. */
+function contentOfRewritten(head: Manifest | undefined, { pieces, rows }: Rewritten): CommitContent {
+  const made = pieces.filter((piece) => typeof piece !== 'number');
+  if (head === undefined) return { kind: 'append', added: made, ontoSchemaHash: null };
+  const kept = (index: number): DataFile => present(head.files[index], 'a file of the base');
+  const bytes = pieces.reduce<number>((sum, piece) => sum + (typeof piece === 'number' ? kept(piece) : piece).bytes, 0);
+  return {
+    kind: 'rewrite',
+    base: head.version.versionId,
+    pieces: pieces.map((piece) => (typeof piece === 'number' ? kept(piece).fileId : piece)),
+    rows,
+    bytes,
+  };
+}
+
 async function draftMerged(services: CommitServices, job: DraftJob, head: Manifest | undefined): Promise<Draft> {
   const ingested = await ingestOnto(services, job, head);
   if (head === undefined) return draftOfIngested(job, ingested, { kind: 'append', added: [ingested.file], ontoSchemaHash: null });
@@ -134,16 +155,22 @@ async function draftMerged(services: CommitServices, job: DraftJob, head: Manife
   if (tail.length < 2) return draftWidened(job, head, ingested);
   const content = contentOf(head, services.stores.objects);
   const small = content.files.slice(content.files.length - tail.length);
-  const merged = await services.stores.content.merge({ ...content, files: small, rows: small.reduce((sum, { rows }) => sum + rows, 0) }, job.control);
+  const merged = await services.stores.content
+    .merge({ ...content, files: small, rows: small.reduce((sum, { rows }) => sum + rows, 0) }, job.control)
+    .catch(async (error: unknown) => {
+      await services.stores.staging.discard(ingested.file.path);
+      throw error;
+    });
   const stay = head.files.slice(0, head.files.length - tail.length);
   const bytes = [...stay, merged, ingested.file].reduce((sum, file) => sum + file.bytes, 0);
   const rows = head.version.rows + ingested.file.rows;
-  const draft = draftOfIngested(
-    job,
-    ingested,
-    { kind: 'rewrite', base: head.version.versionId, pieces: [...stay.map(({ fileId }) => fileId), merged, ingested.file], rows, bytes },
-    head,
-  );
+  const draft = draftOfIngested(job, ingested, {
+    kind: 'rewrite',
+    base: head.version.versionId,
+    pieces: [...stay.map(({ fileId }) => fileId), merged, ingested.file],
+    rows,
+    bytes,
+  });
   return { ...draft, stagedPaths: [...draft.stagedPaths, merged.path] };
 }
 
@@ -196,14 +223,14 @@ async function ingest({ stores }: CommitServices, job: DraftJob, head: Manifest 
   return ingested;
 }
 
-function draftOfIngested(job: DraftJob, ingested: Ingested, content: CommitContent, head?: Manifest): Draft {
+function draftOfIngested(job: DraftJob, ingested: Ingested, content: CommitContent): Draft {
   return {
     content,
     schema: ingested.schema,
     schemaHash: ingested.schemaHash,
     conversion: ingested.conversion.status === 'complete' ? COMPLETE : ingested.conversion,
     original: originalOf(job, ingested),
-    key: head?.version.key ?? null,
+    key: null,
     stagedPaths: ingested.file === null ? [] : [ingested.file.path],
   };
 }

@@ -77,7 +77,7 @@ class Lane {
 
   enqueue(commit: PendingCommit, privileged: boolean): Promise<Landing> {
     const { commitsQueuedMax } = this.#options.limits;
-    if (this.#waiting.length >= commitsQueuedMax) {
+    if (!privileged && this.#waiting.length >= commitsQueuedMax) {
       throw new CovistaError('rate_limited', `${commitsQueuedMax} commits already wait for dataset ${this.#datasetId}`, { retryAfterMs: 1_000 });
     }
     const settle = Promise.withResolvers<Landing>();

@@ -100,7 +100,8 @@ async function commitDrafted(
     if (landing.outcome === 'landed') return landing.version;
     if (landing.outcome === 'refused') throw landing.error;
     if (landing.outcome !== 'moved') return unreachable(landing, 'a landing');
-    if (request.expectedHead !== undefined) throw staleHead(request, landing.head);
+    // A head that is as expected means that what the draft was made for has moved: main, for a branch that does not exist yet.
+    if (request.expectedHead !== undefined && request.expectedHead !== landing.head) throw staleHead(request, landing.head);
     if (attempt === ATTEMPTS_MAX)
       throw new CovistaError('unavailable', `branch ${JSON.stringify(request.branch)} moved ${attempt} times meanwhile; try again`);
   }
@@ -138,10 +139,21 @@ async function draftAndLand(services: CommitServices, job: DraftJob): Promise<La
   );
 }
 
+/** A key that the caller names is one of columns that the version has. */
+function assertKeyColumns({ key, mode }: CommitRequest, { schema, conversion }: Draft): void {
+  const absent = (key ?? []).filter((name) => !schema.some((column) => column.name === name));
+  if (absent.length === 0 || conversion.status === 'failed') return;
+  throw new CovistaError('unprocessable_data', `there is no key column ${absent.map((name) => JSON.stringify(name)).join(', ')}`, {
+    mode,
+    columns: absent,
+  });
+}
+
 /** Lands a draft; whatever it staged and landing did not take is removed. */
 async function landDraft(services: CommitServices, job: DraftJob, draft: Draft, land: (commit: PendingCommit) => Promise<Landing>): Promise<Landing> {
   const { request, mergedFrom } = job;
   try {
+    assertKeyColumns(request, draft);
     await job.staged?.durable;
     job.control.signal.throwIfAborted();
     return await land({

@@ -50,7 +50,7 @@ export function createRefResolver(options: {
       return { ref: base, versionId, kind: 'version', immutable: true };
     }
     const name = base === 'latest' ? 'main' : base;
-    if (time !== undefined) return { ref: base, versionId: await headAt(datasetId, name, time), kind: 'branch', immutable: true };
+    if (time !== undefined) return { ref: base, versionId: await headAt(datasetId, name, time), kind: 'branch', immutable: false };
     const { versionId, kind } = await pointer(datasetId, name);
     return { ref: base, versionId, kind, immutable: kind === 'tag' };
   };

@@ -21,8 +21,12 @@ export interface VersionAt {
   readonly scope: Scope;
 }
 
-/** How many files of a manifest weigh as much in the cache as one version record. */
-const FILES_PER_WEIGHT = 4;
+/** How many columns, errors or files weigh as much in the cache as the rest of a version's record. */
+const PARTS_PER_WEIGHT = 8;
+
+function weightOf({ schema, conversion }: VersionRecord, files = 0): number {
+  return 1 + Math.ceil((schema.length + conversion.errors.length + files) / PARTS_PER_WEIGHT);
+}
 
 /** Versions never change, so what was read once is kept. */
 export function createVersionReader(options: {
@@ -30,10 +34,10 @@ export function createVersionReader(options: {
   readonly objects: ObjectStore;
   readonly limits: Limits;
 }): VersionReader {
-  const records = new LRUCache<string, VersionRecord>({ max: options.limits.versionCacheMax });
+  const records = new LRUCache<string, VersionRecord>({ maxSize: options.limits.versionCacheMax, sizeCalculation: (version) => weightOf(version) });
   const manifests = new LRUCache<string, Manifest>({
     maxSize: options.limits.versionCacheMax,
-    sizeCalculation: ({ files }) => 1 + Math.ceil(files.length / FILES_PER_WEIGHT),
+    sizeCalculation: ({ version, files }) => weightOf(version, files.length),
   });
   const keyOf = (datasetId: DatasetId, versionId: VersionId): string => `${datasetId}/${versionId}`;
 

@@ -105,6 +105,8 @@ export class LandingPlan {
     const start = this.#start(branch);
     if (content.kind === 'rewrite' && content.base !== start?.versionId) return moved(head);
     if (content.kind === 'append' && content.ontoSchemaHash !== (start?.schemaHash ?? null)) return moved(head);
+    const { uploadId } = commit;
+    if (uploadId !== null && !this.#state.uploadIds.includes(uploadId)) return refused('not_found', `there is no upload ${uploadId}`, { uploadId });
     return this.#unusable(commit, start);
   }
 
@@ -164,7 +166,7 @@ export class LandingPlan {
       ...size,
       files: fileIds.length,
       schema: this.#columns(commit, start),
-      key: commit.key && [...commit.key],
+      key: this.#key(commit, start),
       conversion,
       ...this.#original(commit, versionId),
       identical,
@@ -182,6 +184,13 @@ export class LandingPlan {
   #columns({ schema }: PendingCommit, start: Head | null): VersionRecord['schema'] {
     const ids = new Map(start?.schema.map(({ name, columnId }) => [name, columnId]));
     return schema.map(({ name, type, nullable }) => ({ columnId: ids.get(name) ?? this.#nextColumnId++, name, type, nullable }));
+  }
+
+  /** The key that the commit names; else the head's or the dataset's, if the version has its columns. */
+  #key({ key, schema }: PendingCommit, start: Head | null): string[] | null {
+    if (key !== null) return [...key];
+    const has = (candidate: string[]): boolean => candidate.every((name) => schema.some((column) => column.name === name));
+    return [start?.key ?? null, this.#dataset.key].find((candidate) => candidate !== null && has(candidate)) ?? null;
   }
 
   #manifest(commit: PendingCommit, versionId: number, start: Head | null): number[] {
@@ -219,8 +228,8 @@ export class LandingPlan {
     const isNew = branch.kind === null;
     if (isNew && start) this.movements.push({ ...step, action: 'create', from: null, to: start.versionId, message: '' });
     this.movements.push({ ...step, action: start ? 'commit' : 'create', from: start?.versionId ?? null, to: record.versionId });
-    const { versionId, generation, rows, bytes, schema } = record;
-    const head = { versionId, generation, rows, bytes, fileIds, schema, schemaHash };
+    const { versionId, generation, rows, bytes, schema, key } = record;
+    const head = { versionId, generation, rows, bytes, fileIds, schema, schemaHash, key };
     this.#branches.set(name, { ...branch, kind: 'branch', head, createdBy: branch.createdBy ?? actor });
     this.#moved.add(name);
   }

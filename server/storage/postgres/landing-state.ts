@@ -13,6 +13,7 @@ export interface Head {
   readonly fileIds: readonly number[];
   readonly schema: readonly Column[];
   readonly schemaHash: string;
+  readonly key: string[] | null;
 }
 
 /** A name of a batch, as it is before the batch. A name that is free has no kind and no head, and a branch id to be taken. */
@@ -34,6 +35,8 @@ export interface LandingState {
   readonly newFileIds: readonly number[];
   /** Those of the dataset's files that commits use again. */
   readonly knownFileIds: readonly number[];
+  /** Those uploads of the batch that are still there, locked. */
+  readonly uploadIds: readonly string[];
   /** Results of commands that some commits repeat. */
   readonly repeated: readonly { readonly subject: string; readonly key: string; readonly inputHash: string; readonly result: unknown }[];
 }
@@ -52,19 +55,20 @@ export function readLandingState(transaction: Executor, dataset: LockedDataset, 
   const reused = pieces.filter((piece) => typeof piece === 'string');
   const names = [...new Set(['main', ...commits.map(({ branch }) => branch)])];
   const merged = commits.flatMap(({ mergedFrom }) => mergedFrom ?? []);
+  const uploads = commits.flatMap(({ uploadId }) => uploadId ?? []);
   const commands = commits.flatMap(({ provenance: { actor, idempotency } }) => (idempotency ? [{ actor, key: idempotency.key }] : []));
   return transaction.one(sql<LandingState>`
     SELECT (
       SELECT json_agg(json_build_object('name', n.name, 'kind', p.kind, 'protected', p.protected, 'createdBy', p.created_by,
         'branchId', coalesce(p.branch_id, nextval('branch_ids')),
         'head', CASE WHEN v.version_id IS NOT NULL THEN json_build_object('versionId', v.version_id, 'generation', v.generation,
-          'rows', v.rows, 'bytes', v.bytes, 'fileIds', v.file_ids, 'schema', v.schema, 'schemaHash', v.schema_hash) END))
+          'rows', v.rows, 'bytes', v.bytes, 'fileIds', v.file_ids, 'schema', v.schema, 'schemaHash', v.schema_hash, 'key', v.key) END))
       FROM unnest(${array(names, 'text')}) AS n(name)
       LEFT JOIN LATERAL (
         SELECT kind, branch_id, version_id, protected, created_by FROM pointers WHERE dataset_id = ${datasetId} AND name = n.name OFFSET 0
       ) AS p ON true
       LEFT JOIN LATERAL (
-        SELECT version_id, generation, rows, bytes, file_ids, schema, schema_hash FROM versions
+        SELECT version_id, generation, rows, bytes, file_ids, schema, schema_hash, key FROM versions
         WHERE dataset_id = ${datasetId} AND version_id = p.version_id OFFSET 0
       ) AS v ON true
     ) AS branches, (
@@ -74,7 +78,10 @@ export function readLandingState(transaction: Executor, dataset: LockedDataset, 
     ARRAY(SELECT nextval('data_files_file_id_seq') FROM generate_series(1, ${pieces.length - reused.length})) AS "newFileIds",
     ARRAY(
       SELECT f.file_id FROM data_files f WHERE f.dataset_id = ${datasetId} AND f.file_id = ANY (${array(reused, 'int8')})
-    ) AS "knownFileIds", (
+    ) AS "knownFileIds",
+    ARRAY(
+      SELECT u.upload_id::text FROM uploads u WHERE u.upload_id = ANY (${array(uploads, 'text')}::uuid[]) FOR UPDATE
+    ) AS "uploadIds", (
       SELECT coalesce(json_agg(json_build_object('subject', i.subject, 'key', i.key, 'inputHash', i.input_hash, 'result', i.result)), '[]')
       FROM unnest(${array(
         commands.map(({ actor }) => actor),

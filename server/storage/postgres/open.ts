@@ -26,6 +26,7 @@ export async function openMetadataStore(options: { readonly url: string; readonl
     events: new PostgresEventStore(database),
     sessions: new PostgresSessionStore(database),
     idempotency: new PostgresIdempotencyStore(database),
+    deploymentId: async () => (await database.one(sql<{ id: string }>`SELECT id FROM deployment`)).id,
     ping: async () => {
       await database.rows(sql`SELECT 1`);
     },

@@ -174,7 +174,11 @@ async function guardedBranch(transaction: Executor, dataset: LockedDataset, name
   if (found?.kind !== 'branch') throw new CovistaError('not_found', `there is no branch ${name}`, { branch: name });
   const { expectedHead, mayMoveProtected } = guard;
   if (expectedHead !== undefined && expectedHead !== found.head) {
-    throw new CovistaError('conflict', `the head of ${name} is version ${found.head}, not ${expectedHead}`, { branch: name, head: found.head });
+    throw new CovistaError('conflict', `the head of ${name} is version ${found.head}, not ${expectedHead}`, {
+      branch: name,
+      expectedHead,
+      actualHead: found.head,
+    });
   }
   if (found.protected && !mayMoveProtected) throw new CovistaError('forbidden', `branch ${name} is protected`, { branch: name });
   return found;

@@ -18,6 +18,7 @@ export interface LockedDataset {
   readonly nextVersionId: number;
   readonly nextColumnId: number;
   readonly lastEvent: number;
+  readonly key: string[] | null;
   /** The time of everything in this transaction: never before that of an earlier transaction on the dataset. */
   readonly at: string;
 }
@@ -57,10 +58,10 @@ export class RepeatedCommand extends Error {
 export function lockDataset(transaction: Executor, datasetId: DatasetId): Promise<LockedDataset | undefined> {
   return transaction.first(sql<LockedDataset>`
     WITH locked AS MATERIALIZED (
-      SELECT dataset_id, next_version_id, next_column_id, last_event, updated_at
+      SELECT dataset_id, next_version_id, next_column_id, last_event, key, updated_at
       FROM datasets WHERE dataset_id = ${datasetId} FOR NO KEY UPDATE
     )
-    SELECT dataset_id AS "datasetId", next_version_id AS "nextVersionId", next_column_id AS "nextColumnId", last_event AS "lastEvent",
+    SELECT dataset_id AS "datasetId", next_version_id AS "nextVersionId", next_column_id AS "nextColumnId", last_event AS "lastEvent", key,
       greatest(date_trunc('milliseconds', clock_timestamp()), updated_at) AS at
     FROM locked`);
 }

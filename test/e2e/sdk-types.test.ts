@@ -10,8 +10,7 @@ const sample = { name: 'Superstore', description: 'Orders of a retailer', labels
 /** The example of each operation, as somebody writes it who uses the client: that it compiles is half of the test. */
 const EXAMPLES: Readonly<Record<OperationName, (client: Methods) => unknown>> = {
   'session.whoami': (client) => client.session.whoami({}),
-  'session.revoke': (client) =>
-    client.session.revoke({ tokenId: '3c5a2f5e-9d0b-4a54-8f6e-0f5c0f1d2b3a', reason: 'The laptop was stolen' }),
+  'session.revoke': (client) => client.session.revoke({ tokenId: '3c5a2f5e-9d0b-4a54-8f6e-0f5c0f1d2b3a', reason: 'The laptop was stolen' }),
   'session.ticket': (client) => client.session.ticket({}),
   'dataset.create': (client) => client.dataset.create(sample),
   'dataset.list': (client) => client.dataset.list({ search: 'store', limit: 10 }),

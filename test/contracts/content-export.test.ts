@@ -148,7 +148,8 @@ describe('exports', () => {
     const file = await content.store.export(weather, 'parquet', calm());
     expect((await readAll(file, { start: 0, end: 4 })).toString()).toBe('PAR1');
     file.close();
-    expect(await cached()).toEqual(before);
+    // Renderings of other tests may go meanwhile; none has come.
+    expect((await cached()).filter((name) => !before.includes(name))).toEqual([]);
   });
 
   test('EXP2 requests at the same time share one rendering; what is read stays', async () => {

@@ -99,10 +99,11 @@ describe('an upload', () => {
     await expect(write(uploadId, 0, new Uint8Array(1_001))).rejects.toMatchObject({ code: 'payload_too_large' });
     await expect(write(uploadId, 0, new Uint8Array(CHUNK_BYTES_MAX + 1))).rejects.toMatchObject({ code: 'payload_too_large' });
     expect(await alice.upload.status({ uploadId })).toMatchObject({ offset: 0 });
-    const body = csv('id', ...Array.from({ length: 498 }, () => '1'));
-    await write(uploadId, 0, body);
+    const body = csv('id', ...Array.from({ length: 497 }, () => '1'), '11');
+    expect(body).toHaveLength(1_000);
+    await write(uploadId, 0, body.subarray(0, 999));
     expect(await commit(uploadId).catch((error: unknown) => error)).toMatchObject({ code: 'conflict' });
-    await write(uploadId, body.length, new Uint8Array(1_000 - body.length).fill(10));
+    await write(uploadId, 999, body.subarray(999));
     expect(await commit(uploadId)).toMatchObject({ rows: 498 });
     const endless = await begin();
     for (let offset = 0; offset < UPLOAD_BYTES_MAX; offset += CHUNK_BYTES_MAX) await write(endless, offset, new Uint8Array(CHUNK_BYTES_MAX));

@@ -40,7 +40,7 @@ test('reset moves a branch anywhere, guarded by its head', async () => {
   const stale = { expectedHead: version(2), mayMoveProtected: false };
   await expect(pointers.resetBranch(datasetId, 'main', version(1), '', stale, by('bob'))).rejects.toMatchObject({
     code: 'conflict',
-    details: { head: 3 },
+    details: { actualHead: 3 },
   });
   const reset = await pointers.resetBranch(datasetId, 'main', version(1), 'oops', { ...stale, expectedHead: version(3) }, by('bob', 'branch.reset'));
   expect(reset.versionId).toBe(1);

@@ -94,7 +94,7 @@ describe('commits', () => {
         { columnId: 2, name: 'item', type: 'VARCHAR', nullable: true },
         { columnId: 3, name: 'price', type: 'DOUBLE', nullable: true },
       ],
-      key: null,
+      key: ['id'],
       conversion: { status: 'complete', errorCount: 0, errors: [] },
       original: { fileName: 'orders.csv', format: 'csv', compression: 'none', bytes: ORDERS.length, sha256: sha256(ORDERS) },
       identical: false,

@@ -10,8 +10,8 @@ import type { Session } from './session.ts';
 
 /** How many offending keys an error names. */
 const SAMPLES = 5;
-/** Of more rows than this, the first ones tell whether it is worth while to look at the order of all. */
-const ORDER_PROBE_ROWS = 500_000;
+/** Where there are many rows, the first ones tell whether it is worth while to look at the order of all. */
+const PROBE = { rows: 10_000, ofMoreThan: 2_000_000 };
 
 /**
  * Sees to it that no key is NULL or occurs twice on a side of a diff. What was found to be in order is remembered per list
@@ -51,10 +51,11 @@ export interface KeyPart {
 /** Within each part. Keys in rising order, as they mostly are, cost a glance at each; others are grouped by hash. */
 export async function checkUnique(session: Session, all: readonly KeyPart[], key: readonly ComparedColumn[]): Promise<void> {
   const parts = all.filter(({ source }) => source.content.files.length > 0);
-  const begins = await areRising(session, parts, key, ORDER_PROBE_ROWS);
-  const long = parts.filter(({ source }, index) => begins[index] && source.content.rows > ORDER_PROBE_ROWS);
-  const rises = await areRising(session, long, key, undefined);
-  const unproven = new Set([...parts.filter((_part, index) => !begins[index]), ...long.filter((_part, index) => !rises[index])]);
+  const long = parts.filter(({ source }) => source.content.rows > PROBE.ofMoreThan);
+  const begins = await areRising(session, long, key, PROBE.rows);
+  const promising = parts.filter((part) => !long.includes(part) || begins[long.indexOf(part)]);
+  const rises = await areRising(session, promising, key, undefined);
+  const unproven = parts.filter((part) => !promising.includes(part) || !rises[promising.indexOf(part)]);
   for (const part of unproven) {
     await checkNulls(session, part, key);
     await checkByHash(session, part, key);

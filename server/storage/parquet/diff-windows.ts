@@ -27,24 +27,32 @@ const ALIGNED_SHARE = 0.75;
  */
 export async function planWindows(session: Session, plan: DiffPlan, key: readonly ComparedColumn[], limits: Limits): Promise<Window[] | undefined> {
   const rows = Math.min(plan.from.differing.content.rows, plan.to.differing.content.rows);
-  const bytes = rows * rowBytes([...key, ...plan.columns]);
-  const count = Math.ceil(bytes / (limits.duckdbMemoryBytes * MEMORY_SHARE));
+  const columns = [...key, ...plan.columns];
+  const bytesMax = limits.duckdbMemoryBytes * MEMORY_SHARE;
+  if (rows * columns.length * SIZES.cellMax <= bytesMax) return undefined;
+  const count = Math.ceil((rows * (await rowBytes(session, plan, columns))) / bytesMax);
   const anchors = count <= 1 ? undefined : await findAnchors(session, plan, key, count);
   return anchors === undefined ? undefined : windowsBetween(plan, anchors);
 }
 
-const ROW_OVERHEAD_BYTES = 24;
-const TEXT_BYTES = 32;
-const NESTED_BYTES = 64;
-const NUMBER_BYTES = 8;
+const SAMPLE_ROWS = 2_000;
+/**
+ * What a hash table adds to a row, and what a cell takes in it. Texts of up to so many bytes take no more than any text. Where
+ * cells of `cellMax` bytes would fit, it is not worth while to look.
+ */
+const SIZES = { row: 32, number: 8, text: 16, inlineText: 12, cellMax: 256 };
 
-/** What a row takes in a hash table, roughly. */
-function rowBytes(columns: readonly ComparedColumn[]): number {
-  const sizes = columns.map(({ type }) => {
-    if (type === 'VARCHAR' || type === 'BLOB') return TEXT_BYTES;
-    return /[([]/.test(type) && !type.startsWith('DECIMAL') ? NESTED_BYTES : NUMBER_BYTES;
-  });
-  return sizes.reduce((sum, size) => sum + size, ROW_OVERHEAD_BYTES);
+/** What a row takes in a hash table, roughly: as texts and nested values have any length, some are looked at. */
+async function rowBytes(session: Session, { from }: DiffPlan, columns: readonly ComparedColumn[]): Promise<number> {
+  const long = columns.filter(({ type }) => type === 'VARCHAR' || type === 'BLOB' || (/[([]/.test(type) && !type.startsWith('DECIMAL')));
+  const fixed = SIZES.row + SIZES.number * (columns.length - long.length) + SIZES.text * long.length;
+  if (long.length === 0) return fixed;
+  const lengths = long.map((_column, index) => `strlen(CAST(n${index} AS VARCHAR))`);
+  const beyond = lengths.map((length) => `CASE WHEN ${length} > ${SIZES.inlineText} THEN ${length} ELSE 0 END`).join(' + ');
+  const sample = fragment`${sideRows('from', from.differing, { named: long })} LIMIT ${SAMPLE_ROWS}`;
+  const { sql, values } = fragment`SELECT avg(${beyond}) AS bytes FROM (${sample})`;
+  const [row] = await session.rows(sql, values);
+  return fixed + Number(row?.bytes ?? 0);
 }
 
 interface Position {

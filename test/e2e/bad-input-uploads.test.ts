@@ -115,9 +115,8 @@ describe('an upload', () => {
     const uploadId = await begin();
     await write(uploadId, 0, WEATHER);
     await alice.upload.abort({ uploadId });
-    for (const again of [alice.upload.status({ uploadId }), write(uploadId, 0, WEATHER), commit(uploadId), alice.upload.abort({ uploadId })]) {
-      await expect(again).rejects.toMatchObject({ code: 'not_found' });
-    }
+    const attempts = [alice.upload.status({ uploadId }), write(uploadId, 0, WEATHER), commit(uploadId), alice.upload.abort({ uploadId })];
+    await Promise.all(attempts.map((attempt) => expect(attempt).rejects.toMatchObject({ code: 'not_found' })));
     const committed = await begin();
     await write(committed, 0, WEATHER);
     await commit(committed);

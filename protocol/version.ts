@@ -22,4 +22,10 @@ export const PROTOCOL_HISTORY: readonly { readonly version: number; readonly dat
       fingerprint: 'db2ac5bf2c523086',
       change: 'Sessions: revocation, one-time tickets, step-up',
     },
+    {
+      version: 1,
+      date: '2026-11-22',
+      fingerprint: '46b482b5e3498dfd',
+      change: 'Schemas compared tell of every column whether its change is compatible',
+    },
   ];

@@ -133,7 +133,7 @@ async function startServices(config: Config, stores: Stores, log: Logger, closer
     visible,
     diffs: createDiffs({ stores, reader }),
     downloads: createDownloads({ stores, reader }),
-    uploadChunkBytesMax: limits.uploadChunkBytesMax,
+    limits,
   };
 }
 

@@ -22,6 +22,8 @@ export const change = z.union([
   z.object({ kind: z.enum(['added', 'removed']), row, count: z.int() }),
 ]);
 
+const classed = { compatible: z.boolean().describe('Whether readers of `from` can read `to` in spite of this') };
+
 const retyped = z.object({
   name: z.string(),
   from: z.string(),
@@ -32,10 +34,10 @@ const retyped = z.object({
 export const schemaComparison = z.object({
   fromVersionId: versionId,
   toVersionId: versionId,
-  added: z.array(column),
-  removed: z.array(column),
+  added: z.array(column.extend(classed)),
+  removed: z.array(column.extend(classed)),
   retyped: z.array(retyped),
-  reordered: z.array(z.object({ name: z.string(), from: z.int(), to: z.int() })),
+  reordered: z.array(z.object({ name: z.string(), from: z.int(), to: z.int(), ...classed })),
   keyChanged: z.boolean(),
   compatible: z.boolean().describe('Whether readers of `from` can read `to`: nothing removed, nothing retyped lossily'),
   dataLoss: z.boolean().describe('Whether columns were dropped or retyped lossily, or rows are fewer'),

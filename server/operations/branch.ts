@@ -5,14 +5,18 @@ import { mayMoveProtected } from './context.ts';
 import type { ResourceHandlers } from './handler.ts';
 import type { Services } from './services.ts';
 
-export function branchHandlers({ stores, refs }: Services): ResourceHandlers<'branch'> {
+export function branchHandlers({ stores, refs, limits }: Services): ResourceHandlers<'branch'> {
   const { pointers } = stores.metadata;
   return {
     create: async ({ datasetId, name, from }, { provenance }) =>
       pointers.createBranch(datasetId, name, (await refs.resolve(datasetId, from)).versionId, provenance),
     list: async ({ datasetId, limit, cursor }) => {
       const after = cursor === undefined ? undefined : decodeCursor(cursor, isText);
-      return toPage(await pointers.listBranches(datasetId, { limit: limit + 1, after }), limit, ({ name }) => name);
+      return toPage(
+        await pointers.listBranches(datasetId, { limit: limit + 1, after }),
+        { limit, bytesMax: limits.pageBytesMax },
+        ({ name }) => name,
+      );
     },
     get: async ({ datasetId, branch }) => {
       const pointer = await refs.pointer(datasetId, branch);
@@ -49,7 +53,11 @@ export function branchHandlers({ stores, refs }: Services): ResourceHandlers<'br
     protect: ({ datasetId, branch, protected: isProtected }, { provenance }) => pointers.protectBranch(datasetId, branch, isProtected, provenance),
     log: async ({ datasetId, branch, limit, cursor }) => {
       const before = cursor === undefined ? undefined : decodeCursor(cursor, isCount);
-      return toPage(await pointers.log(datasetId, branch, { limit: limit + 1, before }), limit, ({ sequence }) => sequence);
+      return toPage(
+        await pointers.log(datasetId, branch, { limit: limit + 1, before }),
+        { limit, bytesMax: limits.pageBytesMax },
+        ({ sequence }) => sequence,
+      );
     },
   };
 }

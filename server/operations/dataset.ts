@@ -10,7 +10,7 @@ import { accessOf } from './context.ts';
 import type { ResourceHandlers } from './handler.ts';
 import type { Services } from './services.ts';
 
-export function datasetHandlers({ stores, datasets, events, authorizer }: Services): ResourceHandlers<'dataset'> {
+export function datasetHandlers({ stores, datasets, events, authorizer, limits }: Services): ResourceHandlers<'dataset'> {
   const store = stores.metadata.datasets;
   return {
     create: (input, { provenance }) => store.create(input, provenance),
@@ -19,7 +19,7 @@ export function datasetHandlers({ stores, datasets, events, authorizer }: Servic
       const principals = actor.serverAdmin ? null : principalsOf(actor);
       const { items, ...page } = toPage(
         await store.list({ principals, search, label, before, limit: limit + 1 }),
-        limit,
+        { limit, bytesMax: limits.pageBytesMax },
         ({ datasetId }) => datasetId,
       );
       const shown = await Promise.all(items.map(async (dataset) => visibleDataset(dataset, await authorizer.standing(actor, dataset.datasetId))));

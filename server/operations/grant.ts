@@ -8,7 +8,7 @@ import { accessOf, controlOf } from './context.ts';
 import type { ResourceHandlers } from './handler.ts';
 import type { Services } from './services.ts';
 
-export function grantHandlers({ stores, authorizer, reader, refs }: Services): ResourceHandlers<'grant'> {
+export function grantHandlers({ stores, authorizer, reader, refs, limits }: Services): ResourceHandlers<'grant'> {
   const { grants } = stores.metadata;
 
   const check = async (datasetId: DatasetId, rowFilter: string, control: Control): Promise<CheckedFilter> => {
@@ -28,7 +28,7 @@ export function grantHandlers({ stores, authorizer, reader, refs }: Services): R
     },
     list: async ({ datasetId, limit, cursor }) => {
       const after = cursor === undefined ? undefined : (decodeCursor(cursor, isCount) as GrantId);
-      return toPage(await grants.list(datasetId, { limit: limit + 1, after }), limit, ({ grantId }) => grantId);
+      return toPage(await grants.list(datasetId, { limit: limit + 1, after }), { limit, bytesMax: limits.pageBytesMax }, ({ grantId }) => grantId);
     },
     revoke: async ({ datasetId, grantId }, { provenance }) => {
       await grants.revoke(datasetId, grantId, provenance);

@@ -32,5 +32,5 @@ export interface Services {
   readonly diffs: Diffs;
   readonly downloads: Downloads;
   readonly events: EventFeed;
-  readonly uploadChunkBytesMax: Limits['uploadChunkBytesMax'];
+  readonly limits: Pick<Limits, 'uploadChunkBytesMax' | 'pageBytesMax'>;
 }

@@ -5,8 +5,8 @@ import type { ResourceHandlers } from './handler.ts';
 import type { Services } from './services.ts';
 import { commitRequest } from './version.ts';
 
-export function uploadHandlers({ uploads, commits, uploadChunkBytesMax }: Services): ResourceHandlers<'upload'> {
-  const shown = ({ subject: _owner, ...upload }: UploadRecord) => ({ ...upload, chunkBytesMax: uploadChunkBytesMax });
+export function uploadHandlers({ uploads, commits, limits }: Services): ResourceHandlers<'upload'> {
+  const shown = ({ subject: _owner, ...upload }: UploadRecord) => ({ ...upload, chunkBytesMax: limits.uploadChunkBytesMax });
   return {
     begin: async ({ bytes, sha256, fileName }, { provenance }) =>
       shown(await uploads.begin({ bytes: bytes ?? null, sha256: sha256 ?? null, fileName: fileName ?? null }, provenance)),

@@ -4,14 +4,14 @@ import type { VersionId } from '../../protocol/ids.ts';
 import type { Operations } from '../../protocol/operations/index.ts';
 import type { CommitRequest, CommitSource } from '../services/versioning/commits.ts';
 import { present } from '../shared/assert.ts';
-import { decodeCursor, encodeCursor, isIds } from '../shared/cursor.ts';
+import { countThatFit, decodeCursor, encodeCursor, isIds } from '../shared/cursor.ts';
 import { accessOf, controlOf, mayMoveProtected } from './context.ts';
 import type { CallContext, ResourceHandlers } from './handler.ts';
 import type { Services } from './services.ts';
 
 type CommitOptions = Omit<ParsedInput<Operations['upload']['commit']>, 'uploadId'>;
 
-export function versionHandlers({ stores, commits, reader, refs, previews, visible, downloads }: Services): ResourceHandlers<'version'> {
+export function versionHandlers({ stores, commits, reader, refs, previews, visible, downloads, limits }: Services): ResourceHandlers<'version'> {
   return {
     commit: ({ restore, ...options }, context) =>
       commits.commit(commitRequest(options, sourceOf(restore, options, context), context), controlOf(context)),
@@ -28,7 +28,10 @@ export function versionHandlers({ stores, commits, reader, refs, previews, visib
     download: (input, context) => downloads.download({ ...input, scope: accessOf(context).scope }, controlOf(context)),
     history: async ({ datasetId, ref, limit, cursor }, context) => {
       const frontier = cursor === undefined ? [(await refs.resolve(datasetId, ref)).versionId] : (decodeCursor(cursor, isIds) as VersionId[]);
-      const { versions, frontier: rest } = await stores.metadata.versions.history(datasetId, frontier, limit);
+      const page = await stores.metadata.versions.history(datasetId, frontier, limit);
+      const count = countThatFit(page.versions, { limit, bytesMax: limits.pageBytesMax });
+      // A page that is cut short goes on where a walk of that length ends, which in a graph is more than the next version.
+      const { versions, frontier: rest } = count === page.versions.length ? page : await stores.metadata.versions.history(datasetId, frontier, count);
       const items = await visible.showAll(versions, accessOf(context).scope, controlOf(context));
       return { items, ...(rest.length > 0 ? { next: encodeCursor(rest) } : {}) };
     },

@@ -23,9 +23,26 @@ export const isText = (value: unknown): value is string => typeof value === 'str
 export const isId = (value: unknown): value is number => isCount(value) && value >= 1 && value <= 2_147_483_647;
 export const isIds = (value: unknown): value is number[] => Array.isArray(value) && value.every(isId);
 
-/** A page of at most `limit` items out of a list that was asked for one more. */
-export function toPage<T>(items: readonly T[], limit: number, positionOf: (last: T) => unknown): { items: T[]; next?: string } {
-  if (items.length <= limit) return { items: [...items] };
-  const shown = items.slice(0, limit);
-  return { items: shown, next: encodeCursor(positionOf(shown[limit - 1] as T)) };
+/** How long a page may be: items, and their bytes as JSON. */
+export interface PageBounds {
+  readonly limit: number;
+  readonly bytesMax: number;
+}
+
+/** How many items make a page. The first is one however large it is. */
+export function countThatFit(items: readonly unknown[], { limit, bytesMax }: PageBounds): number {
+  let bytes = 0;
+  for (const [index, item] of items.entries()) {
+    bytes += Buffer.byteLength(JSON.stringify(item));
+    if (index === limit || (index > 0 && bytes > bytesMax)) return index;
+  }
+  return items.length;
+}
+
+/** A page out of a list that was asked for one item more than `limit`. */
+export function toPage<T>(items: readonly T[], bounds: PageBounds, positionOf: (last: T) => unknown): { items: T[]; next?: string } {
+  const count = countThatFit(items, bounds);
+  if (count === items.length) return { items: [...items] };
+  const shown = items.slice(0, count);
+  return { items: shown, next: encodeCursor(positionOf(shown[count - 1] as T)) };
 }

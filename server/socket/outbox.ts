@@ -1,3 +1,4 @@
+import { CovistaError } from '../../protocol/errors.ts';
 import { encodeFrameTransient, FRAME, type Frame } from '../../protocol/frame.ts';
 import type { Limits } from '../../protocol/limits.ts';
 
@@ -58,7 +59,10 @@ export class Outbox {
     return this.#queuedBytes;
   }
 
-  /** Sends a frame of a request (its lane) or of the connection (null). */
+  /**
+   * Sends a frame of a request (its lane) or of the connection (null); throws `payload_too_large` where it is to be queued and
+   * could never be, which is then an error of the request and not of the connection.
+   */
   send(frame: Frame, lane: number | null, policy: SendPolicy): void {
     if (this.#closed || (policy === 'advisory' && this.#queuedBytes > 0)) return;
     const bytes = encodeFrameTransient(frame);
@@ -109,12 +113,16 @@ export class Outbox {
   }
 
   #enqueue(bytes: Uint8Array, number: number | null, policy: SendPolicy): void {
+    const { outboxBytesMax: bytesMax } = this.#limits;
+    if (policy === 'respond' && bytes.length > bytesMax) {
+      throw new CovistaError('payload_too_large', `the answer has ${bytes.length} bytes; ask for less at once`, { bytesMax });
+    }
     this.#queuedBytes += bytes.length;
     const lane = number === null ? undefined : this.#lanes.get(number);
     if (lane !== undefined) lane.frames.push(bytes);
     else if (number === null || (policy !== 'stream' && bytes.length <= this.#limits.fragmentBytes)) this.#small.push(bytes);
     else this.#lanes.set(number, { number, frames: [bytes], sentBytes: 0 });
-    if (policy === 'respond' && this.#queuedBytes > this.#limits.outboxBytesMax) this.#overflow();
+    if (policy === 'respond' && this.#queuedBytes > bytesMax) this.#overflow();
     else this.#schedule();
   }
 

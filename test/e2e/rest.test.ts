@@ -177,8 +177,8 @@ describe('comparing', () => {
     expect(body).toEqual({
       fromVersionId: 1,
       toVersionId: versionId,
-      added: [{ columnId: expect.any(Number), name: 'colour', type: 'VARCHAR', nullable: true }],
-      removed: [{ columnId: 2, name: 'item', type: 'VARCHAR', nullable: true }],
+      added: [{ columnId: expect.any(Number), name: 'colour', type: 'VARCHAR', nullable: true, compatible: true }],
+      removed: [{ columnId: 2, name: 'item', type: 'VARCHAR', nullable: true, compatible: false }],
       retyped: [{ name: 'price', from: 'DOUBLE', to: 'BIGINT', compatible: false }],
       reordered: [expect.objectContaining({ name: expect.stringMatching(/^(id|price)$/) })],
       keyChanged: false,

@@ -11,8 +11,8 @@ function version(columns: Readonly<Record<string, string>>, rows = 10, key: stri
 describe('DIFF1 comparing schemas', () => {
   test('DIFF1 added, removed and retyped columns are told apart', () => {
     const comparison = compareSchemas(version({ a: 'INTEGER', b: 'VARCHAR', c: 'DOUBLE' }), version({ a: 'BIGINT', c: 'VARCHAR', d: 'DATE' }));
-    expect(comparison.added.map(({ name }) => name)).toEqual(['d']);
-    expect(comparison.removed.map(({ name }) => name)).toEqual(['b']);
+    expect(comparison.added.map(({ name, compatible }) => [name, compatible])).toEqual([['d', true]]);
+    expect(comparison.removed.map(({ name, compatible }) => [name, compatible])).toEqual([['b', false]]);
     expect(comparison.retyped).toEqual([
       { name: 'a', from: 'INTEGER', to: 'BIGINT', compatible: true },
       { name: 'c', from: 'DOUBLE', to: 'VARCHAR', compatible: false },
@@ -44,7 +44,7 @@ describe('DIFF1 comparing schemas', () => {
       version({ a: 'DATE', b: 'DATE', c: 'DATE', d: 'DATE' }),
       version({ d: 'DATE', a: 'DATE', x: 'DATE', b: 'DATE', c: 'DATE' }),
     );
-    expect(comparison.reordered).toEqual([{ name: 'd', from: 3, to: 0 }]);
+    expect(comparison.reordered).toEqual([{ name: 'd', from: 3, to: 0, compatible: true }]);
   });
 
   test('DIFF1 taking the reordered columns away leaves both in the same order', () => {

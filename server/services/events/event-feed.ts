@@ -79,7 +79,6 @@ export function createEventFeed({ events, limits }: { readonly events: EventStor
       // A follower may already be further than what is shared: only all of it shows that there is nothing new.
       isMore = batch.length === READ_BATCH;
     }
-    topic.recent.splice(0, Math.max(0, topic.recent.length - limits.eventsQueuedMax));
   };
 
   return {

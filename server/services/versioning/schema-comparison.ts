@@ -1,20 +1,25 @@
+import { decimalDigits, exactDigits } from '../../shared/numeric-types.ts';
 import type { Column, VersionRecord } from '../../storage/stores.ts';
 
-export interface Retyped {
+/** Whether those who read the older version can read the newer one in spite of this difference. */
+interface Classed {
+  readonly compatible: boolean;
+}
+
+export interface Retyped extends Classed {
   readonly name: string;
   readonly from: string;
   readonly to: string;
-  readonly compatible: boolean;
 }
 
 /** A version, or what someone may see of it. */
 type Compared = Pick<VersionRecord, 'schema' | 'key' | 'rows'>;
 
 export interface SchemaComparison {
-  readonly added: Column[];
-  readonly removed: Column[];
+  readonly added: (Column & Classed)[];
+  readonly removed: (Column & Classed)[];
   readonly retyped: Retyped[];
-  readonly reordered: { readonly name: string; readonly from: number; readonly to: number }[];
+  readonly reordered: ({ readonly name: string; readonly from: number; readonly to: number } & Classed)[];
   readonly keyChanged: boolean;
   readonly compatible: boolean;
   readonly dataLoss: boolean;
@@ -33,23 +38,12 @@ const WIDENINGS: Readonly<Record<string, readonly string[]>> = {
   DATE: ['TIMESTAMP', 'TIMESTAMP WITH TIME ZONE'],
 };
 
-const INTEGER_DIGITS: Readonly<Record<string, number>> = {
-  TINYINT: 3,
-  SMALLINT: 5,
-  INTEGER: 10,
-  BIGINT: 19,
-  UTINYINT: 3,
-  USMALLINT: 5,
-  UINTEGER: 10,
-  UBIGINT: 20,
-};
-
 /** Compares the columns, keys and row counts of two versions. Columns are matched by name. */
 export function compareSchemas(from: Compared, to: Compared): SchemaComparison {
   const before = new Map(from.schema.map((column) => [column.name, column]));
   const after = new Map(to.schema.map((column) => [column.name, column]));
-  const added = to.schema.filter(({ name }) => !before.has(name));
-  const removed = from.schema.filter(({ name }) => !after.has(name));
+  const added = to.schema.filter(({ name }) => !before.has(name)).map((column) => ({ ...column, compatible: true }));
+  const removed = from.schema.filter(({ name }) => !after.has(name)).map((column) => ({ ...column, compatible: false }));
   const retyped = to.schema.flatMap(({ name, type }) => {
     const earlier = before.get(name);
     return earlier === undefined || earlier.type === type ? [] : [{ name, from: earlier.type, to: type, compatible: widens(earlier.type, type) }];
@@ -70,15 +64,9 @@ export function compareSchemas(from: Compared, to: Compared): SchemaComparison {
 /** Whether every value of type `from` fits into type `to`, and stays the kind of value that it is. */
 export function widens(from: string, to: string): boolean {
   if (from === to || WIDENINGS[from]?.includes(to)) return true;
-  const target = decimalOf(to);
-  if (target === undefined) return false;
-  const source = decimalOf(from) ?? (from in INTEGER_DIGITS ? { whole: INTEGER_DIGITS[from] as number, scale: 0 } : undefined);
-  return source !== undefined && source.whole <= target.whole && source.scale <= target.scale;
-}
-
-function decimalOf(type: string): { whole: number; scale: number } | undefined {
-  const match = /^DECIMAL\((\d+),(\d+)\)$/.exec(type);
-  return match === null ? undefined : { whole: Number(match[1]) - Number(match[2]), scale: Number(match[2]) };
+  const target = decimalDigits(to);
+  const source = exactDigits(from);
+  return target !== undefined && source !== undefined && source.whole <= target.whole && source.scale <= target.scale;
 }
 
 /** The fewest common columns whose move explains the new order: those outside a longest common subsequence. */
@@ -89,7 +77,7 @@ function reordered(from: readonly Column[], to: readonly Column[]): SchemaCompar
     return position === undefined ? [] : [{ name, from: index, to: position }];
   });
   const kept = longestRising(common.map((column) => column.to));
-  return common.filter((_, index) => !kept.has(index));
+  return common.filter((_, index) => !kept.has(index)).map((column) => ({ ...column, compatible: true }));
 }
 
 /** Indexes of a longest rising subsequence (patience sorting). */

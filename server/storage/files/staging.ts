@@ -59,7 +59,7 @@ export async function prepareStaging(dataDir: string, { shared }: { readonly sha
   return directories;
 }
 
-/** Staged files in one directory, uploads in another, both on the file system of the objects, so that publishing is a rename. */
+/** Staged files in one directory, uploads in another, both on the file system of the objects, so that publishing is a link. */
 export function createStaging(directories: Pick<WorkDirectories, 'staging' | 'uploads'>): StagingStore {
   const hashes = new LRUCache<UploadId, RunningHash>({ max: RUNNING_HASHES_MAX });
   const hashing = new Sha256Thread();

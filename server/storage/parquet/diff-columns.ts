@@ -1,3 +1,4 @@
+import { exactDigits, WHOLE_DIGITS } from '../../shared/numeric-types.ts';
 import { identifier } from './quote.ts';
 
 export type Side = 'from' | 'to';
@@ -46,16 +47,6 @@ export function comparable(column: ComparedColumn, side: Side, value: string = i
 
 const TEXT = 'VARCHAR';
 const SIGNED = ['TINYINT', 'SMALLINT', 'INTEGER', 'BIGINT'];
-const WHOLE_DIGITS: Readonly<Record<string, number>> = {
-  TINYINT: 3,
-  SMALLINT: 5,
-  INTEGER: 10,
-  BIGINT: 19,
-  UTINYINT: 3,
-  USMALLINT: 5,
-  UINTEGER: 10,
-  UBIGINT: 20,
-};
 const TIMES = ['DATE', 'TIMESTAMP_S', 'TIMESTAMP_MS', 'TIMESTAMP', 'TIMESTAMP_NS', 'TIMESTAMP WITH TIME ZONE'];
 const DECIMAL_DIGITS_MAX = 38;
 
@@ -65,7 +56,7 @@ export function comparisonType(one: string, other: string): string {
   if (TIMES.includes(one) && TIMES.includes(other)) return widest(TIMES, [one, other, 'TIMESTAMP']);
   if (SIGNED.includes(one) && SIGNED.includes(other)) return widest(SIGNED, [one, other]);
   if (!isNumeric(one) || !isNumeric(other)) return TEXT;
-  const exact = [exactNumber(one), exactNumber(other)];
+  const exact = [exactDigits(one), exactDigits(other)];
   const whole = Math.max(...exact.map((digits) => digits?.whole ?? Number.POSITIVE_INFINITY));
   const scale = Math.max(...exact.map((digits) => digits?.scale ?? 0));
   if (whole + scale <= DECIMAL_DIGITS_MAX) return `DECIMAL(${whole + scale},${scale})`;
@@ -79,13 +70,3 @@ function widest(types: readonly string[], candidates: readonly string[]): string
 
 const isWhole = (type: string): boolean => type in WHOLE_DIGITS || type === 'HUGEINT' || type === 'UHUGEINT';
 const isNumeric = (type: string): boolean => isWhole(type) || type === 'FLOAT' || type === 'DOUBLE' || type.startsWith('DECIMAL(');
-
-/** Digits before and behind the point; undefined for floating point and for what no DECIMAL holds. */
-function exactNumber(type: string): { readonly whole: number; readonly scale: number } | undefined {
-  const digits = WHOLE_DIGITS[type];
-  if (digits !== undefined) return { whole: digits, scale: 0 };
-  const match = /^DECIMAL\((\d+),(\d+)\)$/.exec(type);
-  if (match === null) return undefined;
-  const scale = Number(match[2]);
-  return { whole: Number(match[1]) - scale, scale };
-}

@@ -11,12 +11,16 @@ export interface Call {
   readonly body: RequestBody | undefined;
   /** Whether it can go on over another link at any time without a loss. */
   readonly movable: boolean;
+  /** Whether it goes on behind its answer, until an end or an error. */
+  readonly isLasting: boolean;
   /** Asked at every sending, since a stream that resumes asks for what comes next. */
   input(): unknown;
   sent(exchange: Exchange): void;
   progressed(progress: Progress): void;
   answered(result: unknown): void;
   item(item: unknown, bytes: number): void;
+  /** A message of the channel. */
+  message(bytes: Uint8Array): void;
   ended(): void;
   failed(error: CovistaError): void;
   /**

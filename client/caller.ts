@@ -2,10 +2,11 @@ import type { Operation } from '../protocol/define.ts';
 import { CovistaError } from '../protocol/errors.ts';
 import { type OperationName, operations } from '../protocol/operations/index.ts';
 import { RequestBody } from './body.ts';
+import { ChannelCall } from './channel-call.ts';
 import type { Dispatcher } from './dispatcher.ts';
 import type { ClientSettings } from './settings.ts';
 import { StreamCall } from './stream-call.ts';
-import type { CallOptions, CommandOptions, Methods } from './types.ts';
+import type { CallOptions, ChannelOptions, CommandOptions, Methods } from './types.ts';
 import { UnaryCall } from './unary-call.ts';
 import { randomKey } from './values.ts';
 
@@ -30,6 +31,7 @@ export function buildMethods(target: Target): Methods {
 
 function buildMethod(name: OperationName, operation: Operation, target: Target): unknown {
   if (operation.kind === 'stream') return (input: object = {}, options: CallOptions = {}) => stream(name, { input, options }, target);
+  if (operation.kind === 'channel') return (input: object, options: ChannelOptions) => channel(name, { input, options }, target);
   const timeoutMs = defaultTimeoutMs(operation, target.settings);
   return (input: object = {}, options: CommandOptions = {}) => request(name, operation, { input, options: { timeoutMs, ...options } }, target);
 }
@@ -55,6 +57,18 @@ function request(name: OperationName, operation: Operation, invocation: Invocati
   });
   if (body !== undefined && operation.body === undefined) call.failed(new CovistaError('invalid_input', `${name} takes no body`));
   else dispatcher.submit(call, { signal, timeoutMs });
+  return call.result;
+}
+
+/** Opens a channel; the limit of time is for the opening. */
+function channel(name: OperationName, { input, options }: Invocation<ChannelOptions>, { dispatcher, settings }: Target): Promise<unknown> {
+  const call: ChannelCall = new ChannelCall({
+    operation: name,
+    input,
+    listener: options,
+    cancel: () => dispatcher.cancel(call, new CovistaError('cancelled', 'the channel is not wanted any more')),
+  });
+  dispatcher.submit(call, { signal: options.signal, timeoutMs: options.timeoutMs ?? settings.queryTimeoutMs });
   return call.result;
 }
 

@@ -29,7 +29,11 @@ interface Entry {
 }
 
 /** Exchanges of one link by number; one whose call is over stays until the server has answered, as it counts for the server. */
-type Exchanges = Map<number, Exchange>;
+interface Exchanges {
+  readonly byNumber: Map<number, Exchange>;
+  /** How many are channels that were opened; they do not count as requests in flight. */
+  channels: number;
+}
 
 /** Brings calls to the server and answers back, over as many links as that takes. */
 export class Dispatcher {
@@ -48,7 +52,7 @@ export class Dispatcher {
       settings,
       events: {
         opened: (link) => {
-          this.#exchanges.set(link, new Map());
+          this.#exchanges.set(link, { byNumber: new Map(), channels: 0 });
           this.#sendWaiting();
         },
         answered: (link, frame, bytes) => this.#receive(link, frame, bytes),
@@ -116,7 +120,12 @@ export class Dispatcher {
       const link = this.#connection.link;
       const exchanges = link && this.#exchanges.get(link);
       // One of the server's places is kept for the probe of the link.
-      if (link === undefined || exchanges === undefined || exchanges.size + 1 >= (link.welcomed?.bounds.requestsInFlightMax ?? 0)) return;
+      if (
+        link === undefined ||
+        exchanges === undefined ||
+        exchanges.byNumber.size - exchanges.channels + 1 >= (link.welcomed?.bounds.requestsInFlightMax ?? 0)
+      )
+        return;
       this.#send(entry, link, exchanges);
     }
   }
@@ -127,13 +136,13 @@ export class Dispatcher {
     const exchange = new Exchange({ call, link, number: this.#numbers, bodyFailed: (error) => this.#bodyFailed(entry, exchange, error) });
     this.#waiting.delete(entry);
     entry.exchange = exchange;
-    exchanges.set(exchange.number, exchange);
+    exchanges.byNumber.set(exchange.number, exchange);
     call.sent(exchange);
     try {
       exchange.send();
     } catch (error) {
       // Nothing has left yet: the server does not know of it.
-      exchanges.delete(exchange.number);
+      exchanges.byNumber.delete(exchange.number);
       this.#forget(entry);
       call.failed(error instanceof CovistaError ? error : new CovistaError('invalid_input', 'the input cannot be encoded', {}, error));
     }
@@ -144,11 +153,13 @@ export class Dispatcher {
   }
 
   #receive(link: Link, frame: AnswerFrame, bytes: number): void {
-    const exchange = frame[1] === null ? undefined : this.#exchanges.get(link)?.get(frame[1]);
+    const exchange = frame[1] === null ? undefined : this.#exchanges.get(link)?.byNumber.get(frame[1]);
     if (exchange === undefined) return;
     if (frame[0] === FRAME.credit) exchange.grant(frame[2]);
     else if (frame[0] === FRAME.progress) this.#liveCall(exchange)?.progressed(frame[2]);
     else if (frame[0] === FRAME.item) this.#liveCall(exchange)?.item(frame[2], bytes);
+    else if (frame[0] === FRAME.channel) this.#liveCall(exchange)?.message(frame[2]);
+    else if (frame[0] === FRAME.response && exchange.call.isLasting) this.#opened(exchange, frame[2]);
     else this.#conclude(exchange, frame);
   }
 
@@ -157,11 +168,24 @@ export class Dispatcher {
     return this.#entries.get(exchange.call)?.exchange === exchange ? exchange.call : undefined;
   }
 
+  #opened(exchange: Exchange, opened: unknown): void {
+    const exchanges = this.#exchanges.get(exchange.link);
+    if (exchanges !== undefined) exchanges.channels += 1;
+    exchange.isOpen = true;
+    const entry = this.#entries.get(exchange.call);
+    // From now on it lasts as long as both sides want.
+    entry?.release();
+    this.#liveCall(exchange)?.answered(opened);
+    this.#sendWaiting();
+  }
+
   /** The last frame of an exchange. */
   #conclude(exchange: Exchange, frame: Response | ErrorFrame | End): void {
     const call = this.#liveCall(exchange);
     exchange.end();
-    this.#exchanges.get(exchange.link)?.delete(exchange.number);
+    const exchanges = this.#exchanges.get(exchange.link);
+    exchanges?.byNumber.delete(exchange.number);
+    if (exchanges !== undefined && exchange.isOpen) exchanges.channels -= 1;
     if (call !== undefined && frame[0] === FRAME.error) this.#refused(call, exchange.link, errorFromBody(frame[2]));
     else if (call !== undefined) {
       this.#forget(this.#entries.get(call));
@@ -183,7 +207,7 @@ export class Dispatcher {
   }
 
   #lost(link: Link, reason: CovistaError): void {
-    const exchanges = [...(this.#exchanges.get(link)?.values() ?? [])];
+    const exchanges = [...(this.#exchanges.get(link)?.byNumber.values() ?? [])];
     this.#exchanges.delete(link);
     for (const exchange of exchanges) exchange.end();
     this.#again(
@@ -194,7 +218,7 @@ export class Dispatcher {
 
   /** Streams without an end would keep the link for ever: they go on elsewhere, the others finish here. */
   #leave(link: Link): void {
-    const exchanges = [...(this.#exchanges.get(link)?.values() ?? [])];
+    const exchanges = [...(this.#exchanges.get(link)?.byNumber.values() ?? [])];
     const moving = exchanges.filter((exchange) => this.#liveCall(exchange)?.movable === true);
     for (const exchange of moving) exchange.cancel();
     this.#again(
@@ -219,7 +243,7 @@ export class Dispatcher {
   }
 
   #finishIdle(link: Link): void {
-    if (this.#exchanges.get(link)?.size === 0) this.#connection.finish(link);
+    if (this.#exchanges.get(link)?.byNumber.size === 0) this.#connection.finish(link);
   }
 
   #forget(entry: Entry | undefined): void {

@@ -21,6 +21,8 @@ export class Exchange {
   readonly call: Call;
   readonly link: Link;
   readonly number: RequestNumber;
+  /** Whether it carries a channel that the server opened. */
+  isOpen = false;
   readonly #bodyFailed: (error: CovistaError) => void;
   readonly #window: CreditWindow;
   readonly #pieceBytesMax: number;
@@ -56,6 +58,11 @@ export class Exchange {
   /** The caller has consumed so many bytes of the answer: the server may send as many more. */
   credit(bytes: number): void {
     this.link.send([FRAME.credit, this.number, bytes]);
+  }
+
+  /** A message of the channel that the call opened. */
+  sendMessage(bytes: Uint8Array): void {
+    this.link.send([FRAME.channel, this.number, bytes], this.number);
   }
 
   cancel(): void {

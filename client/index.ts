@@ -1,11 +1,12 @@
 export { CovistaError, ERRORS, type ErrorCode, type ErrorDetails } from '../protocol/errors.ts';
 export type { Bounds, Progress, SessionInfo } from '../protocol/frame.ts';
 export type { BodySource } from './body.ts';
+export type { ChannelListener, OpenChannel } from './channel-call.ts';
 export { type Client, connect } from './client.ts';
 export type { ConnectionState } from './connection.ts';
 export type { FetchedVersion, FetchOptions, FileHead, VersionFile } from './fetch.ts';
 export type { GrowingHash } from './hash.ts';
 export type { PagedInput, PagedMethod } from './pages.ts';
 export { type ClientSettings, type ConnectOptions, defaultSettings, type TokenSource } from './settings.ts';
-export type { CallOptions, CommandOptions, Method, Methods } from './types.ts';
+export type { CallOptions, ChannelOptions, CommandOptions, Method, Methods } from './types.ts';
 export type { FileOptions, FileSource } from './upload.ts';

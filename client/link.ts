@@ -2,6 +2,7 @@ import { CovistaError, ERRORS, errorFromBody } from '../protocol/errors.ts';
 import { FragmentJoiner, splitFrame } from '../protocol/fragments.ts';
 import {
   type Bounds,
+  type ChannelFrame,
   type ClientFrame,
   type Credit,
   decodeServerFrame,
@@ -25,7 +26,7 @@ export interface Welcomed {
 }
 
 /** Frames that belong to a request, by its number. */
-export type AnswerFrame = Response | ErrorFrame | Item | End | ProgressFrame | Credit;
+export type AnswerFrame = Response | ErrorFrame | Item | End | ProgressFrame | Credit | ChannelFrame;
 
 export interface LinkEvents {
   welcomed(link: Link): void;

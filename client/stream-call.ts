@@ -27,6 +27,7 @@ export class StreamCall implements Call, AsyncIterator<unknown> {
   readonly operation: OperationName;
   readonly idempotencyKey = null;
   readonly body = undefined;
+  readonly isLasting = false;
   readonly #options: StreamCallOptions;
   #input: unknown;
   #exchange: Exchange | undefined;
@@ -71,6 +72,10 @@ export class StreamCall implements Call, AsyncIterator<unknown> {
     if (this.#outcome !== undefined) return;
     this.#arrivals.push({ item, bytes });
     this.#deliver();
+  }
+
+  message(): void {
+    this.answered();
   }
 
   ended(): void {

@@ -18,6 +18,7 @@ export class UnaryCall implements Call {
   readonly idempotencyKey: string | null;
   readonly body: RequestBody | undefined;
   readonly movable = false;
+  readonly isLasting = false;
   readonly result: Promise<unknown>;
   readonly #input: unknown;
   readonly #onProgress: ((progress: Progress) => void) | undefined;
@@ -54,6 +55,10 @@ export class UnaryCall implements Call {
 
   item(): void {
     this.failed(new CovistaError('protocol_error', `the server answered ${this.operation} with a stream`));
+  }
+
+  message(): void {
+    this.item();
   }
 
   ended(): void {

@@ -4,9 +4,10 @@ import type { DatasetId } from './ids.ts';
 
 /**
  * `query` changes nothing and may be repeated; `command` changes something and honours idempotency keys; `stream` answers
- * with items until it ends, fails or is cancelled.
+ * with items until it ends, fails or is cancelled; `channel` is answered and then carries messages both ways until either side
+ * ends it.
  */
-export type OperationKind = 'query' | 'command' | 'stream';
+export type OperationKind = 'query' | 'command' | 'stream' | 'channel';
 
 /** What a caller needs on a dataset, in rising order; each includes the ones before. */
 export const PERMISSIONS = ['read', 'write', 'admin'] as const;
@@ -22,7 +23,17 @@ export type Permission<Input> =
 /** A method rather than a property, so that operations of different inputs fit into one registry. */
 interface OnDataset<Input> {
   readonly action: PermissionLevel;
-  on(input: Input): DatasetId;
+  /** Null: the input names a thing of one person's own, and the service lets in nobody else. */
+  on(input: Input): DatasetId | null;
+}
+
+/**
+ * The WebSocket of its own on which a channel can be had, for clients that know nothing of `/rpc`: what follows the prefix is
+ * the input field, and the messages are those of the channel.
+ */
+export interface SocketRoute {
+  readonly prefix: `/${string}/`;
+  readonly field: string;
 }
 
 /**
@@ -52,7 +63,7 @@ export interface Operation<
   readonly kind: Kind;
   readonly summary: string;
   readonly input: Input;
-  /** The result; of a stream, one item. */
+  /** The result; of a stream, one item; of a channel, what its opening is answered with. */
   readonly output: Output;
   /** Whether a stream of bytes accompanies the request: a client stream on a socket, the raw body over REST. */
   readonly body?: 'bytes';
@@ -67,6 +78,7 @@ export interface Operation<
   /** Whether it can do so much harm that, where the settings say how, the caller must have logged in with a second factor. */
   readonly stepUp?: true;
   readonly http?: HttpRoute;
+  readonly socket?: SocketRoute;
   readonly example: Example;
 }
 

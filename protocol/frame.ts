@@ -3,7 +3,7 @@ import { pack, packTransient, unpack } from './msgpack.ts';
 
 /**
  * The frames of `ws /rpc` (SPEC.md, section RPC). A frame is one msgpack array whose first element says what it is. Numbers
- * are part of the contract; 20 to 29 are kept for channels.
+ * are part of the contract.
  */
 export const FRAME = {
   hello: 0,
@@ -21,6 +21,7 @@ export const FRAME = {
   end: 14,
   progress: 15,
   refreshed: 16,
+  channel: 20,
 } as const;
 
 /** A request's number, chosen by the client; unique among its requests in flight. */
@@ -46,6 +47,7 @@ export interface Bounds {
   readonly requestBytesMax: number;
   readonly fragmentBytes: number;
   readonly requestsInFlightMax: number;
+  readonly channelsMax: number;
   readonly streamCreditBytes: number;
   readonly uploadChunkBytesMax: number;
 }
@@ -74,10 +76,12 @@ export type ErrorFrame = readonly [typeof FRAME.error, number: RequestNumber | n
 export type Item = readonly [typeof FRAME.item, number: RequestNumber, item: unknown];
 export type End = readonly [typeof FRAME.end, number: RequestNumber];
 export type ProgressFrame = readonly [typeof FRAME.progress, number: RequestNumber, progress: Progress];
+/** One message of the channel that the request opened, in either direction. */
+export type ChannelFrame = readonly [typeof FRAME.channel, number: RequestNumber, bytes: Uint8Array];
 export type Refreshed = readonly [typeof FRAME.refreshed, session: SessionInfo];
 
-export type ClientFrame = Hello | Request | Body | Cancel | Credit | Refresh | Fragment | Goodbye;
-export type ServerFrame = Welcome | Response | ErrorFrame | Item | End | ProgressFrame | Credit | Refreshed | Fragment | Goodbye;
+export type ClientFrame = Hello | Request | Body | Cancel | Credit | Refresh | Fragment | Goodbye | ChannelFrame;
+export type ServerFrame = Welcome | Response | ErrorFrame | Item | End | ProgressFrame | Credit | Refreshed | Fragment | Goodbye | ChannelFrame;
 export type Frame = ClientFrame | ServerFrame;
 
 const isNumber = (value: unknown): boolean => Number.isSafeInteger(value) && (value as number) >= 0;
@@ -102,6 +106,7 @@ const CLIENT_SHAPES: Readonly<Record<number, Shape>> = {
   [FRAME.refresh]: [isText],
   [FRAME.fragment]: [isNumber, isBytes, isFlag],
   [FRAME.goodbye]: [isText, isNumber],
+  [FRAME.channel]: [isNumber, isBytes],
 };
 
 const SERVER_SHAPES: Readonly<Record<number, Shape>> = {
@@ -115,6 +120,7 @@ const SERVER_SHAPES: Readonly<Record<number, Shape>> = {
   [FRAME.refreshed]: [isObject],
   [FRAME.fragment]: [isNumber, isBytes, isFlag],
   [FRAME.goodbye]: [isText, isNumber],
+  [FRAME.channel]: [isNumber, isBytes],
 };
 
 export function encodeFrame(frame: Frame): Uint8Array {

@@ -28,4 +28,10 @@ export const PROTOCOL_HISTORY: readonly { readonly version: number; readonly dat
       fingerprint: '46b482b5e3498dfd',
       change: 'Schemas compared tell of every column whether its change is compatible',
     },
+    {
+      version: 1,
+      date: '2026-11-23',
+      fingerprint: '7b17854281838df2',
+      change: 'Channels',
+    },
   ];

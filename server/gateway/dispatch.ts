@@ -7,6 +7,7 @@ import type { Handlers } from '../operations/handler.ts';
 import type { Access } from '../services/access/access.ts';
 import type { Actor } from '../services/access/actor.ts';
 import type { HoldRequest } from '../services/access/holds.ts';
+import type { Channel, ChannelPeer, Opening } from '../shared/channel.ts';
 import type { Logger } from '../shared/log.ts';
 import type { IdempotencyStore } from '../storage/stores.ts';
 import type { Call } from './call.ts';
@@ -15,10 +16,11 @@ import { RateLimit } from './rate-limit.ts';
 import { assertSteppedUp, type StepUp } from './step-up.ts';
 import { validate } from './validate.ts';
 
-/** What became of a call. The items of a stream fail with CovistaError only. */
+/** What became of a call. The items of a stream fail with CovistaError only; a channel is attached or abandoned once. */
 export type Outcome =
   | { readonly kind: 'value'; readonly value: unknown }
   | { readonly kind: 'stream'; readonly items: AsyncIterable<unknown> }
+  | ({ readonly kind: 'channel' } & Opening<unknown>)
   | { readonly kind: 'error'; readonly error: CovistaError };
 
 export interface Gateway {
@@ -67,15 +69,20 @@ export function createGateway(options: GatewayOptions): Gateway {
   const run = (entry: Entry, call: Call, input: unknown): Outcome | Promise<Outcome> => {
     const result = entry.handle(input, call);
     if (entry.operation.kind === 'stream') return { kind: 'stream', items: guard(entry, call, result as AsyncIterable<unknown>, options) };
-    if (!isPromise(result)) return { kind: 'value', value: result };
+    if (!isPromise(result)) return finish(entry, call, result);
     return settle(entry, call, result);
+  };
+
+  const finish = (entry: Entry, call: Call, result: unknown): Outcome => {
+    if (entry.operation.kind !== 'channel') return { kind: 'value', value: result };
+    return { kind: 'channel', ...watched(entry, call, result as Opening<unknown>, options) };
   };
 
   const settle = async (entry: Entry, call: Call, result: PromiseLike<unknown>): Promise<Outcome> => {
     const disarm = armTimeout(entry, call);
     const letGo = holdPermission(entry, call, options);
     try {
-      return { kind: 'value', value: await result };
+      return finish(entry, call, await result);
     } catch (fault) {
       return fail(call, fault);
     } finally {
@@ -127,7 +134,7 @@ function buildEntries({ handlers, limits }: GatewayOptions): ReadonlyMap<string,
     [...operationsByName].map(([name, operation]) => {
       const [noun, verb] = name.split('.') as [keyof Handlers, string];
       const handle = (handlers[noun] as unknown as Readonly<Record<string, Handle>>)[verb] as Handle;
-      const isHeld = operation.kind === 'stream' || operation.duration === 'long' || operation.body !== undefined;
+      const isHeld = operation.kind === 'stream' || operation.kind === 'channel' || operation.duration === 'long' || operation.body !== undefined;
       return [name, { name, operation, handle, timeoutMs: timeoutOf(operation, limits), isHeld }] as const;
     }),
   );
@@ -143,7 +150,10 @@ function permit({ permission }: Operation, input: never | unknown, actor: Actor,
   if (permission.action === 'public') return undefined;
   if (actor.subject === '') throw new CovistaError('unauthenticated', 'this needs a token');
   if (permission.action === 'authenticated') return undefined;
-  if (permission.action !== 'server-admin') return authorize(actor, permission.action, permission.on(input as never));
+  if (permission.action !== 'server-admin') {
+    const datasetId = permission.on(input as never);
+    return datasetId === null ? undefined : authorize(actor, permission.action, datasetId);
+  }
   if (!actor.serverAdmin) throw new CovistaError('forbidden', 'this needs a server admin');
   return undefined;
 }
@@ -154,6 +164,25 @@ function armTimeout(entry: Entry, call: Call): () => void {
     call.cancel(new CovistaError('timeout', `${entry.name} took longer than ${entry.timeoutMs} ms`, { timeoutMs: entry.timeoutMs }));
   }, entry.timeoutMs);
   return () => clearTimeout(timer);
+}
+
+/** A channel lasts as long as the permission that it was opened with. */
+function watched(entry: Entry, call: Call, { opened, attach, abandon }: Opening<unknown>, options: GatewayOptions): Opening<unknown> {
+  return {
+    opened,
+    abandon,
+    attach: (peer: ChannelPeer): Channel => {
+      const channel = attach(peer);
+      const letGo = holdPermission(entry, call, options);
+      return {
+        receive: (bytes) => channel.receive(bytes),
+        closed: () => {
+          letGo();
+          channel.closed();
+        },
+      };
+    },
+  };
 }
 
 /** Cancels the call when the caller loses the permission that it rests on. */

@@ -2,6 +2,7 @@ import { CovistaError } from '../../protocol/errors.ts';
 import type { Limits } from '../../protocol/limits.ts';
 import { type FileHead, fileHead } from '../../protocol/operations/version.ts';
 import type { Actor } from '../services/access/actor.ts';
+import type { Opening } from '../shared/channel.ts';
 import type { Logger } from '../shared/log.ts';
 import { setLongTimeout } from '../shared/long-timeout.ts';
 import type { Authenticator } from './authenticate.ts';
@@ -48,6 +49,7 @@ export function createRest({ gateway, authenticator, limits, log }: RestOptions)
     const call = begin(authenticator, asked);
     const outcome = await gateway.dispatch(call);
     if (outcome.kind === 'error') return errorResponse(outcome.error, call.requestId);
+    if (outcome.kind === 'channel') throw strayChannel(call, outcome);
     if (outcome.kind === 'stream') return linesResponse(request, match.route, call, outcome.items);
     return valueResponse(request, match.route, call.requestId, outcome.value);
   };
@@ -122,10 +124,17 @@ function callOf({ request, match, actor, input }: Asked): Call {
 async function openFile(gateway: Gateway, call: Call): Promise<{ head: FileHead; rest: AsyncIterator<unknown> }> {
   const outcome = await gateway.dispatch(call);
   if (outcome.kind === 'error') throw outcome.error;
+  if (outcome.kind === 'channel') throw strayChannel(call, outcome);
   if (outcome.kind === 'value') throw new TypeError(`${call.operation} answers as a file but is no stream`);
   const rest = outcome.items[Symbol.asyncIterator]();
   const first = await rest.next();
   return { head: fileHead.parse(first.value), rest };
+}
+
+/** Channels have no route, so that only a fault in the registry leads here. */
+function strayChannel(call: Call, opening: Opening<unknown>): TypeError {
+  opening.abandon();
+  return new TypeError(`${call.operation} is a channel and cannot be had over HTTP`);
 }
 
 /** `Authorization: Bearer` wins over `?token=`, which is for clients that cannot set headers. */

@@ -3,6 +3,7 @@ import type { Progress } from '../../protocol/frame.ts';
 import type { Operations } from '../../protocol/operations/index.ts';
 import type { Access } from '../services/access/access.ts';
 import type { Actor } from '../services/access/actor.ts';
+import type { Opening } from '../shared/channel.ts';
 import type { Provenance } from '../storage/stores.ts';
 
 /** Everything that a handler knows of its call beside the input. */
@@ -18,7 +19,12 @@ export interface CallContext {
   progress(progress: Progress): void;
 }
 
-type Result<O> = O extends Operation<'stream', infer _I, infer _S> ? AsyncIterable<Output<O>> : Output<O> | Promise<Output<O>>;
+type Result<O> =
+  O extends Operation<'stream', infer _I, infer _S>
+    ? AsyncIterable<Output<O>>
+    : O extends Operation<'channel', infer _I, infer _S>
+      ? Opening<Output<O>> | Promise<Opening<Output<O>>>
+      : Output<O> | Promise<Output<O>>;
 
 export type Handler<O> = (input: ParsedInput<O>, context: CallContext) => Result<O>;
 

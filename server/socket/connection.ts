@@ -4,9 +4,23 @@ import { decodeClientFrame, FRAME, type Hello } from '../../protocol/frame.ts';
 import { SUPPORTED_VERSIONS } from '../../protocol/version.ts';
 import type { Actor } from '../gateway/authenticate.ts';
 import type { Logger } from '../shared/log.ts';
-import type { Counts } from './counts.ts';
+import { type Counts, enterSession } from './counts.ts';
 import { Outbox, type SendSocket } from './outbox.ts';
 import { Session, type SessionContext } from './session.ts';
+
+/** One WebSocket, as the engine sees it. */
+export interface Door {
+  /** A message came; its bytes are valid during this call only. */
+  receive(message: ArrayBuffer, isBinary: boolean): void;
+  /** The socket took what it held back. */
+  drained(): void;
+  /** The socket is gone, whoever closed it. */
+  closed(): void;
+  /** Tells the client to reconnect elsewhere; resolves when nothing is in flight. */
+  drain(reason: string): Promise<void>;
+  /** Ends the connection for a reason, which the client is told. */
+  close(reason: CovistaError): void;
+}
 
 /** The part of a WebSocket that a connection needs. */
 export interface ConnectionSocket extends SendSocket {
@@ -30,7 +44,7 @@ export interface ConnectionContext extends SessionContext {
  *   authenticating  token accepted         → open, and welcome is sent
  *   authenticating  token refused          → closing (unauthenticated)
  *   authenticating  deadline               → closing (timeout)
- *   open            request, body, cancel, credit, refresh, fragment → open
+ *   open            request, body, cancel, credit, channel, refresh, fragment → open
  *   open            goodbye                → closing (normal)
  *   open            token expires          → closing (session_expired)
  *   open            server drains          → open; requests are refused (draining), and it closes when none is in flight
@@ -46,7 +60,7 @@ type State =
   | { readonly kind: 'closing' };
 
 /** One WebSocket on `/rpc`. */
-export class Connection {
+export class Connection implements Door {
   readonly id: string;
   readonly #address: string;
   readonly #socket: ConnectionSocket;
@@ -168,14 +182,12 @@ export class Connection {
 
   #welcome(actor: Actor, protocolVersion: number): void {
     if (this.#state.kind !== 'authenticating') return;
-    const { sessionsPerSubjectMax } = this.#context.limits;
-    if (this.#context.sessions.of(actor.subject) >= sessionsPerSubjectMax) {
-      this.close(
-        new CovistaError('rate_limited', `you have ${sessionsPerSubjectMax} sockets open already`, { sessionsPerSubjectMax, retryAfterMs: 1_000 }),
-      );
+    try {
+      enterSession(this.#context.sessions, actor.subject, this.#context.limits.sessionsPerSubjectMax);
+    } catch (fault) {
+      this.#abort(fault);
       return;
     }
-    this.#context.sessions.enter(actor.subject);
     this.#stopAwaiting(this.#state.deadline);
     const session = new Session({
       actor,
@@ -187,8 +199,9 @@ export class Connection {
       leave: () => this.#end(CLOSE_CODES.normal, new CovistaError('cancelled', 'the client said goodbye')),
     });
     this.#state = { kind: 'open', session };
-    const { frameBytesMax, requestBytesMax, fragmentBytes, requestsInFlightMax, streamCreditBytes, uploadChunkBytesMax } = this.#context.limits;
-    const bounds = { frameBytesMax, requestBytesMax, fragmentBytes, requestsInFlightMax, streamCreditBytes, uploadChunkBytesMax };
+    const { frameBytesMax, requestBytesMax, fragmentBytes, requestsInFlightMax, channelsMax, streamCreditBytes, uploadChunkBytesMax } =
+      this.#context.limits;
+    const bounds = { frameBytesMax, requestBytesMax, fragmentBytes, requestsInFlightMax, channelsMax, streamCreditBytes, uploadChunkBytesMax };
     this.#outbox.send([FRAME.welcome, protocolVersion, session.info, bounds, this.id], null, 'respond');
   }
 

@@ -1,3 +1,5 @@
+import { CovistaError } from '../../protocol/errors.ts';
+
 /** How many of something there are for each key; keys of which there are none take no memory. */
 export class Counts {
   readonly #counts = new Map<string, number>();
@@ -15,4 +17,12 @@ export class Counts {
     if (left > 0) this.#counts.set(key, left);
     else this.#counts.delete(key);
   }
+}
+
+/** Counts a session of a subject; throws `rate_limited` where it has as many as it may. */
+export function enterSession(sessions: Counts, subject: string, sessionsPerSubjectMax: number): void {
+  if (sessions.of(subject) >= sessionsPerSubjectMax) {
+    throw new CovistaError('rate_limited', `you have ${sessionsPerSubjectMax} sockets open already`, { sessionsPerSubjectMax, retryAfterMs: 1_000 });
+  }
+  sessions.enter(subject);
 }

@@ -4,6 +4,8 @@ import type { Limits } from '../../protocol/limits.ts';
 import type { Call } from '../gateway/call.ts';
 import type { Gateway, Outcome } from '../gateway/dispatch.ts';
 import { ByteQueue } from '../shared/byte-queue.ts';
+import type { Opening } from '../shared/channel.ts';
+import { Conversation } from './conversation.ts';
 import type { Outbox } from './outbox.ts';
 
 export interface ExchangeOptions {
@@ -12,12 +14,15 @@ export interface ExchangeOptions {
   readonly gateway: Gateway;
   readonly outbox: Outbox;
   readonly limits: Pick<Limits, 'streamCreditBytes'>;
+  /** A channel was opened or is over; answers why there is no room for one more. */
+  readonly onChannel: (change: 1 | -1) => CovistaError | undefined;
 }
 
-/** One request of a connection that takes time, to its last frame: exactly one response, error or end. */
+/** One request of a connection that takes time, to its last frame: exactly one response, error or end; of a channel, its response and then an error or end. */
 export class Exchange {
   readonly #options: ExchangeOptions;
   #body: ByteQueue | undefined;
+  #conversation: Conversation | undefined;
   /** Whether the client has sent all of it; a body that the server gave up may still be sent for a while. */
   #isBodyComplete = false;
   /** Body bytes that the client may still send. */
@@ -36,6 +41,7 @@ export class Exchange {
     call.onProgress = (progress) => outbox.send([FRAME.progress, number, progress], number, 'advisory');
     call.onCancel = (reason) => {
       this.#body?.fail(reason);
+      this.#conversation?.close(reason);
       this.#wake?.();
     };
   }
@@ -53,6 +59,7 @@ export class Exchange {
       const settled = await outcome;
       if (settled.kind === 'error') throw settled.error;
       if (settled.kind === 'stream') await this.#pump(settled.items);
+      else if (settled.kind === 'channel') await this.#converse(settled);
       else outbox.send([FRAME.response, number, settled.value], number, 'respond');
     } catch (fault) {
       const error = fault instanceof CovistaError ? fault : gateway.explain(call, fault);
@@ -64,7 +71,7 @@ export class Exchange {
 
   /** The server stops: what would go on for good ends now, everything else may finish. */
   drain(reason: CovistaError): void {
-    if (this.#options.call.isEndless) this.cancel(reason);
+    if (this.#options.call.isEndless || this.#conversation !== undefined) this.cancel(reason);
   }
 
   cancel(reason: CovistaError): void {
@@ -86,6 +93,36 @@ export class Exchange {
     this.#isBodyComplete = last;
     this.#body.push(bytes);
     if (last) this.#body.end();
+  }
+
+  /** A message of the client for the channel; one that has not begun or is over takes none. */
+  receiveMessage(bytes: Uint8Array): void {
+    this.#conversation?.receive(bytes.slice());
+  }
+
+  async #converse(opening: Opening<unknown>): Promise<void> {
+    const { call, number, outbox, gateway, onChannel } = this.#options;
+    const refusal = call.cancelledBy ?? onChannel(1);
+    if (refusal !== undefined) {
+      opening.abandon();
+      throw refusal;
+    }
+    const way = {
+      send: (bytes: Uint8Array) => outbox.sendOnChannel(encodeFrame([FRAME.channel, number, bytes]), number),
+      get queuedBytes() {
+        return outbox.laneBytes(number);
+      },
+      drop: () => outbox.dropLane(number),
+    };
+    this.#conversation = new Conversation(way, (fault) => gateway.explain(call, fault));
+    outbox.sendOnChannel(encodeFrame([FRAME.response, number, opening.opened]), number);
+    this.#conversation.begin(opening);
+    try {
+      await this.#conversation.over;
+      outbox.send([FRAME.end, number], number, 'respond');
+    } finally {
+      onChannel(-1);
+    }
   }
 
   async #pump(items: AsyncIterable<unknown>): Promise<void> {

@@ -11,11 +11,13 @@ import { RateLimit } from '../gateway/rate-limit.ts';
 import { errorResponse } from '../gateway/rest-response.ts';
 import { countedAddress, originOf, parseNetworks } from '../shared/addresses.ts';
 import type { Logger } from '../shared/log.ts';
-import { Connection, type ConnectionContext } from './connection.ts';
+import { Connection, type ConnectionContext, type ConnectionSocket, type Door } from './connection.ts';
 import { Counts } from './counts.ts';
 import { type HttpRequest, type HttpResponse, loadEngine, type TemplatedApp, type us_listen_socket, type us_socket_context_t } from './engine.ts';
 import { type HttpContext, HttpExchange, peerOf } from './http-exchange.ts';
 import { Origins } from './origins.ts';
+import { RawConnection, type RawTarget } from './raw-connection.ts';
+import { rawRoutes, rawTarget } from './raw-target.ts';
 import { createSite, type Pages } from './site.ts';
 
 export interface ListenOptions {
@@ -49,7 +51,16 @@ export interface Listener {
 
 interface UserData {
   readonly address: string;
-  connection: Connection | undefined;
+  /** Null: `/rpc`. */
+  readonly target: RawTarget | null;
+  connection: Door | undefined;
+}
+
+/** A kind of socket: its address, how large its messages may be, and what it asks for. */
+interface SocketKind {
+  readonly pattern: string;
+  readonly messageBytesMax: number;
+  readonly target: (request: HttpRequest) => RawTarget | null;
 }
 
 /** Reads the files first, because the engine does not say what is wrong with them. It speaks TLS 1.2 and newer. */
@@ -63,7 +74,7 @@ function tlsOptions({ certificate, key }: NonNullable<ListenOptions['tls']>): { 
   return { cert_file_name: certificate, key_file_name: key };
 }
 
-/** Serves `ws /rpc` and HTTP on one port; rejects when the port cannot be had. */
+/** Serves `ws /rpc`, the sockets of channels, and HTTP on one port; rejects when the port cannot be had. */
 export function listen(options: ListenOptions): Promise<Listener> {
   const engine = loadEngine(options.limits.httpHeaderBytesMax);
   const server = new SocketServer(options, options.tls === undefined ? engine.App() : engine.SSLApp(tlsOptions(options.tls)));
@@ -79,7 +90,7 @@ export function listen(options: ListenOptions): Promise<Listener> {
 class SocketServer {
   readonly app: TemplatedApp;
   readonly #options: ListenOptions;
-  readonly #connections = new Set<Connection>();
+  readonly #connections = new Set<Door>();
   readonly #exchanges = new Set<HttpExchange>();
   #whenHttpIdle: (() => void) | undefined;
   readonly #connectionContext: ConnectionContext;
@@ -145,19 +156,32 @@ class SocketServer {
   }
 
   #route(): void {
+    const { frameBytesMax, requestBytesMax } = this.#options.limits;
+    this.#serve({ pattern: '/rpc', messageBytesMax: frameBytesMax, target: () => null });
+    for (const route of rawRoutes()) {
+      const target = (request: HttpRequest): RawTarget =>
+        rawTarget(route, { path: request.getUrl(), query: request.getQuery() ?? '', authorization: request.getHeader('authorization') });
+      this.#serve({ pattern: `${route.prefix}*`, messageBytesMax: requestBytesMax, target });
+    }
+    this.app.any('/*', (response, request) => {
+      if (this.#isFull()) refuse(response);
+      else this.#exchanges.add(new HttpExchange(response, request, this.#httpContext));
+    });
+  }
+
+  #serve(kind: SocketKind): void {
     const { limits } = this.#options;
-    this.app.ws<UserData>('/rpc', {
-      maxPayloadLength: limits.frameBytesMax,
+    this.app.ws<UserData>(kind.pattern, {
+      maxPayloadLength: kind.messageBytesMax,
       idleTimeout: Math.min(960, Math.max(8, Math.ceil(limits.idleTimeoutMs / 1000))),
       // The outbox bounds what is handed over; the engine must never drop any of it.
       maxBackpressure: 0,
       sendPingsAutomatically: true,
-      upgrade: (response, request, context) => this.#upgrade(response, request, context),
+      upgrade: (response, request, context) => this.#upgrade(response, request, { context, kind }),
       open: (socket) => {
         const data = socket.getUserData();
-        const connection = new Connection({ id: nextRequestId(), address: data.address, socket, context: this.#connectionContext });
-        data.connection = connection;
-        this.#connections.add(connection);
+        data.connection = this.#open(data, socket);
+        this.#connections.add(data.connection);
         this.#sockets.enter(countedAddress(data.address));
       },
       message: (socket, message, isBinary) => socket.getUserData().connection?.receive(message, isBinary),
@@ -170,10 +194,11 @@ class SocketServer {
         connection.closed();
       },
     });
-    this.app.any('/*', (response, request) => {
-      if (this.#isFull()) refuse(response);
-      else this.#exchanges.add(new HttpExchange(response, request, this.#httpContext));
-    });
+  }
+
+  #open({ address, target }: UserData, socket: ConnectionSocket): Door {
+    const common = { id: nextRequestId(), address, socket, context: this.#connectionContext };
+    return target === null ? new Connection(common) : new RawConnection({ ...common, target });
   }
 
   #isFull(): boolean {
@@ -185,7 +210,7 @@ class SocketServer {
     if (this.#exchanges.size === 0) this.#whenHttpIdle?.();
   }
 
-  #upgrade(response: HttpResponse, request: HttpRequest, context: us_socket_context_t): void {
+  #upgrade(response: HttpResponse, request: HttpRequest, { context, kind }: { context: us_socket_context_t; kind: SocketKind }): void {
     if (this.#isDraining || this.#isFull() || this.#awaitingHello >= this.#options.limits.connectionsAwaitingHelloMax) {
       refuse(response);
       return;
@@ -199,7 +224,12 @@ class SocketServer {
       response.writeStatus('429 Too Many Requests').writeHeader('retry-after', '1').end('too many sockets from your address');
       return;
     }
-    const data: UserData = { address, connection: undefined };
+    const target = targetOf(kind, request);
+    if (target === undefined) {
+      response.writeStatus('400 Bad Request').end('the path is not properly percent-encoded');
+      return;
+    }
+    const data: UserData = { address, target, connection: undefined };
     const header = (name: string): string => request.getHeader(`sec-websocket-${name}`);
     response.upgrade(data, header('key'), header('protocol'), header('extensions'), context);
   }
@@ -248,6 +278,16 @@ class SocketServer {
     return new Promise((resolve) => {
       this.#whenHttpIdle = resolve;
     });
+  }
+}
+
+/** Undefined: the address is none. */
+function targetOf(kind: SocketKind, request: HttpRequest): RawTarget | null | undefined {
+  try {
+    return kind.target(request);
+  } catch (fault) {
+    if (fault instanceof CovistaError) return undefined;
+    throw fault;
   }
 }
 

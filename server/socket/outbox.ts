@@ -19,6 +19,9 @@ export interface SendSocket {
 interface Lane {
   readonly number: number;
   readonly frames: Uint8Array[];
+  /** Whether it is a channel's, which has a bound of its own. */
+  readonly isChannel: boolean;
+  queuedBytes: number;
   /** How much of the first frame has left as fragments. */
   sentBytes: number;
 }
@@ -28,7 +31,7 @@ interface Waiter {
   readonly resolve: () => void;
 }
 
-type OutboxLimits = Pick<Limits, 'fragmentBytes' | 'outboxBytesMax' | 'socketBufferBytesMax'>;
+type OutboxLimits = Pick<Limits, 'fragmentBytes' | 'outboxBytesMax' | 'channelOutboxBytesMax' | 'socketBufferBytesMax'>;
 
 /**
  * The bounded way out of one connection. While the socket takes bytes, frames leave at once. What has to wait takes turns:
@@ -42,6 +45,8 @@ export class Outbox {
   readonly #lanes = new Map<number, Lane>();
   #waiters: Waiter[] = [];
   #queuedBytes = 0;
+  /** How many of them are of channels. */
+  #channelBytes = 0;
   #blocked = false;
   #closed = false;
   /** Whether the engine is delivering messages: then it gathers what is sent itself; otherwise a microtask does. */
@@ -75,6 +80,33 @@ export class Outbox {
     if (this.#closed) return;
     if (this.#mayPass(bytes)) this.#transmit(bytes);
     else this.#enqueue(bytes, lane, policy);
+  }
+
+  /**
+   * Sends an encoded frame of a channel behind those that wait in its lane. Answers false, and sends nothing, where too much
+   * waits there already or in all channels together.
+   */
+  sendOnChannel(bytes: Uint8Array, number: number): boolean {
+    if (this.#closed) return true;
+    if (this.#mayPass(bytes)) this.#transmit(bytes);
+    else if (this.laneBytes(number) > this.#limits.channelOutboxBytesMax || this.#channelBytes > this.#limits.outboxBytesMax) return false;
+    else this.#enqueueInLane(bytes, number, true);
+    return true;
+  }
+
+  /** Bytes that wait in a lane. */
+  laneBytes(number: number): number {
+    return this.#lanes.get(number)?.queuedBytes ?? 0;
+  }
+
+  /** Gives up what waits in a lane, except a frame of which a part has left. */
+  dropLane(number: number): void {
+    const lane = this.#lanes.get(number);
+    if (lane === undefined) return;
+    const kept = lane.sentBytes > 0 ? (lane.frames[0]?.length ?? 0) - lane.sentBytes : 0;
+    this.#count(lane, kept - lane.queuedBytes);
+    lane.frames.length = lane.sentBytes > 0 ? 1 : 0;
+    if (kept === 0) this.#lanes.delete(number);
   }
 
   /** Resolves when the lane has nothing waiting and the outbox is at most half full; undefined: that is so already. */
@@ -117,13 +149,27 @@ export class Outbox {
     if (policy === 'respond' && bytes.length > bytesMax) {
       throw new CovistaError('payload_too_large', `the answer has ${bytes.length} bytes; ask for less at once`, { bytesMax });
     }
-    this.#queuedBytes += bytes.length;
-    const lane = number === null ? undefined : this.#lanes.get(number);
-    if (lane !== undefined) lane.frames.push(bytes);
-    else if (number === null || (policy !== 'stream' && bytes.length <= this.#limits.fragmentBytes)) this.#small.push(bytes);
-    else this.#lanes.set(number, { number, frames: [bytes], sentBytes: 0 });
-    if (policy === 'respond' && this.#queuedBytes > bytesMax) this.#overflow();
-    else this.#schedule();
+    const isSmall = policy !== 'stream' && bytes.length <= this.#limits.fragmentBytes;
+    if (number === null || (isSmall && !this.#lanes.has(number))) {
+      this.#queuedBytes += bytes.length;
+      this.#small.push(bytes);
+      this.#schedule();
+    } else this.#enqueueInLane(bytes, number, false);
+    if (policy === 'respond' && this.#queuedBytes - this.#channelBytes > bytesMax) this.#overflow();
+  }
+
+  #enqueueInLane(bytes: Uint8Array, number: number, isChannel: boolean): void {
+    const lane = this.#lanes.get(number) ?? { number, frames: [], isChannel, queuedBytes: 0, sentBytes: 0 };
+    this.#lanes.set(number, lane);
+    lane.frames.push(bytes);
+    this.#count(lane, bytes.length);
+    this.#schedule();
+  }
+
+  #count(lane: Lane, bytes: number): void {
+    lane.queuedBytes += bytes;
+    this.#queuedBytes += bytes;
+    if (lane.isChannel) this.#channelBytes += bytes;
   }
 
   /** What waits is dropped first, so that the last words of the connection overflow nothing. */
@@ -136,6 +182,7 @@ export class Outbox {
     this.#small.length = 0;
     this.#lanes.clear();
     this.#queuedBytes = 0;
+    this.#channelBytes = 0;
   }
 
   #schedule(): void {
@@ -176,7 +223,7 @@ export class Outbox {
     const end = Math.min(lane.sentBytes + fragmentBytes, frame.length);
     if (frame.length <= fragmentBytes) this.#transmit(frame);
     else this.#transmit(encodeFrameTransient([FRAME.fragment, lane.number, frame.subarray(lane.sentBytes, end), end < frame.length]));
-    this.#queuedBytes -= end - lane.sentBytes;
+    this.#count(lane, lane.sentBytes - end);
     lane.sentBytes = end;
     if (end === frame.length) {
       lane.frames.shift();

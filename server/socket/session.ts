@@ -3,6 +3,7 @@ import { FragmentJoiner } from '../../protocol/fragments.ts';
 import {
   type Body,
   type Cancel,
+  type ChannelFrame,
   type ClientFrame,
   type Credit,
   decodeClientFrame,
@@ -48,6 +49,7 @@ export class Session {
   #actor: Actor;
   #stopExpiry: () => void;
   #stopWatching: () => void;
+  #channels = 0;
   #isRefreshing = false;
   #isOver = false;
   #whenIdle: (() => void)[] = [];
@@ -97,10 +99,11 @@ export class Session {
   }
 
   /** Frames that belong to a request. One that has ended may still be sent what was under way, which is dropped. */
-  #forward(frame: Body | Cancel | Credit): void {
+  #forward(frame: Body | Cancel | Credit | ChannelFrame): void {
     const exchange = this.#exchanges.get(frame[1]);
     if (frame[0] === FRAME.body) exchange?.receiveBody(frame[2], frame[3]);
     else if (frame[0] === FRAME.credit) exchange?.grant(frame[2]);
+    else if (frame[0] === FRAME.channel) exchange?.receiveMessage(frame[2]);
     else exchange?.cancel(new CovistaError('cancelled', 'the caller cancelled the request'));
   }
 
@@ -124,7 +127,7 @@ export class Session {
     const { isDraining, limits } = this.#options.context;
     if (isDraining()) return new CovistaError('draining', 'the server is stopping');
     const { requestsInFlightMax } = limits;
-    if (this.#exchanges.size < requestsInFlightMax) return undefined;
+    if (this.#exchanges.size - this.#channels < requestsInFlightMax) return undefined;
     return new CovistaError('rate_limited', `at most ${requestsInFlightMax} requests of a connection may be in flight`, { requestsInFlightMax });
   }
 
@@ -167,7 +170,18 @@ export class Session {
 
   #newExchange(number: number, call: Call): Exchange {
     const { outbox, context } = this.#options;
-    return new Exchange({ number, call, outbox, gateway: context.gateway, limits: context.limits });
+    const onChannel = (change: 1 | -1): CovistaError | undefined => this.#countChannel(change);
+    return new Exchange({ number, call, outbox, gateway: context.gateway, limits: context.limits, onChannel });
+  }
+
+  /** Channels are no requests in flight: they have a bound of their own. */
+  #countChannel(change: 1 | -1): CovistaError | undefined {
+    const { channelsMax } = this.#options.context.limits;
+    if (change === 1 && this.#channels >= channelsMax) {
+      return new CovistaError('rate_limited', `at most ${channelsMax} channels of a connection may be open`, { channelsMax });
+    }
+    this.#channels += change;
+    return undefined;
   }
 
   #finished(number: number): void {

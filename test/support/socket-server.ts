@@ -3,7 +3,7 @@ import type { DatasetId } from '../../protocol/ids.ts';
 import { type LimitName, resolveLimits } from '../../protocol/limits.ts';
 import { operations } from '../../protocol/operations/index.ts';
 import { type Authenticator, type AuthenticatorOptions, createAuthenticator } from '../../server/gateway/authenticate.ts';
-import { createGateway, type GatewayOptions } from '../../server/gateway/dispatch.ts';
+import { createGateway, type Gateway, type GatewayOptions } from '../../server/gateway/dispatch.ts';
 import { mintToken, type TokenRequest } from '../../server/gateway/mint.ts';
 import { createRest } from '../../server/gateway/rest.ts';
 import type { CallContext, Handlers } from '../../server/operations/handler.ts';
@@ -28,6 +28,8 @@ export interface TestServerOptions {
   readonly authentication?: Partial<AuthenticatorOptions>;
   /** Stands before the real one, to hold it up. */
   readonly beforeAuthentication?: (token: string) => Promise<void>;
+  /** Stands in front of the real one. */
+  readonly before?: (gateway: Gateway) => Gateway;
   readonly stepUp?: GatewayOptions['stepUp'];
   readonly listening?: Partial<Pick<ListenOptions, 'allowedOrigins' | 'tls' | 'trustedProxies'>>;
   readonly ready?: () => boolean;
@@ -71,7 +73,7 @@ export async function startTestServer(options: TestServerOptions = {}): Promise<
       return verifier.admit(token, address);
     },
   };
-  const gateway = createGateway({
+  const made = createGateway({
     handlers: completeHandlers(options.handlers ?? {}),
     authorize: options.authorize ?? ((_actor, permission, datasetId) => accessTo(datasetId, permission)),
     hold: () => () => undefined,
@@ -80,6 +82,7 @@ export async function startTestServer(options: TestServerOptions = {}): Promise<
     limits,
     log,
   });
+  const gateway = options.before?.(made) ?? made;
   const rest = createRest({ gateway, authenticator, limits, log });
   const ready = options.ready ?? (() => true);
   const listener = await listen({

@@ -62,6 +62,7 @@ export function inProcess(gateway: Gateway, actor: Actor): Transport {
       });
       const outcome = await gateway.dispatch(call);
       if (outcome.kind === 'error') throw outcome.error;
+      if (outcome.kind === 'channel') throw new TypeError(`${operation} is a channel`);
       return settle(operation, outcome.kind === 'stream' ? outcome.items : Promise.resolve(outcome.value), take);
     },
   };

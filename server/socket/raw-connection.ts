@@ -1,0 +1,177 @@
+import { CLOSE_CODES, closeCodeOf } from '../../protocol/close-codes.ts';
+import { CovistaError } from '../../protocol/errors.ts';
+import type { Actor } from '../gateway/authenticate.ts';
+import { Call } from '../gateway/call.ts';
+import type { Outcome } from '../gateway/dispatch.ts';
+import { setLongTimeout } from '../shared/long-timeout.ts';
+import type { ConnectionContext, ConnectionSocket, Door } from './connection.ts';
+import { Conversation, type Way } from './conversation.ts';
+import { enterSession } from './counts.ts';
+
+/** What a socket asks for by its address: the channel operation that it carries, and for whom. */
+export interface RawTarget {
+  readonly operation: string;
+  readonly input: unknown;
+  readonly token: string;
+}
+
+interface RawOptions {
+  readonly id: string;
+  readonly address: string;
+  readonly target: RawTarget;
+  readonly socket: ConnectionSocket;
+  readonly context: ConnectionContext;
+}
+
+/**
+ * The life of a raw connection. Until the channel is open, messages wait, within `helloBytesMax`.
+ *
+ *   opening   token and channel accepted   → open, and what waits is delivered
+ *   opening   refused                      → closed
+ *   open      message                      → open
+ *   open      channel ends, token expires or is revoked, server drains → closed
+ *   any       socket lost                  → closed
+ */
+type State =
+  | { readonly kind: 'opening'; readonly waiting: Uint8Array[] }
+  | { readonly kind: 'open'; readonly conversation: Conversation; readonly release: () => void }
+  | { readonly kind: 'closed' };
+
+/** One WebSocket that carries a single channel, each message being one of the channel's. */
+export class RawConnection implements Door {
+  readonly #options: RawOptions;
+  #state: State;
+  #waitingBytes = 0;
+  #call: Call | undefined;
+
+  constructor(options: RawOptions) {
+    this.#options = options;
+    const { authenticator, onAwaiting } = options.context;
+    this.#state = { kind: 'opening', waiting: [] };
+    onAwaiting(1);
+    authenticator.admit(options.target.token, options.address).then((actor) => this.#ask(actor), this.#fail);
+  }
+
+  receive(message: ArrayBuffer, isBinary: boolean): void {
+    const state = this.#state;
+    if (!isBinary) this.close(new CovistaError('protocol_error', 'messages are binary'));
+    else if (state.kind === 'open') state.conversation.receive(new Uint8Array(message.slice(0)));
+    else if (state.kind === 'opening') this.#keep(state.waiting, new Uint8Array(message.slice(0)));
+  }
+
+  /** The engine keeps what waits for the reader. */
+  drained(): void {}
+
+  closed(): void {
+    this.#leave(new CovistaError('cancelled', 'the connection was lost'));
+  }
+
+  async drain(reason: string): Promise<void> {
+    this.close(new CovistaError('draining', reason));
+  }
+
+  close(reason: CovistaError): void {
+    if (this.#state.kind === 'closed') return;
+    this.#leave(reason);
+    // A close frame has room for 123 bytes; a character takes up to three of them.
+    this.#options.socket.end(closeCodeOf(reason.code), reason.message.slice(0, 40));
+  }
+
+  #keep(waiting: Uint8Array[], bytes: Uint8Array): void {
+    const { helloBytesMax } = this.#options.context.limits;
+    this.#waitingBytes += bytes.length;
+    if (this.#waitingBytes <= helloBytesMax) waiting.push(bytes);
+    else this.close(new CovistaError('payload_too_large', `at most ${helloBytesMax} bytes may come before the channel is open`));
+  }
+
+  #ask(actor: Actor): void {
+    if (this.#state.kind !== 'opening') return;
+    const { address, target, context } = this.#options;
+    const call = new Call({ ...target, actor, address, idempotencyKey: null, body: undefined });
+    call.onCancel = (reason) => this.close(reason);
+    this.#call = call;
+    Promise.resolve(context.gateway.dispatch(call)).then((outcome) => this.#begin(outcome, call), this.#fail);
+  }
+
+  #begin(outcome: Outcome, call: Call): void {
+    if (outcome.kind === 'error') {
+      this.close(outcome.error);
+      return;
+    }
+    if (outcome.kind !== 'channel') throw new TypeError(`${call.operation} is no channel`);
+    const state = this.#state;
+    if (state.kind !== 'opening') {
+      outcome.abandon();
+      return;
+    }
+    let release: () => void;
+    try {
+      release = this.#watch(call);
+    } catch (fault) {
+      outcome.abandon();
+      throw fault;
+    }
+    this.#options.context.onAwaiting(-1);
+    const conversation = new Conversation(this.#way(), (fault) => this.#options.context.gateway.explain(call, fault));
+    this.#state = { kind: 'open', conversation, release };
+    conversation.over.then(() => this.#end(), this.#fail);
+    conversation.begin(outcome);
+    for (const bytes of state.waiting) conversation.receive(bytes);
+  }
+
+  /** A token that expires or is revoked ends what it opened. */
+  #watch({ actor }: Call): () => void {
+    const { authenticator, sessions, limits } = this.#options.context;
+    enterSession(sessions, actor.subject, limits.sessionsPerSubjectMax);
+    const remainingMs = authenticator.remainingMs(actor);
+    const expire = (): void => this.close(new CovistaError('session_expired', 'the token has expired'));
+    const stopExpiry = remainingMs === null ? () => undefined : setLongTimeout(expire, remainingMs);
+    const stopWatching = authenticator.watch(actor, (reason) => this.close(reason));
+    return () => {
+      sessions.leave(actor.subject);
+      stopExpiry();
+      stopWatching();
+    };
+  }
+
+  #way(): Way {
+    const { socket, context } = this.#options;
+    const { channelOutboxBytesMax } = context.limits;
+    return {
+      send: (bytes) => {
+        if (this.#state.kind === 'closed') return true;
+        if (socket.getBufferedAmount() > channelOutboxBytesMax) return false;
+        socket.send(bytes, true);
+        return true;
+      },
+      get queuedBytes() {
+        return socket.getBufferedAmount();
+      },
+      // What the engine has taken cannot be taken back; it goes with the socket.
+      drop: () => undefined,
+    };
+  }
+
+  #end(): void {
+    if (this.#state.kind === 'closed') return;
+    this.#leave(new CovistaError('cancelled', 'the channel is over'));
+    this.#options.socket.end(CLOSE_CODES.normal, 'the channel is over');
+  }
+
+  readonly #fail = (fault: unknown): void => {
+    if (!(fault instanceof CovistaError)) {
+      this.#options.context.log.error({ err: fault, connectionId: this.#options.id }, 'a raw connection met a fault');
+      this.close(new CovistaError('internal', `the server met a fault; its log has it as ${this.#options.id}`));
+    } else this.close(fault);
+  };
+
+  #leave(reason: CovistaError): void {
+    const state = this.#state;
+    if (state.kind === 'closed') return;
+    this.#state = { kind: 'closed' };
+    if (state.kind === 'opening') this.#options.context.onAwaiting(-1);
+    else state.release();
+    this.#call?.cancel(reason);
+    if (state.kind === 'open') state.conversation.close(reason);
+  }
+}

@@ -1,3 +1,5 @@
+import { DOCUMENT_MESSAGE, documentOpened, refusal } from './documents/messages.ts';
+import { DOCUMENT_SHAPES, type MapShape } from './documents/shape.ts';
 import { ERRORS } from './errors.ts';
 import { FRAME } from './frame.ts';
 import { jsonSchemaOf } from './json-schema.ts';
@@ -18,7 +20,17 @@ export function describeProtocol(): unknown {
     })),
     frames: FRAME,
     errors: Object.entries(ERRORS).map(([code, { status, retry, closes }]) => [code, status, retry, closes]),
+    documents: {
+      messages: DOCUMENT_MESSAGE,
+      opened: jsonSchemaOf(documentOpened, 'output'),
+      refusal: jsonSchemaOf(refusal, 'output'),
+      maps: Object.entries(DOCUMENT_SHAPES).map(([kind, maps]) => [kind, Object.entries(maps).map(describeMap)]),
+    },
   };
+}
+
+function describeMap([name, { entry, shared }]: [string, MapShape]): unknown {
+  return { name, entry: jsonSchemaOf(entry, 'output'), shared };
 }
 
 /** The first 16 hexadecimal digits of the SHA-256 of the description. */

@@ -1,6 +1,7 @@
 /** Everything of the protocol that a client or a server in this language needs; other languages go by SPEC.md. */
 export * from './close-codes.ts';
 export * from './define.ts';
+export * from './documents/index.ts';
 export * from './errors.ts';
 export * from './fingerprint.ts';
 export * from './fragments.ts';

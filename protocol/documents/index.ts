@@ -1,0 +1,10 @@
+export * from './annotation.ts';
+export { type Presence, presence } from './awareness.ts';
+export { type Json, jsonBytes, jsonFault } from './json.ts';
+export * from './messages.ts';
+export * from './name.ts';
+export * from './saved-view.ts';
+export * from './shape.ts';
+export * from './validate.ts';
+export * from './view-columns.ts';
+export { type SavedViewConfig, savedViewConfig } from './view-config.ts';

@@ -34,4 +34,10 @@ export const PROTOCOL_HISTORY: readonly { readonly version: number; readonly dat
       fingerprint: '7b17854281838df2',
       change: 'Channels',
     },
+    {
+      version: 1,
+      date: '2026-11-23',
+      fingerprint: 'd4460febbf94fe44',
+      change: 'Documents: messages of their channels, shapes of saved views, annotations and preferences',
+    },
   ];

@@ -40,4 +40,10 @@ export const PROTOCOL_HISTORY: readonly { readonly version: number; readonly dat
       fingerprint: 'd4460febbf94fe44',
       change: 'Documents: messages of their channels, shapes of saved views, annotations and preferences',
     },
+    {
+      version: 1,
+      date: '2026-11-23',
+      fingerprint: '7562b2b5887c2c0c',
+      change: 'A watch from now on begins with the item watching',
+    },
   ];

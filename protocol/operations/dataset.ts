@@ -23,8 +23,13 @@ export const dataset = z.object({
 const one = z.object({ datasetId });
 
 export const datasetEvent = z.object({
-  sequence: z.int().describe('Rises by one per event of the dataset; give it as `after` to resume'),
+  sequence: z
+    .int()
+    .describe(
+      'Rises by one per event of the dataset; give it as `after` to resume. Of `watching`, which comes first where `after` was not given: that of the event before',
+    ),
   kind: z.enum([
+    'watching',
     'dataset.updated',
     'dataset.deleted',
     'version.created',

@@ -38,8 +38,10 @@ export function datasetHandlers({ stores, datasets, events, authorizer, limits }
     watch: async function* ({ datasetId, after }, { actor, signal }) {
       const access = () => authorizer.authorize(actor, 'read', datasetId);
       // Events from before are read again, but what they changed is known.
-      const known = after === undefined ? 0 : await stores.metadata.events.latest(datasetId);
-      for await (const event of events.follow(datasetId, { after, signal, recheck: async () => void (await access()) })) {
+      const known = await stores.metadata.events.latest(datasetId);
+      // Whoever loses the connection before the first event has a sequence to go on behind.
+      if (after === undefined) yield { sequence: known, kind: 'watching', at: new Date().toISOString(), actor: actor.subject, data: {} };
+      for await (const event of events.follow(datasetId, { after: after ?? known, signal, recheck: async () => void (await access()) })) {
         if (event.kind === 'grant.changed' && event.sequence > known) authorizer.catchUp(datasetId, event.sequence);
         yield visibleEvent(event, await access());
       }

@@ -1,6 +1,6 @@
 import { Worker } from 'node:worker_threads';
 import { errorFromBody } from '../../protocol/errors.ts';
-import { abortError } from '../storage/parquet/interruption.ts';
+import { abortError } from '../shared/abort.ts';
 import type { ArrowIngestColumn, ArrowIngestJob, FromArrowIngest, ToArrowIngest } from './arrow-ingest.protocol.ts';
 
 export interface ArrowIngestRequest {

@@ -174,6 +174,25 @@ describe('events', () => {
     await expect(ahead.next()).rejects.toMatchObject({ code: 'conflict' });
   });
 
+  test('EV4 a watch from now on begins with the sequence that it goes on behind', async () => {
+    await prepare();
+    const watching = alice.dataset.watch({ datasetId })[Symbol.asyncIterator]();
+    const first = (await watching.next()).value as { sequence: number };
+    expect(first).toMatchObject({ kind: 'watching', sequence: expect.any(Number), data: {} });
+    await alice.tag.create({ datasetId, name: 'later' });
+    expect((await watching.next()).value).toMatchObject({ kind: 'tag.created', sequence: first.sequence + 1 });
+    await watching.return?.();
+    const again = alice.dataset.watch({ datasetId, after: first.sequence })[Symbol.asyncIterator]();
+    expect((await again.next()).value).toMatchObject({ kind: 'tag.created' });
+    await again.return?.();
+    // Over REST the head of the answer comes with it, before anything happens.
+    const response = await fetch(`${server.url}/api/datasets/${datasetId}/events`, {
+      headers: { authorization: `Bearer ${await server.token('alice')}` },
+    });
+    const { value } = await (response.body as ReadableStream<Uint8Array>).getReader().read();
+    expect(JSON.parse(new TextDecoder().decode(value))).toMatchObject({ kind: 'watching' });
+  });
+
   test('EV3 a watcher whose grant is revoked is told so and nothing more', async () => {
     await prepare();
     const grants = (await alice.grant.list({ datasetId })).items;

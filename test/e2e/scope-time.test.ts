@@ -62,6 +62,7 @@ describe('time', () => {
   test('SCOPE11 a grant that ends ends a watch without an event, one that begins is there', async () => {
     const bob = await personWith({ validUntil: new Date(Date.now() + 400).toISOString() });
     const watching = bob.dataset.watch({ datasetId })[Symbol.asyncIterator]();
+    expect((await watching.next()).value).toMatchObject({ kind: 'watching' });
     await expect(watching.next()).rejects.toMatchObject({ code: 'not_found' });
     const carol = await personWith({ validFrom: new Date(Date.now() + 300).toISOString() });
     for (;;) {

@@ -4,10 +4,10 @@ import type { Limits } from '../../../protocol/limits.ts';
 import type { EventNotice, EventRecord, EventStore } from '../../storage/stores.ts';
 
 export interface EventFeed {
-  /** Events of a dataset behind `after`, or from now on; ends with the signal. `recheck` runs when grants changed, and its error ends the feed. */
+  /** Events of a dataset behind `after`; ends with the signal. `recheck` runs when grants changed, and its error ends the feed. */
   follow(
     datasetId: DatasetId,
-    options: { readonly after: number | undefined; readonly signal: AbortSignal; readonly recheck: () => Promise<void> },
+    options: { readonly after: number; readonly signal: AbortSignal; readonly recheck: () => Promise<void> },
   ): AsyncIterable<EventRecord>;
   notice(notice: EventNotice): void;
 }
@@ -109,7 +109,7 @@ async function* followTopic(feed: Following, options: Parameters<EventFeed['foll
   const onAbort = (): void => follower.wake();
   signal.addEventListener('abort', onAbort);
   try {
-    let position = options.after === undefined ? await feed.events.latest(datasetId) : await checkedPosition(feed, options.after);
+    let position = await checkedPosition(feed, options.after);
     while (!signal.aborted) {
       follower.awake = false;
       if (follower.grantsChanged) {

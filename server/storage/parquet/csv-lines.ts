@@ -2,7 +2,7 @@ import { createReadStream } from 'node:fs';
 import { type FileHandle, open } from 'node:fs/promises';
 import { CovistaError } from '../../../protocol/errors.ts';
 import type { Limits } from '../../../protocol/limits.ts';
-import { throwIfAborted } from './interruption.ts';
+import { throwIfAborted } from '../../shared/abort.ts';
 import { writeWhole } from './staging.ts';
 
 /** Two of them are what DuckDB takes for a line’s bound by itself. */

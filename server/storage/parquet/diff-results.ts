@@ -1,10 +1,10 @@
 import { rm } from 'node:fs/promises';
 import { LRUCache } from 'lru-cache';
 import type { Limits } from '../../../protocol/limits.ts';
+import { abortError, throwIfAborted } from '../../shared/abort.ts';
 import type { Logger } from '../../shared/log.ts';
 import type { Control, OnProgress } from '../content-store.ts';
 import type { ComputedDiff } from './diff-compute.ts';
-import { abortError, throwIfAborted } from './interruption.ts';
 
 interface Kept {
   readonly computed: ComputedDiff;

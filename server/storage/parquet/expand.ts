@@ -4,8 +4,8 @@ import type { Readable, Transform } from 'node:stream';
 import { constants, createGunzip, createZstdDecompress } from 'node:zlib';
 import { CovistaError } from '../../../protocol/errors.ts';
 import type { Limits } from '../../../protocol/limits.ts';
+import { abortError } from '../../shared/abort.ts';
 import type { ConversionError } from '../stores.ts';
-import { abortError } from './interruption.ts';
 import { zstdFrames } from './zstd-frames.ts';
 
 /** Where and how a compressed stream stops being one. */

@@ -3,10 +3,10 @@ import { pipeline } from 'node:stream/promises';
 import { setImmediate as yieldToLoop } from 'node:timers/promises';
 import type { DuckDBDataChunk } from '@duckdb/node-api';
 import { Field, makeData, Null, RecordBatch, RecordBatchStreamWriter, Schema, Struct } from 'apache-arrow';
+import { throwIfAborted } from '../../shared/abort.ts';
 import type { Control } from '../content-store.ts';
 import type { ArrowBuilder } from './arrow-builders.ts';
 import { arrowBuilder } from './arrow-columns.ts';
-import { throwIfAborted } from './interruption.ts';
 import type { Relation } from './relation.ts';
 import type { ChunkStream, Session } from './session.ts';
 

@@ -1,4 +1,5 @@
 import { CovistaError } from '../../../protocol/errors.ts';
+import { abortError } from '../../shared/abort.ts';
 
 /** Ends a piece of work early: the caller aborted, or its time is over. */
 export class Interruption {
@@ -53,13 +54,4 @@ export class Interruption {
     this.#callbacks.clear();
     this.#controller.abort(reason);
   }
-}
-
-/** Why a signal aborted, as an error: the one it carries, or `cancelled`. */
-export function abortError(signal: AbortSignal): CovistaError {
-  return signal.reason instanceof CovistaError ? signal.reason : new CovistaError('cancelled', 'the work was cancelled');
-}
-
-export function throwIfAborted(signal: AbortSignal): void {
-  if (signal.aborted) throw abortError(signal);
 }

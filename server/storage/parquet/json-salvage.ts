@@ -1,8 +1,8 @@
 import { createReadStream } from 'node:fs';
 import { open } from 'node:fs/promises';
 import type { Limits } from '../../../protocol/limits.ts';
+import { throwIfAborted } from '../../shared/abort.ts';
 import type { ConversionError } from '../stores.ts';
-import { throwIfAborted } from './interruption.ts';
 
 /** The largest object that is read; DuckDB's buffers hold two of them. */
 export const JSON_OBJECT_BYTES_MAX = 32 * 1024 * 1024;

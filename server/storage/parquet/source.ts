@@ -2,10 +2,10 @@ import { createReadStream } from 'node:fs';
 import { open } from 'node:fs/promises';
 import { CovistaError } from '../../../protocol/errors.ts';
 import type { Limits } from '../../../protocol/limits.ts';
+import { abortError } from '../../shared/abort.ts';
 import type { Compression, ConversionError } from '../stores.ts';
 import { detectCompression, detectWideEncoding } from './detect.ts';
 import { expand } from './expand.ts';
-import { abortError } from './interruption.ts';
 import { type Staging, writeWhole } from './staging.ts';
 
 /** An uploaded file as the readers take it: decompressed, and in UTF-8 if it is text. */

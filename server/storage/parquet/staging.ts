@@ -2,9 +2,9 @@ import { createHash, type Hash, randomUUID } from 'node:crypto';
 import { type FileHandle, mkdir, open, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { CovistaError } from '../../../protocol/errors.ts';
+import { throwIfAborted } from '../../shared/abort.ts';
 import type { StagedFile } from '../stores.ts';
 import { isOutOfRoom } from './engine-error.ts';
-import { throwIfAborted } from './interruption.ts';
 
 /** Most files of small commits fit into the first read. */
 const FIRST_READ_BYTES = 16 * 1024;

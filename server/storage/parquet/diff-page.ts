@@ -9,6 +9,10 @@ import type { Session } from './session.ts';
 
 /** Cells that one statement of a page reads at most, so that wide rows take no more memory than narrow ones. */
 const CELLS_PER_BATCH = 50_000;
+/** Changes of the first statement, which shows how large they are. */
+const FIRST_BATCH = 256;
+/** How much larger than the one before a statement may be, since later changes may be larger than earlier ones. */
+const BATCH_GROWTH = 8;
 
 interface Window {
   readonly position: number;
@@ -27,17 +31,19 @@ interface Reading {
 /** Reads the rows of a page of changes, in order; ends early, but not before the first change, when `bytesMax` is reached. */
 export async function readPage(session: Session, plan: DiffPlan, result: Content, window: Window): Promise<Change[]> {
   const names = { from: namesOf(plan.from), to: namesOf(plan.to) };
-  const batch = Math.max(1, Math.floor(CELLS_PER_BATCH / (names.from.length + names.to.length)));
+  const batchMax = Math.max(1, Math.floor(CELLS_PER_BATCH / (names.from.length + names.to.length)));
   const changes: Change[] = [];
   let bytes = 0;
-  for (let read = 0; read < window.limit; read += batch) {
-    const found = await readPositions(session, result, window.position + read, Math.min(batch, window.limit - read));
+  for (let batch = Math.min(batchMax, FIRST_BATCH); changes.length < window.limit; ) {
+    const found = await readPositions(session, result, window.position + changes.length, Math.min(batch, window.limit - changes.length));
     for (const change of await readChanges({ session, plan, names }, found)) {
       bytes += Buffer.byteLength(JSON.stringify(change));
       if (bytes > window.bytesMax && changes.length > 0) return changes;
       changes.push(change);
     }
     if (found.length < batch) break;
+    const thatFit = Math.ceil((window.bytesMax - bytes) / (bytes / changes.length));
+    batch = Math.max(1, Math.min(batchMax, batch * BATCH_GROWTH, thatFit));
   }
   return changes;
 }

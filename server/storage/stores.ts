@@ -274,6 +274,12 @@ export interface BranchGuard {
 
 /** Branches and tags share one namespace per dataset. A name that is taken is `conflict`, one that is absent `not_found`. */
 export interface PointerStore {
+  /** The version that many first parents back from a pointer, null where the history is shorter; undefined: no such pointer. */
+  resolve(
+    datasetId: DatasetId,
+    name: string,
+    steps: number,
+  ): Promise<{ readonly kind: PointerRecord['kind']; readonly versionId: VersionId | null } | undefined>;
   get(datasetId: DatasetId, name: string): Promise<PointerRecord | undefined>;
   listBranches(datasetId: DatasetId, page: Page & { readonly after?: string | undefined }): Promise<BranchRecord[]>;
   listTags(datasetId: DatasetId, page: Page & { readonly after?: string | undefined }): Promise<TagRecord[]>;

@@ -36,23 +36,21 @@ export function createRefResolver(options: {
 }): RefResolver {
   const { pointers, versions, reader } = options;
 
-  const pointer = async (datasetId: DatasetId, name: string): Promise<PointerRecord> => {
-    const found = await pointers.get(datasetId, name);
-    if (found === undefined)
-      throw new CovistaError('not_found', `dataset ${datasetId} has no branch or tag named ${JSON.stringify(name)}`, { datasetId, name });
-    return found;
-  };
+  const back = (datasetId: DatasetId, from: VersionId, steps: number): Promise<VersionId | undefined> | VersionId =>
+    steps === 0 ? from : versions.ancestor(datasetId, from, steps);
 
-  const resolveBase = async (datasetId: DatasetId, { base, time }: ParsedRef): Promise<ResolvedRef> => {
+  /** What the parts of a ref come to; no version where it goes back further than the history. */
+  const find = async (datasetId: DatasetId, { base, time, steps }: ParsedRef): Promise<Found> => {
     if (/^\d+$/.test(base)) {
       if (time !== undefined) throw invalidRef('a time can follow a branch, not a version number');
       const { versionId } = await reader.record(datasetId, toVersionId(base));
-      return { ref: base, versionId, kind: 'version', immutable: true };
+      return { kind: 'version', versionId: await back(datasetId, versionId, steps) };
     }
     const name = base === 'latest' ? 'main' : base;
-    if (time !== undefined) return { ref: base, versionId: await headAt(datasetId, name, time), kind: 'branch', immutable: false };
-    const { versionId, kind } = await pointer(datasetId, name);
-    return { ref: base, versionId, kind, immutable: kind === 'tag' };
+    if (time !== undefined) return { kind: 'branch', versionId: await back(datasetId, await headAt(datasetId, name, time), steps) };
+    const found = await pointers.resolve(datasetId, name, steps);
+    if (found === undefined) throw noPointer(datasetId, name);
+    return { kind: found.kind, versionId: found.versionId ?? undefined };
   };
 
   const headAt = async (datasetId: DatasetId, name: string, time: string): Promise<VersionId> => {
@@ -63,15 +61,16 @@ export function createRefResolver(options: {
   };
 
   return {
-    pointer,
+    pointer: async (datasetId, name) => {
+      const found = await pointers.get(datasetId, name);
+      if (found === undefined) throw noPointer(datasetId, name);
+      return found;
+    },
     resolve: async (datasetId, ref) => {
-      const parsed = parseRef(ref);
-      const base = await resolveBase(datasetId, parsed);
-      if (parsed.steps === 0) return { ...base, ref };
-      const versionId = await versions.ancestor(datasetId, base.versionId, parsed.steps);
+      const { kind, versionId } = await find(datasetId, parseRef(ref));
       if (versionId === undefined)
         throw new CovistaError('not_found', `${JSON.stringify(ref)} goes back further than the history does`, { datasetId, ref });
-      return { ...base, ref, versionId };
+      return { ref, versionId, kind, immutable: kind !== 'branch' };
     },
     head: async (datasetId, branch) => {
       const found = await pointers.get(datasetId, branch);
@@ -80,6 +79,15 @@ export function createRefResolver(options: {
       return found;
     },
   };
+}
+
+interface Found {
+  readonly kind: ResolvedRef['kind'];
+  readonly versionId: VersionId | undefined;
+}
+
+function noPointer(datasetId: DatasetId, name: string): CovistaError {
+  return new CovistaError('not_found', `dataset ${datasetId} has no branch or tag named ${JSON.stringify(name)}`, { datasetId, name });
 }
 
 export function parseRef(ref: string): ParsedRef {

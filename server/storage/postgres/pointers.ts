@@ -4,7 +4,7 @@ import type { BranchGuard, BranchRecord, MovementRecord, Page, PointerRecord, Po
 import { headAt, readLog, writeMovement } from './branch-log.ts';
 import type { Database, Executor } from './database.ts';
 import { changeDataset, type LockedDataset } from './record.ts';
-import { fragment, sql } from './sql.ts';
+import { boundedSteps, fragment, sql } from './sql.ts';
 
 const BRANCH = fragment`p.name, 'branch' AS kind, p.version_id AS "versionId", p.protected, p.created_by AS "createdBy",
   p.created_at AS "createdAt", p.moved_at AS "movedAt"`;
@@ -28,6 +28,12 @@ export class PostgresPointerStore implements PointerStore {
 
   constructor(database: Database) {
     this.#database = database;
+  }
+
+  resolve(datasetId: DatasetId, name: string, steps: number): Promise<{ kind: PointerRecord['kind']; versionId: VersionId | null } | undefined> {
+    const versionId = steps === 0 ? fragment`version_id` : fragment`version_ancestor(dataset_id, version_id, ${boundedSteps(steps)})`;
+    return this.#database.first(sql<{ kind: PointerRecord['kind']; versionId: VersionId | null }>`
+      SELECT kind, ${versionId} AS "versionId" FROM pointers WHERE dataset_id = ${datasetId} AND name = ${name}`);
   }
 
   async get(datasetId: DatasetId, name: string): Promise<PointerRecord | undefined> {

@@ -31,3 +31,8 @@ export function json(value: unknown): string {
 export function array(values: readonly (string | number)[] | null, type: 'text' | 'int4' | 'int8'): ValueExpression {
   return values === null ? null : tag.array(values, type);
 }
+
+/** Steps back as the database takes them: no chain is as long as its largest integer, and what lies beyond is past the root. */
+export function boundedSteps(steps: number): number {
+  return Math.min(steps, 2_147_483_647);
+}

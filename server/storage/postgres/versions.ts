@@ -2,7 +2,7 @@ import type { DatasetId, VersionId } from '../../../protocol/ids.ts';
 import type { HistoryPage, Landing, Manifest, PendingCommit, Publication, VersionRecord, VersionStore } from '../stores.ts';
 import type { Database } from './database.ts';
 import { land } from './land.ts';
-import { array, fragment, sql } from './sql.ts';
+import { array, boundedSteps, fragment, sql } from './sql.ts';
 import { readManifest, readVersion, VERSION_COLUMNS } from './version-rows.ts';
 
 type HistoryRow = VersionRecord & { readonly frontier: VersionId[] };
@@ -36,10 +36,8 @@ export class PostgresVersionStore implements VersionStore {
   }
 
   async ancestor(datasetId: DatasetId, versionId: VersionId, steps: number): Promise<VersionId | undefined> {
-    // No chain is as long as the largest integer of the database; what lies beyond is past the root.
-    const bounded = Math.min(steps, 2_147_483_647);
     const { ancestor } = await this.#database.one(sql<{ ancestor: VersionId | null }>`
-      SELECT version_ancestor(${datasetId}, ${versionId}, ${bounded}) AS ancestor`);
+      SELECT version_ancestor(${datasetId}, ${versionId}, ${boundedSteps(steps)}) AS ancestor`);
     return ancestor ?? undefined;
   }
 

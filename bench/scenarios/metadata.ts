@@ -68,7 +68,7 @@ const ROUNDS = 5;
 
 async function measure({ name, ours, bare }: Pair, { quick, say }: ScenarioOptions): Promise<Measurement[]> {
   const perRound = quick ? 60 : 600;
-  const warmUp = quick ? 20 : 200;
+  const warmUp = quick ? 20 : 1_000;
   say(`${name}: ${ROUNDS} rounds of ${perRound} calls`);
   const rounds: { readonly ours: number[]; readonly bare: number[] }[] = [];
   let call = 0;

@@ -11,6 +11,8 @@ CREATE TABLE audit (
   address text NOT NULL,
   outcome text NOT NULL,
   detail jsonb NOT NULL,
+  count integer NOT NULL DEFAULT 1,
+  last_at timestamp(3) with time zone,
   CONSTRAINT audit_pkey PRIMARY KEY (sequence)
 );
 
@@ -137,6 +139,7 @@ CREATE TABLE revocations (
   reason text NOT NULL,
   revoked_by text NOT NULL,
   revoked_at timestamp with time zone NOT NULL,
+  lifted boolean NOT NULL DEFAULT false,
   CONSTRAINT revocations_issued CHECK (((subject IS NULL) = (issued_before IS NULL))),
   CONSTRAINT revocations_one CHECK (((token_id IS NULL) <> (subject IS NULL))),
   CONSTRAINT revocations_sequence_key UNIQUE (sequence),
@@ -195,7 +198,11 @@ CREATE SEQUENCE branch_ids AS bigint;
 
 CREATE SEQUENCE revocation_sequence AS bigint;
 
+CREATE INDEX audit_actor ON public.audit USING btree (actor, sequence);
+
 CREATE INDEX audit_dataset ON public.audit USING btree (dataset_id, sequence);
+
+CREATE INDEX audit_time ON public.audit USING brin (at);
 
 CREATE INDEX branch_log_branch ON public.branch_log USING btree (dataset_id, branch_id, sequence);
 

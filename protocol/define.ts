@@ -77,6 +77,11 @@ export interface Operation<
   readonly permission: Permission<z.output<Input>>;
   /** Whether it can do so much harm that, where the settings say how, the caller must have logged in with a second factor. */
   readonly stepUp?: true;
+  /**
+   * `access`: every use is in the audit, as downloads, exports and opened tables are. A command is marked only where it does not
+   * audit its change in a transaction of its own. Refusals of anything, and failures of commands, are audited in any case.
+   */
+  readonly audit?: 'access';
   readonly http?: HttpRoute;
   readonly socket?: SocketRoute;
   readonly example: Example;

@@ -116,6 +116,10 @@ export const LIMITS = {
   filterNodesMax: limit(1_000, 'count', 'Parts of a row filter: columns, constants, operators and calls'),
   filterClaimValuesMax: limit(1_000, 'count', 'Values of one claim in an IN list of a row filter'),
   grantsPerDatasetMax: limit(10_000, 'count', 'Grants of one dataset, which are kept in memory together'),
+  auditFlushMs: limit(1 * SECOND, 'ms', 'Denials and accesses wait so long to be written to the audit together'),
+  auditPeriodMs: limit(60 * SECOND, 'ms', 'What is refused again within this is one audit entry with a count'),
+  auditEntriesMax: limit(10_000, 'count', 'Audit entries that wait in memory; beyond it, entries are joined'),
+  auditEntriesPerCallerMax: limit(100, 'count', 'Kinds of denials of one caller that are told apart in a period'),
   scopePartsMax: limit(100, 'count', 'Restricted grants that are joined to one scope; every read carries all their filters'),
 
   // Live documents

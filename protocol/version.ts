@@ -46,4 +46,10 @@ export const PROTOCOL_HISTORY: readonly { readonly version: number; readonly dat
       fingerprint: '7562b2b5887c2c0c',
       change: 'A watch from now on begins with the item watching',
     },
+    {
+      version: 1,
+      date: '2026-11-23',
+      fingerprint: '3c72999aa6a8ae50',
+      change: 'The audit is filtered, exported and read for the whole server; revocations are listed and lifted',
+    },
   ];

@@ -10,6 +10,7 @@ import { loadOrCreateSecret } from './gateway/mint.ts';
 import { createRest } from './gateway/rest.ts';
 import { createHandlers } from './operations/index.ts';
 import type { Services } from './operations/services.ts';
+import { type AuditTrail, startAuditTrail } from './services/access/audit-trail.ts';
 import { createAuthorizer } from './services/access/authorizer.ts';
 import { createExplanations } from './services/access/explanations.ts';
 import { openRevocations } from './services/access/revocations.ts';
@@ -60,8 +61,10 @@ export async function startServer(config: Config): Promise<StartedServer> {
   const closers = new Closers();
   try {
     const stores = await openStores(config, log, closers);
+    const audit = startAuditTrail({ store: stores.metadata.audit, limits: config.limits, clock: systemClock, log });
+    closers.add(() => audit.close());
     const services = await startServices(config, stores, log, closers);
-    return await openDoors(config, services, log, closers);
+    return await openDoors(config, { services, audit, log, closers });
   } catch (error) {
     await closers.close();
     throw error;
@@ -137,7 +140,14 @@ async function startServices(config: Config, stores: Stores, log: Logger, closer
   };
 }
 
-async function openDoors(config: Config, services: Services, log: Logger, closers: Closers): Promise<StartedServer> {
+interface House {
+  readonly services: Services;
+  readonly audit: AuditTrail;
+  readonly log: Logger;
+  readonly closers: Closers;
+}
+
+async function openDoors(config: Config, { services, audit, log, closers }: House): Promise<StartedServer> {
   const { limits } = config;
   const { metadata } = services.stores;
   const gateway = createGateway({
@@ -146,6 +156,7 @@ async function openDoors(config: Config, services: Services, log: Logger, closer
     hold: services.authorizer.hold,
     stepUp: config.stepUp,
     idempotency: metadata.idempotency,
+    audit,
     limits,
     log,
   });
@@ -157,6 +168,7 @@ async function openDoors(config: Config, services: Services, log: Logger, closer
     groupsClaim: config.jwtGroupsClaim,
     revocations: services.revocations,
     tickets: services.tickets,
+    audit,
     limits,
     clock: systemClock,
   });

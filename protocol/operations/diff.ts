@@ -89,6 +89,7 @@ export const diffOperations = {
     output: z.union([summary, z.object({ changes: z.array(change) })]),
     errors: ['unprocessable_data', 'memory_limit'],
     permission: reads,
+    audit: 'access',
     http: { method: 'POST', path: '/api/datasets/{datasetId}/diff/stream', response: 'ndjson' },
     example: { input: { datasetId: 1, from: 'main~1', to: 'main' } },
   }),

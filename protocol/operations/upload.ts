@@ -49,6 +49,7 @@ export const uploadOperations = {
     body: 'bytes',
     errors: ['conflict', 'payload_too_large', 'storage_full'],
     permission: { action: 'authenticated' },
+    audit: 'access',
     http: { method: 'PUT', path: '/api/uploads/{uploadId}' },
     example: { input: { uploadId: '5f0b7f0e-6f0e-4f0e-8f0e-0f0e0f0e0f0e', offset: 0 } },
   }),

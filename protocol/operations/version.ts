@@ -188,6 +188,7 @@ export const versionOperations = {
     output: z.union([fileHead, bytes]),
     errors: ['unprocessable_data', 'range_not_satisfiable', 'storage_full'],
     permission: onDataset,
+    audit: 'access',
     http: {
       method: 'GET',
       path: '/api/datasets/{datasetId}/versions/{versionId}/download',

@@ -4,10 +4,12 @@ import { LRUCache } from 'lru-cache';
 import { CovistaError } from '../../protocol/errors.ts';
 import type { Limits } from '../../protocol/limits.ts';
 import type { Actor } from '../services/access/actor.ts';
+import type { AuditTrail } from '../services/access/audit-trail.ts';
 import type { Revocations } from '../services/access/revocations.ts';
 import { isTicket, type Tickets } from '../services/access/tickets.ts';
 import { countedAddress } from '../shared/addresses.ts';
 import type { Clock } from '../shared/clock.ts';
+import { AUTHENTICATE, recordRefusal } from './call-audit.ts';
 import { RateLimit } from './rate-limit.ts';
 import { keyResolver } from './token-keys.ts';
 
@@ -47,6 +49,7 @@ export interface AuthenticatorOptions {
   >;
   readonly revocations: Pick<Revocations, 'against' | 'watch'>;
   readonly tickets: Pick<Tickets, 'redeem'>;
+  readonly audit: AuditTrail;
   readonly clock: Clock;
 }
 
@@ -99,11 +102,12 @@ export function createAuthenticator(options: AuthenticatorOptions): Authenticato
   const failures = new RateLimit({ what: 'refused tokens from your address', most, periodMs: 60_000, keysMax });
   const admit = async (token: string, address: string): Promise<Actor> => {
     const key = countedAddress(address);
-    // Others behind the same address go on with tokens that are known to be good.
-    if (recall(hashOf(token)) === undefined) failures.assertFree(key);
     try {
+      // Others behind the same address go on with tokens that are known to be good.
+      if (recall(hashOf(token)) === undefined) failures.assertFree(key);
       return await authenticate(token);
     } catch (fault) {
+      recordRefusal(options.audit, fault, { operation: AUTHENTICATE, address });
       if (fault instanceof CovistaError && fault.code === 'unauthenticated') failures.take(key);
       throw fault;
     }

@@ -47,6 +47,8 @@ export class Call implements CallContext {
   /** What the caller may do on the dataset of the operation; set by the gateway before the handler runs. */
   access: Access | undefined;
   idempotency: Idempotency | undefined;
+  /** Whether the gateway let it through to its handler. */
+  isPermitted: boolean;
   /** Whether it goes on for as long as the caller stays, so that a server that stops must end it. */
   isEndless: boolean;
   #requestId: string | undefined;
@@ -64,6 +66,7 @@ export class Call implements CallContext {
     this.onCancel = undefined;
     this.access = undefined;
     this.idempotency = undefined;
+    this.isPermitted = false;
     this.isEndless = false;
     this.#requestId = undefined;
     this.#reason = undefined;

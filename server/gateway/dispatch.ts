@@ -6,11 +6,13 @@ import { operationsByName } from '../../protocol/operations/index.ts';
 import type { Handlers } from '../operations/handler.ts';
 import type { Access } from '../services/access/access.ts';
 import type { Actor } from '../services/access/actor.ts';
+import type { AuditTrail } from '../services/access/audit-trail.ts';
 import type { HoldRequest } from '../services/access/holds.ts';
 import type { Channel, ChannelPeer, Opening } from '../shared/channel.ts';
 import type { Logger } from '../shared/log.ts';
 import type { IdempotencyStore } from '../storage/stores.ts';
 import type { Call } from './call.ts';
+import { createCallAudit, type Refused, recordRefusal } from './call-audit.ts';
 import { createIdempotency } from './idempotency.ts';
 import { RateLimit } from './rate-limit.ts';
 import { assertSteppedUp, type StepUp } from './step-up.ts';
@@ -28,6 +30,8 @@ export interface Gateway {
   dispatch(call: Call): Outcome | Promise<Outcome>;
   /** What the caller of a call is told of a fault that came up while its outcome was carried back; logs what is the server's own. */
   explain(call: Call, fault: unknown): CovistaError;
+  /** Notes that somebody was turned away before there was a call. */
+  refused(fault: unknown, refused: Refused): void;
 }
 
 /** What the actor may do on the dataset; throws `not_found` or `forbidden`. */
@@ -42,6 +46,7 @@ export interface GatewayOptions {
   /** What counts as a second factor where an operation asks for one. */
   readonly stepUp: StepUp;
   readonly limits: Pick<Limits, 'requestsPerSubjectPerSecond' | 'rateKeysMax' | 'operationTimeoutMs' | 'commitTimeoutMs' | 'idempotencyKeyCharsMax'>;
+  readonly audit: AuditTrail;
   readonly log: Logger;
 }
 
@@ -64,25 +69,31 @@ export function createGateway(options: GatewayOptions): Gateway {
   const idempotency = createIdempotency(options);
   const { requestsPerSubjectPerSecond: most, rateKeysMax: keysMax } = options.limits;
   const rate = new RateLimit({ what: 'requests of yours', most, periodMs: 1_000, keysMax });
-  const fail = (call: Call, fault: unknown): Outcome => ({ kind: 'error', error: translate(call, fault, options.log) });
+  const { explain, used } = createReports(entries, options);
+  const find = createFinder(entries);
+  const fail = (call: Call, fault: unknown): Outcome => ({ kind: 'error', error: explain(call, fault) });
 
   const run = (entry: Entry, call: Call, input: unknown): Outcome | Promise<Outcome> => {
     const result = entry.handle(input, call);
-    if (entry.operation.kind === 'stream') return { kind: 'stream', items: guard(entry, call, result as AsyncIterable<unknown>, options) };
-    if (!isPromise(result)) return finish(entry, call, result);
-    return settle(entry, call, result);
+    if (entry.operation.kind === 'stream') {
+      const onFirst = (first: unknown): void => used(entry, call, input, first);
+      return { kind: 'stream', items: guard(entry, call, result as AsyncIterable<unknown>, { ...options, explain, onFirst }) };
+    }
+    if (!isPromise(result)) return finish(entry, call, input, result);
+    return settle(entry, call, input, result);
   };
 
-  const finish = (entry: Entry, call: Call, result: unknown): Outcome => {
-    if (entry.operation.kind !== 'channel') return { kind: 'value', value: result };
-    return { kind: 'channel', ...watched(entry, call, result as Opening<unknown>, options) };
+  const finish = (entry: Entry, call: Call, input: unknown, result: unknown): Outcome => {
+    const opening = entry.operation.kind === 'channel' ? (result as Opening<unknown>) : undefined;
+    used(entry, call, input, opening === undefined ? result : opening.opened);
+    return opening === undefined ? { kind: 'value', value: result } : { kind: 'channel', ...watched(entry, call, opening, options) };
   };
 
-  const settle = async (entry: Entry, call: Call, result: PromiseLike<unknown>): Promise<Outcome> => {
+  const settle = async (entry: Entry, call: Call, input: unknown, result: PromiseLike<unknown>): Promise<Outcome> => {
     const disarm = armTimeout(entry, call);
     const letGo = holdPermission(entry, call, options);
     try {
-      return finish(entry, call, await result);
+      return finish(entry, call, input, await result);
     } catch (fault) {
       return fail(call, fault);
     } finally {
@@ -94,6 +105,7 @@ export function createGateway(options: GatewayOptions): Gateway {
   const proceed = (entry: Entry, call: Call, input: unknown, access: Access | undefined): Outcome | Promise<Outcome> => {
     if (entry.operation.stepUp === true) assertSteppedUp(call.actor, options.stepUp);
     call.access = access;
+    call.isPermitted = true;
     call.isEndless = entry.timeoutMs === null;
     // No body is an empty one, so that handlers know one case only.
     if (entry.operation.body !== undefined) call.body ??= NO_BODY;
@@ -101,16 +113,9 @@ export function createGateway(options: GatewayOptions): Gateway {
     return idempotency.once(entry, call, input, () => run(entry, call, input)).catch((fault: unknown) => fail(call, fault));
   };
 
-  // Callers repeat themselves, and comparing a name that was just decoded is cheaper than hashing it.
-  let latest: Entry | undefined;
-  const find = (name: string): Entry | undefined => {
-    if (latest?.name === name) return latest;
-    latest = entries.get(name);
-    return latest;
-  };
-
   return {
-    explain: (call, fault) => translate(call, fault, options.log),
+    explain,
+    refused: (fault, refused) => recordRefusal(options.audit, fault, refused),
     dispatch: (call) => {
       try {
         rate.take(call.actor.subject);
@@ -123,6 +128,37 @@ export function createGateway(options: GatewayOptions): Gateway {
       } catch (fault) {
         return fail(call, fault);
       }
+    },
+  };
+}
+
+/** Callers repeat themselves, and comparing a name that was just decoded is cheaper than hashing it. */
+function createFinder(entries: ReadonlyMap<string, Entry>): (name: string) => Entry | undefined {
+  let latest: Entry | undefined;
+  return (name) => {
+    if (latest?.name === name) return latest;
+    latest = entries.get(name);
+    return latest;
+  };
+}
+
+interface Reports {
+  readonly explain: Gateway['explain'];
+  /** An operation was used; `result` is its value or its first item. */
+  readonly used: (entry: Entry, call: Call, input: unknown, result: unknown) => void;
+}
+
+/** Tells the caller, the log and the audit what became of calls, each what is for them. */
+function createReports(entries: ReadonlyMap<string, Entry>, { audit: trail, log }: GatewayOptions): Reports {
+  const audit = createCallAudit(trail);
+  return {
+    explain: (call, fault) => {
+      const error = translate(call, fault, log);
+      audit.failed(entries.get(call.operation)?.operation, call, error);
+      return error;
+    },
+    used: (entry, call, input, result) => {
+      if (entry.operation.audit !== undefined) audit.used(call, input, result);
     },
   };
 }
@@ -195,11 +231,18 @@ function holdPermission({ operation, isHeld, timeoutMs }: Entry, call: Call, { h
 
 const isLevel = (action: string): action is PermissionLevel => (PERMISSIONS as readonly string[]).includes(action);
 
+interface GuardOptions extends GatewayOptions {
+  readonly explain: Gateway['explain'];
+  /** Called once, with the first item, or undefined where there is none. */
+  readonly onFirst: (item: unknown) => void;
+}
+
 /**
  * The items of a handler, with the time limit on each and every fault translated, for as long as the caller is permitted to
  * have them. A reader's own slowness does not count.
  */
-async function* guard(entry: Entry, call: Call, items: AsyncIterable<unknown>, options: GatewayOptions): AsyncGenerator<unknown> {
+async function* guard(entry: Entry, call: Call, items: AsyncIterable<unknown>, options: GuardOptions): AsyncGenerator<unknown> {
+  let onFirst: GuardOptions['onFirst'] | undefined = options.onFirst;
   const iterator = items[Symbol.asyncIterator]();
   const letGo = holdPermission(entry, call, options);
   let ended = false;
@@ -207,6 +250,8 @@ async function* guard(entry: Entry, call: Call, items: AsyncIterable<unknown>, o
     while (true) {
       const disarm = armTimeout(entry, call);
       const next = await iterator.next().finally(disarm);
+      onFirst?.(next.value);
+      onFirst = undefined;
       if (next.done === true) break;
       if (call.cancelledBy !== undefined) {
         await iterator.return?.();
@@ -218,7 +263,7 @@ async function* guard(entry: Entry, call: Call, items: AsyncIterable<unknown>, o
     if (call.cancelledBy !== undefined) throw call.cancelledBy;
   } catch (fault) {
     ended = true;
-    throw translate(call, fault, options.log);
+    throw options.explain(call, fault);
   } finally {
     letGo();
     if (!ended) await iterator.return?.();

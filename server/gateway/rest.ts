@@ -32,13 +32,20 @@ interface Asked {
 export function createRest({ gateway, authenticator, limits, log }: RestOptions): HttpFace {
   const routes = createRouteTable();
 
+  /** Nobody's body is read before it is known who sends it. */
+  const identify = async (token: string | null | undefined, { address }: HttpRequest, { route }: Match): Promise<Actor> => {
+    if (typeof token === 'string') return authenticator.admit(token, address);
+    if (token === undefined && route.operation.permission.action === 'public') return ANONYMOUS;
+    const reason = token === null ? 'the Authorization header must be "Bearer" followed by a token' : 'this needs a token';
+    const refusal = new CovistaError('unauthenticated', reason);
+    gateway.refused(refusal, { operation: route.name, address });
+    throw refusal;
+  };
+
   const understand = async (request: HttpRequest): Promise<Asked> => {
     const match = routes.match(request.method, request.path);
     const query = new URLSearchParams(request.query);
-    const token = takeToken(request, query);
-    const actor = token === undefined ? ANONYMOUS : await authenticator.admit(token, request.address);
-    // Nobody's body is read before it is known who sends it.
-    if (actor === ANONYMOUS && match.route.operation.permission.action !== 'public') throw new CovistaError('unauthenticated', 'this needs a token');
+    const actor = await identify(takeToken(request, query), request, match);
     const input = await readInput({ request, match, query, jsonBytesMax: limits.httpJsonBytesMax });
     return { request, match, actor, input };
   };
@@ -137,13 +144,11 @@ function strayChannel(call: Call, opening: Opening<unknown>): TypeError {
   return new TypeError(`${call.operation} is a channel and cannot be had over HTTP`);
 }
 
-/** `Authorization: Bearer` wins over `?token=`, which is for clients that cannot set headers. */
-function takeToken(request: HttpRequest, query: URLSearchParams): string | undefined {
+/** `Authorization: Bearer` wins over `?token=`, which is for clients that cannot set headers. Null: the header is malformed. */
+function takeToken(request: HttpRequest, query: URLSearchParams): string | null | undefined {
   const parameter = query.get('token') ?? undefined;
   query.delete('token');
   const header = request.header('authorization');
   if (header === '') return parameter;
-  const [, token] = /^Bearer +(\S+) *$/i.exec(header) ?? [];
-  if (token === undefined) throw new CovistaError('unauthenticated', 'the Authorization header must be "Bearer" followed by a token');
-  return token;
+  return /^Bearer +(\S+) *$/i.exec(header)?.[1] ?? null;
 }

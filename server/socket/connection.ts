@@ -183,7 +183,7 @@ export class Connection implements Door {
   #welcome(actor: Actor, protocolVersion: number): void {
     if (this.#state.kind !== 'authenticating') return;
     try {
-      enterSession(this.#context.sessions, actor.subject, this.#context.limits.sessionsPerSubjectMax);
+      enterSession(this.#context, { subject: actor.subject, address: this.#address });
     } catch (fault) {
       this.#abort(fault);
       return;

@@ -1,4 +1,7 @@
 import { CovistaError } from '../../protocol/errors.ts';
+import type { Limits } from '../../protocol/limits.ts';
+import { CONNECT } from '../gateway/call-audit.ts';
+import type { Gateway } from '../gateway/dispatch.ts';
 
 /** How many of something there are for each key; keys of which there are none take no memory. */
 export class Counts {
@@ -19,10 +22,20 @@ export class Counts {
   }
 }
 
+export interface SessionCounts {
+  readonly sessions: Counts;
+  readonly gateway: Pick<Gateway, 'refused'>;
+  readonly limits: Pick<Limits, 'sessionsPerSubjectMax'>;
+}
+
 /** Counts a session of a subject; throws `rate_limited` where it has as many as it may. */
-export function enterSession(sessions: Counts, subject: string, sessionsPerSubjectMax: number): void {
-  if (sessions.of(subject) >= sessionsPerSubjectMax) {
-    throw new CovistaError('rate_limited', `you have ${sessionsPerSubjectMax} sockets open already`, { sessionsPerSubjectMax, retryAfterMs: 1_000 });
+export function enterSession({ sessions, gateway, limits }: SessionCounts, who: { readonly subject: string; readonly address: string }): void {
+  const { sessionsPerSubjectMax } = limits;
+  if (sessions.of(who.subject) >= sessionsPerSubjectMax) {
+    const message = `you have ${sessionsPerSubjectMax} sockets open already`;
+    const refusal = new CovistaError('rate_limited', message, { sessionsPerSubjectMax, retryAfterMs: 1_000 });
+    gateway.refused(refusal, { operation: CONNECT, ...who });
+    throw refusal;
   }
-  sessions.enter(subject);
+  sessions.enter(who.subject);
 }

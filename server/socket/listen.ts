@@ -5,6 +5,7 @@ import { CovistaError } from '../../protocol/errors.ts';
 import type { Limits } from '../../protocol/limits.ts';
 import type { Authenticator } from '../gateway/authenticate.ts';
 import { nextRequestId } from '../gateway/call.ts';
+import { CONNECT } from '../gateway/call-audit.ts';
 import type { Gateway } from '../gateway/dispatch.ts';
 import type { HttpFace } from '../gateway/http.ts';
 import { RateLimit } from '../gateway/rate-limit.ts';
@@ -215,12 +216,14 @@ class SocketServer {
       refuse(response);
       return;
     }
+    const address = originOf(peerOf(response), request.getHeader('x-forwarded-for'), this.#trustedProxies);
     if (!this.#origins.allows(request.getHeader('origin'), request.getHeader('host'))) {
-      response.writeStatus('403 Forbidden').end('pages of this origin may not use the server; see --allowed-origins');
+      const refusal = new CovistaError('forbidden', 'pages of this origin may not use the server; see --allowed-origins');
+      this.#options.gateway.refused(refusal, { operation: CONNECT, address });
+      response.writeStatus('403 Forbidden').end(refusal.message);
       return;
     }
-    const address = originOf(peerOf(response), request.getHeader('x-forwarded-for'), this.#trustedProxies);
-    if (this.#isTooMuch(address)) {
+    if (this.#refusal(address, this.#options.limits.sessionsPerAddressMax) !== undefined) {
       response.writeStatus('429 Too Many Requests').writeHeader('retry-after', '1').end('too many sockets from your address');
       return;
     }
@@ -234,29 +237,25 @@ class SocketServer {
     response.upgrade(data, header('key'), header('protocol'), header('extensions'), context);
   }
 
-  #isTooMuch(address: string): boolean {
+  /** Why an address that sends too much is not looked at; for sockets, also one that has too many open. */
+  #refusal(address: string, socketsMax = Number.POSITIVE_INFINITY): CovistaError | undefined {
     const key = countedAddress(address);
-    if (this.#sockets.of(key) >= this.#options.limits.sessionsPerAddressMax) return true;
     try {
+      if (this.#sockets.of(key) >= socketsMax) throw new CovistaError('rate_limited', `your address has ${socketsMax} sockets open already`);
       this.#arrivals.take(key);
-      return false;
+      return undefined;
     } catch (fault) {
-      if (fault instanceof CovistaError) return true;
-      throw fault;
+      if (!(fault instanceof CovistaError)) throw fault;
+      this.#options.gateway.refused(fault, { operation: CONNECT, address });
+      return fault;
     }
   }
 
-  /** Answers requests of an address that sends too many without looking at them. */
   #limited(face: HttpFace): HttpFace {
     return {
       handle: async (request) => {
-        try {
-          this.#arrivals.take(countedAddress(request.address));
-        } catch (fault) {
-          if (fault instanceof CovistaError) return errorResponse(fault, nextRequestId());
-          throw fault;
-        }
-        return face.handle(request);
+        const refusal = this.#refusal(request.address);
+        return refusal === undefined ? face.handle(request) : errorResponse(refusal, nextRequestId());
       },
     };
   }

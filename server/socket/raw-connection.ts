@@ -2,6 +2,7 @@ import { CLOSE_CODES, closeCodeOf } from '../../protocol/close-codes.ts';
 import { CovistaError } from '../../protocol/errors.ts';
 import type { Actor } from '../gateway/authenticate.ts';
 import { Call } from '../gateway/call.ts';
+import { AUTHENTICATE } from '../gateway/call-audit.ts';
 import type { Outcome } from '../gateway/dispatch.ts';
 import { setLongTimeout } from '../shared/long-timeout.ts';
 import type { ConnectionContext, ConnectionSocket, Door } from './connection.ts';
@@ -121,14 +122,19 @@ export class RawConnection implements Door {
 
   /** A token that expires or is revoked ends what it opened. */
   #watch({ actor }: Call): () => void {
-    const { authenticator, sessions, limits } = this.#options.context;
-    enterSession(sessions, actor.subject, limits.sessionsPerSubjectMax);
+    const { address, context } = this.#options;
+    const { authenticator, gateway, sessions } = context;
+    const { subject } = actor;
+    enterSession(context, { subject, address });
     const remainingMs = authenticator.remainingMs(actor);
     const expire = (): void => this.close(new CovistaError('session_expired', 'the token has expired'));
     const stopExpiry = remainingMs === null ? () => undefined : setLongTimeout(expire, remainingMs);
-    const stopWatching = authenticator.watch(actor, (reason) => this.close(reason));
+    const stopWatching = authenticator.watch(actor, (reason) => {
+      gateway.refused(reason, { operation: AUTHENTICATE, address, subject });
+      this.close(reason);
+    });
     return () => {
-      sessions.leave(actor.subject);
+      sessions.leave(subject);
       stopExpiry();
       stopWatching();
     };

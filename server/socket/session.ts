@@ -15,6 +15,7 @@ import {
 import type { Limits } from '../../protocol/limits.ts';
 import type { Actor, Authenticator } from '../gateway/authenticate.ts';
 import { Call } from '../gateway/call.ts';
+import { AUTHENTICATE } from '../gateway/call-audit.ts';
 import type { Gateway } from '../gateway/dispatch.ts';
 import { setLongTimeout } from '../shared/long-timeout.ts';
 import { Exchange } from './exchange.ts';
@@ -119,8 +120,18 @@ export class Session {
     const number = request[1];
     if (this.#exchanges.has(number)) throw new CovistaError('protocol_error', `request number ${number} is in flight already`);
     const refusal = this.#refusal();
-    if (refusal === undefined) this.#dispatch(request);
-    else this.#options.outbox.send([FRAME.error, number, errorBody(refusal), this.#options.connectionId], number, 'respond');
+    if (refusal === undefined) {
+      this.#dispatch(request);
+      return;
+    }
+    if (refusal.code === 'rate_limited') this.#note(refusal, request[2]);
+    this.#options.outbox.send([FRAME.error, number, errorBody(refusal), this.#options.connectionId], number, 'respond');
+  }
+
+  /** For the audit. */
+  #note(refusal: CovistaError, operation: string): void {
+    const { address, context } = this.#options;
+    context.gateway.refused(refusal, { operation, address, subject: this.subject });
   }
 
   #refusal(): CovistaError | undefined {
@@ -202,7 +213,9 @@ export class Session {
   #refreshed(actor: Actor): void {
     if (this.#isOver) return;
     if (actor.subject !== this.#actor.subject) {
-      this.#refreshFailed(new CovistaError('forbidden', 'a refresh may not change who the session belongs to'));
+      const refusal = new CovistaError('forbidden', 'a refresh may not change who the session belongs to');
+      this.#note(refusal, AUTHENTICATE);
+      this.#refreshFailed(refusal);
       return;
     }
     this.#isRefreshing = false;
@@ -224,7 +237,10 @@ export class Session {
 
   /** A token that is revoked ends the session that lives on it. */
   #watch(): () => void {
-    return this.#options.context.authenticator.watch(this.#actor, (reason) => this.#options.abort(reason));
+    return this.#options.context.authenticator.watch(this.#actor, (reason) => {
+      this.#note(reason, AUTHENTICATE);
+      this.#options.abort(reason);
+    });
   }
 
   #startExpiry(): () => void {

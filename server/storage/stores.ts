@@ -379,21 +379,42 @@ export interface UploadStore {
   removeExpired(): Promise<UploadId[]>;
 }
 
+/** What somebody did, or tried to do. What was refused again and again is one record with a count. */
 export interface AuditRecord {
   readonly sequence: number;
+  /** When it happened, or happened first. */
   readonly at: string;
+  /** Empty where nobody knows who it was. */
   readonly actor: Subject;
   readonly operation: string;
   readonly datasetId: DatasetId | null;
   readonly versionId: VersionId | null;
   readonly requestId: string;
   readonly address: string;
+  /** `ok`, or the code of the error. */
   readonly outcome: string;
   readonly detail: Record<string, unknown>;
+  readonly count: number;
+  readonly lastAt: string;
+}
+
+export type NewAuditRecord = Omit<AuditRecord, 'sequence'>;
+
+export interface AuditFilter {
+  readonly actor?: string | undefined;
+  readonly operation?: string | undefined;
+  /** `ok`, the code of an error, or `error` for every one. */
+  readonly outcome?: string | undefined;
+  /** Not before, inclusive. */
+  readonly from?: string | undefined;
+  /** Exclusive. */
+  readonly until?: string | undefined;
 }
 
 export interface AuditStore {
-  list(datasetId: DatasetId, page: Page & { readonly before?: number | undefined }): Promise<AuditRecord[]>;
+  /** Newest first; null: of the whole server. */
+  list(datasetId: DatasetId | null, query: AuditFilter & Page & { readonly before?: number | undefined }): Promise<AuditRecord[]>;
+  append(entries: readonly NewAuditRecord[]): Promise<void>;
 }
 
 export type EventKind =
@@ -420,7 +441,7 @@ export interface EventRecord {
 /** What the database tells when events were committed by this or another server. */
 export type EventNotice =
   | { readonly kind: 'events'; readonly datasetId: DatasetId; readonly sequence: number; readonly grantsChanged: boolean }
-  /** Tokens were revoked. */
+  /** Tokens were revoked, or a revocation was taken back. */
   | { readonly kind: 'revoked' }
   /** The listening connection was lost and is back: anything may have been missed. */
   | { readonly kind: 'gap' };
@@ -444,6 +465,9 @@ export interface NewRevocation {
   readonly reason: string;
 }
 
+/** What a revocation is of: a token or a subject. */
+export type RevocationTarget = Pick<NewRevocation, 'tokenId' | 'subject'>;
+
 /** Either one token or the tokens of a subject that were issued until `issuedBefore`. */
 export interface RevocationRecord extends NewRevocation {
   readonly revokedBy: Subject;
@@ -453,8 +477,15 @@ export interface RevocationRecord extends NewRevocation {
 export interface SessionStore {
   /** Revokes anew or more widely; tells every server. `conflict` when `revocationsMax` count already. */
   revoke(revocation: NewRevocation, provenance: Provenance): Promise<RevocationRecord>;
-  /** Revocations that count and were made behind a sequence, in the order in which they were committed. */
-  revokedAfter(sequence: number, limit: number): Promise<(RevocationRecord & { readonly sequence: number })[]>;
+  /** Takes a revocation back, and tells every server; answers whether there was one that counted. */
+  lift(target: RevocationTarget, provenance: Provenance): Promise<{ readonly lifted: boolean }>;
+  /** Revocations that count and were made or taken back behind a sequence, in the order in which that was committed. */
+  revokedAfter(sequence: number, limit: number): Promise<(RevocationRecord & { readonly sequence: number; readonly lifted: boolean })[]>;
+  /** Revocations that count, newest first; null: of any token or subject. */
+  revocations(
+    target: RevocationTarget,
+    page: Page & { readonly before?: number | undefined },
+  ): Promise<(RevocationRecord & { readonly sequence: number })[]>;
   /** Keeps the hash of a ticket with the claims that it stands for; `rate_limited` when the subject has `ticketsPerSubjectMax`. */
   addTicket(ticket: {
     readonly hash: string;

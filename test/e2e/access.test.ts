@@ -17,6 +17,8 @@ const NEEDED: Readonly<Record<OperationName, 'authenticated' | 'server-admin' | 
   'session.whoami': 'authenticated',
   'session.revoke': 'server-admin',
   'session.ticket': 'authenticated',
+  'session.revocations': 'server-admin',
+  'session.lift': 'server-admin',
   'dataset.create': 'authenticated',
   'dataset.list': 'authenticated',
   'dataset.get': 'read',
@@ -57,6 +59,9 @@ const NEEDED: Readonly<Record<OperationName, 'authenticated' | 'server-admin' | 
   'access.get': 'read',
   'access.explain': 'admin',
   'audit.list': 'admin',
+  'audit.export': 'admin',
+  'audit.listAll': 'server-admin',
+  'audit.exportAll': 'server-admin',
 };
 
 interface Caller {
@@ -171,13 +176,16 @@ describe.each(NAMES)('%s', (name) => {
   });
 });
 
+const COMMANDS = NAMES.filter((name) => operationsByName.get(name)?.kind === 'command');
+
 /** What a refused command must not change. */
 function traces({ datasetId }: World): Promise<unknown[]> {
   return query(
     server.databaseUrl,
-    `SELECT updated_at, last_event, next_version_id, (SELECT count(*) FROM audit WHERE dataset_id = $1) AS audit
+    `SELECT updated_at, last_event, next_version_id,
+       (SELECT count(*) FROM audit WHERE dataset_id = $1 AND outcome = 'ok' AND operation = ANY ($2)) AS audit
      FROM datasets WHERE dataset_id = $1`,
-    [datasetId],
+    [datasetId, COMMANDS],
   );
 }
 

@@ -175,6 +175,8 @@ describe('permissions and audit', () => {
     expect(entries.at(-1)).toEqual({
       sequence: expect.any(Number),
       at: INSTANT,
+      lastAt: INSTANT,
+      count: 1,
       actor: 'alice',
       operation: 'dataset.create',
       datasetId,

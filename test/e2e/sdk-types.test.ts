@@ -12,6 +12,8 @@ const EXAMPLES: Readonly<Record<OperationName, (client: Methods) => unknown>> = 
   'session.whoami': (client) => client.session.whoami({}),
   'session.revoke': (client) => client.session.revoke({ tokenId: '3c5a2f5e-9d0b-4a54-8f6e-0f5c0f1d2b3a', reason: 'The laptop was stolen' }),
   'session.ticket': (client) => client.session.ticket({}),
+  'session.revocations': (client) => client.session.revocations({}),
+  'session.lift': (client) => client.session.lift({ subject: 'mallory' }),
   'dataset.create': (client) => client.dataset.create(sample),
   'dataset.list': (client) => client.dataset.list({ search: 'store', limit: 10 }),
   'dataset.get': (client) => client.dataset.get({ datasetId: 1 }),
@@ -52,6 +54,9 @@ const EXAMPLES: Readonly<Record<OperationName, (client: Methods) => unknown>> = 
   'access.get': (client) => client.access.get({ datasetId: 1 }),
   'access.explain': (client) => client.access.explain({ datasetId: 1, subject: 'bob', groups: ['team-b'], claims: { region: 'EU' } }),
   'audit.list': (client) => client.audit.list({ datasetId: 1 }),
+  'audit.export': (client) => client.audit.export({ datasetId: 1 }),
+  'audit.listAll': (client) => client.audit.listAll({ actor: 'mallory', outcome: 'forbidden' }),
+  'audit.exportAll': (client) => client.audit.exportAll({ actor: 'mallory', outcome: 'error' }),
 };
 
 /** A client that answers every call with what it was called with. */

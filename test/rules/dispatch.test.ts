@@ -10,12 +10,14 @@ import type { Actor } from '../../server/services/access/actor.ts';
 import { createLog } from '../../server/shared/log.ts';
 import type { Idempotency } from '../../server/storage/stores.ts';
 import { permissionRows } from '../support/permission-table.ts';
+import { NO_SESSIONS } from '../support/sessions.ts';
 import { accessTo, completeHandlers, type TestHandlers } from '../support/socket-server.ts';
 
 const alice: Actor = { subject: 'alice', groups: [], serverAdmin: false, claims: {}, expiresAtMs: null };
 
 function gatewayFor(handlers: TestHandlers, options: Partial<GatewayOptions> = {}): Gateway {
   return createGateway({
+    audit: NO_SESSIONS.audit,
     handlers: completeHandlers(handlers),
     authorize: (_actor, level, datasetId) => accessTo(datasetId, level),
     stepUp: { amr: [], acr: [] },

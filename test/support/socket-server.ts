@@ -31,6 +31,7 @@ export interface TestServerOptions {
   /** Stands in front of the real one. */
   readonly before?: (gateway: Gateway) => Gateway;
   readonly stepUp?: GatewayOptions['stepUp'];
+  readonly audit?: GatewayOptions['audit'];
   readonly listening?: Partial<Pick<ListenOptions, 'allowedOrigins' | 'tls' | 'trustedProxies'>>;
   readonly ready?: () => boolean;
 }
@@ -60,6 +61,7 @@ export async function startTestServer(options: TestServerOptions = {}): Promise<
     clockToleranceMs: 0,
     groupsClaim: 'groups',
     ...NO_SESSIONS,
+    audit: options.audit ?? NO_SESSIONS.audit,
     limits,
     clock: systemClock,
     ...options.authentication,
@@ -79,6 +81,7 @@ export async function startTestServer(options: TestServerOptions = {}): Promise<
     hold: () => () => undefined,
     stepUp: options.stepUp ?? { amr: [], acr: [] },
     idempotency: options.idempotency ?? { find: async () => undefined },
+    audit: options.audit ?? NO_SESSIONS.audit,
     limits,
     log,
   });

@@ -23,6 +23,8 @@ export const NEEDS: Readonly<Record<OperationName, Needs>> = {
   'session.whoami': {},
   'session.revoke': {},
   'session.ticket': {},
+  'session.revocations': {},
+  'session.lift': {},
   'dataset.create': {},
   'dataset.list': {},
   'dataset.get': {},
@@ -63,6 +65,9 @@ export const NEEDS: Readonly<Record<OperationName, Needs>> = {
   'access.get': {},
   'access.explain': {},
   'audit.list': {},
+  'audit.export': {},
+  'audit.listAll': {},
+  'audit.exportAll': {},
 };
 
 /** A dataset on which the example of an operation can be called. */

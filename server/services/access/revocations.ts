@@ -3,7 +3,7 @@ import { CovistaError } from '../../../protocol/errors.ts';
 import type { Limits } from '../../../protocol/limits.ts';
 import type { Clock } from '../../shared/clock.ts';
 import type { Logger } from '../../shared/log.ts';
-import type { EventNotice, NewRevocation, Provenance, RevocationRecord, SessionStore } from '../../storage/stores.ts';
+import type { EventNotice, NewRevocation, Provenance, RevocationRecord, RevocationTarget, SessionStore } from '../../storage/stores.ts';
 import type { Actor } from './actor.ts';
 
 export interface Revocations {
@@ -13,13 +13,15 @@ export interface Revocations {
   watch(actor: Actor, onRevoked: (reason: CovistaError) => void): () => void;
   /** Revokes for every server; what goes on here with the tokens has ended when it resolves. */
   revoke(revocation: NewRevocation, provenance: Provenance): Promise<RevocationRecord>;
-  /** Follows what other servers revoke. */
+  /** Takes a revocation back for every server; answers whether there was one that counted. */
+  lift(target: RevocationTarget, provenance: Provenance): Promise<{ readonly lifted: boolean }>;
+  /** Follows what other servers revoke and take back. */
   notice(notice: EventNotice): void;
   close(): Promise<void>;
 }
 
 export interface RevocationsOptions {
-  readonly store: Pick<SessionStore, 'revoke' | 'revokedAfter'>;
+  readonly store: Pick<SessionStore, 'revoke' | 'lift' | 'revokedAfter'>;
   readonly clockToleranceMs: number;
   readonly limits: Pick<Limits, 'revocationsMax'>;
   readonly clock: Clock;
@@ -89,6 +91,12 @@ class KnownRevocations implements Revocations {
     return record;
   }
 
+  async lift(target: RevocationTarget, provenance: Provenance): Promise<{ readonly lifted: boolean }> {
+    const outcome = await this.#options.store.lift(target, provenance);
+    await this.catchUp();
+    return outcome;
+  }
+
   notice(notice: EventNotice): void {
     if (notice.kind === 'events') return;
     this.#isBehind = true;
@@ -129,15 +137,20 @@ class KnownRevocations implements Revocations {
   async #read(): Promise<void> {
     while (true) {
       const records = await this.#options.store.revokedAfter(this.#sequence, READ_BATCH);
-      for (const { sequence, ...record } of records) {
+      for (const { sequence, lifted, ...record } of records) {
         this.#sequence = sequence;
-        if (record.tokenId !== null) this.#byTokenId.set(record.tokenId, record);
-        if (record.subject !== null) this.#bySubject.set(record.subject, record);
+        if (record.tokenId !== null) this.#note(this.#byTokenId, record.tokenId, lifted ? undefined : record);
+        if (record.subject !== null) this.#note(this.#bySubject, record.subject, lifted ? undefined : record);
       }
       if (records.length > 0) this.#endWatched();
       if (records.length < READ_BATCH) break;
     }
     this.#forget();
+  }
+
+  #note(known: Map<string, RevocationRecord>, key: string, record: RevocationRecord | undefined): void {
+    if (record === undefined) known.delete(key);
+    else known.set(key, record);
   }
 
   #endWatched(): void {

@@ -1,5 +1,7 @@
 import { fileURLToPath } from 'node:url';
 import { type RunnerOption, runner } from 'node-pg-migrate';
+import pg from 'pg';
+import { CovistaError } from '../../../protocol/errors.ts';
 import type { Logger } from '../../shared/log.ts';
 import { translate } from './faults.ts';
 
@@ -14,11 +16,71 @@ export async function migrate(url: string, log: Logger): Promise<void> {
   for (const { name } of applied) log.info({ migration: name }, 'migration applied');
 }
 
+/**
+ * Lets a role that owns nothing run the server on the migrated database at `url`, which is that of the owner: it may do what
+ * the server does, and of the audit it may only read and add. What later migrations create it is given when this runs again.
+ */
+export async function admitServerRole(url: string, role: string): Promise<void> {
+  const client = new pg.Client({ connectionString: url });
+  try {
+    await client.connect();
+    await assertMayNotOwn(client, role);
+    const name = pg.escapeIdentifier(role);
+    await client.query(`
+      BEGIN;
+      GRANT USAGE ON SCHEMA public TO ${name};
+      GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO ${name};
+      GRANT USAGE ON ALL SEQUENCES IN SCHEMA public TO ${name};
+      REVOKE ALL ON audit, migrations, deployment FROM ${name};
+      GRANT SELECT, INSERT ON audit TO ${name};
+      GRANT SELECT ON deployment TO ${name};
+      -- References lets the migrator see that there is nothing to do, which it tells by the primary key of its table.
+      GRANT SELECT, REFERENCES ON migrations TO ${name};
+      COMMIT`);
+  } catch (error) {
+    throw translate(error);
+  } finally {
+    await client.end();
+  }
+}
+
+async function assertMayNotOwn(client: pg.Client, role: string): Promise<void> {
+  const { rows } = await client.query<{ owns: boolean }>(
+    `SELECT rolsuper OR pg_has_role(rolname, (SELECT relowner FROM pg_class WHERE oid = 'audit'::regclass), 'MEMBER') AS owns
+     FROM pg_roles WHERE rolname = $1`,
+    [role],
+  );
+  const [found] = rows;
+  if (found === undefined) throw new CovistaError('not_found', `the database has no role ${JSON.stringify(role)}; create it first`);
+  if (found.owns)
+    throw new CovistaError('conflict', `the role ${JSON.stringify(role)} owns the tables or is a superuser, so nothing can be kept from it`);
+}
+
 async function run(url: string, log: Logger) {
   try {
     return await runner(optionsFor(url, log));
   } catch (error) {
+    // The runner tells of refusals in its words only, so whether this is one is asked of the database.
+    if (!(await mayMigrate(url))) {
+      const message = 'the database is of another version, and this role may not change it; run `covista migrate` as the owner of its tables';
+      throw new CovistaError('forbidden', message, {}, error);
+    }
     throw translate(error);
+  }
+}
+
+/** Whether the role of the url may create tables, as far as that can be found out. */
+async function mayMigrate(url: string): Promise<boolean> {
+  const client = new pg.Client({ connectionString: url });
+  try {
+    await client.connect();
+    const { rows } = await client.query<{ may: boolean }>(`SELECT has_schema_privilege('public', 'CREATE') AS may`);
+    return rows[0]?.may !== false;
+  } catch {
+    // The failure that led here says more than one to ask about it.
+    return true;
+  } finally {
+    await client.end();
   }
 }
 

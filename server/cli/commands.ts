@@ -4,6 +4,7 @@ import { type Command, type Programs, readInvocation, UsageError } from './comma
 import { demo } from './demo.ts';
 import { commandHelp, overview, packageVersion } from './help.ts';
 import { importFiles } from './import.ts';
+import { load } from './load/load.ts';
 import { migrateDatabase } from './migrate.ts';
 import { serve } from './serve.ts';
 import { processTerminal, type Terminal } from './terminal.ts';
@@ -18,6 +19,7 @@ const COMMANDS: Readonly<Record<string, Command>> = {
   token,
   migrate: migrateDatabase,
   import: importFiles,
+  load,
 };
 
 /** Runs a command line and answers its exit status: 0 done, 1 failed, 2 not understood. Never rejects for what a user did. */

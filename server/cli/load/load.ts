@@ -1,0 +1,198 @@
+import { writeFile } from 'node:fs/promises';
+import { connect } from '../../../client/index.ts';
+import { LIMITS, type LimitName } from '../../../protocol/limits.ts';
+import { type Command, type FlagValues, type Invocation, listFlag, textFlag, UsageError } from '../command.ts';
+import { browse } from './browse.ts';
+import { Crowd } from './crowd.ts';
+import { judge, type Objective, readObjective } from './objectives.ts';
+import { readPeople, type TokenOf } from './people.ts';
+import type { Recorder } from './recorder.ts';
+import { liveLine, type Outcome, printOutcome } from './report.ts';
+import type { AnyScenario, World } from './scenario.ts';
+import { serverMemory } from './server-memory.ts';
+import { existingWorld, makeWorld } from './world.ts';
+
+const SCENARIOS: Readonly<Record<string, AnyScenario>> = { browse };
+
+export const load: Command = {
+  summary: 'Put a server under the load of many people and say how it bears it',
+  flags: {
+    url: { type: 'string', value: 'URL', prose: 'Server; absent: COVISTA_URL, or the host and port of the settings' },
+    token: { type: 'string', value: 'TOKEN', prose: 'Token that all people share, and that prepares the run; absent: COVISTA_TOKEN' },
+    tokens: { type: 'string', value: 'FILE', prose: 'Tokens of the people, one a line, used in turn' },
+    'as-many': { type: 'boolean', prose: 'Make the tokens of as many people, with the secret or data directory of the settings' },
+    scenario: { type: 'string', value: Object.keys(SCENARIOS).join('|'), prose: 'What the people do [browse]' },
+    people: { type: 'string', value: 'N', prose: 'How many there are [50]' },
+    duration: { type: 'string', value: 'SECONDS', prose: 'How long they work once all are there [60]' },
+    ramp: { type: 'string', value: 'SECONDS', prose: 'Over how long they arrive [10]' },
+    think: { type: 'string', value: 'MS', prose: 'Between two actions of a person, on average [2000]' },
+    dataset: { type: 'string', value: 'ID', prose: 'What they work on; absent: a dataset made for the run, and deleted after it' },
+    rows: { type: 'string', value: 'N', prose: 'Rows of the dataset that is made [100000]' },
+    slo: {
+      type: 'string',
+      multiple: true,
+      value: 'ACTION:MEASURE=LIMIT',
+      prose: 'An objective, such as version.preview:p99=200ms or *:errors=0; missing one is exit status 1',
+    },
+    out: { type: 'string', value: 'FILE', prose: 'Write what was found as JSON' },
+    seed: { type: 'string', value: 'N', prose: 'What the choices of the people follow from [1]' },
+    'i-own-this-server': { type: 'boolean', prose: 'Allow a server that is not on this machine' },
+  },
+  run: async (invocation) => {
+    const plan = await readPlan(invocation);
+    const signal = invocation.terminal.interruption();
+    const owner = connect({ url: plan.url, token: await plan.ownerToken(), name: 'covista-load' });
+    try {
+      const world = plan.datasetId === undefined ? await makeWorld(owner, plan) : await existingWorld(owner, plan.datasetId);
+      try {
+        return await carryOut(plan, world, { invocation, signal });
+      } finally {
+        if (plan.datasetId === undefined) await owner.dataset.delete({ datasetId: world.datasetId });
+      }
+    } finally {
+      owner.close();
+    }
+  },
+};
+
+interface Plan {
+  readonly url: string;
+  readonly name: string;
+  readonly scenario: AnyScenario;
+  readonly people: number;
+  readonly durationMs: number;
+  readonly rampMs: number;
+  readonly thinkMs: number;
+  readonly rows: number;
+  readonly seed: number;
+  readonly datasetId: number | undefined;
+  readonly objectives: readonly Objective[];
+  readonly out: string | undefined;
+  readonly tokenOf: TokenOf;
+  readonly groups: boolean;
+  /** Prepares the run and reads the server's metrics. */
+  readonly ownerToken: () => Promise<string>;
+}
+
+async function readPlan({ flags, client, config }: Invocation): Promise<Plan> {
+  const url = textFlag(flags, 'url') ?? client.url ?? `http://${config.host}:${config.port}`;
+  assertOwnServer(url, flags['i-own-this-server'] === true);
+  const name = textFlag(flags, 'scenario') ?? 'browse';
+  const scenario = SCENARIOS[name];
+  if (scenario === undefined) throw new UsageError(`there is no scenario "${name}"; there are ${Object.keys(SCENARIOS).join(', ')}`);
+  const token = textFlag(flags, 'token') ?? client.token;
+  const tokenOf = await readPeople(flags, config, token);
+  return {
+    url,
+    name,
+    scenario,
+    people: wholeFlag(flags, 'people', 50),
+    durationMs: wholeFlag(flags, 'duration', 60) * 1_000,
+    rampMs: wholeFlag(flags, 'ramp', 10) * 1_000,
+    thinkMs: wholeFlag(flags, 'think', 2_000),
+    rows: wholeFlag(flags, 'rows', 100_000),
+    seed: wholeFlag(flags, 'seed', 1),
+    datasetId: textFlag(flags, 'dataset') === undefined ? undefined : wholeFlag(flags, 'dataset', 0),
+    objectives: listFlag(flags, 'slo').map(readObjective),
+    out: textFlag(flags, 'out'),
+    tokenOf,
+    groups: flags['as-many'] === true,
+    ownerToken: async () => token ?? tokenOf(0),
+  };
+}
+
+/** Nobody puts another's server under load by a slip. */
+function assertOwnServer(url: string, isOwn: boolean): void {
+  if (!URL.canParse(url)) throw new UsageError(`--url takes a URL, not "${url}"`);
+  const { hostname } = new URL(url);
+  const isLocal = hostname === 'localhost' || hostname === '[::1]' || /^127(\.\d{1,3}){3}$/.test(hostname);
+  if (!isLocal && !isOwn) throw new UsageError(`${hostname} is another machine; say --i-own-this-server if you may put it under load`);
+}
+
+function wholeFlag(flags: FlagValues, name: string, otherwise: number): number {
+  const text = textFlag(flags, name);
+  if (text === undefined) return otherwise;
+  if (!/^\d{1,9}$/.test(text) || Number(text) === 0) throw new UsageError(`--${name} takes a whole number above 0, not "${text}"`);
+  return Number(text);
+}
+
+interface Stage {
+  readonly invocation: Invocation;
+  readonly signal: AbortSignal;
+}
+
+/** Answers the exit status: 1 where an objective was missed. */
+async function carryOut(plan: Plan, world: World, { invocation, signal }: Stage): Promise<number> {
+  const { terminal } = invocation;
+  // What records the times is loaded by those only who put a server under load.
+  const recorder = new (await import('./recorder.ts')).Recorder();
+  const over = new AbortController();
+  const ends = AbortSignal.any([signal, over.signal, AbortSignal.timeout(plan.rampMs + plan.durationMs)]);
+  const crowd = new Crowd({ ...plan, world, recorder, signal: ends });
+  recorder.restart();
+  let arrival: Outcome['arrival'] = [];
+  const settled = setTimeout(() => {
+    arrival = recorder.figures();
+    recorder.restart();
+  }, plan.rampMs);
+  const watch = watchServer(plan, { recorder, crowd, terminal });
+  const startedAtMs = performance.now();
+  try {
+    await crowd.run();
+  } finally {
+    over.abort();
+    clearTimeout(settled);
+    watch.stop();
+  }
+  const actions = recorder.figures();
+  const outcome: Outcome = {
+    at: new Date().toISOString(),
+    scenario: plan.name,
+    people: plan.people,
+    seconds: (performance.now() - startedAtMs) / 1_000,
+    seed: plan.seed,
+    actions,
+    arrival,
+    errors: recorder.errors,
+    serverMemoryBytes: watch.highest() ?? null,
+    objectives: judge(plan.objectives, actions),
+  };
+  printOutcome(terminal, outcome);
+  adviseOnLimits(invocation, recorder);
+  if (plan.out !== undefined) await writeFile(plan.out, `${JSON.stringify(outcome, null, 2)}\n`);
+  return outcome.objectives.every(({ met }) => met) ? 0 : 1;
+}
+
+/** Names the settings that stood in the way. */
+function adviseOnLimits({ terminal }: Invocation, recorder: Recorder): void {
+  for (const name of recorder.limitsMet) {
+    const setting = `COVISTA_${name.replace(/[A-Z]/g, (letter) => `_${letter}`).toUpperCase()}`;
+    terminal.print(`the server refused some of it by ${setting} [${LIMITS[name as LimitName].value}]: raise it for a load like this\n`);
+  }
+}
+
+interface Watched {
+  readonly recorder: Recorder;
+  readonly crowd: Crowd;
+  readonly terminal: Invocation['terminal'];
+}
+
+/** Says every second how it goes, or every ten where nobody watches, and follows the server's memory. */
+function watchServer(plan: Plan, { recorder, crowd, terminal }: Watched): { stop(): void; highest(): number | undefined } {
+  let highest: number | undefined;
+  const startedAtMs = performance.now();
+  const look = async (): Promise<void> => {
+    const memory = await serverMemory(plan.url, await plan.ownerToken());
+    if (memory !== undefined) highest = Math.max(highest ?? 0, memory);
+    const line = liveLine(recorder, { people: crowd.arrived, seconds: (performance.now() - startedAtMs) / 1_000, memory });
+    terminal.say(terminal.interactive ? `\r\x1b[K${line}` : `${line}\n`);
+  };
+  const timer = setInterval(() => void look(), terminal.interactive ? 1_000 : 10_000);
+  return {
+    stop: () => {
+      clearInterval(timer);
+      if (terminal.interactive) terminal.say('\r\x1b[K');
+    },
+    highest: () => highest,
+  };
+}

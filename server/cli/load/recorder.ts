@@ -1,0 +1,95 @@
+import { build, type Histogram } from 'hdr-histogram-js';
+import { CovistaError } from '../../../protocol/errors.ts';
+import { LIMITS } from '../../../protocol/limits.ts';
+
+/** What came of one kind of action so far; times in milliseconds. */
+export interface Figures {
+  readonly action: string;
+  readonly count: number;
+  readonly errors: number;
+  readonly perSecond: number;
+  readonly p50: number;
+  readonly p95: number;
+  readonly p99: number;
+  readonly max: number;
+}
+
+interface Entry {
+  readonly times: Histogram;
+  errors: number;
+}
+
+/** Latencies are kept in microseconds, from one to an hour, to three significant digits. */
+const HISTOGRAM = { lowestDiscernibleValue: 1, highestTrackableValue: 3_600_000_000, numberOfSignificantValueDigits: 3 } as const;
+/** Kinds of errors that are told apart; further ones are counted with the last. */
+const ERROR_KINDS_MAX = 50;
+
+/**
+ * Counts and times actions. A time runs from when the action was due rather than from when it began, so that a server which
+ * holds people up is charged with everything that they did not get to do meanwhile (coordinated omission).
+ */
+export class Recorder {
+  readonly #entries = new Map<string, Entry>();
+  readonly #errors = new Map<string, number>();
+  readonly #limits = new Set<string>();
+  #startedAtMs: number | undefined;
+
+  /** Forgets what was recorded, as at the end of the warm-up, and counts from now on. */
+  restart(): void {
+    this.#entries.clear();
+    this.#errors.clear();
+    this.#startedAtMs = performance.now();
+  }
+
+  /** Runs an action that was due at a time of `performance.now()`; undefined when it failed. */
+  async measure<Result>(action: string, dueAtMs: number, work: () => Promise<Result>): Promise<Result | undefined> {
+    try {
+      const result = await work();
+      this.record(action, performance.now() - dueAtMs);
+      return result;
+    } catch (fault) {
+      this.fail(action, fault);
+      return undefined;
+    }
+  }
+
+  record(action: string, elapsedMs: number): void {
+    this.#entry(action).times.recordValue(Math.min(HISTOGRAM.highestTrackableValue, Math.max(1, Math.round(elapsedMs * 1_000))));
+  }
+
+  fail(action: string, fault: unknown): void {
+    this.#entry(action).errors += 1;
+    if (fault instanceof CovistaError) for (const name of Object.keys(fault.details)) if (name in LIMITS) this.#limits.add(name);
+    const kind = fault instanceof CovistaError ? `${action}: ${fault.code}` : `${action}: ${fault instanceof Error ? fault.message : String(fault)}`;
+    const key = this.#errors.has(kind) || this.#errors.size < ERROR_KINDS_MAX ? kind : 'others';
+    this.#errors.set(key, (this.#errors.get(key) ?? 0) + 1);
+  }
+
+  /** Errors by action and code. */
+  get errors(): Readonly<Record<string, number>> {
+    return Object.fromEntries(this.#errors);
+  }
+
+  /** The limits of the server that it named when it refused something. */
+  get limitsMet(): readonly string[] {
+    return [...this.#limits];
+  }
+
+  /** What came of every kind of action, in the order in which they first happened. */
+  figures(): Figures[] {
+    const seconds = Math.max(1e-3, (performance.now() - (this.#startedAtMs ?? performance.now())) / 1_000);
+    return [...this.#entries].map(([action, { times, errors }]) => {
+      const at = (percentile: number): number => times.getValueAtPercentile(percentile) / 1_000;
+      const count = times.totalCount;
+      return { action, count, errors, perSecond: count / seconds, p50: at(50), p95: at(95), p99: at(99), max: times.maxValue / 1_000 };
+    });
+  }
+
+  #entry(action: string): Entry {
+    const known = this.#entries.get(action);
+    if (known !== undefined) return known;
+    const made = { times: build(HISTOGRAM), errors: 0 };
+    this.#entries.set(action, made);
+    return made;
+  }
+}

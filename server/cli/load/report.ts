@@ -1,0 +1,60 @@
+import type { Terminal } from '../terminal.ts';
+import type { Verdict } from './objectives.ts';
+import type { Figures, Recorder } from './recorder.ts';
+
+const MiB = 1024 * 1024;
+
+/** Everything that a run found out; what `--out` writes. */
+export interface Outcome {
+  readonly at: string;
+  readonly scenario: string;
+  readonly people: number;
+  readonly seconds: number;
+  readonly seed: number;
+  readonly actions: readonly Figures[];
+  /** Of the time in which the people arrived. */
+  readonly arrival: readonly Figures[];
+  readonly errors: Readonly<Record<string, number>>;
+  /** Highest resident memory that the server told, in bytes; null: it told none. */
+  readonly serverMemoryBytes: number | null;
+  readonly objectives: readonly Verdict[];
+}
+
+/** One line of how it goes. */
+export function liveLine(
+  recorder: Recorder,
+  { people, seconds, memory }: { readonly people: number; readonly seconds: number; readonly memory: number | undefined },
+): string {
+  const figures = recorder.figures();
+  const rate = figures.reduce((sum, { perSecond }) => sum + perSecond, 0);
+  const errors = figures.reduce((sum, figure) => sum + figure.errors, 0);
+  const worst = figures.reduce((most, { p99 }) => Math.max(most, p99), 0);
+  const server = memory === undefined ? '' : `, server ${(memory / MiB).toFixed(0)} MiB`;
+  return `${seconds.toFixed(0).padStart(4)} s: ${people} people, ${rate.toFixed(0)} actions/s, worst p99 ${time(worst)}, ${errors} errors${server}`;
+}
+
+/** The whole outcome as a table. */
+export function printOutcome(terminal: Terminal, outcome: Outcome): void {
+  const rows = [['action', 'count', 'errors', 'per s', 'p50', 'p95', 'p99', 'max'], ...outcome.actions.map(cellsOf)];
+  const widths = (rows[0] ?? []).map((_, column) => Math.max(...rows.map((row) => row[column]?.length ?? 0)));
+  const line = (row: readonly string[]): string =>
+    row.map((cell, column) => (column === 0 ? cell.padEnd(widths[0] ?? 0) : cell.padStart(widths[column] ?? 0))).join('  ');
+  terminal.print(`${outcome.people} people for ${outcome.seconds.toFixed(0)} s, scenario ${outcome.scenario}, seed ${outcome.seed}\n\n`);
+  terminal.print(`${rows.map(line).join('\n')}\n`);
+  if (outcome.serverMemoryBytes !== null) terminal.print(`\nserver: at most ${(outcome.serverMemoryBytes / MiB).toFixed(0)} MiB resident\n`);
+  for (const [kind, count] of Object.entries(outcome.errors)) terminal.print(`error: ${count} × ${kind}\n`);
+  for (const { text, value, met } of outcome.objectives) {
+    terminal.print(`${met ? 'met   ' : 'MISSED'}  ${text}${value === undefined ? ', which never happened' : `, was ${round(value)}`}\n`);
+  }
+}
+
+const cellsOf = ({ action, count, errors, perSecond, p50, p95, p99, max }: Figures): string[] => [
+  action,
+  String(count),
+  String(errors),
+  perSecond.toFixed(1),
+  ...[p50, p95, p99, max].map(time),
+];
+
+const round = (value: number): string => (value >= 100 ? value.toFixed(0) : value.toPrecision(3));
+const time = (milliseconds: number): string => (milliseconds >= 1_000 ? `${(milliseconds / 1_000).toFixed(2)} s` : `${round(milliseconds)} ms`);

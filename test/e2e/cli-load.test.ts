@@ -1,0 +1,96 @@
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { judge, readObjective } from '../../server/cli/load/objectives.ts';
+import { Random } from '../../server/cli/load/random.ts';
+import { Recorder } from '../../server/cli/load/recorder.ts';
+import { runCli } from '../support/cli.ts';
+import { startTestServer, type TestServer } from '../support/server.ts';
+
+let server: TestServer;
+let token: string;
+let directory: string;
+
+beforeAll(async () => {
+  directory = await mkdtemp(join(tmpdir(), 'covista-load-'));
+  server = await startTestServer(['--sessions-per-subject-max', '8']);
+  token = await server.token('alice');
+});
+
+afterAll(async () => {
+  await server?.stop();
+  await rm(directory, { recursive: true, force: true });
+});
+
+/** A short run. */
+const load = (...flags: string[]) => {
+  const short = ['--people', '4', '--duration', '2', '--ramp', '1', '--think', '50', '--rows', '2000'];
+  return runCli(['load', '--url', server.url, ...short, ...flags]);
+};
+
+describe('load', () => {
+  test('CLI9 CLI10 says what became of every action, meets its objectives and leaves nothing behind', async () => {
+    const out = join(directory, 'outcome.json');
+    const run = await load('--token', token, '--slo', '*:errors=0', '--slo', 'version.preview:p99=60s', '--out', out);
+    expect(run).toMatchObject({ status: 0 });
+    expect(run.out).toMatch(/^version\.preview +\d+ +0 /m);
+    const outcome = JSON.parse(await readFile(out, 'utf8'));
+    expect(outcome).toMatchObject({ scenario: 'browse', people: 4, seed: 1, errors: {}, objectives: [{ met: true }, { met: true }] });
+    expect(outcome.arrival[0]).toMatchObject({ action: 'connect', count: expect.any(Number), errors: 0 });
+    const alice = await server.client('alice');
+    expect((await alice.dataset.list({})).items).toEqual([]);
+  });
+
+  test('CLI10 a missed objective is status 1, and what was refused names its setting', async () => {
+    const run = await load('--token', token, '--people', '12', '--slo', 'version.preview:max=0.001ms', '--slo', 'no.such:errors=0');
+    expect(run.status).toBe(1);
+    expect(run.out).toMatch(/^MISSED {2}version\.preview:max=0\.001ms, was /m);
+    expect(run.out).toMatch(/^MISSED {2}no\.such:errors=0, which never happened$/m);
+    expect(run.out).toContain('COVISTA_SESSIONS_PER_SUBJECT_MAX [10000]');
+  });
+
+  test('CLI9 the people come with tokens of their own, out of a file', async () => {
+    const path = join(directory, 'tokens');
+    await writeFile(path, `${token}\n${await server.token('bob')}\n`);
+    const run = await load('--tokens', path, '--token', token, '--people', '2');
+    expect(run.status).toBe(0);
+    // Bob has no grant on the dataset of the run: what he asks for is refused, and told so.
+    expect(run.out).toContain('version.preview: not_found');
+  });
+
+  test.each([
+    [['--url', 'http://example.com'], 'example.com is another machine'],
+    [['--scenario', 'dance'], 'there is no scenario "dance"'],
+    [['--token', 'x', '--people', '0'], '--people takes a whole number above 0'],
+    [['--token', 'x', '--slo', 'fast'], '--slo takes'],
+    [[], 'load needs --token'],
+  ])('CLI10 %j makes no sense', async (flags, reason) => {
+    const run = await runCli(['load', ...flags]);
+    expect(run.status).toBe(2);
+    expect(run.err).toContain(reason);
+  });
+});
+
+describe('figures', () => {
+  test('CLI9 times run from when an action was due', async () => {
+    const recorder = new Recorder();
+    recorder.restart();
+    await recorder.measure('late', performance.now() - 500, async () => undefined);
+    const [late] = recorder.figures();
+    expect(late).toMatchObject({ action: 'late', count: 1, errors: 0 });
+    expect(late?.p99).toBeGreaterThanOrEqual(499);
+    expect(
+      judge([readObjective('late:p50=0.4s'), readObjective('late:p50=1h'.replace('1h', '3600s'))], recorder.figures()).map(({ met }) => met),
+    ).toEqual([false, true]);
+  });
+
+  test('CLI9 the same seed makes the same choices', () => {
+    const choices = (seed: number): number[] => {
+      const random = new Random(seed);
+      return Array.from({ length: 20 }, () => random.below(1_000));
+    };
+    expect(choices(7)).toEqual(choices(7));
+    expect(choices(7)).not.toEqual(choices(8));
+  });
+});

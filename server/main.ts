@@ -17,6 +17,7 @@ import { openRevocations } from './services/access/revocations.ts';
 import { createTickets } from './services/access/tickets.ts';
 import { createVisibleVersions } from './services/access/visible-versions.ts';
 import { createDatasetRemoval } from './services/datasets.ts';
+import { createDocuments } from './services/documents/documents.ts';
 import { createEventFeed } from './services/events/event-feed.ts';
 import { startHousekeeping } from './services/maintenance/housekeeping.ts';
 import { createUploads } from './services/uploads/uploads.ts';
@@ -119,6 +120,10 @@ async function startServices(config: Config, stores: Stores, log: Logger, closer
   const reader = createVersionReader({ versions: metadata.versions, objects, limits });
   const refs = createRefResolver({ pointers: metadata.pointers, versions: metadata.versions, reader });
   const visible = createVisibleVersions({ content: stores.content, reader, limits });
+  // A database of its own is this server's alone: what others held of it, they held before they ended.
+  if (config.databaseUrl === undefined) await metadata.documents.releaseAll();
+  const documents = createDocuments({ store: metadata.documents, authorizer, limits, clock: systemClock, log });
+  closers.add(() => documents.close());
   const queue = createCommitQueue({ versions: metadata.versions, objects, limits });
   return {
     stores,
@@ -128,6 +133,7 @@ async function startServices(config: Config, stores: Stores, log: Logger, closer
     events,
     reader,
     refs,
+    documents,
     datasets: createDatasetRemoval({ stores, authorizer }),
     uploads: createUploads({ stores, limits }),
     commits: createCommits({ stores, queue, refs, reader, limits }),

@@ -4,6 +4,7 @@ import { auditOperations } from './audit.ts';
 import { branchOperations } from './branch.ts';
 import { datasetOperations } from './dataset.ts';
 import { diffOperations } from './diff.ts';
+import { documentOperations } from './document.ts';
 import { grantOperations } from './grant.ts';
 import { refOperations } from './ref.ts';
 import { sessionOperations } from './session.ts';
@@ -21,6 +22,7 @@ export const operations = defineOperations({
   tag: tagOperations,
   ref: refOperations,
   diff: diffOperations,
+  document: documentOperations,
   grant: grantOperations,
   access: accessOperations,
   audit: auditOperations,

@@ -3,6 +3,7 @@ import { auditHandlers } from './audit.ts';
 import { branchHandlers } from './branch.ts';
 import { datasetHandlers } from './dataset.ts';
 import { diffHandlers } from './diff.ts';
+import { documentHandlers } from './document.ts';
 import { grantHandlers } from './grant.ts';
 import type { Handlers } from './handler.ts';
 import { refHandlers } from './ref.ts';
@@ -23,6 +24,7 @@ export function createHandlers(services: Services): Handlers {
     tag: tagHandlers(services),
     ref: refHandlers(services),
     diff: diffHandlers(services),
+    document: documentHandlers(services),
     grant: grantHandlers(services),
     access: accessHandlers(services),
     audit: auditHandlers(services),

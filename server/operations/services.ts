@@ -5,6 +5,7 @@ import type { Revocations } from '../services/access/revocations.ts';
 import type { Tickets } from '../services/access/tickets.ts';
 import type { VisibleVersions } from '../services/access/visible-versions.ts';
 import type { DatasetRemoval } from '../services/datasets.ts';
+import type { Documents } from '../services/documents/documents.ts';
 import type { EventFeed } from '../services/events/event-feed.ts';
 import type { Uploads } from '../services/uploads/uploads.ts';
 import type { Commits } from '../services/versioning/commits.ts';
@@ -31,6 +32,7 @@ export interface Services {
   readonly explanations: Explanations;
   readonly diffs: Diffs;
   readonly downloads: Downloads;
+  readonly documents: Documents;
   readonly events: EventFeed;
   readonly limits: Pick<Limits, 'uploadChunkBytesMax' | 'pageBytesMax'>;
 }

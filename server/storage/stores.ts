@@ -499,6 +499,74 @@ export interface SessionStore {
   prune(): Promise<void>;
 }
 
+// Documents ----------------------------------------------------------------------------------------------------------
+
+/** The right to write a document, for as long as nobody else took it over. */
+export interface DocumentLease {
+  readonly documentId: string;
+  readonly fence: number;
+}
+
+export interface DocumentTarget {
+  readonly name: string;
+  /** Null: it belongs to a person. */
+  readonly datasetId: DatasetId | null;
+  /** What its readers see of the dataset; null: everything. */
+  readonly scope: unknown;
+}
+
+/** A server that opens documents, and for how long without a word it keeps them. */
+export interface DocumentOwner {
+  readonly serverId: string;
+  readonly leaseMs: number;
+}
+
+/** Whose edits those of a Yjs client id are; null: the server's own. */
+export interface ClientBinding {
+  readonly clientId: number;
+  readonly subject: Subject | null;
+}
+
+export interface DocumentBatch {
+  readonly sequence: number;
+  readonly updates: readonly Uint8Array[];
+}
+
+export interface NewDocumentBatch extends DocumentBatch {
+  readonly bindings: readonly ClientBinding[];
+}
+
+export interface StoredDocument {
+  /** What the batches up to `sequence` come to, as one update; null: nothing was compacted yet. */
+  readonly state: { readonly sequence: number; readonly update: Uint8Array } | null;
+  /** Those behind the state, in order. */
+  readonly batches: readonly DocumentBatch[];
+  readonly bindings: readonly ClientBinding[];
+}
+
+export interface BindingRecord extends ClientBinding {
+  readonly boundAt: string;
+}
+
+export interface DocumentStore {
+  /** Makes the document if need be and takes it over from nobody who still has it; undefined: another server has it. */
+  acquire(target: DocumentTarget, owner: DocumentOwner): Promise<DocumentLease | undefined>;
+  /** Keeps leases; answers with the ids of the documents that were lost to others or are gone. */
+  renew(leases: readonly DocumentLease[], owner: DocumentOwner): Promise<string[]>;
+  release(lease: DocumentLease): Promise<void>;
+  /** Gives up what servers on this database held that have ended for certain. */
+  releaseAll(): Promise<void>;
+  load(documentId: string): Promise<StoredDocument>;
+  /** Appends a batch, durably; false: the lease is lost or the document gone, and nothing was written. */
+  append(lease: DocumentLease, batch: NewDocumentBatch): Promise<boolean>;
+  /** Puts a state in the place of the batches that it comes from; false: as with `append`. */
+  compact(lease: DocumentLease, state: NonNullable<StoredDocument['state']>): Promise<boolean>;
+  /** The id of the document that has this name; undefined: there is none yet. */
+  find(name: string): Promise<string | undefined>;
+  /** Bindings by client id. */
+  bindings(documentId: string, page: Page & { readonly after?: number | undefined }): Promise<BindingRecord[]>;
+}
+
 export interface IdempotencyStore {
   /** The result of an earlier command with this key, if there was one; `conflict` when its input was another. */
   find(subject: Subject, idempotency: Idempotency): Promise<{ readonly result: unknown } | undefined>;
@@ -514,6 +582,7 @@ export interface MetadataStore {
   readonly audit: AuditStore;
   readonly events: EventStore;
   readonly sessions: SessionStore;
+  readonly documents: DocumentStore;
   readonly idempotency: IdempotencyStore;
   /** What tells this database from others; it goes with a copy of it. */
   deploymentId(): Promise<string>;

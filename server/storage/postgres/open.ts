@@ -4,6 +4,7 @@ import type { MetadataStore } from '../stores.ts';
 import { PostgresAuditStore } from './audit.ts';
 import { openDatabase } from './database.ts';
 import { PostgresDatasetStore } from './datasets.ts';
+import { PostgresDocumentStore } from './documents.ts';
 import { PostgresEventStore } from './events.ts';
 import { PostgresGrantStore } from './grants.ts';
 import { PostgresIdempotencyStore } from './idempotency.ts';
@@ -24,6 +25,7 @@ export async function openMetadataStore(options: { readonly url: string; readonl
     uploads: new PostgresUploadStore(database),
     audit: new PostgresAuditStore(database),
     events: new PostgresEventStore(database),
+    documents: new PostgresDocumentStore(database),
     sessions: new PostgresSessionStore(database),
     idempotency: new PostgresIdempotencyStore(database),
     deploymentId: async () => (await database.one(sql<{ id: string }>`SELECT id FROM deployment`)).id,

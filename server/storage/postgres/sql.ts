@@ -36,3 +36,8 @@ export function array(values: readonly (string | number)[] | null, type: 'text' 
 export function boundedSteps(steps: number): number {
   return Math.min(steps, 2_147_483_647);
 }
+
+/** A bytea parameter, without copying. */
+export function binary(bytes: Uint8Array): ValueExpression {
+  return tag.binary(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength));
+}

@@ -1,0 +1,235 @@
+import * as Y from 'yjs';
+import type { Fault } from '../../../protocol/documents/index.ts';
+import { CovistaError, type ErrorCode } from '../../../protocol/errors.ts';
+import type { Subject } from '../../../protocol/ids.ts';
+import type { Limits } from '../../../protocol/limits.ts';
+import type { Channel, ChannelPeer } from '../../shared/channel.ts';
+import type { Clock } from '../../shared/clock.ts';
+import { Allowance } from './allowance.ts';
+import type { LiveDocument, Participant } from './live-document.ts';
+import {
+  awarenessMessage,
+  type ClientMessage,
+  decodeMessage,
+  decoding,
+  deniedMessage,
+  durableMessage,
+  refusedMessage,
+  step1Message,
+  updateMessage,
+} from './messages.ts';
+import { removalOf, type UpdateScan } from './update-scan.ts';
+
+export interface ParticipantOptions {
+  readonly document: LiveDocument;
+  readonly peer: ChannelPeer;
+  readonly subject: Subject;
+  readonly canWrite: boolean;
+  /** Whether they know `durable` and `refused`. */
+  readonly receipts: boolean;
+  readonly limits: Limits;
+  readonly clock: Clock;
+  /** The channel is over, whoever ended it. */
+  readonly onClosed: () => void;
+}
+
+interface Refused {
+  readonly code: ErrorCode;
+  readonly fault: Fault;
+  /** Whether their copy has what nobody else will ever have, so that it can be put right only by making it anew. */
+  readonly rebuild: boolean;
+}
+
+/** One channel of a document. */
+export class DocumentChannel implements Channel, Participant {
+  readonly subject: Subject;
+  readonly #options: ParticipantOptions;
+  readonly #updates: Allowance;
+  readonly #updateBytes: Allowance;
+  readonly #syncs: Allowance;
+  readonly #awareness: Allowance;
+  readonly #refusals: Allowance;
+  /** Edits received, and of these how many are settled and how many of that was told. */
+  #edits = 0;
+  #settled = 0;
+  #acknowledged = 0;
+  /** Whether they have answered the question of what the server lacks. */
+  #hasSynced = false;
+  #isEnding = false;
+
+  constructor(options: ParticipantOptions) {
+    this.#options = options;
+    this.subject = options.subject;
+    const { limits, clock } = options;
+    const allowance = (perSecond: number): Allowance => new Allowance(perSecond, clock.now());
+    this.#updates = allowance(limits.documentUpdatesPerSecond);
+    this.#updateBytes = allowance(limits.documentUpdateBytesPerSecond);
+    this.#syncs = allowance(limits.documentSyncsPerSecond);
+    this.#awareness = allowance(limits.awarenessMessagesPerSecond);
+    this.#refusals = allowance(limits.documentRefusalsPerMinute / 60);
+  }
+
+  get queuedBytes(): number {
+    return this.#options.peer.queuedBytes;
+  }
+
+  /** Asks what the server lacks, and says who is there. */
+  begin(): void {
+    const { document } = this.#options;
+    document.join(this);
+    this.#askForMissing();
+    this.#tellPresence();
+  }
+
+  receive(bytes: Uint8Array): void {
+    if (this.#isEnding) return;
+    const message = decodeMessage(bytes);
+    this.#count(message);
+    if (message.kind === 'step1') this.#sync(message.stateVector);
+    else if (message.kind === 'queryAwareness') this.#tellPresence();
+    else if (message.kind === 'awareness') this.#receiveAwareness(message.update);
+    else {
+      this.#edits += 1;
+      this.#receiveEdit(message.update);
+      if (message.kind === 'step2') this.#hasSynced = true;
+    }
+  }
+
+  closed(): void {
+    const { document, onClosed } = this.#options;
+    this.#isEnding = true;
+    document.leave(this);
+    document.rounds.change(document.presence.leave(this));
+    onClosed();
+  }
+
+  send(message: Uint8Array): void {
+    if (!this.#isEnding) this.#options.peer.send(message);
+  }
+
+  relay(message: Uint8Array): void {
+    const { documentQueuedBytesMax } = this.#options.limits;
+    // They come back and sync, which costs less than what waits for them.
+    if (this.queuedBytes > documentQueuedBytesMax) this.end(new CovistaError('unavailable', 'you fell too far behind; come back and sync'));
+    else this.send(message);
+  }
+
+  acknowledge(): void {
+    if (this.#acknowledged === this.#settled) return;
+    this.#acknowledged = this.#settled;
+    if (this.#options.receipts) this.send(durableMessage(this.#settled));
+  }
+
+  end(reason: CovistaError): void {
+    if (this.#isEnding) return;
+    this.#isEnding = true;
+    this.#options.peer.close(reason);
+  }
+
+  #count(message: ClientMessage): void {
+    const nowMs = this.#options.clock.now();
+    if (message.kind === 'awareness' || message.kind === 'queryAwareness') this.#require(this.#awareness.take(1, nowMs), 'awareness messages');
+    else if (message.kind === 'step1') this.#require(this.#syncs.take(1, nowMs), 'requests for the state of the document');
+    else this.#require(this.#updates.take(1, nowMs) && this.#updateBytes.take(message.update.length, nowMs), 'edits');
+  }
+
+  #require(isAllowed: boolean, what: string): void {
+    if (!isAllowed) throw new CovistaError('rate_limited', `too many ${what} at once`, { retryAfterMs: 1_000 });
+  }
+
+  /** A state vector that is none shows only when it is read. */
+  #sync(stateVector: Uint8Array): void {
+    decoding(() => {
+      this.#options.document.sync(stateVector, this);
+      return true;
+    });
+  }
+
+  #askForMissing(): void {
+    this.send(step1Message(Y.encodeStateVector(this.#options.document.doc)));
+  }
+
+  #tellPresence(): void {
+    const { presence } = this.#options.document;
+    const present = presence.present();
+    if (present.length > 0) this.send(awarenessMessage(presence.encode(present)));
+  }
+
+  #receiveAwareness(update: Uint8Array): void {
+    const { document } = this.#options;
+    const { changed, fault } = document.presence.receive(update, this);
+    document.rounds.change(changed);
+    if (fault === undefined) return;
+    this.#countRefusal();
+    this.send(deniedMessage(`${fault.rule}: ${fault.path.join('/')} ${fault.message}`));
+  }
+
+  #receiveEdit(update: Uint8Array): void {
+    const { document } = this.#options;
+    const refused = this.#judge(update, document);
+    if (refused !== undefined) this.#refuse(refused);
+    const edit = this.#edits;
+    document.settle(this, () => {
+      this.#settled = edit;
+    });
+    if (refused?.rebuild === true) document.settle(this, () => this.#endAfter(refused));
+  }
+
+  #judge(update: Uint8Array, document: LiveDocument): Refused | undefined {
+    const { documentUpdateBytesMax, documentBytesMax, documentRootsMax } = this.#options.limits;
+    if (update.length > documentUpdateBytesMax) return tooLarge(`an edit has at most ${documentUpdateBytesMax} bytes`);
+    const scan = document.scan(update);
+    if (!this.#options.canWrite) return this.#judgeReader(scan);
+    if (scan.added.length === 0 && !scan.removes && !scan.misses) return undefined;
+    if (!document.areTheirs(scan.added, this.subject)) return foreign();
+    if (scan.misses) return this.#missing();
+    if (scan.hasSubdocument) return malformed('must not hold documents of its own');
+    if (document.doc.share.size + scan.newRoots.length > documentRootsMax) return malformed(`has at most ${documentRootsMax} types at its root`);
+    if (scan.addsContent && document.isTooLarge(update)) return tooLarge(`a document has at most ${documentBytesMax} bytes`);
+    const fault = document.take(update, scan, this);
+    return fault && { code: 'unprocessable_data', fault, rebuild: false };
+  }
+
+  /** What a reader has added is removed from their copy; what they have removed there, nobody can put back under the same id. */
+  #judgeReader({ added, addsContent, removes }: UpdateScan): Refused | undefined {
+    if (!addsContent && !removes) return undefined;
+    const fault: Fault = { rule: 'DOC12', path: [], message: 'needs write permission' };
+    if (addsContent) this.send(updateMessage(removalOf(added)));
+    return { code: 'forbidden', fault, rebuild: removes };
+  }
+
+  /** Edits that a client made before it has told of older ones come again in its answer, so that this is no fault of it yet. */
+  #missing(): Refused | undefined {
+    this.#askForMissing();
+    if (!this.#hasSynced) return undefined;
+    const fault: Fault = { rule: 'DOC13', path: [], message: 'builds on edits that the server does not have' };
+    return { code: 'conflict', fault, rebuild: false };
+  }
+
+  #refuse({ code, fault, rebuild }: Refused): void {
+    this.#countRefusal();
+    const edit = this.#edits;
+    const path = [...fault.path];
+    const told = this.#options.receipts
+      ? refusedMessage({ edit, code, rule: fault.rule, message: fault.message, path, rebuild })
+      : deniedMessage(`${fault.rule}: ${[path.join('/'), fault.message].filter((part) => part !== '').join(' ')}`);
+    this.#options.document.log.whenCommitted(() => this.send(told));
+  }
+
+  #countRefusal(): void {
+    this.#require(this.#refusals.take(1, this.#options.clock.now()), 'edits that break rules');
+  }
+
+  #endAfter({ code, fault }: Refused): void {
+    this.acknowledge();
+    this.end(new CovistaError(code, `${fault.rule}: the edit ${fault.message}`, { rule: fault.rule, path: fault.path, rebuild: true }));
+  }
+}
+
+const malformed = (message: string): Refused => ({ code: 'unprocessable_data', fault: { rule: 'DOC2', path: [], message }, rebuild: true });
+const tooLarge = (message: string): Refused => ({ code: 'payload_too_large', fault: { rule: 'DOC14', path: [], message }, rebuild: true });
+const foreign = (): Refused => ({
+  code: 'forbidden',
+  fault: { rule: 'DOC15', path: [], message: 'comes under a Yjs client id that is somebody else’s' },
+  rebuild: true,
+});

@@ -1,0 +1,116 @@
+import { CovistaError } from '../../../protocol/errors.ts';
+import type { ClientBinding, DocumentLease, DocumentStore } from '../../storage/stores.ts';
+
+export interface DocumentLogOptions {
+  readonly store: Pick<DocumentStore, 'append'>;
+  readonly lease: DocumentLease;
+  /** Of the last batch that was written. */
+  readonly sequence: number;
+  /** Called once when nothing more can be written; what was not committed is lost to this server. */
+  readonly onLost: (reason: CovistaError) => void;
+}
+
+interface Batch {
+  readonly updates: Uint8Array[];
+  readonly bindings: ClientBinding[];
+  readonly committed: (() => void)[];
+}
+
+const emptyBatch = (): Batch => ({ updates: [], bindings: [], committed: [] });
+
+/**
+ * Writes the edits of one document in batches: one is on its way to the database at a time, and what comes meanwhile makes the
+ * next one. So an edit waits no longer than the commit before its own takes, and edits that come at once share a commit.
+ */
+export class DocumentLog {
+  readonly #options: DocumentLogOptions;
+  #sequence: number;
+  #waiting = emptyBatch();
+  #writing: Batch | undefined;
+  #pendingBytes = 0;
+  #isLost = false;
+  #whenIdle: (() => void)[] = [];
+
+  constructor(options: DocumentLogOptions) {
+    this.#options = options;
+    this.#sequence = options.sequence;
+  }
+
+  /** Of the last batch that was committed. */
+  get sequence(): number {
+    return this.#sequence;
+  }
+
+  /** Bytes that are not committed. */
+  get pendingBytes(): number {
+    return this.#pendingBytes;
+  }
+
+  append(update: Uint8Array, bindings: readonly ClientBinding[]): void {
+    if (this.#isLost) return;
+    this.#pendingBytes += update.length;
+    this.#waiting.updates.push(update);
+    this.#waiting.bindings.push(...bindings);
+    if (this.#writing === undefined) this.#start();
+  }
+
+  /** Calls back when everything that was appended so far is committed, at once when it is; never when the log is lost. */
+  whenCommitted(callback: () => void): void {
+    if (this.#isLost) return;
+    if (this.#waiting.updates.length > 0) this.#waiting.committed.push(callback);
+    else if (this.#writing !== undefined) this.#writing.committed.push(callback);
+    else callback();
+  }
+
+  /** Resolves when nothing is on its way. */
+  idle(): Promise<void> {
+    if (this.#writing === undefined) return Promise.resolve();
+    return new Promise((resolve) => {
+      this.#whenIdle.push(resolve);
+    });
+  }
+
+  /** Edits of one turn of the loop go together. */
+  #start(): void {
+    this.#writing = emptyBatch();
+    setImmediate(() => void this.#write());
+  }
+
+  async #write(): Promise<void> {
+    // Callbacks that came between the start and now wait for what is written now.
+    const early = this.#writing?.committed ?? [];
+    const batch = this.#waiting;
+    batch.committed.unshift(...early);
+    this.#waiting = emptyBatch();
+    this.#writing = batch;
+    const reason = await this.#append(batch);
+    this.#writing = undefined;
+    if (reason !== undefined) this.#lose(reason);
+    else this.#committed(batch);
+    if (this.#writing !== undefined) return;
+    for (const resolve of this.#whenIdle.splice(0)) resolve();
+  }
+
+  async #append({ updates, bindings }: Batch): Promise<CovistaError | undefined> {
+    const { store, lease } = this.#options;
+    try {
+      if (await store.append(lease, { sequence: this.#sequence + 1, updates, bindings })) return undefined;
+      return new CovistaError('unavailable', 'the document is gone or another server has it');
+    } catch (cause) {
+      return new CovistaError('unavailable', 'the edits could not be stored', {}, cause);
+    }
+  }
+
+  #committed({ updates, committed }: Batch): void {
+    this.#sequence += 1;
+    for (const update of updates) this.#pendingBytes -= update.length;
+    if (this.#waiting.updates.length > 0) this.#start();
+    for (const callback of committed) callback();
+  }
+
+  #lose(reason: CovistaError): void {
+    this.#isLost = true;
+    this.#waiting = emptyBatch();
+    this.#options.onLost(reason);
+  }
+}

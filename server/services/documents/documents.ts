@@ -1,0 +1,210 @@
+import { randomUUID } from 'node:crypto';
+import { type DocumentOpened, type DocumentSubject, parseDocumentName } from '../../../protocol/documents/index.ts';
+import { CovistaError } from '../../../protocol/errors.ts';
+import type { Limits } from '../../../protocol/limits.ts';
+import { assert } from '../../shared/assert.ts';
+import type { Opening } from '../../shared/channel.ts';
+import type { Clock } from '../../shared/clock.ts';
+import type { Logger } from '../../shared/log.ts';
+import { KeyedMutex } from '../../shared/mutex.ts';
+import type { BindingRecord, DocumentOwner, DocumentStore, DocumentTarget, Page } from '../../storage/stores.ts';
+import type { Access } from '../access/access.ts';
+import type { Actor } from '../access/actor.ts';
+import type { Authorizer } from '../access/authorizer.ts';
+import { DocumentChannel } from './document-channel.ts';
+import { LiveDocument } from './live-document.ts';
+import { datasetDocument } from './scope-documents.ts';
+
+/** A document by its name, for somebody. */
+export interface DocumentRequest {
+  readonly name: string;
+  readonly actor: Actor;
+  /** What they may do on the dataset; undefined where the document is a person's. */
+  readonly access: Access | undefined;
+}
+
+export interface Documents {
+  open(request: DocumentRequest & { readonly receipts: boolean }): Promise<Opening<DocumentOpened>>;
+  /** Whose edits those of its client ids are; none where the document was never opened. */
+  attribution(request: DocumentRequest, page: Page & { readonly after?: number | undefined }): Promise<BindingRecord[]>;
+  /** Writes what waits and gives every document up. */
+  close(): Promise<void>;
+}
+
+export interface DocumentsOptions {
+  readonly store: DocumentStore;
+  readonly authorizer: Pick<Authorizer, 'hold'>;
+  readonly limits: Limits;
+  readonly clock: Clock;
+  readonly log: Logger;
+}
+
+interface Entry {
+  readonly document: LiveDocument;
+  /** Openings that were neither attached nor abandoned, and channels. */
+  uses: number;
+  idle: NodeJS.Timeout | undefined;
+}
+
+interface Resolved {
+  readonly target: DocumentTarget;
+  readonly kind: DocumentSubject['kind'];
+  readonly canWrite: boolean;
+}
+
+const RENEWALS_PER_LEASE = 3;
+
+export function createDocuments(options: DocumentsOptions): Documents {
+  return new DocumentHost(options);
+}
+
+/** Documents that are open on this server. */
+class DocumentHost implements Documents {
+  readonly #options: DocumentsOptions;
+  readonly #owner: DocumentOwner;
+  readonly #entries = new Map<string, Entry>();
+  /** Opening and unloading of a document exclude each other. */
+  readonly #mutex = new KeyedMutex<string>();
+  readonly #timers: readonly NodeJS.Timeout[];
+
+  constructor(options: DocumentsOptions) {
+    this.#options = options;
+    const { documentLeaseMs: leaseMs, awarenessKeepMs } = options.limits;
+    this.#owner = { serverId: randomUUID(), leaseMs };
+    const every = (intervalMs: number, run: () => void): NodeJS.Timeout => setInterval(run, intervalMs).unref();
+    this.#timers = [every(leaseMs / RENEWALS_PER_LEASE, () => void this.#renew()), every(awarenessKeepMs / RENEWALS_PER_LEASE, () => this.#sweep())];
+  }
+
+  async open({ receipts, ...request }: DocumentRequest & { readonly receipts: boolean }): Promise<Opening<DocumentOpened>> {
+    const { target, kind, canWrite } = resolve(request);
+    const entry = await this.#use(target, kind);
+    const { document } = entry;
+    const { actor, access } = request;
+    const { limits, clock, authorizer } = this.#options;
+    return {
+      opened: { documentId: document.lease.documentId, subject: actor.subject, canWrite },
+      abandon: () => this.#release(entry),
+      attach: (peer) => {
+        let letGo = (): void => undefined;
+        const onClosed = (): void => {
+          letGo();
+          this.#release(entry);
+        };
+        const channel = new DocumentChannel({ document, peer, subject: actor.subject, canWrite, receipts, limits, clock, onClosed });
+        if (document.isLost) channel.end(new CovistaError('unavailable', 'the document was given up just now; open it again'));
+        else channel.begin();
+        // That it may be read is watched by the gateway.
+        if (canWrite && access !== undefined) {
+          letGo = authorizer.hold({ actor, level: 'write', access, followsScope: false, onLost: (reason) => channel.end(reason) });
+        }
+        return channel;
+      },
+    };
+  }
+
+  async attribution(request: DocumentRequest, page: Page & { readonly after?: number | undefined }): Promise<BindingRecord[]> {
+    const documentId = await this.#options.store.find(resolve(request).target.name);
+    return documentId === undefined ? [] : this.#options.store.bindings(documentId, page);
+  }
+
+  async close(): Promise<void> {
+    for (const timer of this.#timers) clearInterval(timer);
+    await Promise.all([...this.#entries].map(([name, entry]) => this.#mutex.run(name, () => this.#unload(entry))));
+  }
+
+  /** The open document, or opens it; it stays for as long as it is used. */
+  #use(target: DocumentTarget, kind: DocumentSubject['kind']): Promise<Entry> {
+    return this.#mutex.run(target.name, async () => {
+      const entry = this.#entries.get(target.name) ?? (await this.#load(target, kind));
+      const { documentConnectionsMax } = this.#options.limits;
+      if (entry.uses >= documentConnectionsMax) {
+        throw new CovistaError('rate_limited', `at most ${documentConnectionsMax} channels of one document can be open`, { retryAfterMs: 10_000 });
+      }
+      entry.uses += 1;
+      clearTimeout(entry.idle);
+      return entry;
+    });
+  }
+
+  async #load(target: DocumentTarget, kind: DocumentSubject['kind']): Promise<Entry> {
+    const { store, limits, clock, log } = this.#options;
+    const { name } = target;
+    if (this.#entries.size >= limits.documentsOpenMax) throw new CovistaError('unavailable', 'too many documents are open on this server');
+    const lease = await store.acquire(target, this.#owner);
+    if (lease === undefined) {
+      throw new CovistaError('unavailable', `another server has ${name} open`, { retryAfterMs: limits.documentLeaseMs });
+    }
+    const stored = await store.load(lease.documentId);
+    const onLost = (): void => this.#lost(entry);
+    const entry: Entry = { document: new LiveDocument({ name, kind, lease, stored, store, limits, clock, log, onLost }), uses: 0, idle: undefined };
+    this.#entries.set(name, entry);
+    return entry;
+  }
+
+  #release(entry: Entry): void {
+    entry.uses -= 1;
+    assert(entry.uses >= 0, 'a document is released as often as it was used');
+    if (entry.uses > 0 || entry.document.isLost) return;
+    const { name } = entry.document;
+    const unload = async (): Promise<void> => {
+      if (entry.uses === 0) await this.#unload(entry);
+    };
+    entry.idle = setTimeout(() => void this.#mutex.run(name, unload), this.#options.limits.documentIdleMs).unref();
+  }
+
+  async #unload(entry: Entry): Promise<void> {
+    const { document } = entry;
+    clearTimeout(entry.idle);
+    await document.log.idle();
+    if (this.#entries.get(document.name) !== entry) return;
+    this.#entries.delete(document.name);
+    document.destroy();
+    await this.#giveUp(document);
+  }
+
+  /** Whoever comes next loads it anew. */
+  #lost(entry: Entry): void {
+    const { document } = entry;
+    clearTimeout(entry.idle);
+    if (this.#entries.get(document.name) === entry) this.#entries.delete(document.name);
+    void this.#mutex.run(document.name, () => this.#giveUp(document));
+  }
+
+  /** A lease that cannot be given back ends by itself. */
+  async #giveUp({ lease, name }: LiveDocument): Promise<void> {
+    try {
+      await this.#options.store.release(lease);
+    } catch (err) {
+      this.#options.log.warn({ err, document: name }, 'the lease of a document could not be given back');
+    }
+  }
+
+  async #renew(): Promise<void> {
+    const leases = [...this.#entries.values()].map(({ document }) => document.lease);
+    if (leases.length === 0) return;
+    try {
+      const lost = new Set(await this.#options.store.renew(leases, this.#owner));
+      for (const { document } of [...this.#entries.values()]) {
+        if (lost.has(document.lease.documentId)) document.lose(new CovistaError('unavailable', 'another server has taken the document over'));
+      }
+    } catch (err) {
+      // Writing is fenced, so that a lease that has ended does no harm.
+      this.#options.log.warn({ err }, 'the leases of documents could not be renewed');
+    }
+  }
+
+  #sweep(): void {
+    for (const { document } of this.#entries.values()) document.rounds.change(document.presence.sweep());
+  }
+}
+
+/** Which document a name means for somebody; `not_found` for the document of another person. */
+function resolve({ name, actor, access }: DocumentRequest): Resolved {
+  const subject = parseDocumentName(name);
+  if (subject?.kind === 'dataset') {
+    assert(access !== undefined, 'the gateway asked for a permission on the dataset');
+    return { kind: 'dataset', target: datasetDocument(subject.datasetId, access.scope), canWrite: access.permission !== 'read' };
+  }
+  if (subject?.subject !== actor.subject) throw new CovistaError('not_found', `there is no document ${name}`, { name });
+  return { kind: 'user', target: { name, datasetId: null, scope: null }, canWrite: true };
+}

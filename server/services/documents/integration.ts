@@ -1,0 +1,163 @@
+import * as Y from 'yjs';
+import { countFault, type DocumentSubject, entryFault, type Fault, type MapShape, mapShape } from '../../../protocol/documents/index.ts';
+import type { Subject } from '../../../protocol/ids.ts';
+import { assert } from '../../shared/assert.ts';
+import { current, isThere, readEntry, type SharedType, StructureFault, type Visible, wasThereBefore } from './entry-reading.ts';
+import { RemovedEntries } from './removed-entries.ts';
+
+/** An edit and who it is from. */
+export interface Edit {
+  readonly update: Uint8Array;
+  readonly subject: Subject;
+}
+
+export interface IntegrationOptions {
+  readonly doc: Y.Doc;
+  readonly kind: DocumentSubject['kind'];
+  readonly removedEntriesMax: number;
+}
+
+interface Touched {
+  readonly map: string;
+  readonly shape: MapShape;
+  readonly root: SharedType;
+  readonly id: string;
+}
+
+const MISSING: Fault = { rule: 'DOC13', path: [], message: 'builds on edits that the server does not have' };
+
+/**
+ * Takes edits into a document and checks what they leave of the entries that they touch. One that breaks a rule is taken back
+ * within the same transaction: what it added is removed and what it removed is put back, so that clocks stay without gaps and what
+ * leaves the document as an update has none of the content.
+ */
+export class Integration {
+  readonly #doc: Y.Doc;
+  readonly #kind: DocumentSubject['kind'];
+  readonly #removed: RemovedEntries;
+
+  constructor({ doc, kind, removedEntriesMax }: IntegrationOptions) {
+    this.#doc = doc;
+    this.#kind = kind;
+    this.#removed = new RemovedEntries(removedEntriesMax);
+  }
+
+  /** What is wrong with the edit, which was taken back then; undefined: nothing. */
+  apply({ update, subject }: Edit): Fault | undefined {
+    const doc = this.#doc;
+    return doc.transact((transaction) => {
+      Y.applyUpdate(doc, update);
+      // Otherwise Yjs takes what is put back under the server's own client id for somebody else's.
+      transaction.local = true;
+      const before = wasThereBefore(transaction);
+      const touched = this.#touched(transaction);
+      const fault = this.#pendingFault() ?? this.#fault(touched, { before, subject });
+      if (fault === undefined) this.#remember(touched, before);
+      else takeBack(doc, transaction);
+      return fault;
+    });
+  }
+
+  /** Edits are scanned for what they build on before; this is for what only Yjs itself notices. */
+  #pendingFault(): Fault | undefined {
+    const { store } = this.#doc;
+    if (store.pendingStructs === null && store.pendingDs === null) return undefined;
+    store.pendingStructs = null;
+    store.pendingDs = null;
+    return MISSING;
+  }
+
+  #fault(touched: readonly (Touched | Fault)[], { before, subject }: { before: Visible; subject: Subject }): Fault | undefined {
+    for (const entry of touched) {
+      const fault = 'rule' in entry ? entry : this.#entryFault(entry, { before, subject });
+      if (fault !== undefined) return fault;
+    }
+    return undefined;
+  }
+
+  #entryFault({ map, shape, root, id }: Touched, { before, subject }: { before: Visible; subject: Subject }): Fault | undefined {
+    try {
+      const earlier = readEntry(root, id, { shape, visible: before });
+      const after = readEntry(root, id, { shape, visible: isThere });
+      const isNew = earlier === undefined && after !== undefined;
+      const change = { kind: this.#kind, map, id, before: earlier ?? this.#removed.get(map, id), after, subject };
+      return entryFault(change) ?? (isNew ? this.#countFault(map, root) : undefined);
+    } catch (error) {
+      if (error instanceof StructureFault) return { rule: 'DOC2', path: [map, id.slice(0, 100), ...error.path], message: error.message };
+      throw error;
+    }
+  }
+
+  #countFault(map: string, root: SharedType): Fault | undefined {
+    // Counting takes a look at each, and those that were ever there are at least as many.
+    if (countFault(this.#kind, map, root._map.size) === undefined) return undefined;
+    return countFault(this.#kind, map, [...root._map.values()].filter(isThere).length);
+  }
+
+  #remember(touched: readonly (Touched | Fault)[], before: Visible): void {
+    for (const entry of touched) {
+      if ('rule' in entry || current(entry.root, entry.id, isThere) !== undefined) continue;
+      const removed = readEntry(entry.root, entry.id, { shape: entry.shape, visible: before });
+      if (removed !== undefined) this.#removed.set(entry.map, entry.id, removed);
+    }
+  }
+
+  /** Every entry that a transaction changed, or had changed in it. */
+  #touched(transaction: Y.Transaction): (Touched | Fault)[] {
+    const found = new Map<string, Touched | Fault>();
+    for (const [type, keys] of transaction.changed) {
+      const { root, item } = rootOf(type);
+      const map = Y.findRootTypeKey(root);
+      const shape = mapShape(this.#kind, map);
+      if (shape === undefined) continue;
+      const ids = item === null ? keys : [item.parentSub];
+      for (const id of ids) found.set(JSON.stringify([map, id]), touchedBy({ map, shape, root }, id));
+    }
+    return [...found.values()];
+  }
+}
+
+function touchedBy({ map, shape, root }: Omit<Touched, 'id'>, id: string | null): Touched | Fault {
+  if (id !== null) return { map, shape, root, id };
+  return { rule: 'DOC2', path: [map], message: 'must be a Y.Map and have no elements beside its entries' };
+}
+
+/** The type at the root that a type is in, and the item right below that on the way. */
+function rootOf(type: SharedType): { readonly root: SharedType; readonly item: Y.Item | null } {
+  let item: Y.Item | null = null;
+  let root = type;
+  while (root._item !== null) {
+    item = root._item;
+    root = item.parent as SharedType;
+  }
+  return { root, item };
+}
+
+/** Undoes a transaction within itself, as if its author had undone it at once. */
+function takeBack(doc: Y.Doc, transaction: Y.Transaction): void {
+  const own = Y.getState(doc.store, doc.clientID);
+  const undo = new Y.UndoManager(doc, { trackedOrigins: new Set() });
+  const deletions = Y.mergeDeleteSets([transaction.deleteSet]);
+  undo.undoStack.push({ deletions, insertions: additionsOf(doc, transaction), meta: new Map() });
+  undo.undo();
+  undo.destroy();
+  // What undo brings back it also keeps from being collected for ever, in case that it is undone again.
+  for (const struct of doc.store.clients.get(doc.clientID) ?? []) {
+    if (struct.id.clock >= own && struct instanceof Y.Item) struct.keep = false;
+  }
+}
+
+type Ranges = ReturnType<typeof Y.createDeleteSet>;
+type Range = NonNullable<ReturnType<Ranges['clients']['get']>>[number];
+
+function additionsOf(doc: Y.Doc, { beforeState }: Y.Transaction): Ranges {
+  const additions = Y.createDeleteSet();
+  for (const [clientId, structs] of doc.store.clients) {
+    const clock = beforeState.get(clientId) ?? 0;
+    const last = structs[structs.length - 1];
+    assert(last !== undefined, 'a client that Yjs knows has structs');
+    const len = last.id.clock + last.length - clock;
+    if (len > 0) additions.clients.set(clientId, [{ clock, len } as Range]);
+  }
+  return additions;
+}

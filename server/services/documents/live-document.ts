@@ -1,0 +1,240 @@
+import * as Y from 'yjs';
+import type { DocumentSubject, Fault } from '../../../protocol/documents/index.ts';
+import { CovistaError } from '../../../protocol/errors.ts';
+import type { Subject } from '../../../protocol/ids.ts';
+import type { Limits } from '../../../protocol/limits.ts';
+import type { Clock } from '../../shared/clock.ts';
+import type { Logger } from '../../shared/log.ts';
+import type { ClientBinding, DocumentLease, DocumentStore, StoredDocument } from '../../storage/stores.ts';
+import { DocumentLog } from './document-log.ts';
+import { Integration } from './integration.ts';
+import { step2Message, updateMessage } from './messages.ts';
+import { Presence } from './presence.ts';
+import { PresenceRounds } from './presence-rounds.ts';
+import { type ClockRange, scanUpdate, type UpdateScan } from './update-scan.ts';
+
+/** Somebody who has the document open. */
+export interface Participant {
+  readonly subject: Subject;
+  /** Bytes that wait for them. */
+  readonly queuedBytes: number;
+  send(message: Uint8Array): void;
+  /** Edits that are committed; within their limit, or it lets go. */
+  relay(message: Uint8Array): void;
+  /** Tells how many of their edits are settled, if that has changed. */
+  acknowledge(): void;
+  end(reason: CovistaError): void;
+}
+
+export interface LiveDocumentOptions {
+  readonly name: string;
+  readonly kind: DocumentSubject['kind'];
+  readonly lease: DocumentLease;
+  readonly stored: StoredDocument;
+  readonly store: Pick<DocumentStore, 'append'>;
+  readonly limits: Limits;
+  readonly clock: Clock;
+  readonly log: Logger;
+  /** It can be written no more, and those who had it open were told. */
+  readonly onLost: () => void;
+}
+
+/** Where updates come from that are put together from the database. */
+const LOADING = Symbol('loading');
+/** More updates than this at once take too long to merge. */
+const MERGED_AT_ONCE_MAX = 64;
+
+interface Committed {
+  readonly update: Uint8Array;
+  /** Who has it already. */
+  readonly from: Participant | undefined;
+}
+
+/** One document, held in memory for as long as somebody has it open. */
+export class LiveDocument {
+  readonly name: string;
+  readonly lease: DocumentLease;
+  readonly doc = new Y.Doc();
+  readonly presence: Presence;
+  readonly rounds: PresenceRounds;
+  readonly log: DocumentLog;
+  readonly #options: LiveDocumentOptions;
+  readonly #integration: Integration;
+  readonly #participants = new Set<Participant>();
+  readonly #subjects: Map<number, Subject | null>;
+  readonly #toAcknowledge = new Set<Participant>();
+  #emitted: Uint8Array | undefined;
+  #committed: Committed[] = [];
+  #storedBytes: number;
+  #isLost = false;
+  #isTelling = false;
+
+  constructor(options: LiveDocumentOptions) {
+    const { name, kind, lease, stored, store, limits, clock } = options;
+    this.name = name;
+    this.lease = lease;
+    this.#options = options;
+    this.#subjects = new Map(stored.bindings.map(({ clientId, subject }) => [clientId, subject]));
+    this.presence = new Presence(limits, clock);
+    this.rounds = new PresenceRounds({ presence: this.presence, participants: this.#participants, limits });
+    this.#integration = new Integration({ doc: this.doc, kind, removedEntriesMax: limits.documentRemovedEntriesMax });
+    this.#storedBytes = this.#restore(stored);
+    const sequence = stored.batches.at(-1)?.sequence ?? stored.state?.sequence ?? 0;
+    this.log = new DocumentLog({ store, lease, sequence, onLost: (reason) => this.lose(reason) });
+    this.doc.on('update', (update: Uint8Array) => {
+      this.#emitted = update;
+    });
+  }
+
+  get isLost(): boolean {
+    return this.#isLost;
+  }
+
+  get participants(): number {
+    return this.#participants.size;
+  }
+
+  join(participant: Participant): void {
+    this.#participants.add(participant);
+  }
+
+  leave(participant: Participant): void {
+    this.#participants.delete(participant);
+    this.#toAcknowledge.delete(participant);
+    this.rounds.leave(participant);
+  }
+
+  scan(update: Uint8Array): UpdateScan {
+    return scanUpdate(this.doc, update);
+  }
+
+  /** Whether all that is added goes under Yjs client ids that are the subject's, or nobody's yet. */
+  areTheirs(added: readonly ClockRange[], subject: Subject): boolean {
+    return added.every(({ clientId }) => (this.#subjects.has(clientId) ? this.#subjects.get(clientId) === subject : clientId !== this.doc.clientID));
+  }
+
+  isTooLarge(update: Uint8Array): boolean {
+    return this.#storedBytes + update.length > this.#options.limits.documentBytesMax;
+  }
+
+  /** Takes an edit that was scanned into the document, and what it comes to into the log; then to everybody else. */
+  take(update: Uint8Array, { added }: UpdateScan, from: Participant): Fault | undefined {
+    const { subject } = from;
+    const fault = this.#integrate(update, subject);
+    const emitted = this.#emitted;
+    if (emitted === undefined) return fault;
+    this.#emitted = undefined;
+    this.#storedBytes += emitted.length;
+    this.log.append(emitted, this.#bind(added, subject));
+    // What was taken back goes to whoever made it too, so that their copy becomes what everybody has.
+    const committed = { update: emitted, from: fault === undefined ? from : undefined };
+    this.log.whenCommitted(() => {
+      this.#committed.push(committed);
+      this.#afterCommit();
+    });
+    const { documentPendingBytesMax } = this.#options.limits;
+    if (this.log.pendingBytes > documentPendingBytesMax) this.lose(new CovistaError('unavailable', 'more edits wait for the database than may'));
+    return fault;
+  }
+
+  /** What a participant lacks; sent when all of it is committed, so that nobody ever has what a crash could take back. */
+  sync(stateVector: Uint8Array, to: Participant): void {
+    const message = step2Message(Y.encodeStateAsUpdate(this.doc, stateVector));
+    this.log.whenCommitted(() => to.send(message));
+  }
+
+  /** Tells a participant that an edit of theirs is settled, once all that came before it is. */
+  settle(participant: Participant, settled: () => void): void {
+    this.log.whenCommitted(() => {
+      settled();
+      this.#toAcknowledge.add(participant);
+      this.#afterCommit();
+    });
+  }
+
+  /** Gives the document up: whoever has it open is told, and what was not committed they still have themselves. */
+  lose(reason: CovistaError): void {
+    if (this.#isLost) return;
+    this.#isLost = true;
+    this.#options.log.warn({ document: this.name, err: reason }, 'a document was given up');
+    for (const participant of [...this.#participants]) participant.end(reason);
+    this.destroy();
+    this.#options.onLost();
+  }
+
+  destroy(): void {
+    this.rounds.stop();
+    this.doc.destroy();
+  }
+
+  #restore({ state, batches }: StoredDocument): number {
+    const updates = [...(state === null ? [] : [state.update]), ...batches.flatMap((batch) => batch.updates)];
+    // Known as maps from the beginning, whatever clients say that they are.
+    for (const map of ['views', this.#options.kind === 'dataset' ? 'annotations' : 'preferences']) this.doc.getMap(map);
+    this.doc.transact(() => {
+      for (const update of updates) Y.applyUpdate(this.doc, update, LOADING);
+    }, LOADING);
+    return updates.reduce((bytes, update) => bytes + update.length, 0);
+  }
+
+  #integrate(update: Uint8Array, subject: Subject): Fault | undefined {
+    try {
+      return this.#integration.apply({ update, subject });
+    } catch (cause) {
+      this.#emitted = undefined;
+      const reason = new CovistaError('unavailable', 'an edit met a fault of the server, which opens the document anew', {}, cause);
+      this.lose(reason);
+      throw reason;
+    }
+  }
+
+  /** New bindings of what was added, and of what the server put back. */
+  #bind(added: readonly ClockRange[], subject: Subject): ClientBinding[] {
+    const bindings: ClientBinding[] = [];
+    const bind = (binding: ClientBinding): void => {
+      if (this.#subjects.has(binding.clientId)) return;
+      this.#subjects.set(binding.clientId, binding.subject);
+      bindings.push(binding);
+    };
+    for (const { clientId } of added) bind({ clientId, subject });
+    if (this.doc.store.clients.has(this.doc.clientID)) bind({ clientId: this.doc.clientID, subject: null });
+    return bindings;
+  }
+
+  /** Once for all edits of a commit: first everybody gets them, then those who made them hear that they are settled. */
+  #afterCommit(): void {
+    if (this.#isTelling) return;
+    this.#isTelling = true;
+    queueMicrotask(() => {
+      this.#isTelling = false;
+      this.#relay();
+      this.#acknowledge();
+    });
+  }
+
+  #relay(): void {
+    const committed = this.#committed;
+    this.#committed = [];
+    const [only] = committed;
+    if (only === undefined) return;
+    if (committed.length === 1) {
+      this.#send(only.update, only.from);
+      return;
+    }
+    for (let at = 0; at < committed.length; at += MERGED_AT_ONCE_MAX) {
+      const some = committed.slice(at, at + MERGED_AT_ONCE_MAX);
+      // Who made one of them gets it back, which changes nothing for them.
+      this.#send(Y.mergeUpdates(some.map(({ update }) => update)), some.every(({ from }) => from === only.from) ? only.from : undefined);
+    }
+  }
+
+  #send(update: Uint8Array, from: Participant | undefined): void {
+    const message = updateMessage(update);
+    for (const participant of this.#participants) if (participant !== from) participant.relay(message);
+  }
+
+  #acknowledge(): void {
+    for (const participant of this.#toAcknowledge) participant.acknowledge();
+    this.#toAcknowledge.clear();
+  }
+}

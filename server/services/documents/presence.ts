@@ -1,0 +1,127 @@
+import { type Fault, presenceFault } from '../../../protocol/documents/index.ts';
+import type { Subject } from '../../../protocol/ids.ts';
+import type { Limits } from '../../../protocol/limits.ts';
+import type { Clock } from '../../shared/clock.ts';
+import { type AwarenessEntry, decodeAwareness, encodeAwareness } from './messages.ts';
+
+/** Whoever tells presence: as many Yjs clients as there are programs behind one channel. */
+export interface Teller {
+  readonly subject: Subject;
+}
+
+interface State {
+  readonly clock: number;
+  readonly json: string;
+  readonly subject: Subject;
+  /** Undefined once they left. */
+  readonly teller: Teller | undefined;
+  readonly atMs: number;
+}
+
+export type PresenceLimits = Pick<Limits, 'awarenessKeepMs' | 'awarenessClientsMax'>;
+
+const LEFT = 'null';
+
+/**
+ * Who is there, by Yjs client id. What somebody tells of themselves replaces what they told before; nobody tells of others:
+ * clients of y-websocket send back all that they hear, which is ignored here. Those who left are kept for a while, so that an echo
+ * does not bring them back.
+ */
+export class Presence {
+  readonly #states = new Map<number, State>();
+  readonly #limits: PresenceLimits;
+  readonly #clock: Clock;
+
+  constructor(limits: PresenceLimits, clock: Clock) {
+    this.#limits = limits;
+    this.#clock = clock;
+  }
+
+  /** Takes what somebody tells; answers with the clients about whom it is news, and with what was refused of it. */
+  receive(update: Uint8Array, teller: Teller): { readonly changed: readonly number[]; readonly fault: Fault | undefined } {
+    const changed: number[] = [];
+    let fault: Fault | undefined;
+    for (const entry of decodeAwareness(update, ({ clientId, clock }) => this.#isNews(clientId, clock, teller))) {
+      const next = this.#next(entry);
+      if (next === undefined) continue;
+      const wrong = presenceFault(parse(next.json), teller.subject);
+      fault ??= wrong;
+      if (wrong !== undefined) continue;
+      this.#set(entry.clientId, { ...next, subject: teller.subject, teller: next.json === LEFT ? undefined : teller });
+      changed.push(entry.clientId);
+    }
+    return { changed, fault };
+  }
+
+  /** Somebody is gone; answers with the clients that they told of. */
+  leave(teller: Teller): number[] {
+    return this.#forget((state) => state.teller === teller);
+  }
+
+  /** Forgets who did not renew their presence; answers with them. */
+  sweep(): number[] {
+    const horizonMs = this.#clock.now() - this.#limits.awarenessKeepMs;
+    for (const [clientId, { teller, atMs }] of this.#states) if (teller === undefined && atMs < horizonMs) this.#states.delete(clientId);
+    return this.#forget(({ teller, atMs }) => teller !== undefined && atMs < horizonMs);
+  }
+
+  /** All who are there. */
+  present(): number[] {
+    return [...this.#states].flatMap(([clientId, { json }]) => (json === LEFT ? [] : [clientId]));
+  }
+
+  encode(clientIds: Iterable<number>): Uint8Array {
+    const entries: AwarenessEntry[] = [];
+    for (const clientId of clientIds) {
+      const state = this.#states.get(clientId);
+      if (state !== undefined) entries.push({ clientId, clock: state.clock, json: state.json });
+    }
+    return encodeAwareness(entries);
+  }
+
+  /** Whether what is said of this client can be news from this teller; its state was not looked at yet. */
+  #isNews(clientId: number, clock: number, teller: Teller): boolean {
+    const known = this.#states.get(clientId);
+    if (known === undefined) return this.#countOf(teller) < this.#limits.awarenessClientsMax;
+    if (clock < known.clock) return false;
+    // Who comes back on a new connection, while the old one has not been missed yet, is the same person.
+    if (known.teller !== undefined) return known.teller === teller || known.subject === teller.subject;
+    return clock > known.clock || known.subject === teller.subject;
+  }
+
+  /** What is to be known of the client now; undefined when that is nothing new. */
+  #next({ clientId, clock, json }: AwarenessEntry): Pick<State, 'clock' | 'json'> | undefined {
+    const known = this.#states.get(clientId);
+    if (known === undefined || clock > known.clock) return { clock, json };
+    if ((json === LEFT) === (known.json === LEFT)) return undefined;
+    // They left and are back as they were: nobody would believe that at the clock at which they left. They hear the new one too.
+    return json === LEFT ? { clock, json } : { clock: clock + 1, json };
+  }
+
+  #countOf(teller: Teller): number {
+    let count = 0;
+    for (const state of this.#states.values()) if (state.teller === teller) count += 1;
+    return count;
+  }
+
+  #set(clientId: number, state: Omit<State, 'atMs'>): void {
+    this.#states.set(clientId, { ...state, atMs: this.#clock.now() });
+  }
+
+  #forget(isGone: (state: State) => boolean): number[] {
+    const gone = [...this.#states].filter(([, state]) => isGone(state));
+    // The clock stays as it was: that somebody left is believed at the clock at which they were last heard.
+    for (const [clientId, { clock, subject }] of gone) this.#set(clientId, { clock, json: LEFT, subject, teller: undefined });
+    return gone.map(([clientId]) => clientId);
+  }
+}
+
+/** What is no JSON is as wrong as what is no object. */
+function parse(json: string): unknown {
+  try {
+    return JSON.parse(json);
+  } catch (error) {
+    if (error instanceof SyntaxError) return undefined;
+    throw error;
+  }
+}

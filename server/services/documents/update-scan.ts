@@ -1,0 +1,112 @@
+import { createEncoder, toUint8Array, writeVarUint } from 'lib0/encoding';
+import * as Y from 'yjs';
+import { decoding } from './messages.ts';
+
+/** Consecutive clocks of one Yjs client. */
+export interface ClockRange {
+  readonly clientId: number;
+  readonly clock: number;
+  readonly length: number;
+}
+
+/** What an update would do to a document, found out without doing it. */
+export interface UpdateScan {
+  /** What the document lacks of it, by client. */
+  readonly added: readonly ClockRange[];
+  /** Whether any of what is added has content that was not removed already. */
+  readonly addsContent: boolean;
+  /** Whether it removes something that is there. */
+  readonly removes: boolean;
+  /** Whether something that it builds on is neither in the document nor in the update itself. */
+  readonly misses: boolean;
+  /** Names of types at the root that the document does not have. */
+  readonly newRoots: readonly string[];
+  /** Whether it holds a document within the document. */
+  readonly hasSubdocument: boolean;
+}
+
+type Struct = Y.Item | Y.GC | Y.Skip;
+type Removals = ReadonlyMap<number, readonly { readonly clock: number; readonly len: number }[]>;
+
+/**
+ * Throws `invalid_input` for what is no update. Reading it this way first also protects from numbers of structs that lie: the
+ * reader that integrates makes room for as many as are claimed.
+ */
+export function scanUpdate(doc: Y.Doc, update: Uint8Array): UpdateScan {
+  const { structs, removals } = decoding(() => {
+    const { structs, ds } = Y.decodeUpdate(update);
+    return { structs: structs as Struct[], removals: ds.clients as Removals };
+  });
+  const ends = new Map<number, number>();
+  const endOf = (clientId: number): number => ends.get(clientId) ?? Y.getState(doc.store, clientId);
+  const fresh: Struct[] = [];
+  const added: ClockRange[] = [];
+  let hasGap = false;
+  for (const struct of structs) {
+    const { client: clientId, clock } = struct.id;
+    const known = endOf(clientId);
+    const end = clock + struct.length;
+    if (end <= known) continue;
+    if (clock > known || struct instanceof Y.Skip) hasGap = true;
+    added.push({ clientId, clock: known, length: end - known });
+    ends.set(clientId, end);
+    fresh.push(struct);
+  }
+  const isKnown = (id: Y.ID | null): boolean => id === null || id.clock < endOf(id.client);
+  const items = fresh.filter((struct) => struct instanceof Y.Item);
+  return {
+    added,
+    addsContent: items.some((item) => !(item.content instanceof Y.ContentDeleted) && !isWithin(removals, item)),
+    removes: removesLive(doc, removals),
+    misses: hasGap || items.some((item) => !dependencies(item).every(isKnown)) || removesUnknown(removals, endOf),
+    newRoots: [...new Set(items.flatMap(({ parent }) => (typeof parent === 'string' && !doc.share.has(parent) ? [parent] : [])))],
+    hasSubdocument: items.some(({ content }) => content instanceof Y.ContentDoc),
+  };
+}
+
+function dependencies({ origin, rightOrigin, parent }: Y.Item): (Y.ID | null)[] {
+  return [origin, rightOrigin, parent instanceof Y.ID ? parent : null];
+}
+
+function isWithin(removals: Removals, { id, length }: Y.Item): boolean {
+  return removals.get(id.client)?.some(({ clock, len }) => clock <= id.clock && id.clock + length <= clock + len) === true;
+}
+
+function removesUnknown(removals: Removals, endOf: (clientId: number) => number): boolean {
+  return [...removals].some(([clientId, ranges]) => ranges.some(({ clock, len }) => clock + len > endOf(clientId)));
+}
+
+function removesLive(doc: Y.Doc, removals: Removals): boolean {
+  return [...removals].some(([clientId, ranges]) => {
+    const structs = doc.store.clients.get(clientId);
+    return structs !== undefined && ranges.some((range) => hasLive(structs, range));
+  });
+}
+
+function hasLive(structs: readonly (Y.Item | Y.GC)[], { clock, len }: { readonly clock: number; readonly len: number }): boolean {
+  const last = structs[structs.length - 1];
+  if (last === undefined || last.id.clock + last.length <= clock) return false;
+  for (let index = Y.findIndexSS(structs as Parameters<typeof Y.findIndexSS>[0], clock); index < structs.length; index += 1) {
+    const struct = structs[index];
+    if (struct === undefined || struct.id.clock >= clock + len) return false;
+    if (!struct.deleted) return true;
+  }
+  return false;
+}
+
+/** An update that does nothing but remove. */
+export function removalOf(ranges: readonly ClockRange[]): Uint8Array {
+  const encoder = createEncoder();
+  const byClient = Map.groupBy(ranges, ({ clientId }) => clientId);
+  writeVarUint(encoder, 0);
+  writeVarUint(encoder, byClient.size);
+  for (const [clientId, own] of byClient) {
+    writeVarUint(encoder, clientId);
+    writeVarUint(encoder, own.length);
+    for (const { clock, length } of own) {
+      writeVarUint(encoder, clock);
+      writeVarUint(encoder, length);
+    }
+  }
+  return toUint8Array(encoder);
+}

@@ -71,6 +71,59 @@ CREATE TABLE deployment (
   CONSTRAINT deployment_singleton_check CHECK (singleton)
 );
 
+CREATE TABLE document_batches (
+  document_id uuid NOT NULL,
+  sequence bigint NOT NULL,
+  updates bytea NOT NULL,
+  CONSTRAINT document_batches_document_id_fkey FOREIGN KEY (document_id) REFERENCES documents(document_id) ON DELETE CASCADE,
+  CONSTRAINT document_batches_pkey PRIMARY KEY (document_id, sequence)
+);
+
+CREATE TABLE document_clients (
+  document_id uuid NOT NULL,
+  client_id bigint NOT NULL,
+  subject text,
+  bound_at timestamp(3) with time zone NOT NULL,
+  CONSTRAINT document_clients_document_id_fkey FOREIGN KEY (document_id) REFERENCES documents(document_id) ON DELETE CASCADE,
+  CONSTRAINT document_clients_pkey PRIMARY KEY (document_id, client_id)
+);
+
+CREATE TABLE document_snapshots (
+  snapshot_id bigint NOT NULL GENERATED ALWAYS AS IDENTITY,
+  document_id uuid NOT NULL,
+  name text,
+  taken_by text,
+  taken_at timestamp(3) with time zone NOT NULL,
+  state bytea NOT NULL,
+  CONSTRAINT document_snapshots_check CHECK (((name IS NULL) = (taken_by IS NULL))),
+  CONSTRAINT document_snapshots_document_id_fkey FOREIGN KEY (document_id) REFERENCES documents(document_id) ON DELETE CASCADE,
+  CONSTRAINT document_snapshots_pkey PRIMARY KEY (snapshot_id)
+);
+
+CREATE TABLE document_states (
+  document_id uuid NOT NULL,
+  sequence bigint NOT NULL,
+  state bytea NOT NULL,
+  CONSTRAINT document_states_document_id_fkey FOREIGN KEY (document_id) REFERENCES documents(document_id) ON DELETE CASCADE,
+  CONSTRAINT document_states_pkey PRIMARY KEY (document_id)
+);
+
+CREATE TABLE documents (
+  document_id uuid NOT NULL DEFAULT gen_random_uuid(),
+  name text COLLATE "C" NOT NULL,
+  dataset_id integer,
+  scope jsonb,
+  created_at timestamp(3) with time zone NOT NULL,
+  updated_at timestamp(3) with time zone NOT NULL,
+  owner uuid,
+  owned_until timestamp with time zone,
+  fence bigint NOT NULL DEFAULT 0,
+  last_sequence bigint NOT NULL DEFAULT 0,
+  CONSTRAINT documents_dataset_id_fkey FOREIGN KEY (dataset_id) REFERENCES datasets(dataset_id) ON DELETE CASCADE,
+  CONSTRAINT documents_name_key UNIQUE (name),
+  CONSTRAINT documents_pkey PRIMARY KEY (document_id)
+) WITH (fillfactor=70);
+
 CREATE TABLE events (
   dataset_id integer NOT NULL,
   sequence bigint NOT NULL,
@@ -211,6 +264,10 @@ CREATE INDEX branch_log_name ON public.branch_log USING btree (dataset_id, name)
 CREATE INDEX branch_log_time ON public.branch_log USING btree (branch_id, at, sequence);
 
 CREATE INDEX data_files_dataset ON public.data_files USING btree (dataset_id);
+
+CREATE INDEX document_snapshots_document ON public.document_snapshots USING btree (document_id, snapshot_id);
+
+CREATE INDEX documents_dataset ON public.documents USING btree (dataset_id, name);
 
 CREATE INDEX events_time ON public.events USING btree (at);
 

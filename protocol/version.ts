@@ -52,4 +52,10 @@ export const PROTOCOL_HISTORY: readonly { readonly version: number; readonly dat
       fingerprint: '3c72999aa6a8ae50',
       change: 'The audit is filtered, exported and read for the whole server; revocations are listed and lifted',
     },
+    {
+      version: 1,
+      date: '2026-11-23',
+      fingerprint: 'e18be90c0c6ea1ec',
+      change: 'Live documents are opened, and tell whose edits are whose',
+    },
   ];

@@ -53,6 +53,8 @@ const NEEDED: Readonly<Record<OperationName, 'authenticated' | 'server-admin' | 
   'diff.schema': 'read',
   'diff.rows': 'read',
   'diff.stream': 'read',
+  'document.connect': 'read',
+  'document.attribution': 'read',
   'grant.create': 'admin',
   'grant.list': 'admin',
   'grant.revoke': 'admin',

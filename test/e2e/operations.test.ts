@@ -22,10 +22,11 @@ const NAMES = [...operationsByName.keys()];
 /** Each transport has a caller of its own, so that none finds what another made. */
 async function transports(operation: OperationName): Promise<readonly Transport[]> {
   const caller = (name: string): string => `${name}-${operation}`;
-  const admin = operationsByName.get(operation)?.permission.action === 'server-admin';
+  const { permission, http } = present(operationsByName.get(operation), operation);
+  const admin = permission.action === 'server-admin';
   return [
     overSocket(await server.client(caller('socket'), { admin })),
-    overRest(server.url, await server.token(caller('rest'), { admin })),
+    ...(http === undefined ? [] : [overRest(server.url, await server.token(caller('rest'), { admin }))]),
     inProcess(server.gateway, { ...ANONYMOUS, subject: caller('inside'), serverAdmin: admin }),
   ];
 }
@@ -71,7 +72,7 @@ describe.each(NAMES)('the example of %s', (name) => {
 });
 
 const INSTANT = /^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}\.\d{3}Z$/;
-const REPLACED = new Set(['datasetId', 'grantId', 'uploadId', 'requestId', 'address', 'objectKey', 'ticket']);
+const REPLACED = new Set(['datasetId', 'documentId', 'grantId', 'uploadId', 'requestId', 'address', 'objectKey', 'ticket']);
 
 /** An answer without what differs between any two calls: ids of the whole server, times, names of callers. */
 function normalize(value: unknown, asked: Asked, name: OperationName): unknown {

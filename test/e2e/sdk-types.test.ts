@@ -48,6 +48,8 @@ const EXAMPLES: Readonly<Record<OperationName, (client: Methods) => unknown>> = 
   'diff.schema': (client) => client.diff.schema({ datasetId: 1, from: 'main~1', to: 'main' }),
   'diff.rows': (client) => client.diff.rows({ datasetId: 1, from: 'main~1', to: 'main', limit: 10 }),
   'diff.stream': (client) => client.diff.stream({ datasetId: 1, from: 'main~1', to: 'main' }),
+  'document.connect': (client) => client.document.connect({ name: 'dataset/1' }, { onMessage: () => undefined }),
+  'document.attribution': (client) => client.document.attribution({ name: 'dataset/1' }),
   'grant.create': (client) => client.grant.create({ datasetId: 1, principal: 'user:bob', permission: 'read' }),
   'grant.list': (client) => client.grant.list({ datasetId: 1 }),
   'grant.revoke': (client) => client.grant.revoke({ datasetId: 1, grantId: 1 }),

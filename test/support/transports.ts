@@ -1,6 +1,8 @@
-import type { Client } from '../../client/index.ts';
+import { WebSocket } from 'ws';
+import type { Client, OpenChannel } from '../../client/index.ts';
+import { closeCodeOf } from '../../protocol/close-codes.ts';
 import type { HttpRoute } from '../../protocol/define.ts';
-import { errorFromBody } from '../../protocol/errors.ts';
+import { ERROR_CODES, errorFromBody } from '../../protocol/errors.ts';
 import { concatenate } from '../../protocol/fragments.ts';
 import { type OperationName, operationsByName } from '../../protocol/operations/index.ts';
 import { Call } from '../../server/gateway/call.ts';
@@ -42,7 +44,9 @@ export function overSocket(client: Client): Transport {
     run: async ({ operation, input, body, take }) => {
       const [noun, verb] = operation.split('.') as [string, string];
       const method = (client as unknown as Record<string, Record<string, AnyMethod>>)[noun]?.[verb];
-      const outcome = present(method, `a method for ${operation}`)(input, body === undefined ? {} : { body });
+      const options = isChannel(operation) ? { onMessage: () => undefined } : body === undefined ? {} : { body };
+      const outcome = present(method, `a method for ${operation}`)(input, options);
+      if (isChannel(operation)) return openedOnly((await outcome) as OpenChannel<unknown>);
       return settle(operation, outcome, take);
     },
   };
@@ -62,10 +66,20 @@ export function inProcess(gateway: Gateway, actor: Actor): Transport {
       });
       const outcome = await gateway.dispatch(call);
       if (outcome.kind === 'error') throw outcome.error;
-      if (outcome.kind === 'channel') throw new TypeError(`${operation} is a channel`);
+      if (outcome.kind === 'channel') {
+        outcome.abandon();
+        return outcome.opened;
+      }
       return settle(operation, outcome.kind === 'stream' ? outcome.items : Promise.resolve(outcome.value), take);
     },
   };
+}
+
+const isChannel = (operation: OperationName): boolean => operationsByName.get(operation)?.kind === 'channel';
+
+function openedOnly({ opened, close }: OpenChannel<unknown>): unknown {
+  close();
+  return opened;
 }
 
 async function* once(bytes: Uint8Array): AsyncGenerator<Uint8Array> {
@@ -93,7 +107,8 @@ export function overRest(url: string, token: string): Transport {
   return {
     name: 'REST',
     run: async (asked) => {
-      const { http } = present(operationsByName.get(asked.operation), asked.operation);
+      const { http, socket } = present(operationsByName.get(asked.operation), asked.operation);
+      if (socket !== undefined) return openRaw(url, token, `${socket.prefix}${String(asked.input[socket.field])}`);
       const route = present(http, `a route for ${asked.operation}`);
       if (asked.take !== undefined) return takeLines(`${url}${pathOf(route, asked)}`, token, asked.take);
       const answer = await send(rest, route, asked);
@@ -101,6 +116,22 @@ export function overRest(url: string, token: string): Transport {
       return read(route, answer);
     },
   };
+}
+
+/** A channel on a socket of its own, for clients that know HTTP only: until its first message, or the code that it is closed with. */
+function openRaw(url: string, token: string, path: string): Promise<unknown> {
+  const socket = new WebSocket(`${url.replace(/^http/, 'ws')}${path}?token=${token}`);
+  return new Promise((resolve, reject) => {
+    socket.on('message', () => {
+      socket.terminate();
+      resolve({});
+    });
+    socket.on('error', reject);
+    socket.on('close', (closeCode, reason) => {
+      const code = ERROR_CODES.find((candidate) => closeCodeOf(candidate) === closeCode) ?? 'internal';
+      reject(errorFromBody({ code, message: reason.toString() }));
+    });
+  });
 }
 
 /** The answer of REST as it came. */

@@ -59,6 +59,8 @@ export const NEEDS: Readonly<Record<OperationName, Needs>> = {
   'diff.schema': {},
   'diff.rows': {},
   'diff.stream': {},
+  'document.connect': {},
+  'document.attribution': {},
   'grant.create': {},
   'grant.list': {},
   'grant.revoke': { grant: true },
@@ -103,6 +105,7 @@ export async function askedOf(operation: OperationName, world: World, caller: Tr
   const { body, take, upload } = NEEDS[operation];
   const input: Record<string, unknown> = { ...exampleOf(operation) };
   if ('datasetId' in input) input.datasetId = world.datasetId;
+  if (operation.startsWith('document.')) input.name = `dataset/${world.datasetId}`;
   if ('grantId' in input) input.grantId = present(world.grantId, 'a grant');
   if (upload !== undefined) input.uploadId = await beginUpload(caller, upload === 'complete' ? ROWS : undefined);
   return { operation, input, body, take };

@@ -6,7 +6,7 @@ import { createInterface } from 'node:readline';
 import { promisify } from 'node:util';
 import { encodeFrame, FRAME } from '../../protocol/frame.ts';
 import { PROTOCOL_VERSION } from '../../protocol/version.ts';
-import { type Measurement, median, type Scenario, type ScenarioOptions, spreadOf } from '../measurement.ts';
+import { type Measurement, median, type Scenario, type ScenarioOptions, sizeOf, spreadOf } from '../measurement.ts';
 import { startBenchServer } from '../support/server.ts';
 
 const CONNECTIONS = 100;
@@ -31,13 +31,13 @@ export const rpc: Scenario = {
   run: measure,
 };
 
-async function measure({ quick, say }: ScenarioOptions): Promise<Measurement[]> {
+async function measure(options: ScenarioOptions): Promise<Measurement[]> {
   const server = await startBenchServer();
   const echo = spawn(process.execPath, [join(import.meta.dirname, '../peers/echo.ts')], { stdio: ['ignore', 'pipe', 'inherit'] });
   try {
     const ours = { port: new URL(server.url).port, pid: server.pid, hello: helloOf(server.token('bench')) };
     const bare = { port: new URL(await firstLine(echo)).port, pid: echo.pid as number, hello: '' };
-    return await compare(ours, bare, { runs: quick ? 1 : 5, seconds: quick ? 1 : 3, say });
+    return await compare(ours, bare, { runs: sizeOf(options, [1, 1, 5]), seconds: sizeOf(options, [1, 1, 3]), say: options.say });
   } finally {
     echo.kill();
     await server.stop();

@@ -159,7 +159,7 @@ describe('an edit that breaks a rule', () => {
     await quiet();
     alice.views().set('v1', savedView('alice'));
     await quiet();
-    for (let index = 0; index < 100; index += 1) mallory.views().get('v1')?.set('name', index);
+    for (let index = 0; index < 100; index += 1) mallory.views().set(`bad${index}`, new Y.Map([['name', index]]));
     await quiet();
     expect(mallory.closedBy).toMatchObject({ code: 'rate_limited' });
     expect(alice.views().get('v1')?.get('name')).toBe('By region');

@@ -40,6 +40,7 @@ import { migrate } from './storage/postgres/migrate.ts';
 import { openMetadataStore } from './storage/postgres/open.ts';
 import type { Stores } from './storage/stores.ts';
 import { loadWorkbench } from './workbench.ts';
+import { DocumentStatesThread } from './workers/document-states.client.ts';
 
 export interface StartedServer extends RunningServer {
   /** The way to the handlers that all doors share. */
@@ -121,7 +122,9 @@ async function startServices(config: Config, stores: Stores, log: Logger, closer
   const visible = createVisibleVersions({ content: stores.content, reader, limits });
   // A database of its own is this server's alone: what others held of it, they held before they ended.
   if (config.databaseUrl === undefined) await metadata.documents.releaseAll();
-  const documents = createDocuments({ store: metadata.documents, authorizer, limits, clock: systemClock, log });
+  const states = new DocumentStatesThread();
+  closers.add(() => states.close());
+  const documents = createDocuments({ store: metadata.documents, states, authorizer, limits, clock: systemClock, log });
   closers.add(() => documents.close());
   const queue = createCommitQueue({ versions: metadata.versions, objects, limits });
   return {

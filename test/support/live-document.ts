@@ -49,6 +49,7 @@ export function memoryDocument(limits: Partial<Limits> = {}, kind: 'dataset' | '
     clock: systemClock,
     log: createLog('silent', false),
     onLost: () => undefined,
+    onGrown: () => undefined,
   });
   return Object.assign(made, {
     document,

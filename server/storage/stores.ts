@@ -566,9 +566,9 @@ export interface DocumentStore {
   /** Gives up what servers on this database held that have ended for certain. */
   releaseAll(): Promise<void>;
   load(documentId: string): Promise<StoredDocument>;
-  /** Appends a batch, durably; false: the lease is lost or the document gone, and nothing was written. */
-  append(lease: DocumentLease, batch: NewDocumentBatch): Promise<boolean>;
-  /** Puts a state in the place of the batches that it comes from; false: as with `append`. */
+  /** Appends a batch, durably. Where another server has the document, or it is gone, nothing is written. */
+  append(lease: DocumentLease, batch: NewDocumentBatch): Promise<'written' | 'taken' | 'gone'>;
+  /** Puts a state in the place of the batches that it comes from; false: nothing is written, as with `append`. */
   compact(lease: DocumentLease, state: NonNullable<StoredDocument['state']>): Promise<boolean>;
   /** Keeps a state under a label; `conflict` when the document has as many as it may. */
   addSnapshot(

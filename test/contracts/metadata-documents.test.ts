@@ -26,14 +26,14 @@ describe('a document in the database', () => {
     const [first, second] = [owner(), owner()];
     const lease = await acquired(target, first);
     expect(await documents.acquire(target, second)).toBeUndefined();
-    expect(await documents.append(lease, batch(1, bytes(1)))).toBe(true);
+    expect(await documents.append(lease, batch(1, bytes(1)))).toBe('written');
     await documents.release(lease);
     const taken = await acquired(target, second);
     expect(taken).toMatchObject({ documentId: lease.documentId });
     expect(taken.fence).toBeGreaterThan(lease.fence);
-    expect(await documents.append(lease, batch(2, bytes(2)))).toBe(false);
+    expect(await documents.append(lease, batch(2, bytes(2)))).toBe('taken');
     expect(await documents.compact(lease, { sequence: 1, update: bytes(9) })).toBe(false);
-    expect(await documents.append(taken, batch(2, bytes(3)))).toBe(true);
+    expect(await documents.append(taken, batch(2, bytes(3)))).toBe('written');
     expect((await documents.load(taken.documentId)).batches.map(({ updates }) => plain(updates))).toEqual([[[1]], [[3]]]);
   });
 
@@ -44,7 +44,7 @@ describe('a document in the database', () => {
     const lease = await acquired(target, first);
     await expect.poll(() => documents.acquire(target, second)).toBeDefined();
     expect(await documents.renew([lease], first)).toEqual([lease.documentId]);
-    expect(await documents.append(lease, batch(1, bytes(1)))).toBe(false);
+    expect(await documents.append(lease, batch(1, bytes(1)))).toBe('taken');
   });
 
   test('DOC22 stays with a server that renews its lease', async () => {
@@ -98,7 +98,7 @@ describe('a document in the database', () => {
     await documents.addSnapshot(lease.documentId, { label: 'before', state: bytes(1) }, by('alice', 'document.saveSnapshot'));
     expect(await documents.find(name)).toBe(lease.documentId);
     await datasets.delete(datasetId, by('alice', 'dataset.delete'));
-    expect(await documents.append(lease, batch(2, bytes(2)))).toBe(false);
+    expect(await documents.append(lease, batch(2, bytes(2)))).toBe('gone');
     expect(await documents.find(name)).toBeUndefined();
     expect(await query(metadata.url, 'SELECT 1 FROM document_batches WHERE document_id = $1', [lease.documentId])).toEqual([]);
   });

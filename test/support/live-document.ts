@@ -33,10 +33,10 @@ export function memoryDocument(limits: Partial<Limits> = {}, kind: 'dataset' | '
   const batches: NewDocumentBatch[] = [];
   const resolved = { ...defaultLimits, ...limits };
   const made: Pick<MemoryDocument, 'beforeCommit'> = { beforeCommit: async () => undefined };
-  const append = async (_lease: unknown, batch: NewDocumentBatch): Promise<boolean> => {
+  const append = async (_lease: unknown, batch: NewDocumentBatch): Promise<'written'> => {
     await made.beforeCommit();
     batches.push(batch);
-    return true;
+    return 'written';
   };
   const stored: StoredDocument = { state: null, batches: [], bindings: [] };
   const document = new LiveDocument({

@@ -70,7 +70,7 @@ export class PostgresDocumentStore implements DocumentStore {
   }
 
   /** The document's row is locked first, so that whoever takes it over meanwhile comes before or after this batch as a whole. */
-  async append({ documentId, fence }: DocumentLease, { sequence, updates, bindings }: NewDocumentBatch): Promise<boolean> {
+  async append({ documentId, fence }: DocumentLease, { sequence, updates, bindings }: NewDocumentBatch): Promise<'written' | 'taken' | 'gone'> {
     const written = await this.#database.first(sql<{ sequence: number }>`
       WITH owned AS (
         UPDATE documents SET last_sequence = ${sequence}, updated_at = now()
@@ -84,7 +84,9 @@ export class PostgresDocumentStore implements DocumentStore {
       INSERT INTO document_batches (document_id, sequence, updates)
       SELECT document_id, ${sequence}, ${binary(pack(updates))} FROM owned
       RETURNING sequence`);
-    return written !== undefined;
+    if (written !== undefined) return 'written';
+    const found = await this.#database.first(sql`SELECT 1 AS found FROM documents WHERE document_id = ${documentId}::uuid`);
+    return found === undefined ? 'gone' : 'taken';
   }
 
   compact({ documentId, fence }: DocumentLease, { sequence, update }: NonNullable<StoredDocument['state']>): Promise<boolean> {

@@ -44,8 +44,11 @@ export interface HttpRoute {
   readonly method: 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE';
   readonly path: `/api/${string}`;
   readonly status?: 200 | 201 | 204;
-  /** How a stream is written: `file` sends the bytes of its items with the head's headers, `ndjson` one item a line. */
-  readonly response?: 'file' | 'ndjson';
+  /**
+   * How a stream is written: `file` sends the bytes of its items with the head's headers, `ndjson` one item a line. How a value
+   * is: `content` sends one that is `{ contentType, content }` as those bytes, any other as JSON.
+   */
+  readonly response?: 'file' | 'ndjson' | 'content';
   /** Input fields that request headers fill where nothing else does: `accept-encoding` an enumeration, `range` a range of bytes. */
   readonly headers?: Readonly<Record<string, 'accept-encoding' | 'range'>>;
 }

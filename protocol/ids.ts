@@ -9,10 +9,30 @@ export const versionId = z.int().positive().max(2_147_483_647).brand<'VersionId'
 export const grantId = z.int().positive().brand<'GrantId'>().describe('Grant identifier');
 export const uploadId = z.uuid().brand<'UploadId'>().describe('Upload identifier');
 
+export const tableId = z
+  .string()
+  .regex(/^(?:dataset_[1-9]\d{0,9}_v[1-9]\d{0,9}|upload)_[0-9a-f]{32}$/, 'must be a tableId as table.open gives it')
+  .brand<'TableId'>()
+  .describe('Table identifier; dataset_{datasetId}_v{versionId}_{hash}, or upload_{hash}');
+export const viewId = z
+  .string()
+  .regex(/^view_[0-9a-f]{32}$/, 'must be a viewId as view.create gives it')
+  .brand<'ViewId'>()
+  .describe('View identifier');
+
 export type DatasetId = z.output<typeof datasetId>;
 export type VersionId = z.output<typeof versionId>;
 export type GrantId = z.output<typeof grantId>;
 export type UploadId = z.output<typeof uploadId>;
+export type TableId = z.output<typeof tableId>;
+export type ViewId = z.output<typeof viewId>;
+
+/** Of what a table was made; null for one made of an upload. */
+export function versionOfTable(id: TableId): { readonly datasetId: DatasetId; readonly versionId: VersionId } | null {
+  const [, dataset, version] = /^dataset_(\d+)_v(\d+)_/.exec(id) ?? [];
+  if (dataset === undefined || version === undefined) return null;
+  return { datasetId: datasetId.parse(Number(dataset)), versionId: versionId.parse(Number(version)) };
+}
 
 /** Who did something: the `sub` of the token. */
 export type Subject = string;

@@ -58,4 +58,10 @@ export const PROTOCOL_HISTORY: readonly { readonly version: number; readonly dat
       fingerprint: 'e18be90c0c6ea1ec',
       change: 'Live documents are opened, and tell whose edits are whose',
     },
+    {
+      version: 1,
+      date: '2026-11-23',
+      fingerprint: 'b686751242388856',
+      change: 'Tables and views',
+    },
   ];

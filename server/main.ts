@@ -3,6 +3,7 @@ import { realpathSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { type RunningServer, runCommand } from './cli/commands.ts';
 import { assertSafeToListen, type Config } from './config.ts';
+import { FRONT_PAGE } from './front-page.ts';
 import { createAuthenticator } from './gateway/authenticate.ts';
 import { createGateway, type Gateway } from './gateway/dispatch.ts';
 import { loadOrCreateSecret } from './gateway/mint.ts';
@@ -19,6 +20,8 @@ import { createDatasetRemoval } from './services/datasets.ts';
 import { createDocuments } from './services/documents/documents.ts';
 import { createEventFeed } from './services/events/event-feed.ts';
 import { startHousekeeping } from './services/maintenance/housekeeping.ts';
+import type { TableEngine } from './services/tables/engine.ts';
+import { startTables } from './services/tables/start.ts';
 import { createUploads } from './services/uploads/uploads.ts';
 import { createCommitQueue } from './services/versioning/commit-queue.ts';
 import { createCommits } from './services/versioning/commits.ts';
@@ -31,6 +34,7 @@ import { systemClock } from './shared/clock.ts';
 import { Closers } from './shared/closers.ts';
 import { createLog, type Logger } from './shared/log.ts';
 import { listen } from './socket/listen.ts';
+import type { Pages } from './socket/site.ts';
 import { bindDataDirectory } from './storage/files/deployment.ts';
 import { createLocalObjects } from './storage/files/local-objects.ts';
 import { createStaging, prepareStaging } from './storage/files/staging.ts';
@@ -39,12 +43,15 @@ import { startEmbedded } from './storage/postgres/embedded.ts';
 import { migrate } from './storage/postgres/migrate.ts';
 import { openMetadataStore } from './storage/postgres/open.ts';
 import type { Stores } from './storage/stores.ts';
-import { loadWorkbench } from './workbench.ts';
-import { DocumentStatesThread } from './workers/document-states.client.ts';
 
 export interface StartedServer extends RunningServer {
   /** The way to the handlers that all doors share. */
   readonly gateway: Gateway;
+}
+
+/** What stands in the place of a part of the server. */
+export interface Parts {
+  readonly engines?: (stores: Stores) => readonly TableEngine[];
 }
 
 /** With a database of its own nobody else can have commits under way; on a shared one, others are given this long. */
@@ -54,7 +61,7 @@ const SHARED_GRACE_MS = 60 * 60 * 1_000;
  * Starts everything in the order of dependence; what was started is stopped in reverse, also when starting fails. Stopping
  * takes no new work and finishes what is under way within `drainTimeoutMs`.
  */
-export async function startServer(config: Config): Promise<StartedServer> {
+export async function startServer(config: Config, parts: Parts = {}): Promise<StartedServer> {
   assertSafeToListen(config);
   // libuv reads this when the pool is first used, which nothing has done yet.
   process.env.UV_THREADPOOL_SIZE ??= String(config.limits.threadPoolSize);
@@ -64,7 +71,7 @@ export async function startServer(config: Config): Promise<StartedServer> {
     const stores = await openStores(config, log, closers);
     const audit = startAuditTrail({ store: stores.metadata.audit, limits: config.limits, clock: systemClock, log });
     closers.add(() => audit.close());
-    const services = await startServices(config, stores, log, closers);
+    const services = await startServices(config, { stores, engines: parts.engines?.(stores) ?? [], log, closers });
     return await openDoors(config, { services, audit, log, closers });
   } catch (error) {
     await closers.close();
@@ -94,7 +101,14 @@ async function openEmbedded(dataDir: string, log: Logger, closers: Closers): Pro
   return embedded.url;
 }
 
-async function startServices(config: Config, stores: Stores, log: Logger, closers: Closers): Promise<Services> {
+interface Foundation {
+  readonly stores: Stores;
+  readonly engines: readonly TableEngine[];
+  readonly log: Logger;
+  readonly closers: Closers;
+}
+
+async function startServices(config: Config, { stores, engines, log, closers }: Foundation): Promise<Services> {
   const { limits } = config;
   const { metadata, objects } = stores;
   const authorizer = createAuthorizer({ grants: metadata.grants, limits, clock: systemClock });
@@ -122,10 +136,12 @@ async function startServices(config: Config, stores: Stores, log: Logger, closer
   const visible = createVisibleVersions({ content: stores.content, reader, limits });
   // A database of its own is this server's alone: what others held of it, they held before they ended.
   if (config.databaseUrl === undefined) await metadata.documents.releaseAll();
-  const states = new DocumentStatesThread();
-  closers.add(() => states.close());
-  const documents = createDocuments({ store: metadata.documents, states, authorizer, limits, clock: systemClock, log });
+  const documents = createDocuments({ store: metadata.documents, authorizer, limits, clock: systemClock, log });
   closers.add(() => documents.close());
+  const uploads = createUploads({ stores, limits });
+  const key = await loadOrCreateSecret(config.dataDir, 'table-secret');
+  const tableServices = startTables({ engines, key, stores, authorizer, reader, refs, visible, uploads, limits, clock: systemClock });
+  closers.add(() => tableServices.close());
   const queue = createCommitQueue({ versions: metadata.versions, objects, limits });
   return {
     stores,
@@ -136,8 +152,9 @@ async function startServices(config: Config, stores: Stores, log: Logger, closer
     reader,
     refs,
     documents,
-    datasets: createDatasetRemoval({ stores, authorizer }),
-    uploads: createUploads({ stores, limits }),
+    datasets: createDatasetRemoval({ stores, authorizer, tables: tableServices.tables }),
+    uploads,
+    ...tableServices,
     commits: createCommits({ stores, queue, refs, reader, limits }),
     previews: createPreviews({ stores, reader, visible, limits }),
     explanations: createExplanations({ authorizer, refs, reader }),
@@ -198,7 +215,7 @@ async function openDoors(config: Config, { services, audit, log, closers }: Hous
     authenticator,
     limits,
     log,
-    pages: await loadWorkbench(config.workbenchDir),
+    pages,
     ready,
   });
   closers.add(() => listener.close());
@@ -221,6 +238,9 @@ async function openDoors(config: Config, { services, audit, log, closers }: Hous
     },
   };
 }
+
+/** What a browser gets that opens the address. */
+const pages: Pages = new Map([['/', { contentType: 'text/html; charset=utf-8', content: FRONT_PAGE, immutable: false }]]);
 
 if (process.argv[1] !== undefined && realpathSync(process.argv[1]) === import.meta.filename) {
   process.exitCode = await runCommand(process.argv.slice(2), process.env, { startServer });

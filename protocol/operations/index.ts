@@ -8,9 +8,11 @@ import { documentOperations } from './document.ts';
 import { grantOperations } from './grant.ts';
 import { refOperations } from './ref.ts';
 import { sessionOperations } from './session.ts';
+import { tableOperations } from './table.ts';
 import { tagOperations } from './tag.ts';
 import { uploadOperations } from './upload.ts';
 import { versionOperations } from './version.ts';
+import { viewOperations } from './view.ts';
 
 /** THE registry: everything that anyone may ask of the server. */
 export const operations = defineOperations({
@@ -23,6 +25,8 @@ export const operations = defineOperations({
   ref: refOperations,
   diff: diffOperations,
   document: documentOperations,
+  table: tableOperations,
+  view: viewOperations,
   grant: grantOperations,
   access: accessOperations,
   audit: auditOperations,

@@ -30,11 +30,11 @@ export async function mintToken(secret: string, request: TokenRequest): Promise<
 }
 
 /**
- * The secret of a server that was given none: 256 random bits in hexadecimal in `DATA_DIR/token-secret` (mode 0600), made on
- * first use. Two processes that start at once end up with the same one, because only one of them can link its file there.
+ * A secret of the server's own, that of its tokens unless another is named: 256 random bits in hexadecimal in a file of the data
+ * directory (mode 0600), made on first use. Two processes that start at once end up with the same one, because only one of them can link its file there.
  */
-export async function loadOrCreateSecret(dataDir: string): Promise<string> {
-  const path = join(dataDir, 'token-secret');
+export async function loadOrCreateSecret(dataDir: string, name = 'token-secret'): Promise<string> {
+  const path = join(dataDir, name);
   await mkdir(dataDir, { recursive: true });
   const existing = await readSecret(path);
   if (existing !== undefined) return existing;
@@ -49,7 +49,7 @@ export async function loadOrCreateSecret(dataDir: string): Promise<string> {
   await linkOnce(temporary, path);
   await unlink(temporary);
   const secret = await readSecret(path);
-  if (secret === undefined) throw new Error(`the token secret ${path} vanished`);
+  if (secret === undefined) throw new Error(`the secret ${path} vanished`);
   return secret;
 }
 

@@ -37,15 +37,23 @@ export function valueResponse(request: HttpRequest, { operation, http }: Route, 
   const headers = commonHeaders(requestId);
   const status = http.status ?? 200;
   if (status === 204) return { status, headers, body: { kind: 'none' } };
-  const content = toJson(value);
+  const { content, type } =
+    http.response === 'content' && isContent(value)
+      ? { content: value.content, type: value.contentType }
+      : { content: toJson(value), type: undefined };
   if (operation.kind === 'query') {
     const etag = `"${createHash('sha256').update(content).digest('base64url').slice(0, 27)}"`;
     headers.push(['etag', etag], ['vary', 'authorization']);
     if (request.method !== 'POST' && matchesAny(request.header('if-none-match'), etag)) return { status: 304, headers, body: { kind: 'none' } };
   }
-  headers.push([...JSON_TYPE]);
+  headers.push(type === undefined ? [...JSON_TYPE] : ['content-type', type]);
   if (request.method === 'HEAD') return { status, headers, body: { kind: 'none', bytes: Buffer.byteLength(content) } };
   return { status, headers, body: { kind: 'whole', content } };
+}
+
+/** Bytes that are sent as they are. */
+function isContent(value: unknown): value is { readonly contentType: string; readonly content: Uint8Array } {
+  return typeof value === 'object' && value !== null && 'content' in value && value.content instanceof Uint8Array;
 }
 
 /** How long an endless stream may take to be refused; then its head goes out, though nothing may have happened yet. */

@@ -9,9 +9,11 @@ import type { Handlers } from './handler.ts';
 import { refHandlers } from './ref.ts';
 import type { Services } from './services.ts';
 import { sessionHandlers } from './session.ts';
+import { tableHandlers } from './table.ts';
 import { tagHandlers } from './tag.ts';
 import { uploadHandlers } from './upload.ts';
 import { versionHandlers } from './version.ts';
+import { viewHandlers } from './view.ts';
 
 /** A handler for every operation of the registry. */
 export function createHandlers(services: Services): Handlers {
@@ -24,6 +26,8 @@ export function createHandlers(services: Services): Handlers {
     tag: tagHandlers(services),
     ref: refHandlers(services),
     diff: diffHandlers(services),
+    table: tableHandlers(services),
+    view: viewHandlers(services),
     document: documentHandlers(services),
     grant: grantHandlers(services),
     access: accessHandlers(services),

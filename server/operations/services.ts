@@ -7,6 +7,10 @@ import type { VisibleVersions } from '../services/access/visible-versions.ts';
 import type { DatasetRemoval } from '../services/datasets.ts';
 import type { Documents } from '../services/documents/documents.ts';
 import type { EventFeed } from '../services/events/event-feed.ts';
+import type { TableChannels } from '../services/tables/table-channels.ts';
+import type { Tables } from '../services/tables/tables.ts';
+import type { ViewExports } from '../services/tables/view-exports.ts';
+import type { Views } from '../services/tables/views.ts';
 import type { Uploads } from '../services/uploads/uploads.ts';
 import type { Commits } from '../services/versioning/commits.ts';
 import type { Diffs } from '../services/versioning/diffs.ts';
@@ -34,5 +38,9 @@ export interface Services {
   readonly downloads: Downloads;
   readonly documents: Documents;
   readonly events: EventFeed;
+  readonly tables: Tables;
+  readonly tableChannels: TableChannels;
+  readonly views: Views;
+  readonly viewExports: ViewExports;
   readonly limits: Pick<Limits, 'uploadChunkBytesMax' | 'pageBytesMax'>;
 }

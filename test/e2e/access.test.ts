@@ -6,6 +6,7 @@ import type { TokenRequest } from '../../server/gateway/mint.ts';
 import { present } from '../../server/shared/assert.ts';
 import { query } from '../support/inspect.ts';
 import { startTestServer, type TestServer } from '../support/server.ts';
+import { thinEngine } from '../support/thin-engine.ts';
 import { overRest, overSocket, type Transport } from '../support/transports.ts';
 import { askedOf, prepareWorld, type World } from '../support/world.ts';
 
@@ -55,6 +56,16 @@ const NEEDED: Readonly<Record<OperationName, 'authenticated' | 'server-admin' | 
   'diff.stream': 'read',
   'document.connect': 'read',
   'document.attribution': 'read',
+  'table.open': 'read',
+  'table.openUpload': 'authenticated',
+  'table.get': 'read',
+  'table.list': 'authenticated',
+  'table.close': 'read',
+  'table.connect': 'read',
+  'view.create': 'read',
+  'view.data': 'read',
+  'view.export': 'read',
+  'view.close': 'read',
   'grant.create': 'admin',
   'grant.list': 'admin',
   'grant.revoke': 'admin',
@@ -116,7 +127,9 @@ let owner: Transport;
 const transports = new Map<string, readonly [Transport, Transport]>();
 
 beforeAll(async () => {
-  server = await startTestServer(['--uploads-open-per-subject-max', '1000']);
+  server = await startTestServer(['--uploads-open-per-subject-max', '1000', '--views-per-subject-max', '1000'], {
+    engines: ({ content }) => [thinEngine(content)],
+  });
   owner = overRest(server.url, await server.token('owner'));
   for (const [name, { token }] of Object.entries(CALLERS)) {
     transports.set(name, [overRest(server.url, await server.token(token.subject, token)), overSocket(await server.client(token.subject, token))]);

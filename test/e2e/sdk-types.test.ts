@@ -4,6 +4,8 @@ import type { Client, Methods } from '../../client/index.ts';
 import type { DatasetId, VersionId } from '../../protocol/ids.ts';
 import { type OperationName, operationsByName } from '../../protocol/operations/index.ts';
 
+const tableId = 'dataset_1_v1_0123456789abcdef0123456789abcdef';
+const viewId = 'view_0123456789abcdef0123456789abcdef';
 const uploadId = '5f0b7f0e-6f0e-4f0e-8f0e-0f0e0f0e0f0e';
 const sample = { name: 'Superstore', description: 'Orders of a retailer', labels: ['demo'], key: ['Row ID'] };
 
@@ -50,6 +52,16 @@ const EXAMPLES: Readonly<Record<OperationName, (client: Methods) => unknown>> = 
   'diff.stream': (client) => client.diff.stream({ datasetId: 1, from: 'main~1', to: 'main' }),
   'document.connect': (client) => client.document.connect({ name: 'dataset/1' }, { onMessage: () => undefined }),
   'document.attribution': (client) => client.document.attribution({ name: 'dataset/1' }),
+  'table.open': (client) => client.table.open({ datasetId: 1, ref: 'main' }),
+  'table.openUpload': (client) => client.table.openUpload({ uploadId }),
+  'table.get': (client) => client.table.get({ tableId }),
+  'table.list': (client) => client.table.list({}),
+  'table.close': (client) => client.table.close({ tableId }),
+  'table.connect': (client) => client.table.connect({ tableId }, { onMessage: () => undefined }),
+  'view.create': (client) => client.view.create({ tableId, columns: ['price'], group_by: ['name'], aggregates: { price: 'sum' } }),
+  'view.data': (client) => client.view.data({ tableId, viewId, startRow: 0, endRow: 10 }),
+  'view.export': (client) => client.view.export({ tableId, viewId, format: 'csv' }),
+  'view.close': (client) => client.view.close({ tableId, viewId }),
   'grant.create': (client) => client.grant.create({ datasetId: 1, principal: 'user:bob', permission: 'read' }),
   'grant.list': (client) => client.grant.list({ datasetId: 1 }),
   'grant.revoke': (client) => client.grant.revoke({ datasetId: 1, grantId: 1 }),

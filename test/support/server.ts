@@ -5,7 +5,7 @@ import { type Client, connect } from '../../client/index.ts';
 import { readConfig } from '../../server/config.ts';
 import type { Gateway } from '../../server/gateway/dispatch.ts';
 import { mintToken, type TokenRequest } from '../../server/gateway/mint.ts';
-import { startServer } from '../../server/main.ts';
+import { type Parts, startServer } from '../../server/main.ts';
 import { createTestDatabase } from './database.ts';
 import { freePort } from './process-server.ts';
 import { type Rest, restClient } from './rest.ts';
@@ -31,10 +31,15 @@ export interface TestServer {
 
 const SECRET = 'test-secret-of-sufficient-length-0123456789';
 
+export interface TestServerOptions extends Parts {
+  /** The database of another server, to share. */
+  readonly database?: string;
+}
+
 /** A whole server in this process, on a database cloned from the template, or that of another server, and a data directory of its own. */
-export async function startTestServer(flags: readonly string[] = [], shared: { readonly database?: string } = {}): Promise<TestServer> {
+export async function startTestServer(flags: readonly string[] = [], { database: given, ...parts }: TestServerOptions = {}): Promise<TestServer> {
   const dataDir = await mkdtemp(join(tmpdir(), 'covista-test-'));
-  const database = shared.database === undefined ? await createTestDatabase() : { url: shared.database, drop: async () => {} };
+  const database = given === undefined ? await createTestDatabase() : { url: given, drop: async () => {} };
   const clients: Client[] = [];
   const start = (port: string) =>
     startServer(
@@ -42,6 +47,7 @@ export async function startTestServer(flags: readonly string[] = [], shared: { r
         COVISTA_DATABASE_URL: database.url,
         COVISTA_JWT_SECRET: SECRET,
       }),
+      parts,
     );
   // A restart takes the same port, which the system would keep for a while had it chosen the port itself.
   let running = await start(String(await freePort()));

@@ -9,6 +9,7 @@ import { Call } from '../../server/gateway/call.ts';
 import type { Gateway } from '../../server/gateway/dispatch.ts';
 import type { Actor } from '../../server/services/access/actor.ts';
 import { present } from '../../server/shared/assert.ts';
+import { encodeRequest } from '../../server/shared/perspective/codec.ts';
 import { type Rest, type RestAnswer, restClient } from './rest.ts';
 
 /** One call of any operation, as every transport can carry it. */
@@ -94,7 +95,7 @@ async function settle(operation: OperationName, outcome: Promise<unknown> | Asyn
       items.push(item);
       if (items.length === take) break;
     }
-  return operation === 'version.download' ? toFile(items) : items;
+  return operationsByName.get(operation)?.http?.response === 'file' ? toFile(items) : items;
 }
 
 function toFile([head, ...chunks]: unknown[]): DownloadedFile {
@@ -118,10 +119,14 @@ export function overRest(url: string, token: string): Transport {
   };
 }
 
+const ASKS_FOR_FEATURES = encodeRequest({ msgId: 1, entityId: '', kind: 'get_features', body: {} });
+
 /** A channel on a socket of its own, for clients that know HTTP only: until its first message, or the code that it is closed with. */
 function openRaw(url: string, token: string, path: string): Promise<unknown> {
   const socket = new WebSocket(`${url.replace(/^http/, 'ws')}${path}?token=${token}`);
   return new Promise((resolve, reject) => {
+    // Who serves documents speaks first, who serves tables waits for a question.
+    socket.on('open', () => path.startsWith('/perspective/') && socket.send(ASKS_FOR_FEATURES));
     socket.on('message', () => {
       socket.terminate();
       resolve({});

@@ -13,6 +13,10 @@ interface Needs {
   readonly upload?: 'begun' | 'complete';
   /** A grant that the example takes back. */
   readonly grant?: true;
+  /** The newest version of main as an open table. */
+  readonly table?: true;
+  /** A view of the caller on it. */
+  readonly view?: true;
 }
 
 const ROWS = csv('Row ID,name,price', '1,Desk,99.5', '2,Chair,45.25', '3,Lamp,12');
@@ -61,6 +65,16 @@ export const NEEDS: Readonly<Record<OperationName, Needs>> = {
   'diff.stream': {},
   'document.connect': {},
   'document.attribution': {},
+  'table.open': {},
+  'table.openUpload': { upload: 'complete' },
+  'table.get': { table: true },
+  'table.list': { table: true },
+  'table.close': { table: true },
+  'table.connect': { table: true },
+  'view.create': { table: true },
+  'view.data': { table: true, view: true },
+  'view.export': { table: true, view: true },
+  'view.close': { table: true, view: true },
   'grant.create': {},
   'grant.list': {},
   'grant.revoke': { grant: true },
@@ -76,11 +90,12 @@ export const NEEDS: Readonly<Record<OperationName, Needs>> = {
 export interface World {
   readonly datasetId: number;
   readonly grantId: number | undefined;
+  readonly tableId?: string | undefined;
 }
 
 /** Prepares a dataset of the owner; `grants` are given on it. */
 export async function prepareWorld(operation: OperationName, owner: Transport, grants: readonly object[] = []): Promise<World> {
-  const { without, grant } = NEEDS[operation];
+  const { without, grant, table } = NEEDS[operation];
   const run = (name: OperationName, input: Asked['input'], body?: Uint8Array): Promise<Record<string, never>> =>
     owner.run({ operation: name, input, body }) as Promise<Record<string, never>>;
   const { datasetId = 0 } = await run('dataset.create', exampleOf('dataset.create'));
@@ -91,7 +106,8 @@ export async function prepareWorld(operation: OperationName, owner: Transport, g
     if (without !== 'branch') await run('branch.create', { datasetId, name: 'experiment' });
   }
   for (const given of grants) await run('grant.create', { datasetId, ...given });
-  if (grant === undefined) return { datasetId, grantId: undefined };
+  const tableId = table && ((await run('table.open', { datasetId, ref: 'main' })) as { readonly tableId?: string }).tableId;
+  if (grant === undefined) return { datasetId, grantId: undefined, tableId };
   const { grantId } = await run('grant.create', { datasetId, principal: 'user:temporary', permission: 'read' });
   return { datasetId, grantId };
 }
@@ -102,13 +118,22 @@ function exampleOf(operation: OperationName): Asked['input'] {
 
 /** The example of an operation, as the caller sends it to that world. */
 export async function askedOf(operation: OperationName, world: World, caller: Transport): Promise<Asked> {
-  const { body, take, upload } = NEEDS[operation];
+  const { body, take, upload, view } = NEEDS[operation];
   const input: Record<string, unknown> = { ...exampleOf(operation) };
   if ('datasetId' in input) input.datasetId = world.datasetId;
   if (operation.startsWith('document.')) input.name = `dataset/${world.datasetId}`;
   if ('grantId' in input) input.grantId = present(world.grantId, 'a grant');
+  if ('tableId' in input) input.tableId = present(world.tableId, 'a table');
+  if (view === true) input.viewId = await makeView(present(world.tableId, 'a table'), caller, String(input.viewId));
   if (upload !== undefined) input.uploadId = await beginUpload(caller, upload === 'complete' ? ROWS : undefined);
   return { operation, input, body, take };
+}
+
+/** Who may not make one names one that does not exist. */
+async function makeView(tableId: string, caller: Transport, otherwise: string): Promise<string> {
+  const config = { columns: ['name', 'price'], sort: [['name', 'asc']] };
+  const created = caller.run({ operation: 'view.create', input: { tableId, ...config } }) as Promise<{ viewId: string }>;
+  return created.then(({ viewId }) => viewId).catch(() => otherwise);
 }
 
 async function beginUpload(caller: Transport, content: Uint8Array | undefined): Promise<string> {

@@ -14,6 +14,8 @@ export interface Uploads {
   write(uploadId: UploadId, offset: number, body: AsyncIterable<Uint8Array>, signal: AbortSignal, provenance: Provenance): Promise<UploadRecord>;
   status(uploadId: UploadId, subject: string): Promise<UploadRecord>;
   abort(uploadId: UploadId, provenance: Provenance): Promise<void>;
+  /** Reads the complete upload; nothing is written to it meanwhile, and it stays. */
+  read<T>(uploadId: UploadId, subject: string, signal: AbortSignal, work: (staged: StagedBytes) => Promise<T>): Promise<T>;
   /** Runs a commit of the complete upload; nothing is written to it meanwhile. Its bytes go when the commit has landed. */
   consume<T>(
     uploadId: UploadId,
@@ -58,6 +60,11 @@ export function createUploads({ stores, limits }: { readonly stores: Stores; rea
         await owned(uploadId, provenance.actor);
         await uploads.remove(uploadId, provenance);
         await stores.staging.removeUpload(uploadId);
+      }),
+    read: (uploadId, subject, signal, work) =>
+      turns.run(uploadId, async () => {
+        const upload = await owned(uploadId, subject);
+        return work(await complete(stores, upload, signal));
       }),
     consume: (uploadId, signal, provenance, commit) =>
       turns.run(uploadId, async () => {

@@ -1,0 +1,61 @@
+import { CovistaError } from '../../../protocol/errors.ts';
+import { decodeResponse, encodeRequest } from '../../shared/perspective/codec.ts';
+import type { PerspectiveRequest, RequestBody, RequestKind, ResponseBody } from '../../shared/perspective/types.ts';
+import { Guard, type GuardOptions } from './guard.ts';
+
+interface Waiting {
+  readonly kind: RequestKind;
+  resolve(body: unknown): void;
+  reject(fault: CovistaError): void;
+}
+
+/** Asks a table by promises, through a guard like everybody else. */
+export class Asker {
+  readonly #guard: Guard;
+  readonly #waiting = new Map<number, Waiting>();
+  #numbers = 0;
+  #over: CovistaError | undefined;
+
+  constructor(options: Omit<GuardOptions, 'respond'>) {
+    this.#guard = new Guard({
+      ...options,
+      respond: (bytes) => this.#answered(bytes),
+      lost: (reason) => {
+        this.#end(reason);
+        options.lost(reason);
+      },
+    });
+  }
+
+  /** The answer; rejects with `invalid_input` and the words of the guard or the engine where they refuse. */
+  ask<Kind extends RequestKind>(kind: Kind, entityId: string, body: RequestBody<Kind>): Promise<ResponseBody<Kind>> {
+    if (this.#over !== undefined) return Promise.reject(this.#over);
+    this.#numbers = (this.#numbers + 1) >>> 0;
+    const msgId = this.#numbers;
+    const { promise, resolve, reject } = Promise.withResolvers<ResponseBody<Kind>>();
+    this.#waiting.set(msgId, { kind, resolve: (answer) => resolve(answer as ResponseBody<Kind>), reject });
+    this.#guard.receive(encodeRequest({ msgId, entityId, kind, body } as unknown as PerspectiveRequest));
+    return promise;
+  }
+
+  close(): void {
+    this.#end(new CovistaError('not_found', 'the view has ended'));
+    this.#guard.close();
+  }
+
+  #answered(bytes: Uint8Array): void {
+    const response = decodeResponse(bytes);
+    const waiting = this.#waiting.get(response.msgId);
+    if (waiting === undefined) return;
+    this.#waiting.delete(response.msgId);
+    if (response.kind === 'server_error') waiting.reject(new CovistaError('invalid_input', response.body.message.trim()));
+    else waiting.resolve(response.body);
+  }
+
+  #end(reason: CovistaError): void {
+    this.#over ??= reason;
+    const waiting = [...this.#waiting.values()];
+    this.#waiting.clear();
+    for (const { reject } of waiting) reject(reason);
+  }
+}

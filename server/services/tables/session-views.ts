@@ -1,0 +1,50 @@
+import type { Limits } from '../../../protocol/limits.ts';
+import { RequestFault } from './view-check.ts';
+
+/** A view that a session made. */
+export interface SessionView {
+  /** As the session calls it. */
+  readonly clientId: string;
+  /** As the engine calls it: no name that a client chose ever reaches an engine. */
+  readonly engineId: string;
+  /** Rows and columns, while they are known; expanding and collapsing changes them. */
+  size: { readonly rows: number; readonly columns: number } | undefined;
+  /** `msg_id` of those who want to know that it was deleted. */
+  readonly onDelete: Set<number>;
+}
+
+const CLIENT_ID_CHARS_MAX = 200;
+
+let views = 0;
+
+/** The views of one session under the names that it gave them. */
+export class SessionViews {
+  readonly #byClientId = new Map<string, SessionView>();
+  readonly #viewsMax: number;
+
+  constructor(limits: Pick<Limits, 'sessionViewsMax'>) {
+    this.#viewsMax = limits.sessionViewsMax;
+  }
+
+  add(clientId: string): SessionView {
+    if (clientId === '' || clientId.length > CLIENT_ID_CHARS_MAX) throw new RequestFault(`a view id has 1 to ${CLIENT_ID_CHARS_MAX} characters`);
+    if (this.#byClientId.has(clientId)) throw new RequestFault(`there is a view ${JSON.stringify(clientId)} already`);
+    if (this.#byClientId.size >= this.#viewsMax) throw new RequestFault(`a session has at most ${this.#viewsMax} views; delete some`);
+    views += 1;
+    const view: SessionView = { clientId, engineId: `view-${views}`, size: undefined, onDelete: new Set() };
+    this.#byClientId.set(clientId, view);
+    return view;
+  }
+
+  get(clientId: string): SessionView | undefined {
+    return this.#byClientId.get(clientId);
+  }
+
+  delete(view: SessionView): void {
+    if (this.#byClientId.get(view.clientId) === view) this.#byClientId.delete(view.clientId);
+  }
+
+  clear(): void {
+    this.#byClientId.clear();
+  }
+}

@@ -1,0 +1,61 @@
+import type { Limits } from '../../../protocol/limits.ts';
+import type { Clock } from '../../shared/clock.ts';
+import type { Stores } from '../../storage/stores.ts';
+import type { Authorizer } from '../access/authorizer.ts';
+import type { VisibleVersions } from '../access/visible-versions.ts';
+import type { Uploads } from '../uploads/uploads.ts';
+import type { RefResolver } from '../versioning/refs.ts';
+import type { VersionReader } from '../versioning/version-reader.ts';
+import type { TableEngine } from './engine.ts';
+import { createTableChannels, type TableChannels } from './table-channels.ts';
+import { Tables } from './tables.ts';
+import { createUploadSources } from './upload-sources.ts';
+import { createViewExports, type ViewExports } from './view-exports.ts';
+import { Views } from './views.ts';
+
+/** Everything about tables that handlers use. */
+export interface TableServices {
+  readonly tables: Tables;
+  readonly tableChannels: TableChannels;
+  readonly views: Views;
+  readonly viewExports: ViewExports;
+}
+
+export interface TableServicesOptions {
+  /** None: nothing of tables works, everything else does. */
+  readonly engines: readonly TableEngine[];
+  /** The key under which ids of tables are made. */
+  readonly key: string;
+  readonly stores: Pick<Stores, 'content' | 'staging'>;
+  readonly authorizer: Pick<Authorizer, 'authorize'>;
+  readonly reader: VersionReader;
+  readonly refs: RefResolver;
+  readonly visible: VisibleVersions;
+  readonly uploads: Uploads;
+  readonly limits: Limits;
+  readonly clock: Clock;
+}
+
+export function startTables(options: TableServicesOptions): TableServices & { close(): Promise<void> } {
+  const { stores, authorizer, uploads, limits, clock, engines } = options;
+  const { content, staging } = stores;
+  const uploadSources = createUploadSources({ uploads, content, staging, limits });
+  const tables = new Tables({
+    ...options,
+    uploadSources,
+    scopeOf: async (actor, datasetId) => (await authorizer.authorize(actor, 'read', datasetId)).scope,
+  });
+  const views = new Views({ tables, clock, limits });
+  return {
+    tables,
+    tableChannels: createTableChannels({ tables, limits }),
+    views,
+    viewExports: createViewExports({ views, content, staging, limits }),
+    close: async () => {
+      views.close();
+      tables.close();
+      await Promise.all(engines.map((engine) => engine.close()));
+      await uploadSources.close();
+    },
+  };
+}

@@ -1,0 +1,52 @@
+import type { CovistaError } from '../../../protocol/errors.ts';
+import type { TableId } from '../../../protocol/ids.ts';
+import type { Limits } from '../../../protocol/limits.ts';
+import type { Channel, ChannelPeer, Opening } from '../../shared/channel.ts';
+import type { Control } from '../../storage/content-store.ts';
+import { Guard } from './guard.ts';
+import type { Lease } from './table-pool.ts';
+import type { TableAt, Tables } from './tables.ts';
+
+/** Channels that carry Perspective's protocol about one table. */
+export interface TableChannels {
+  open(at: TableAt, control: Control): Promise<Opening<{ tableId: TableId }>>;
+}
+
+export function createTableChannels({ tables, limits }: { readonly tables: Pick<Tables, 'lease'>; readonly limits: Limits }): TableChannels {
+  return {
+    open: async (at, control) => {
+      // The table may go before anybody is attached, who then is told at once.
+      let ended: CovistaError | undefined;
+      let tell = (reason: CovistaError): void => {
+        ended = reason;
+      };
+      const lease = await tables.lease(at, { ended: (reason) => tell(reason) }, control);
+      return {
+        opened: { tableId: at.tableId },
+        attach: (peer) => {
+          tell = (reason) => peer.close(reason);
+          const channel = attach(at.tableId, lease, peer, limits);
+          if (ended !== undefined) peer.close(ended);
+          return channel;
+        },
+        abandon: () => lease.release(),
+      };
+    },
+  };
+}
+
+function attach(tableId: TableId, lease: Lease, peer: ChannelPeer, limits: Limits): Channel {
+  const { table, engine } = lease.loaded;
+  const guard = new Guard({
+    ...{ tableId, table, dialect: engine.dialect, limits },
+    respond: (bytes) => peer.send(bytes),
+    lost: (reason) => peer.close(reason),
+  });
+  return {
+    receive: (bytes) => guard.receive(bytes),
+    closed: () => {
+      guard.close();
+      lease.release();
+    },
+  };
+}

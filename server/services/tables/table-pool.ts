@@ -1,0 +1,244 @@
+import { CovistaError } from '../../../protocol/errors.ts';
+import type { TableId } from '../../../protocol/ids.ts';
+import type { Limits } from '../../../protocol/limits.ts';
+import type { Clock } from '../../shared/clock.ts';
+import type { Control } from '../../storage/content-store.ts';
+import type { EngineTable, TableEngine } from './engine.ts';
+
+/** Whoever keeps a table from being unloaded: a channel or a view. */
+export interface TableUser {
+  /** The table is gone; the user must let go of it. */
+  ended(reason: CovistaError): void;
+}
+
+export interface LoadedTable {
+  readonly tableId: TableId;
+  readonly engine: TableEngine;
+  readonly table: EngineTable;
+  readonly loadTimeMs: number;
+  readonly openedAtMs: number;
+  readonly lastUsedAtMs: number;
+  readonly connections: number;
+}
+
+export interface Lease {
+  readonly loaded: LoadedTable;
+  /** Lets the table go; may be called again. */
+  release(): void;
+}
+
+export interface TableRequest {
+  readonly tableId: TableId;
+  readonly engine: TableEngine;
+  /** What the table will take of memory, about. */
+  readonly estimatedBytes: number;
+  load(control: Control): Promise<EngineTable>;
+}
+
+type PoolLimits = Pick<Limits, 'tableBytesMax' | 'tablesBytesMax' | 'tablesMax' | 'tableLoadsMax' | 'tableIdleMs' | 'tableSessionsMax'>;
+
+interface PoolOptions {
+  readonly limits: PoolLimits;
+  readonly clock: Clock;
+}
+
+interface Entry {
+  readonly tableId: TableId;
+  readonly engine: TableEngine;
+  readonly table: EngineTable;
+  readonly loadTimeMs: number;
+  readonly openedAtMs: number;
+  lastUsedAtMs: number;
+  readonly users: Set<TableUser>;
+  stopListening: () => void;
+}
+
+/** A load under way: it goes on for as long as somebody waits for it. */
+interface Loading {
+  readonly entry: Promise<Entry>;
+  readonly controller: AbortController;
+  readonly estimatedBytes: number;
+  waiters: number;
+}
+
+/**
+ * The tables that are loaded, each once however many ask for it. Idle ones are unloaded after a time, or, least recently used
+ * first, when others need the room; used ones stay, and when they leave no room, loading fails with `memory_limit`.
+ */
+export class TablePool {
+  readonly #options: PoolOptions;
+  /** Least recently used first. */
+  readonly #entries = new Map<TableId, Entry>();
+  readonly #loading = new Map<TableId, Loading>();
+  readonly #sweeper: NodeJS.Timeout;
+
+  constructor(options: PoolOptions) {
+    this.#options = options;
+    this.#sweeper = setInterval(() => this.sweep(), Math.max(10, Math.min(60_000, options.limits.tableIdleMs / 4)));
+    this.#sweeper.unref();
+  }
+
+  /** Loads the table unless it is loaded, and keeps it for the user; without one it may be unloaded again at any time. */
+  async use(request: TableRequest, user: TableUser | undefined, control: Control): Promise<Lease> {
+    const entry = this.#entries.get(request.tableId) ?? (await this.#join(request, control));
+    this.#touch(entry);
+    const { tableSessionsMax: usersMax } = this.#options.limits;
+    if (user !== undefined && entry.users.size >= usersMax) {
+      throw new CovistaError('rate_limited', `the table already has ${usersMax} connections`, { tableSessionsMax: usersMax });
+    }
+    if (user !== undefined) entry.users.add(user);
+    return {
+      loaded: describe(entry),
+      release: () => {
+        if (user === undefined || !entry.users.delete(user)) return;
+        this.#touch(entry);
+      },
+    };
+  }
+
+  find(tableId: TableId): LoadedTable | undefined {
+    const entry = this.#entries.get(tableId);
+    return entry && describe(entry);
+  }
+
+  all(): LoadedTable[] {
+    return [...this.#entries.values()].map(describe);
+  }
+
+  /** Marks a table as used now. */
+  touch(tableId: TableId): void {
+    const entry = this.#entries.get(tableId);
+    if (entry !== undefined) this.#touch(entry);
+  }
+
+  /** Unloads a table that nobody uses. */
+  unloadIfIdle(tableId: TableId): void {
+    const entry = this.#entries.get(tableId);
+    if (entry !== undefined && entry.users.size === 0) this.#unload(entry);
+  }
+
+  /** Unloads tables that are no more, their users told why. */
+  remove(isGone: (tableId: TableId) => boolean, reason: CovistaError): void {
+    for (const [tableId, loading] of this.#loading) if (isGone(tableId)) loading.controller.abort(reason);
+    for (const entry of [...this.#entries.values()]) if (isGone(entry.tableId)) this.#end(entry, reason);
+  }
+
+  /** Unloads what has been idle for too long. */
+  sweep(): void {
+    const oldestMs = this.#options.clock.now() - this.#options.limits.tableIdleMs;
+    for (const entry of [...this.#entries.values()]) if (entry.users.size === 0 && entry.lastUsedAtMs < oldestMs) this.#unload(entry);
+  }
+
+  close(): void {
+    clearInterval(this.#sweeper);
+    this.remove(() => true, new CovistaError('draining', 'the server is stopping'));
+  }
+
+  async #join(request: TableRequest, control: Control): Promise<Entry> {
+    const loading = this.#loading.get(request.tableId) ?? this.#start(request);
+    loading.waiters += 1;
+    const aborted = Promise.withResolvers<never>();
+    const abort = (): void => aborted.reject(control.signal.reason);
+    control.signal.addEventListener('abort', abort);
+    try {
+      control.signal.throwIfAborted();
+      return await Promise.race([loading.entry, aborted.promise]);
+    } finally {
+      control.signal.removeEventListener('abort', abort);
+      loading.waiters -= 1;
+      if (loading.waiters === 0) loading.controller.abort(new CovistaError('cancelled', 'nobody waits for the table any more'));
+    }
+  }
+
+  #start(request: TableRequest): Loading {
+    const { tableLoadsMax: loadsMax } = this.#options.limits;
+    if (this.#loading.size >= loadsMax) {
+      throw new CovistaError('rate_limited', `${loadsMax} tables are being loaded already`, { tableLoadsMax: loadsMax, retryAfterMs: 1_000 });
+    }
+    this.#makeRoom(request.estimatedBytes);
+    const controller = new AbortController();
+    const entry = this.#load(request, controller.signal).finally(() => this.#loading.delete(request.tableId));
+    // Those who wait hear of a failure; when nobody does, nobody needs to.
+    entry.catch(() => undefined);
+    const loading: Loading = { entry, controller, estimatedBytes: request.estimatedBytes, waiters: 0 };
+    this.#loading.set(request.tableId, loading);
+    return loading;
+  }
+
+  async #load({ tableId, engine, load }: TableRequest, signal: AbortSignal): Promise<Entry> {
+    const { clock, limits } = this.#options;
+    const startedAtMs = performance.now();
+    const table = await load({ signal });
+    try {
+      signal.throwIfAborted();
+      if (table.bytes > limits.tableBytesMax) throw tooLarge(table.bytes, limits.tableBytesMax);
+      this.#makeRoom(table.bytes, tableId);
+    } catch (fault) {
+      table.close();
+      throw fault;
+    }
+    const nowMs = clock.now();
+    const loadTimeMs = Math.round(performance.now() - startedAtMs);
+    const entry: Entry = {
+      ...{ tableId, engine, table, loadTimeMs, openedAtMs: nowMs, lastUsedAtMs: nowMs },
+      users: new Set(),
+      stopListening: () => undefined,
+    };
+    entry.stopListening = table.onLost((reason) => this.#end(entry, reason));
+    this.#entries.set(tableId, entry);
+    return entry;
+  }
+
+  /** Unloads idle tables until there is room for so many bytes more. */
+  #makeRoom(bytes: number, loadingId?: TableId): void {
+    const { tableBytesMax, tablesBytesMax, tablesMax } = this.#options.limits;
+    if (bytes > tableBytesMax) throw tooLarge(bytes, tableBytesMax);
+    const isFull = (): boolean => this.#bytes(loadingId) + bytes > tablesBytesMax || this.#entries.size >= tablesMax;
+    for (const entry of [...this.#entries.values()]) {
+      if (!isFull()) return;
+      if (entry.users.size === 0) this.#unload(entry);
+    }
+    if (!isFull()) return;
+    throw new CovistaError('memory_limit', 'the tables that are in use leave no room for this one; close some, or open fewer rows or columns', {
+      tablesBytesMax,
+      bytes,
+    });
+  }
+
+  #bytes(loadingId: TableId | undefined): number {
+    let bytes = 0;
+    for (const { table } of this.#entries.values()) bytes += table.bytes;
+    for (const [tableId, { estimatedBytes }] of this.#loading) if (tableId !== loadingId) bytes += estimatedBytes;
+    return bytes;
+  }
+
+  #touch(entry: Entry): void {
+    entry.lastUsedAtMs = this.#options.clock.now();
+    if (this.#entries.get(entry.tableId) !== entry) return;
+    this.#entries.delete(entry.tableId);
+    this.#entries.set(entry.tableId, entry);
+  }
+
+  #end(entry: Entry, reason: CovistaError): void {
+    const users = [...entry.users];
+    entry.users.clear();
+    for (const user of users) user.ended(reason);
+    this.#unload(entry);
+  }
+
+  #unload(entry: Entry): void {
+    if (this.#entries.get(entry.tableId) === entry) this.#entries.delete(entry.tableId);
+    entry.stopListening();
+    entry.table.close();
+  }
+}
+
+function describe(entry: Entry): LoadedTable {
+  const { tableId, engine, table, loadTimeMs, openedAtMs, lastUsedAtMs, users } = entry;
+  return { tableId, engine, table, loadTimeMs, openedAtMs, lastUsedAtMs, connections: users.size };
+}
+
+function tooLarge(bytes: number, bytesMax: number): CovistaError {
+  const message = `the table would take ${bytes} bytes of memory, more than ${bytesMax}; open fewer rows or columns, or another engine`;
+  return new CovistaError('memory_limit', message, { bytes, tableBytesMax: bytesMax });
+}

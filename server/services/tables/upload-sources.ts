@@ -1,0 +1,77 @@
+import { LRUCache } from 'lru-cache';
+import { CovistaError } from '../../../protocol/errors.ts';
+import type { UploadId } from '../../../protocol/ids.ts';
+import type { Limits } from '../../../protocol/limits.ts';
+import type { Content, ContentStore, Control, Ingested } from '../../storage/content-store.ts';
+import type { Column, StagingStore } from '../../storage/stores.ts';
+import type { Actor } from '../access/actor.ts';
+import type { Uploads } from '../uploads/uploads.ts';
+
+/** Uploaded files as tables are made of them. They are their owner's, and last as long as the upload. */
+export interface UploadSources {
+  /** The rows of a complete upload; `not_found` to anybody but its owner, `unprocessable_data` where they cannot be read. */
+  content(uploadId: UploadId, actor: Actor, control: Control): Promise<Content>;
+  /** Removes what was made of uploads. */
+  close(): Promise<void>;
+}
+
+interface UploadSourcesOptions {
+  readonly uploads: Pick<Uploads, 'status' | 'read'>;
+  readonly content: Pick<ContentStore, 'ingest'>;
+  readonly staging: Pick<StagingStore, 'discard'>;
+  readonly limits: Pick<Limits, 'uploadSourcesMax'>;
+}
+
+/** What an upload became, of the bytes that it had then. */
+interface Source {
+  readonly bytes: number;
+  readonly content: Promise<Content>;
+}
+
+export function createUploadSources({ uploads, content, staging, limits }: UploadSourcesOptions): UploadSources {
+  const removals = new Set<Promise<void>>();
+  const discard = (path: string): void => {
+    const removal = staging.discard(path).finally(() => removals.delete(removal));
+    removals.add(removal);
+  };
+  const sources = new LRUCache<UploadId, Source>({
+    max: limits.uploadSourcesMax,
+    // One that failed has left nothing.
+    dispose: (source) => void source.content.then(({ files }) => files.map(({ path }) => discard(path)).length).catch(() => undefined),
+  });
+
+  const ingest = (uploadId: UploadId, subject: string, control: Control): Promise<Content> =>
+    uploads.read(uploadId, subject, control.signal, async ({ path, bytes }) =>
+      contentOf(uploadId, await content.ingest({ path, bytes, format: undefined, onto: undefined }, control)),
+    );
+
+  return {
+    content: async (uploadId, { subject }, control) => {
+      const { offset } = await uploads.status(uploadId, subject).catch((fault: unknown) => {
+        sources.delete(uploadId);
+        throw fault;
+      });
+      const found = sources.get(uploadId);
+      if (found !== undefined && found.bytes === offset) return found.content;
+      const source = { bytes: offset, content: ingest(uploadId, subject, control) };
+      sources.set(uploadId, source);
+      source.content.catch(() => sources.peek(uploadId) === source && sources.delete(uploadId));
+      return source.content;
+    },
+    close: async () => {
+      const all = [...sources.values()];
+      sources.clear();
+      await Promise.allSettled(all.map(({ content: settled }) => settled));
+      await Promise.all(removals);
+    },
+  };
+}
+
+function contentOf(uploadId: UploadId, { schema, schemaHash, file, conversion }: Ingested): Content {
+  if (file === null) {
+    throw new CovistaError('unprocessable_data', 'no row of the uploaded file could be read', { uploadId, conversion });
+  }
+  const columns: Column[] = schema.map((column, index) => ({ ...column, columnId: index + 1 }));
+  const { path, rows, sha256 } = file;
+  return { schema: columns, schemaHash, rows, files: [{ path, rows, sha256, schemaHash }] };
+}

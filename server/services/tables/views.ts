@@ -1,0 +1,212 @@
+import { randomUUID } from 'node:crypto';
+import { CovistaError } from '../../../protocol/errors.ts';
+import { type TableId, type ViewId, viewId } from '../../../protocol/ids.ts';
+import type { Limits } from '../../../protocol/limits.ts';
+import type { ViewConfigInput, ViewPage } from '../../../protocol/operations/view.ts';
+import { canonicalJson } from '../../shared/canonical.ts';
+import type { Clock } from '../../shared/clock.ts';
+import type { PerspectiveType, WireViewPort } from '../../shared/perspective/types.ts';
+import type { Control } from '../../storage/content-store.ts';
+import { Asker } from './asker.ts';
+import { wireConfigOf } from './json-config.ts';
+import type { Lease } from './table-pool.ts';
+import type { TableAt, Tables } from './tables.ts';
+import { type RowTypes, readRows } from './view-rows.ts';
+
+export interface CreatedView {
+  readonly viewId: ViewId;
+  readonly schema: { readonly name: string; readonly type: PerspectiveType }[];
+  readonly rows: number;
+}
+
+export type BytesFormat = 'arrow' | 'csv' | 'ndjson';
+
+/** A view for as long as somebody reads it. */
+export interface OpenView {
+  readonly rows: number;
+  readonly columns: number;
+  readonly types: RowTypes;
+  /** The same for views that show the same, since tables never change. */
+  readonly identity: string;
+  /** Rows from `startRow` to `endRow` exclusive; the caller minds the bounds. */
+  read(format: BytesFormat, window: Window): Promise<Uint8Array | string>;
+  json(window: Window): Promise<string>;
+}
+
+interface ViewsOptions {
+  readonly tables: Pick<Tables, 'lease' | 'verify'>;
+  readonly clock: Clock;
+  readonly limits: Limits;
+}
+
+interface Kept {
+  readonly viewId: ViewId;
+  readonly tableId: TableId;
+  readonly subject: string;
+  readonly asker: Asker;
+  readonly lease: Lease;
+  readonly types: RowTypes;
+  readonly identity: string;
+  lastUsedAtMs: number;
+}
+
+interface Window {
+  readonly startRow: number;
+  readonly endRow: number;
+}
+
+const ENTITY = 'view';
+/** Cells of a page of rows in JSON, of which each takes some times what it takes in Arrow. */
+const JSON_CELLS_SHARE = 4;
+
+/** Views over REST and RPC. Each is its subject's, keeps its table open, and ends when it is not used for `viewIdleMs`. */
+export class Views {
+  readonly #options: ViewsOptions;
+  readonly #kept = new Map<ViewId, Kept>();
+  /** How many each subject has, those that are being made included. */
+  readonly #counts = new Map<string, number>();
+  readonly #sweeper: NodeJS.Timeout;
+
+  constructor(options: ViewsOptions) {
+    this.#options = options;
+    this.#sweeper = setInterval(() => this.#sweep(), Math.max(10, Math.min(60_000, options.limits.viewIdleMs / 4)));
+    this.#sweeper.unref();
+  }
+
+  async create(at: TableAt, config: ViewConfigInput, control: Control): Promise<CreatedView> {
+    const { subject } = at.actor;
+    this.#count(subject, 1);
+    try {
+      return await this.#make(at, config, control);
+    } catch (fault) {
+      this.#count(subject, -1);
+      throw fault;
+    }
+  }
+
+  async page(
+    at: TableAt,
+    id: ViewId,
+    { startRow, endRow }: { readonly startRow: number; readonly endRow: number | undefined },
+    control: Control,
+  ): Promise<ViewPage> {
+    const { limits } = this.#options;
+    const view = await this.open(at, id, control);
+    const wanted = Math.max(startRow, Math.min(endRow ?? startRow + limits.pageItemsDefault, view.rows));
+    const rowsMax = Math.max(1, Math.min(limits.viewRowsMax, Math.floor(limits.viewCellsMax / JSON_CELLS_SHARE / view.columns)));
+    const capped = Math.min(wanted, startRow + rowsMax);
+    const rows = capped > startRow ? readRows(await view.json({ startRow, endRow: capped }), view.types) : [];
+    return { rows, startRow, endRow: startRow + rows.length, totalRows: view.rows, truncated: capped < wanted };
+  }
+
+  /** The view, after it was asked again whether the caller may see what it shows; `not_found` to anybody but its subject. */
+  async open(at: TableAt, id: ViewId, control: Control): Promise<OpenView> {
+    const view = this.#find(at, id);
+    try {
+      await this.#options.tables.verify(at, control);
+    } catch (fault) {
+      if (fault instanceof CovistaError && fault.code === 'not_found') this.#end(view);
+      throw fault;
+    }
+    view.lastUsedAtMs = this.#options.clock.now();
+    const { num_view_rows: rows, num_view_columns: columns } = await view.asker.ask('view_dimensions', ENTITY, {});
+    return { rows, columns: Math.max(1, columns), types: view.types, identity: view.identity, ...readersOf(view.asker) };
+  }
+
+  end(at: TableAt, id: ViewId): void {
+    this.#end(this.#find(at, id));
+  }
+
+  close(): void {
+    clearInterval(this.#sweeper);
+    for (const view of [...this.#kept.values()]) this.#end(view);
+  }
+
+  async #make(at: TableAt, config: ViewConfigInput, control: Control): Promise<CreatedView> {
+    const { tables, limits, clock } = this.#options;
+    const { tableId, actor } = at;
+    const id = viewId.parse(`view_${randomUUID().replaceAll('-', '')}`);
+    const loss: { reason?: CovistaError } = {};
+    const ended = (reason: CovistaError): void => {
+      loss.reason = reason;
+      const view = this.#kept.get(id);
+      if (view !== undefined) this.#end(view);
+    };
+    const lease = await tables.lease(at, { ended }, control);
+    const { table, engine } = lease.loaded;
+    let asker: Asker | undefined;
+    try {
+      asker = new Asker({ tableId, table, dialect: engine.dialect, limits, lost: ended });
+      const { schema, rows, types } = await make(asker, tableId, config, table.schema);
+      // The table may have gone meanwhile, or the caller.
+      if (loss.reason !== undefined) throw loss.reason;
+      control.signal.throwIfAborted();
+      const identity = canonicalJson([tableId, config]);
+      this.#kept.set(id, { viewId: id, tableId, subject: actor.subject, asker, lease, types, identity, lastUsedAtMs: clock.now() });
+      return { viewId: id, schema, rows };
+    } catch (fault) {
+      asker?.close();
+      lease.release();
+      throw fault;
+    }
+  }
+
+  #find({ tableId, actor }: TableAt, id: ViewId): Kept {
+    const view = this.#kept.get(id);
+    if (view !== undefined && view.tableId === tableId && view.subject === actor.subject) return view;
+    throw new CovistaError('not_found', 'there is no such view of yours; one that is not used for a while ends', { viewId: id });
+  }
+
+  #end(view: Kept): void {
+    if (!this.#kept.delete(view.viewId)) return;
+    this.#count(view.subject, -1);
+    view.asker.close();
+    view.lease.release();
+  }
+
+  #sweep(): void {
+    const oldestMs = this.#options.clock.now() - this.#options.limits.viewIdleMs;
+    for (const view of [...this.#kept.values()]) if (view.lastUsedAtMs < oldestMs) this.#end(view);
+  }
+
+  #count(subject: string, change: 1 | -1): void {
+    const { viewsPerSubjectMax: viewsMax } = this.#options.limits;
+    const count = (this.#counts.get(subject) ?? 0) + change;
+    if (count > viewsMax) throw new CovistaError('rate_limited', `you have ${viewsMax} views already; close some`, { viewsPerSubjectMax: viewsMax });
+    if (count === 0) this.#counts.delete(subject);
+    else this.#counts.set(subject, count);
+  }
+}
+
+async function make(
+  asker: Asker,
+  tableId: TableId,
+  config: ViewConfigInput,
+  tableSchema: Readonly<Record<string, PerspectiveType>>,
+): Promise<Pick<CreatedView, 'schema' | 'rows'> & { readonly types: RowTypes }> {
+  await asker.ask('table_make_view', tableId, { view_id: ENTITY, config: wireConfigOf(config) });
+  const [{ schema: columns }, { num_view_rows: rows }] = await Promise.all([
+    asker.ask('view_schema', ENTITY, {}),
+    asker.ask('view_dimensions', ENTITY, {}),
+  ]);
+  const names = config.columns?.filter((name) => name !== null) ?? Object.keys(tableSchema);
+  const schema = names.flatMap((name) => {
+    const type = columns[name];
+    return type === undefined ? [] : [{ name, type }];
+  });
+  return { schema, rows, types: { columns, groups: (config.group_by ?? []).map((name) => tableSchema[name]) } };
+}
+
+function readersOf(asker: Asker): Pick<OpenView, 'read' | 'json'> {
+  const viewportOf = ({ startRow, endRow }: Window): { readonly viewport: WireViewPort } => ({
+    viewport: { start_row: startRow, end_row: endRow },
+  });
+  return {
+    json: async (window) => (await asker.ask('view_to_rows_string', ENTITY, viewportOf(window))).json_string,
+    read: async (format, window) => {
+      if (format === 'arrow') return (await asker.ask('view_to_arrow', ENTITY, viewportOf(window))).arrow;
+      if (format === 'csv') return (await asker.ask('view_to_csv', ENTITY, viewportOf(window))).csv;
+      return (await asker.ask('view_to_ndjson_string', ENTITY, viewportOf(window))).ndjson_string;
+    },
+  };
+}

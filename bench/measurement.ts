@@ -10,20 +10,31 @@ export interface Measurement {
   readonly limit?: number;
   /** Whether the value may be at most or must be at least the limit. */
   readonly bound?: 'at most' | 'at least';
+  /** Of a figure that was taken at several loads or sizes: at which of them. Together they make a curve. */
+  readonly at?: { readonly of: string; readonly value: number };
 }
 
 export interface Scenario {
   readonly name: string;
   /** What it measures against what, in a sentence. */
   readonly about: string;
+  /** Takes long, and runs only where `--long` or its name asks for it. */
+  readonly isLong?: true;
   run(options: ScenarioOptions): Promise<Measurement[]>;
 }
 
 export interface ScenarioOptions {
   /** Smaller data and fewer runs: whether it works, and roughly how fast. */
   readonly quick: boolean;
+  /** As little as shows that it runs and that its figures make sense; comes with `quick`. */
+  readonly smoke: boolean;
   /** Says what is going on. */
   say(text: string): void;
+}
+
+/** What to take where only a smoke is wanted, in quick mode, and in full. */
+export function sizeOf<Size>({ quick, smoke }: Pick<ScenarioOptions, 'quick' | 'smoke'>, [least, less, all]: readonly [Size, Size, Size]): Size {
+  return smoke ? least : quick ? less : all;
 }
 
 export function isMet({ value, limit, bound }: Measurement): boolean | undefined {

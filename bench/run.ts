@@ -1,60 +1,103 @@
-import { execFileSync } from 'node:child_process';
-import { appendFileSync, mkdirSync, writeFileSync } from 'node:fs';
-import { cpus, totalmem } from 'node:os';
+import { appendFileSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { parseArgs } from 'node:util';
+import { describeRegressions, regressions } from './compare.ts';
 import { isMet, type Measurement, type Scenario } from './measurement.ts';
+import { reportOf, targetTable } from './report.ts';
+import { labelOf, type Results, readResults, resultsOf, rounded } from './results.ts';
 import { scenarios } from './scenarios/index.ts';
 
-/** `npm run bench [-- --quick] [SCENARIO…]`: runs scenarios one after the other and writes what they measured to `results/`. */
-async function main(args: readonly string[]): Promise<void> {
-  const quick = args.includes('--quick');
-  const names = args.filter((arg) => !arg.startsWith('--'));
+const USAGE = `npm run bench [-- FLAGS] [SCENARIO…]
+
+  --quick          smaller data and fewer runs
+  --long           the scenarios that take long as well
+  --compare FILE   then say what got worse than in these results beyond noise; status 1 if anything did
+  --readme FILE    put the table of these results into README.md, and run nothing
+`;
+
+/** Runs scenarios one after the other, and writes what they measured to `results/` and a line of it to `history.ndjson`. */
+async function main(args: readonly string[]): Promise<number> {
+  const { values, positionals } = parseArgs({
+    args: [...args],
+    allowPositionals: true,
+    options: {
+      quick: { type: 'boolean' },
+      long: { type: 'boolean' },
+      compare: { type: 'string' },
+      readme: { type: 'string' },
+      help: { type: 'boolean' },
+    },
+  });
+  if (values.help === true) say(USAGE);
+  else if (values.readme !== undefined) writeReadme(readResults(values.readme));
+  else return measure(positionals, { quick: values.quick === true, long: values.long === true, base: values.compare });
+  return 0;
+}
+
+interface Run {
+  readonly quick: boolean;
+  readonly long: boolean;
+  /** Path of the results to compare with. */
+  readonly base: string | undefined;
+}
+
+async function measure(names: readonly string[], { quick, long, base }: Run): Promise<number> {
   const unknown = names.filter((name) => !scenarios.some((scenario) => scenario.name === name));
   if (unknown.length > 0) throw new Error(`there is no scenario ${unknown.join(', ')}; there are ${scenarios.map(({ name }) => name).join(', ')}`);
-  const chosen = scenarios.filter(({ name }) => names.length === 0 || names.includes(name));
+  const chosen = scenarios.filter(({ name, isLong }) => (names.length === 0 ? long || isLong !== true : names.includes(name)));
   const measurements: Measurement[] = [];
   for (const scenario of chosen) measurements.push(...(await runScenario(scenario, quick)));
-  report(measurements, { quick, scenarios: chosen.map(({ name }) => name) });
+  const results = resultsOf(measurements, { quick, scenarios: chosen.map(({ name }) => name) });
+  write(results);
+  say(`\n${results.targets.filter(({ met }) => met).length} of ${results.targets.length} targets met`);
+  if (base === undefined) return 0;
+  const found = regressions(readResults(base), results);
+  say(`\n${describeRegressions(found)}`);
+  return found.length === 0 ? 0 : 1;
 }
 
 async function runScenario({ name, about, run }: Scenario, quick: boolean): Promise<Measurement[]> {
   say(`\n${name}: ${about}`);
-  const measurements = await run({ quick, say: (text) => say(`  ${text}`) });
+  const measurements = await run({ quick, smoke: false, say: (text) => say(`  ${text}`) });
   for (const measurement of measurements) say(`  ${describe(measurement)}`);
   return measurements;
 }
 
 function describe(measurement: Measurement): string {
-  const { area, name, value, unit, spread, limit, bound } = measurement;
+  const { value, unit, spread, limit, bound } = measurement;
   const met = isMet(measurement);
   const verdict = met === undefined ? '' : ` — ${met ? 'met' : 'MISSED'}: ${bound ?? 'at most'} ${limit}`;
-  const range = spread === undefined ? '' : ` (${round(spread[0])} to ${round(spread[1])})`;
-  return `${area} / ${name}: ${round(value)} ${unit}${range}${verdict}`;
+  const range = spread === undefined ? '' : ` (${rounded(spread[0])} to ${rounded(spread[1])})`;
+  return `${labelOf(measurement)}: ${rounded(value)} ${unit}${range}${verdict}`;
 }
 
-const round = (value: number): string => (Math.abs(value) >= 100 ? value.toFixed(0) : value.toPrecision(3));
+function write(results: Results): void {
+  const directory = join(import.meta.dirname, 'results');
+  mkdirSync(directory, { recursive: true });
+  const name = `${results.at.slice(0, 10)}-${results.commit}`;
+  writeFileSync(join(directory, `${name}.json`), `${JSON.stringify(results, null, 2)}\n`);
+  const { markdown, plots } = reportOf(results, name);
+  writeFileSync(join(directory, `${name}.md`), markdown);
+  for (const [file, svg] of plots) writeFileSync(join(directory, file), svg);
+  const { at, commit, quick, scenarios: ran } = results;
+  const figures = Object.fromEntries(results.measurements.map((measurement) => [labelOf(measurement), Number(measurement.value.toPrecision(4))]));
+  appendFileSync(join(import.meta.dirname, 'history.ndjson'), `${JSON.stringify({ at, commit, quick, scenarios: ran, figures })}\n`);
+}
 
-function report(measurements: readonly Measurement[], run: { readonly quick: boolean; readonly scenarios: readonly string[] }): void {
-  const commit = execFileSync('git', ['rev-parse', '--short', 'HEAD'], { encoding: 'utf8' }).trim();
-  const at = new Date().toISOString();
-  const machine = { cpu: cpus()[0]?.model ?? 'unknown', cores: cpus().length, memoryGiB: Math.round(totalmem() / 2 ** 30), node: process.version };
-  const targets = measurements.flatMap((measurement) => {
-    const { area, name, value, limit, unit } = measurement;
-    return limit === undefined ? [] : [{ area, name, value, limit, unit, met: isMet(measurement) === true }];
-  });
-  const results = join(import.meta.dirname, 'results');
-  mkdirSync(results, { recursive: true });
-  writeFileSync(
-    join(results, `${at.slice(0, 10)}-${commit}.json`),
-    `${JSON.stringify({ at, commit, machine, ...run, targets, measurements }, null, 2)}\n`,
-  );
-  const figures = Object.fromEntries(measurements.map(({ area, name, value }) => [`${area} / ${name}`, Number(value.toPrecision(4))]));
-  appendFileSync(join(import.meta.dirname, 'history.ndjson'), `${JSON.stringify({ at, commit, ...run, figures })}\n`);
-  say(`\n${targets.filter(({ met }) => met).length} of ${targets.length} targets met`);
+const [TABLE_BEGINS, TABLE_ENDS] = ['<!-- bench: begins -->', '<!-- bench: ends -->'];
+
+/** The table in README.md is never typed. */
+function writeReadme({ targets, machine, commit, at }: Results): void {
+  const path = join(import.meta.dirname, '../README.md');
+  const text = readFileSync(path, 'utf8');
+  const [begin, end] = [text.indexOf(TABLE_BEGINS), text.indexOf(TABLE_ENDS)];
+  if (begin < 0 || end < begin) throw new Error(`README.md has no ${TABLE_BEGINS} and ${TABLE_ENDS} around its table`);
+  const where = `Commit ${commit}, ${at.slice(0, 10)}, ${machine.cores} cores (${machine.cpu}), ${machine.memoryGiB} GiB, Node ${machine.node}.`;
+  writeFileSync(path, `${text.slice(0, begin)}${TABLE_BEGINS}\n\n${targetTable(targets)}\n\n${where}\n\n${text.slice(end)}`);
 }
 
 function say(text: string): void {
   process.stdout.write(`${text}\n`);
 }
 
-await main(process.argv.slice(2));
+process.exitCode = await main(process.argv.slice(2));

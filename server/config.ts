@@ -34,6 +34,8 @@ export interface Config {
   /** Paths of PEM files; undefined: no TLS. */
   readonly tls: { readonly certificate: string; readonly key: string } | undefined;
   readonly trustedProxies: readonly string[];
+  /** Directory of the built workbench; undefined: where the build puts it. */
+  readonly workbenchDir: string | undefined;
   readonly logLevel: string;
   readonly logPretty: boolean;
   readonly limits: Limits;
@@ -70,6 +72,7 @@ const OWN_SETTINGS: readonly Setting[] = [
     fallback: undefined,
     prose: 'Addresses or networks of proxies, separated by commas, that do TLS and whose X-Forwarded-For is believed',
   },
+  { name: 'workbenchDir', type: 'text', fallback: undefined, prose: 'Directory of the built workbench page; absent: the one that comes along' },
   { name: 'logLevel', type: LOG_LEVELS, fallback: 'info', prose: 'Least severe entries that are logged' },
   { name: 'logPretty', type: 'flag', fallback: undefined, prose: 'Log for people instead of JSON lines; absent: on a terminal' },
 ];
@@ -122,6 +125,7 @@ export function readConfig(flags: readonly string[], environment: Environment): 
     allowedOrigins: list('allowedOrigins'),
     tls: readTls(value('tlsCert')?.text, value('tlsKey')?.text),
     trustedProxies: list('trustedProxy'),
+    workbenchDir: value('workbenchDir')?.text,
     logLevel: text('logLevel'),
     logPretty: value('logPretty') === undefined ? process.stderr.isTTY === true : text('logPretty') === 'true',
     limits: readLimits(given),

@@ -3,7 +3,6 @@ import { realpathSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { type RunningServer, runCommand } from './cli/commands.ts';
 import { assertSafeToListen, type Config } from './config.ts';
-import { FRONT_PAGE } from './front-page.ts';
 import { createAuthenticator } from './gateway/authenticate.ts';
 import { createGateway, type Gateway } from './gateway/dispatch.ts';
 import { loadOrCreateSecret } from './gateway/mint.ts';
@@ -34,7 +33,6 @@ import { systemClock } from './shared/clock.ts';
 import { Closers } from './shared/closers.ts';
 import { createLog, type Logger } from './shared/log.ts';
 import { listen } from './socket/listen.ts';
-import type { Pages } from './socket/site.ts';
 import { bindDataDirectory } from './storage/files/deployment.ts';
 import { createLocalObjects } from './storage/files/local-objects.ts';
 import { createStaging, prepareStaging } from './storage/files/staging.ts';
@@ -43,6 +41,8 @@ import { startEmbedded } from './storage/postgres/embedded.ts';
 import { migrate } from './storage/postgres/migrate.ts';
 import { openMetadataStore } from './storage/postgres/open.ts';
 import type { Stores } from './storage/stores.ts';
+import { loadWorkbench } from './workbench.ts';
+import { DocumentStatesThread } from './workers/document-states.client.ts';
 
 export interface StartedServer extends RunningServer {
   /** The way to the handlers that all doors share. */
@@ -136,7 +136,9 @@ async function startServices(config: Config, { stores, engines, log, closers }: 
   const visible = createVisibleVersions({ content: stores.content, reader, limits });
   // A database of its own is this server's alone: what others held of it, they held before they ended.
   if (config.databaseUrl === undefined) await metadata.documents.releaseAll();
-  const documents = createDocuments({ store: metadata.documents, authorizer, limits, clock: systemClock, log });
+  const states = new DocumentStatesThread();
+  closers.add(() => states.close());
+  const documents = createDocuments({ store: metadata.documents, states, authorizer, limits, clock: systemClock, log });
   closers.add(() => documents.close());
   const uploads = createUploads({ stores, limits });
   const key = await loadOrCreateSecret(config.dataDir, 'table-secret');
@@ -215,7 +217,7 @@ async function openDoors(config: Config, { services, audit, log, closers }: Hous
     authenticator,
     limits,
     log,
-    pages,
+    pages: await loadWorkbench(config.workbenchDir),
     ready,
   });
   closers.add(() => listener.close());
@@ -238,9 +240,6 @@ async function openDoors(config: Config, { services, audit, log, closers }: Hous
     },
   };
 }
-
-/** What a browser gets that opens the address. */
-const pages: Pages = new Map([['/', { contentType: 'text/html; charset=utf-8', content: FRONT_PAGE, immutable: false }]]);
 
 if (process.argv[1] !== undefined && realpathSync(process.argv[1]) === import.meta.filename) {
   process.exitCode = await runCommand(process.argv.slice(2), process.env, { startServer });

@@ -145,7 +145,9 @@ describe('imports', () => {
 
   test('every source file is reached from an entry', () => {
     const entries = sources.filter((file) =>
-      /^(server\/main\.ts|client\/(index|browser)\.ts|protocol\/(index|openapi)\.ts|bench\/|.*\.worker\.ts|.*\.config\.ts)/.test(file),
+      /^(server\/main\.ts|client\/(index|browser|workbench\/main)\.ts|protocol\/(index|openapi)\.ts|bench\/|.*\.worker\.ts|.*\.config\.ts)/.test(
+        file,
+      ),
     );
     const reached = new Set(entries);
     for (const file of reached)

@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import type { Client } from '../../client/index.ts';
-import { type Measurement, ratioOf, type Scenario, type ScenarioOptions, summaryOf } from '../measurement.ts';
+import { type Measurement, ratioOf, type Scenario, type ScenarioOptions, sizeOf, summaryOf } from '../measurement.ts';
 import { createWorkspace, FLIGHTS, writeFlights } from '../support/data.ts';
 import { startDuckdb } from '../support/duckdb.ts';
 import { startBenchServer } from '../support/server.ts';
@@ -28,11 +28,11 @@ export const append: Scenario = {
   },
 };
 
-async function measure(client: Client, more: Uint8Array, { quick, say }: ScenarioOptions): Promise<Measurement[]> {
+async function measure(client: Client, more: Uint8Array, options: ScenarioOptions): Promise<Measurement[]> {
   const large = await datasetOf(client, readFileSync(FLIGHTS), 3_000_000);
   const small = await datasetOf(client, more, ROWS);
-  const runs = quick ? 5 : 40;
-  say(`${runs} appends to each, in turn`);
+  const runs = sizeOf(options, [1, 5, 40]);
+  options.say(`${runs} appends to each, in turn`);
   const times = { large: [] as number[], small: [] as number[] };
   for (let run = -3; run < runs; run += 1) {
     const onLarge = await timeAppend(client, { datasetId: large, branch: `run${run}`, rows: 3_000_000 + ROWS, more });

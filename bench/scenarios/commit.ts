@@ -1,7 +1,7 @@
 import { createReadStream } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import type { Client } from '../../client/index.ts';
-import { type Measurement, ratioOf, type Scenario, type ScenarioOptions, summaryOf } from '../measurement.ts';
+import { type Measurement, ratioOf, type Scenario, type ScenarioOptions, sizeOf, summaryOf } from '../measurement.ts';
 import { createWorkspace, FLIGHTS, type Workspace, writeOrders } from '../support/data.ts';
 import { type BareDuckdb, convertStatement, startDuckdb } from '../support/duckdb.ts';
 import { commitOverRest } from '../support/rest.ts';
@@ -42,7 +42,7 @@ export const commit: Scenario = {
     const server = await startBenchServer();
     const client = await server.client(PERSON);
     try {
-      const bench = { server, client, duckdb, workspace, runs: options.quick ? 2 : 7 };
+      const bench = { server, client, duckdb, workspace, runs: sizeOf(options, [1, 2, 7]) };
       return await measure(bench, await prepareCases(bench, options), options);
     } finally {
       client.close();
@@ -53,8 +53,8 @@ export const commit: Scenario = {
   },
 };
 
-async function prepareCases({ duckdb, workspace }: Bench, { quick }: ScenarioOptions): Promise<Case[]> {
-  const rows = quick ? 100_000 : 1_000_000;
+async function prepareCases({ duckdb, workspace }: Bench, options: ScenarioOptions): Promise<Case[]> {
+  const rows = sizeOf(options, [5_000, 100_000, 1_000_000]);
   const orders = workspace.path('orders.csv');
   await writeOrders(duckdb, orders, rows);
   return [

@@ -1,5 +1,5 @@
 import type { Client } from '../../client/index.ts';
-import { type Measurement, median, type Scenario, type ScenarioOptions, spreadOf } from '../measurement.ts';
+import { type Measurement, median, type Scenario, type ScenarioOptions, sizeOf, spreadOf } from '../measurement.ts';
 import { type BareSql, createBareSql } from '../support/bare-sql.ts';
 import { createWorkspace, smallCsv, writeSmallCsvs } from '../support/data.ts';
 import { type BenchDatabase, startBenchDatabase } from '../support/database.ts';
@@ -26,6 +26,7 @@ interface Size {
 }
 
 const FULL: Size = { runs: 3, commitsPerClient: 200, branches: 1_000, restoresPerBranch: 5 };
+const SMOKE: Size = { runs: 1, commitsPerClient: 1, branches: 10, restoresPerBranch: 1 };
 const QUICK: Size = { runs: 1, commitsPerClient: 10, branches: 100, restoresPerBranch: 5 };
 
 export const contention: Scenario = {
@@ -37,7 +38,7 @@ export const contention: Scenario = {
     const server = await startBenchServer({ COVISTA_DATABASE_URL: database.url });
     const clients = await openClients(server);
     try {
-      const bench = { clients, duckdb, sql: createBareSql(database.pool), size: options.quick ? QUICK : FULL };
+      const bench = { clients, duckdb, sql: createBareSql(database.pool), size: sizeOf(options, [SMOKE, QUICK, FULL]) };
       return [...(await measureCommits(bench, options)), ...(await measureRestores(bench, options))];
     } finally {
       await stopAll({ clients, server, duckdb, database });

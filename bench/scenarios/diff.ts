@@ -1,7 +1,7 @@
 import { createReadStream } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import type { Client } from '../../client/index.ts';
-import { type Measurement, ratioOf, type Scenario, type ScenarioOptions, summaryOf } from '../measurement.ts';
+import { type Measurement, ratioOf, type Scenario, type ScenarioOptions, sizeOf, summaryOf } from '../measurement.ts';
 import { createWorkspace, smallCsv, type Workspace } from '../support/data.ts';
 import { type BareDuckdb, startDuckdb } from '../support/duckdb.ts';
 import { type BenchServer, startBenchServer } from '../support/server.ts';
@@ -117,12 +117,12 @@ async function compareRuns(bench: Bench, { pair, statement }: Written, { runs, l
 }
 
 async function measureMillion(bench: Bench): Promise<Measurement[]> {
-  const { quick, say } = bench.options;
-  const rows = quick ? 200_000 : 1_000_000;
+  const { options } = bench;
+  const rows = sizeOf(options, [4_000, 200_000, 1_000_000]);
   const name = `${rows.toLocaleString('en')} rows of which 1 % differ`;
-  say(name);
+  options.say(name);
   const size = { rows, updated: rows / 200, inserted: rows / 400, deleted: rows / 400 };
-  const { ours, floor } = await compareRuns(bench, await writePair(bench, 'million', size), { runs: quick ? 3 : 9, limit: PAGE.usual });
+  const { ours, floor } = await compareRuns(bench, await writePair(bench, 'million', size), { runs: sizeOf(options, [1, 3, 9]), limit: PAGE.usual });
   return [
     { area: AREA, name: `${name} / full join`, ...ratioOf(ours, floor), limit: 1.5, bound: 'at most' },
     { area: AREA, name, ...summaryOf(ours), unit: 'ms' },
@@ -133,7 +133,7 @@ async function measureMillion(bench: Bench): Promise<Measurement[]> {
 /** One file of ten differs, against a dataset that has only this file. */
 async function measureShared(bench: Bench): Promise<Measurement[]> {
   const { client, duckdb, workspace, options } = bench;
-  const rows = options.quick ? 50_000 : 200_000;
+  const rows = sizeOf(options, [2_000, 50_000, 200_000]);
   const size = { rows, updated: rows / 100, inserted: 0, deleted: 0 };
   options.say(`${SHARED_FILES + 1} files of ${rows.toLocaleString('en')} rows of which one differs`);
   const paths = { from: workspace.path('part-from.parquet'), to: workspace.path('part-to.parquet') };
@@ -152,7 +152,7 @@ async function measureShared(bench: Bench): Promise<Measurement[]> {
   const upsert = await client.version.commit({ datasetId, branch: 'main', mode: 'upsert', key: ['id'] }, { body: createReadStream(paths.to) });
   const many: Pair = { datasetId, from: upsert.versionId - 1, to: upsert.versionId, counts };
   const times = { many: [] as number[], one: [] as number[] };
-  for (let run = -1; run < (options.quick ? 3 : 15); run += 1) {
+  for (let run = -1; run < sizeOf(options, [1, 3, 15]); run += 1) {
     const [onMany, onOne] = [await timeDiff(bench, many), await timeDiff(bench, one)];
     if (run < 0) continue;
     times.many.push(onMany);
@@ -166,13 +166,13 @@ async function measureShared(bench: Bench): Promise<Measurement[]> {
 
 async function measureLarge(bench: Bench): Promise<Measurement[]> {
   const { options, server } = bench;
-  const rows = options.quick ? 1_000_000 : 10_000_000;
+  const rows = sizeOf(options, [4_000, 1_000_000, 10_000_000]);
   const name = `${rows.toLocaleString('en')} rows × 12 columns`;
   options.say(name);
   const size = { rows, updated: rows / 100, inserted: rows / 200, deleted: rows / 200 };
   const written = await writePair(bench, 'large', size);
   server.resetPeak();
-  const { ours, floor } = await compareRuns(bench, written, { runs: options.quick ? 2 : 5, limit: PAGE.long });
+  const { ours, floor } = await compareRuns(bench, written, { runs: sizeOf(options, [1, 2, 5]), limit: PAGE.long });
   return [
     { area: AREA, name, ...summaryOf(ours), unit: 'ms', limit: 4_000, bound: 'at most' },
     { area: AREA, name: `${name} / full join`, ...ratioOf(ours, floor) },

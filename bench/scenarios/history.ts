@@ -1,5 +1,5 @@
 import type { Client } from '../../client/index.ts';
-import { type Measurement, ratioOf, type Scenario, type ScenarioOptions, summaryOf } from '../measurement.ts';
+import { type Measurement, ratioOf, type Scenario, type ScenarioOptions, sizeOf, summaryOf } from '../measurement.ts';
 import { growChain } from '../support/chain.ts';
 import { startBenchDatabase } from '../support/database.ts';
 import { startBenchServer } from '../support/server.ts';
@@ -14,7 +14,7 @@ export const history: Scenario = {
     const server = await startBenchServer({ COVISTA_DATABASE_URL: database.url });
     const client = await server.client('bench');
     try {
-      const long = options.quick ? 5_000 : 100_000;
+      const long = sizeOf(options, [300, 5_000, 100_000]);
       const datasets = { short: await createDataset(client), long: await createDataset(client) };
       await growChain(database.pool, datasets.short, 100);
       await growChain(database.pool, datasets.long, long);
@@ -35,10 +35,10 @@ async function measure(
   client: Client,
   datasets: { readonly short: number; readonly long: number },
   long: number,
-  { quick, say }: ScenarioOptions,
+  options: ScenarioOptions,
 ): Promise<Measurement[]> {
-  const runs = quick ? 30 : 300;
-  say(`${runs} times the first two pages of ${PAGE} versions, in turn`);
+  const runs = sizeOf(options, [2, 30, 300]);
+  options.say(`${runs} times the first two pages of ${PAGE} versions, in turn`);
   const times = { short: [] as number[], long: [] as number[] };
   for (let run = -10; run < runs; run += 1) {
     const ofShort = await timePages(client, datasets.short, 100);

@@ -1,5 +1,5 @@
 import type { Client } from '../../client/index.ts';
-import { type Measurement, median, percentile, type Scenario, type ScenarioOptions, spreadOf } from '../measurement.ts';
+import { type Measurement, median, percentile, type Scenario, type ScenarioOptions, sizeOf, spreadOf } from '../measurement.ts';
 import { type BareSql, createBareSql } from '../support/bare-sql.ts';
 import { smallCsv } from '../support/data.ts';
 import { startBenchDatabase } from '../support/database.ts';
@@ -66,10 +66,10 @@ async function preparePairs(client: Client, sql: BareSql): Promise<Pair[]> {
 /** Rounds give the spread; the 99th percentile that counts is that of all calls together. */
 const ROUNDS = 5;
 
-async function measure({ name, ours, bare }: Pair, { quick, say }: ScenarioOptions): Promise<Measurement[]> {
-  const perRound = quick ? 60 : 600;
-  const warmUp = quick ? 20 : 1_000;
-  say(`${name}: ${ROUNDS} rounds of ${perRound} calls`);
+async function measure({ name, ours, bare }: Pair, options: ScenarioOptions): Promise<Measurement[]> {
+  const perRound = sizeOf(options, [5, 60, 600]);
+  const warmUp = sizeOf(options, [2, 20, 1_000]);
+  options.say(`${name}: ${ROUNDS} rounds of ${perRound} calls`);
   const rounds: { readonly ours: number[]; readonly bare: number[] }[] = [];
   let call = 0;
   for (; call < warmUp; call += 1) await Promise.all([ours(call), bare(call)]);

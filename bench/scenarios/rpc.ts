@@ -6,18 +6,26 @@ import { createInterface } from 'node:readline';
 import { promisify } from 'node:util';
 import { encodeFrame, FRAME } from '../../protocol/frame.ts';
 import { PROTOCOL_VERSION } from '../../protocol/version.ts';
-import { type Measurement, median, type Scenario, type ScenarioOptions, spreadOf } from '../measurement.ts';
+import { type Measurement, median, type Scenario, type ScenarioOptions, sizeOf, spreadOf } from '../measurement.ts';
 import { startBenchServer } from '../support/server.ts';
 
 const CONNECTIONS = 100;
 /** Requests that each connection keeps under way. */
 const DEPTH = 32;
+const AREA = 'rpc';
 
+/** A server under load, and the messages that it is loaded with. */
 interface Target {
+  readonly name: string;
   readonly port: string;
   readonly pid: number;
+  readonly path: string;
   /** The message that opens a session, in hexadecimal; empty where there is none. */
   readonly hello: string;
+  /** How many messages come before requests are taken. */
+  readonly greetings: number;
+  readonly requests: readonly string[];
+  readonly isText: boolean;
 }
 
 interface Load {
@@ -25,91 +33,144 @@ interface Load {
   readonly perCpuSecond: number;
 }
 
+interface Peer extends Omit<Target, 'port' | 'pid'> {
+  readonly program: string;
+}
+
+const hex = (frame: Parameters<typeof encodeFrame>[0]): string => Buffer.from(encodeFrame(frame)).toString('hex');
+const text = (message: string): string => Buffer.from(message).toString('hex');
+const whoami = Array.from({ length: DEPTH }, (_, index) => hex([FRAME.request, index + 1, 'session.whoami', {}, null, false]));
+const numbered = (message: (number: number) => string): string[] => Array.from({ length: DEPTH }, (_, index) => text(message(index + 1)));
+
+/** The practical limit, and what people would use instead; the messages are those of their own clients. */
+const ECHO: Peer = { name: 'bare uWebSockets.js echo', program: 'echo', path: '/rpc', hello: '', greetings: 0, requests: whoami, isText: false };
+const PEERS: readonly Peer[] = [
+  { name: 'ws', program: 'ws', path: '/', hello: '', greetings: 0, requests: numbered((id) => `{"id":${id},"method":"whoami"}`), isText: true },
+  {
+    name: 'tRPC over ws',
+    program: 'trpc',
+    path: '/',
+    hello: '',
+    greetings: 0,
+    requests: numbered((id) => `{"id":${id},"jsonrpc":"2.0","method":"query","params":{"path":"whoami"}}`),
+    isText: true,
+  },
+  {
+    name: 'socket.io',
+    program: 'socket-io',
+    path: '/socket.io/?EIO=4&transport=websocket',
+    hello: text('40'),
+    greetings: 2,
+    requests: numbered((id) => `42${id}["whoami"]`),
+    isText: true,
+  },
+];
+
 export const rpc: Scenario = {
   name: 'rpc',
-  about: `session.whoami over /rpc, ${CONNECTIONS} connections with ${DEPTH} requests each under way, against a bare uWebSockets.js and msgpackr echo`,
+  about: `session.whoami over /rpc, ${CONNECTIONS} connections with ${DEPTH} requests each under way, against a bare uWebSockets.js and msgpackr echo, ws, tRPC and socket.io`,
   run: measure,
 };
 
-async function measure({ quick, say }: ScenarioOptions): Promise<Measurement[]> {
+async function measure(options: ScenarioOptions): Promise<Measurement[]> {
   const server = await startBenchServer();
-  const echo = spawn(process.execPath, [join(import.meta.dirname, '../peers/echo.ts')], { stdio: ['ignore', 'pipe', 'inherit'] });
+  const children: ChildProcess[] = [];
   try {
-    const ours = { port: new URL(server.url).port, pid: server.pid, hello: helloOf(server.token('bench')) };
-    const bare = { port: new URL(await firstLine(echo)).port, pid: echo.pid as number, hello: '' };
-    return await compare(ours, bare, { runs: quick ? 1 : 5, seconds: quick ? 1 : 3, say });
+    const start = (peer: Peer): Promise<Target> => startPeer(peer, children);
+    const ours: Target = {
+      ...{ name: 'covista', path: '/rpc', greetings: 1, requests: whoami, isText: false },
+      port: new URL(server.url).port,
+      pid: server.pid,
+      hello: hex([FRAME.hello, PROTOCOL_VERSION, server.token('bench'), 'bench']),
+    };
+    const echo = await start(ECHO);
+    const against = await compare({ ours, echo }, options);
+    const peers = await Promise.all(PEERS.map(start));
+    return [...against, ...(await comparePeers(ours, peers, options)), ...(await measureScaling(ours, options))];
   } finally {
-    echo.kill();
+    for (const child of children) child.kill();
     await server.stop();
   }
 }
 
+async function startPeer({ program, ...peer }: Peer, children: ChildProcess[]): Promise<Target> {
+  const child = spawn(process.execPath, [join(import.meta.dirname, `../peers/${program}.ts`)], { stdio: ['ignore', 'pipe', 'inherit'] });
+  children.push(child);
+  return { ...peer, port: new URL(await firstLine(child)).port, pid: child.pid as number };
+}
+
 /** Takes turns, so that whatever else the machine does meets both alike. */
-async function compare(
-  ours: Target,
-  bare: Target,
-  { runs, seconds, say }: { readonly runs: number; readonly seconds: number; readonly say: (text: string) => void },
-): Promise<Measurement[]> {
-  await flood(ours, 1);
-  await flood(bare, 1);
+async function compare({ ours, echo }: { readonly ours: Target; readonly echo: Target }, options: ScenarioOptions): Promise<Measurement[]> {
+  const seconds = secondsOf(options);
+  await flood(ours, CONNECTIONS, 1);
+  await flood(echo, CONNECTIONS, 1);
   const pairs: { readonly whoami: Load; readonly echo: Load }[] = [];
-  for (let run = 0; run < runs; run += 1) {
-    const pair = { echo: await flood(bare, seconds), whoami: await flood(ours, seconds) };
-    say(`run ${run + 1}: whoami ${pair.whoami.perSecond}, echo ${pair.echo.perSecond} a second`);
+  for (let run = 0; run < sizeOf(options, [1, 1, 5]); run += 1) {
+    const pair = { echo: await flood(echo, CONNECTIONS, seconds), whoami: await flood(ours, CONNECTIONS, seconds) };
+    options.say(`run ${run + 1}: whoami ${pair.whoami.perSecond}, echo ${pair.echo.perSecond} a second`);
     pairs.push(pair);
   }
-  const figure = (name: string, unit: Measurement['unit'], values: readonly number[]): Measurement => ({
-    area: 'rpc',
-    name,
-    unit,
-    value: median(values),
-    spread: spreadOf(values),
-  });
-  const ratios = pairs.map(({ whoami, echo }) => whoami.perSecond / echo.perSecond);
+  const ratios = pairs.map((pair) => pair.whoami.perSecond / pair.echo.perSecond);
+  const perCpu = pairs.map((pair) => pair.whoami.perCpuSecond / pair.echo.perCpuSecond);
   return [
     { ...figure('whoami throughput against a bare echo', 'ratio', ratios), limit: 0.6, bound: 'at least' },
-    figure(
-      'whoami requests per CPU second against a bare echo',
-      'ratio',
-      pairs.map(({ whoami, echo }) => whoami.perCpuSecond / echo.perCpuSecond),
-    ),
-    figure(
-      'whoami',
-      'per second',
-      pairs.map(({ whoami }) => whoami.perSecond),
-    ),
+    figure('whoami requests per CPU second against a bare echo', 'ratio', perCpu),
     figure(
       'bare echo',
       'per second',
-      pairs.map(({ echo }) => echo.perSecond),
+      pairs.map((pair) => pair.echo.perSecond),
     ),
   ];
 }
 
-const requests = Array.from({ length: DEPTH }, (_, index) => hex([FRAME.request, index + 1, 'session.whoami', {}, null, false])).join(',');
-
-function hex(frame: Parameters<typeof encodeFrame>[0]): string {
-  return Buffer.from(encodeFrame(frame)).toString('hex');
+async function comparePeers(ours: Target, peers: readonly Target[], options: ScenarioOptions): Promise<Measurement[]> {
+  const seconds = secondsOf(options);
+  const measurements: Measurement[] = [];
+  for (const peer of peers) {
+    const ratios: number[] = [];
+    for (let run = 0; run < sizeOf(options, [1, 1, 3]); run += 1) {
+      const theirs = await flood(peer, CONNECTIONS, seconds);
+      ratios.push((await flood(ours, CONNECTIONS, seconds)).perCpuSecond / theirs.perCpuSecond);
+    }
+    options.say(`${peer.name}: ${median(ratios).toFixed(2)} times its requests per CPU second`);
+    measurements.push(figure(`whoami requests per CPU second against ${peer.name}`, 'ratio', ratios));
+  }
+  return measurements;
 }
 
-function helloOf(token: string): string {
-  return hex([FRAME.hello, PROTOCOL_VERSION, token, 'bench']);
+/** How the rate changes as the same work comes from more connections. */
+async function measureScaling(ours: Target, options: ScenarioOptions): Promise<Measurement[]> {
+  const measurements: Measurement[] = [];
+  for (const connections of sizeOf<readonly number[]>(options, [[1], [1, 100], [1, 10, 100, 1_000]])) {
+    const { perSecond } = await flood(ours, connections, secondsOf(options));
+    measurements.push({ ...figure('whoami', 'per second', [perSecond]), at: { of: 'connections', value: connections } });
+  }
+  return measurements;
+}
+
+const secondsOf = (options: ScenarioOptions): number => sizeOf(options, [0.5, 1, 3]);
+
+function figure(name: string, unit: Measurement['unit'], values: readonly number[]): Measurement {
+  return { area: AREA, name, unit, value: median(values), spread: spreadOf(values) };
 }
 
 /** Loads a server from a process of its own. */
-async function flood({ port, pid, hello }: Target, seconds: number): Promise<Load> {
-  const load = ['--connections', String(CONNECTIONS), '--depth', String(DEPTH), '--seconds', String(seconds), '--requests', requests];
-  const before = cpuSeconds(pid);
-  const { stdout } = await promisify(execFile)(process.execPath, [
-    join(import.meta.dirname, '../support/flood.ts'),
-    '--port',
-    port,
-    '--hello',
-    hello,
-    ...load,
-  ]);
+async function flood(target: Target, connections: number, seconds: number): Promise<Load> {
+  const flags = {
+    port: target.port,
+    path: target.path,
+    hello: target.hello,
+    greetings: target.greetings,
+    connections,
+    depth: DEPTH,
+    seconds,
+    requests: target.requests.join(','),
+  };
+  const args = [...Object.entries(flags).map(([name, value]) => `--${name}=${value}`), ...(target.isText ? ['--text'] : [])];
+  const before = cpuSeconds(target.pid);
+  const { stdout } = await promisify(execFile)(process.execPath, [join(import.meta.dirname, '../support/flood.ts'), ...args]);
   const perSecond = Number(stdout);
-  return { perSecond, perCpuSecond: (perSecond * seconds) / (cpuSeconds(pid) - before) };
+  return { perSecond, perCpuSecond: (perSecond * seconds) / (cpuSeconds(target.pid) - before) };
 }
 
 /** CPU time that a process has used (proc(5), stat, fields 14 and 15, in hundredths of a second). */
@@ -121,7 +182,7 @@ function cpuSeconds(pid: number): number {
 }
 
 async function firstLine(child: ChildProcess): Promise<string> {
-  if (child.stdout === null) throw new Error('the echo server has no standard output');
+  if (child.stdout === null) throw new Error('the peer has no standard output');
   const [line] = (await once(createInterface({ input: child.stdout }), 'line')) as [string];
   return line;
 }

@@ -7,13 +7,17 @@ import { parseArgs } from 'node:util';
  * A load generator that costs far less than what it loads: WebSocket frames made beforehand over bare TCP, answers counted
  * by their headers and not decoded. Every connection keeps `depth` requests under way. Prints the answers per second.
  *
- *   node flood.ts --port P --connections N --depth N --seconds N --hello HEX --requests HEX,HEX…
+ *   node flood.ts --port P --path PATH --connections N --depth N --seconds N --hello HEX --greetings N --requests HEX,HEX… [--text]
  *
- * `hello`, unless empty, is sent first and answered once; so is each of the requests, of which the first `depth` are sent.
+ * `hello`, unless empty, is sent first; the requests, of which the first `depth` are used, follow when so many `greetings` have
+ * come, and each is answered once. Messages are binary unless `--text` is given.
  */
 const { values } = parseArgs({
   options: {
     port: { type: 'string' },
+    path: { type: 'string', default: '/rpc' },
+    greetings: { type: 'string', default: '0' },
+    text: { type: 'boolean', default: false },
     connections: { type: 'string' },
     depth: { type: 'string' },
     seconds: { type: 'string' },
@@ -22,14 +26,17 @@ const { values } = parseArgs({
   },
 });
 
-/** A masked binary message (RFC 6455, section 5.2) of at most 65,535 bytes. */
+/** A masked message (RFC 6455, section 5.2) of at most 65,535 bytes. */
 function clientFrame(payload: Uint8Array): Buffer {
   const mask = randomBytes(4);
+  const kind = values.text ? 0x81 : 0x82;
   const head =
-    payload.length < 126 ? Buffer.from([0x82, 0x80 | payload.length]) : Buffer.from([0x82, 0xfe, payload.length >> 8, payload.length & 0xff]);
+    payload.length < 126 ? Buffer.from([kind, 0x80 | payload.length]) : Buffer.from([kind, 0xfe, payload.length >> 8, payload.length & 0xff]);
   const masked = Buffer.from(payload.map((byte, index) => byte ^ (mask[index & 3] as number)));
   return Buffer.concat([head, mask, masked]);
 }
+
+const HEAD_END = '\r\n\r\n';
 
 /** Counts the messages in what a server sends, whose frames may be cut anywhere. */
 class FrameCounter {
@@ -57,14 +64,25 @@ async function open(port: number, hello: Uint8Array): Promise<Socket> {
   const socket = connect({ port, host: '127.0.0.1', noDelay: true });
   await once(socket, 'connect');
   socket.write(
-    'GET /rpc HTTP/1.1\r\nHost: bench\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\nSec-WebSocket-Version: 13\r\n\r\n',
+    `GET ${values.path} HTTP/1.1\r\nHost: bench\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\nSec-WebSocket-Version: 13\r\n\r\n`,
   );
-  await once(socket, 'data');
-  if (hello.length > 0) {
-    socket.write(clientFrame(hello));
-    await once(socket, 'data');
-  }
+  const rest = await behindHead(socket);
+  if (hello.length > 0) socket.write(clientFrame(hello));
+  const counter = new FrameCounter();
+  for (let greetings = counter.count(rest); greetings < Number(values.greetings); ) greetings += counter.count(await dataOf(socket));
   return socket;
+}
+
+async function dataOf(socket: Socket): Promise<Buffer> {
+  const [data] = (await once(socket, 'data')) as [Buffer];
+  return data;
+}
+
+/** What came behind the answer to the handshake. */
+async function behindHead(socket: Socket): Promise<Buffer> {
+  let data = await dataOf(socket);
+  while (!data.includes(HEAD_END)) data = Buffer.concat([data, await dataOf(socket)]);
+  return data.subarray(data.indexOf(HEAD_END) + HEAD_END.length);
 }
 
 const depth = Number(values.depth);

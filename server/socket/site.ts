@@ -11,6 +11,8 @@ export interface Page {
   readonly content: Uint8Array | string;
   /** Whether the path names the content by hash, so that caches may keep it for good. */
   readonly immutable: boolean;
+  /** The same content compressed, by the name that `accept-encoding` has for it, best first. */
+  readonly compressed?: ReadonlyMap<string, Uint8Array>;
 }
 
 /** Pages by path, such as `/` and `/assets/index-3f2a.js`. */
@@ -31,11 +33,11 @@ export interface SiteOptions {
 /** Everything on the port that is no WebSocket: REST below `/api/`, health, the description of the API, static pages. */
 export function createSite({ rest, pages, ready, isDraining, origins, isEncrypted }: SiteOptions): HttpFace {
   const description = JSON.stringify(openApi());
-  const fixed = new Map<string, () => HttpResponse | Promise<HttpResponse>>([
+  const fixed = new Map<string, (request: HttpRequest) => HttpResponse | Promise<HttpResponse>>([
     ['/healthz', () => text(200, 'alive\n')],
     ['/readyz', async () => (!isDraining() && (await ready()) ? text(200, 'ready\n') : text(503, 'not ready\n'))],
-    ['/openapi.json', () => page({ contentType: 'application/json; charset=utf-8', content: description, immutable: false })],
-    ...[...pages].map(([path, found]) => [path, () => page(found)] as const),
+    ['/openapi.json', (request) => page(request, { contentType: 'application/json; charset=utf-8', content: description, immutable: false })],
+    ...[...pages].map(([path, found]) => [path, (request: HttpRequest) => page(request, found)] as const),
   ]);
   const answer = async (request: HttpRequest): Promise<HttpResponse> => {
     const known = fixed.get(request.path);
@@ -43,7 +45,7 @@ export function createSite({ rest, pages, ready, isDraining, origins, isEncrypte
       if (isDraining()) return errorResponse(new CovistaError('draining', 'the server is stopping'), nextRequestId());
       return rest.handle(request);
     }
-    return known();
+    return known(request);
   };
   const preflight = (request: HttpRequest): HttpResponse => {
     if (origins.allows(request.header('origin'), request.header('host'))) return preflightResponse;
@@ -87,15 +89,16 @@ function text(status: number, content: string): HttpResponse {
   };
 }
 
-function page({ contentType, content, immutable }: Page): HttpResponse {
-  return {
-    status: 200,
-    headers: [
-      ['content-type', contentType],
-      ['cache-control', immutable ? 'public, max-age=31536000, immutable' : 'no-cache'],
-      ['x-content-type-options', 'nosniff'],
-      ['content-security-policy', PAGE_POLICY],
-    ],
-    body: { kind: 'whole', content },
-  };
+function page(request: HttpRequest, { contentType, content, immutable, compressed = new Map() }: Page): HttpResponse {
+  const accepted = request.header('accept-encoding').split(/[\s,;]+/);
+  const [encoding, body] = [...compressed].find(([name]) => accepted.includes(name)) ?? ['identity', content];
+  const headers: [string, string][] = [
+    ['content-type', contentType],
+    ['cache-control', immutable ? 'public, max-age=31536000, immutable' : 'no-cache'],
+    ['x-content-type-options', 'nosniff'],
+    ['content-security-policy', PAGE_POLICY],
+  ];
+  if (compressed.size > 0) headers.push(['vary', 'accept-encoding']);
+  if (encoding !== 'identity') headers.push(['content-encoding', encoding]);
+  return { status: 200, headers, body: { kind: 'whole', content: body } };
 }

@@ -548,6 +548,15 @@ export interface BindingRecord extends ClientBinding {
   readonly boundAt: string;
 }
 
+export interface DocumentSnapshotRecord {
+  readonly snapshotId: number;
+  /** Null: one of those that are taken from time to time. */
+  readonly label: string | null;
+  readonly takenBy: Subject | null;
+  readonly takenAt: string;
+  readonly bytes: number;
+}
+
 export interface DocumentStore {
   /** Makes the document if need be and takes it over from nobody who still has it; undefined: another server has it. */
   acquire(target: DocumentTarget, owner: DocumentOwner): Promise<DocumentLease | undefined>;
@@ -557,10 +566,24 @@ export interface DocumentStore {
   /** Gives up what servers on this database held that have ended for certain. */
   releaseAll(): Promise<void>;
   load(documentId: string): Promise<StoredDocument>;
-  /** Appends a batch, durably; false: the lease is lost or the document gone, and nothing was written. */
-  append(lease: DocumentLease, batch: NewDocumentBatch): Promise<boolean>;
-  /** Puts a state in the place of the batches that it comes from; false: as with `append`. */
+  /** Appends a batch, durably. Where another server has the document, or it is gone, nothing is written. */
+  append(lease: DocumentLease, batch: NewDocumentBatch): Promise<'written' | 'taken' | 'gone'>;
+  /** Puts a state in the place of the batches that it comes from; false: nothing is written, as with `append`. */
   compact(lease: DocumentLease, state: NonNullable<StoredDocument['state']>): Promise<boolean>;
+  /** Keeps a state under a label; `conflict` when the document has as many as it may. */
+  addSnapshot(
+    documentId: string,
+    snapshot: { readonly label: string; readonly state: Uint8Array },
+    provenance: Provenance,
+  ): Promise<DocumentSnapshotRecord>;
+  /** Keeps a state if the last one that was kept this way is older, and the newest of these only. */
+  addPeriodicSnapshot(
+    documentId: string,
+    snapshot: { readonly state: Uint8Array; readonly everyMs: number; readonly keptMax: number },
+  ): Promise<void>;
+  /** Newest first. */
+  snapshots(documentId: string, page: Page & { readonly before?: number | undefined }): Promise<DocumentSnapshotRecord[]>;
+  snapshotState(documentId: string, snapshotId: number): Promise<Uint8Array | undefined>;
   /** The id of the document that has this name; undefined: there is none yet. */
   find(name: string): Promise<string | undefined>;
   /** Bindings by client id. */

@@ -193,7 +193,7 @@ export class DocumentChannel implements Channel, Participant {
   /** What a reader has added is removed from their copy; what they have removed there, nobody can put back under the same id. */
   #judgeReader({ added, addsContent, removes }: UpdateScan): Refused | undefined {
     if (!addsContent && !removes) return undefined;
-    const fault: Fault = { rule: 'DOC12', path: [], message: 'needs write permission' };
+    const fault: Fault = { rule: 'DOC13', path: [], message: 'needs write permission' };
     if (addsContent) this.send(updateMessage(removalOf(added)));
     return { code: 'forbidden', fault, rebuild: removes };
   }
@@ -202,7 +202,7 @@ export class DocumentChannel implements Channel, Participant {
   #missing(): Refused | undefined {
     this.#askForMissing();
     if (!this.#hasSynced) return undefined;
-    const fault: Fault = { rule: 'DOC13', path: [], message: 'builds on edits that the server does not have' };
+    const fault: Fault = { rule: 'DOC14', path: [], message: 'builds on edits that the server does not have' };
     return { code: 'conflict', fault, rebuild: false };
   }
 
@@ -226,10 +226,10 @@ export class DocumentChannel implements Channel, Participant {
   }
 }
 
-const malformed = (message: string): Refused => ({ code: 'unprocessable_data', fault: { rule: 'DOC2', path: [], message }, rebuild: true });
-const tooLarge = (message: string): Refused => ({ code: 'payload_too_large', fault: { rule: 'DOC14', path: [], message }, rebuild: true });
+const malformed = (message: string): Refused => ({ code: 'unprocessable_data', fault: { rule: 'DOC18', path: [], message }, rebuild: true });
+const tooLarge = (message: string): Refused => ({ code: 'payload_too_large', fault: { rule: 'DOC15', path: [], message }, rebuild: true });
 const foreign = (): Refused => ({
   code: 'forbidden',
-  fault: { rule: 'DOC15', path: [], message: 'comes under a Yjs client id that is somebody else’s' },
+  fault: { rule: 'DOC16', path: [], message: 'comes under a Yjs client id that is somebody else’s' },
   rebuild: true,
 });

@@ -94,8 +94,10 @@ export class DocumentLog {
   async #append({ updates, bindings }: Batch): Promise<CovistaError | undefined> {
     const { store, lease } = this.#options;
     try {
-      if (await store.append(lease, { sequence: this.#sequence + 1, updates, bindings })) return undefined;
-      return new CovistaError('unavailable', 'the document is gone or another server has it');
+      const outcome = await store.append(lease, { sequence: this.#sequence + 1, updates, bindings });
+      if (outcome === 'written') return undefined;
+      if (outcome === 'gone') return new CovistaError('not_found', 'the document was deleted');
+      return new CovistaError('unavailable', 'another server has taken the document over');
     } catch (cause) {
       return new CovistaError('unavailable', 'the edits could not be stored', {}, cause);
     }

@@ -11,6 +11,7 @@ import type { BindingRecord, DocumentOwner, DocumentStore, DocumentTarget, Page 
 import type { Access } from '../access/access.ts';
 import type { Actor } from '../access/actor.ts';
 import type { Authorizer } from '../access/authorizer.ts';
+import { Compaction, type DocumentStates } from './compaction.ts';
 import { DocumentChannel } from './document-channel.ts';
 import { LiveDocument } from './live-document.ts';
 import { datasetDocument } from './scope-documents.ts';
@@ -33,6 +34,7 @@ export interface Documents {
 
 export interface DocumentsOptions {
   readonly store: DocumentStore;
+  readonly states: DocumentStates;
   readonly authorizer: Pick<Authorizer, 'hold'>;
   readonly limits: Limits;
   readonly clock: Clock;
@@ -62,6 +64,7 @@ export function createDocuments(options: DocumentsOptions): Documents {
 class DocumentHost implements Documents {
   readonly #options: DocumentsOptions;
   readonly #owner: DocumentOwner;
+  readonly #compaction: Compaction;
   readonly #entries = new Map<string, Entry>();
   /** Opening and unloading of a document exclude each other. */
   readonly #mutex = new KeyedMutex<string>();
@@ -69,6 +72,7 @@ class DocumentHost implements Documents {
 
   constructor(options: DocumentsOptions) {
     this.#options = options;
+    this.#compaction = new Compaction(options);
     const { documentLeaseMs: leaseMs, awarenessKeepMs } = options.limits;
     this.#owner = { serverId: randomUUID(), leaseMs };
     const every = (intervalMs: number, run: () => void): NodeJS.Timeout => setInterval(run, intervalMs).unref();
@@ -109,6 +113,7 @@ class DocumentHost implements Documents {
 
   async close(): Promise<void> {
     for (const timer of this.#timers) clearInterval(timer);
+    await this.#compaction.idle();
     await Promise.all([...this.#entries].map(([name, entry]) => this.#mutex.run(name, () => this.#unload(entry))));
   }
 
@@ -136,7 +141,9 @@ class DocumentHost implements Documents {
     }
     const stored = await store.load(lease.documentId);
     const onLost = (): void => this.#lost(entry);
-    const entry: Entry = { document: new LiveDocument({ name, kind, lease, stored, store, limits, clock, log, onLost }), uses: 0, idle: undefined };
+    const onGrown = (): void => this.#compaction.request(entry.document);
+    const document = new LiveDocument({ name, kind, lease, stored, store, limits, clock, log, onLost, onGrown });
+    const entry: Entry = { document, uses: 0, idle: undefined };
     this.#entries.set(name, entry);
     return entry;
   }
@@ -147,7 +154,11 @@ class DocumentHost implements Documents {
     if (entry.uses > 0 || entry.document.isLost) return;
     const { name } = entry.document;
     const unload = async (): Promise<void> => {
-      if (entry.uses === 0) await this.#unload(entry);
+      if (entry.uses > 0) return;
+      // The next one to open it has little to replay.
+      if (entry.document.logBatches > 0) this.#compaction.request(entry.document);
+      await this.#compaction.idle();
+      await this.#unload(entry);
     };
     entry.idle = setTimeout(() => void this.#mutex.run(name, unload), this.#options.limits.documentIdleMs).unref();
   }

@@ -24,7 +24,7 @@ interface Touched {
   readonly id: string;
 }
 
-const MISSING: Fault = { rule: 'DOC13', path: [], message: 'builds on edits that the server does not have' };
+const MISSING: Fault = { rule: 'DOC14', path: [], message: 'builds on edits that the server does not have' };
 
 /**
  * Takes edits into a document and checks what they leave of the entries that they touch. One that breaks a rule is taken back

@@ -6,6 +6,7 @@ import type { Limits } from '../../../protocol/limits.ts';
 import type { Clock } from '../../shared/clock.ts';
 import type { Logger } from '../../shared/log.ts';
 import type { ClientBinding, DocumentLease, DocumentStore, StoredDocument } from '../../storage/stores.ts';
+import { updatesOf } from './compaction.ts';
 import { DocumentLog } from './document-log.ts';
 import { Integration } from './integration.ts';
 import { step2Message, updateMessage } from './messages.ts';
@@ -37,6 +38,8 @@ export interface LiveDocumentOptions {
   readonly log: Logger;
   /** It can be written no more, and those who had it open were told. */
   readonly onLost: () => void;
+  /** Its log has grown so much that a state should take its place. */
+  readonly onGrown: () => void;
 }
 
 /** Where updates come from that are put together from the database. */
@@ -65,7 +68,11 @@ export class LiveDocument {
   readonly #toAcknowledge = new Set<Participant>();
   #emitted: Uint8Array | undefined;
   #committed: Committed[] = [];
-  #storedBytes: number;
+  /** Of the state, and of what came behind it. */
+  #stateBytes: number;
+  #logBytes: number;
+  /** Last batch that the state has. */
+  #stateSequence: number;
   #isLost = false;
   #isTelling = false;
 
@@ -78,7 +85,10 @@ export class LiveDocument {
     this.presence = new Presence(limits, clock);
     this.rounds = new PresenceRounds({ presence: this.presence, participants: this.#participants, limits });
     this.#integration = new Integration({ doc: this.doc, kind, removedEntriesMax: limits.documentRemovedEntriesMax });
-    this.#storedBytes = this.#restore(stored);
+    this.#restore(stored);
+    this.#stateBytes = stored.state?.update.length ?? 0;
+    this.#stateSequence = stored.state?.sequence ?? 0;
+    this.#logBytes = stored.batches.reduce((bytes, { updates }) => updates.reduce((sum, update) => sum + update.length, bytes), 0);
     const sequence = stored.batches.at(-1)?.sequence ?? stored.state?.sequence ?? 0;
     this.log = new DocumentLog({ store, lease, sequence, onLost: (reason) => this.lose(reason) });
     this.doc.on('update', (update: Uint8Array) => {
@@ -114,7 +124,10 @@ export class LiveDocument {
   }
 
   isTooLarge(update: Uint8Array): boolean {
-    return this.#storedBytes + update.length > this.#options.limits.documentBytesMax;
+    const isTooLarge = this.#stateBytes + this.#logBytes + update.length > this.#options.limits.documentBytesMax;
+    // Put together it may be smaller, since what was removed needs no room.
+    if (isTooLarge && this.logBatches > 0) this.#options.onGrown();
+    return isTooLarge;
   }
 
   /** Takes an edit that was scanned into the document, and what it comes to into the log; then to everybody else. */
@@ -124,13 +137,14 @@ export class LiveDocument {
     const emitted = this.#emitted;
     if (emitted === undefined) return fault;
     this.#emitted = undefined;
-    this.#storedBytes += emitted.length;
+    this.#logBytes += emitted.length;
     this.log.append(emitted, this.#bind(added, subject));
     // What was taken back goes to whoever made it too, so that their copy becomes what everybody has.
     const committed = { update: emitted, from: fault === undefined ? from : undefined };
     this.log.whenCommitted(() => {
       this.#committed.push(committed);
       this.#afterCommit();
+      this.#askToCompact();
     });
     const { documentPendingBytesMax } = this.#options.limits;
     if (this.log.pendingBytes > documentPendingBytesMax) this.lose(new CovistaError('unavailable', 'more edits wait for the database than may'));
@@ -162,19 +176,30 @@ export class LiveDocument {
     this.#options.onLost();
   }
 
+  /** A state of so many bytes has taken the place of the log up to a batch. */
+  compacted(sequence: number, stateBytes: number): void {
+    this.#stateSequence = sequence;
+    this.#stateBytes = stateBytes;
+    // What came since is little, and counted anew with the next state.
+    this.#logBytes = 0;
+  }
+
+  /** Batches that opening it anew would replay. */
+  get logBatches(): number {
+    return this.log.sequence - this.#stateSequence;
+  }
+
   destroy(): void {
     this.rounds.stop();
     this.doc.destroy();
   }
 
-  #restore({ state, batches }: StoredDocument): number {
-    const updates = [...(state === null ? [] : [state.update]), ...batches.flatMap((batch) => batch.updates)];
+  #restore(stored: StoredDocument): void {
     // Known as maps from the beginning, whatever clients say that they are.
     for (const map of ['views', this.#options.kind === 'dataset' ? 'annotations' : 'preferences']) this.doc.getMap(map);
     this.doc.transact(() => {
-      for (const update of updates) Y.applyUpdate(this.doc, update, LOADING);
+      for (const update of updatesOf(stored)) Y.applyUpdate(this.doc, update, LOADING);
     }, LOADING);
-    return updates.reduce((bytes, update) => bytes + update.length, 0);
   }
 
   #integrate(update: Uint8Array, subject: Subject): Fault | undefined {
@@ -199,6 +224,13 @@ export class LiveDocument {
     for (const { clientId } of added) bind({ clientId, subject });
     if (this.doc.store.clients.has(this.doc.clientID)) bind({ clientId: this.doc.clientID, subject: null });
     return bindings;
+  }
+
+  /** Early, so that there is little to put together at once; but a large state is not written again for every little thing. */
+  #askToCompact(): void {
+    const { limits, onGrown } = this.#options;
+    const isLong = this.logBatches >= limits.documentLogBatchesMax;
+    if (isLong || this.#logBytes >= Math.max(limits.documentLogBytesMax, this.#stateBytes / 2)) onGrown();
   }
 
   /** Once for all edits of a commit: first everybody gets them, then those who made them hear that they are settled. */

@@ -1,19 +1,26 @@
 import { createDecoder, hasContent, readVarUint8Array } from 'lib0/decoding';
 import { createEncoder, toUint8Array, writeVarUint8Array } from 'lib0/encoding';
+import { CovistaError } from '../../../protocol/errors.ts';
+import type { DatasetId } from '../../../protocol/ids.ts';
 import type {
   BindingRecord,
   ClientBinding,
   DocumentBatch,
   DocumentLease,
   DocumentOwner,
+  DocumentSnapshotRecord,
   DocumentStore,
   DocumentTarget,
   NewDocumentBatch,
   Page,
+  Provenance,
   StoredDocument,
 } from '../stores.ts';
-import type { Database } from './database.ts';
+import type { Database, Executor } from './database.ts';
+import { once, record } from './record.ts';
 import { binary, fragment, json, sql } from './sql.ts';
+
+const SNAPSHOT = fragment`s.snapshot_id AS "snapshotId", s.name AS label, s.taken_by AS "takenBy", s.taken_at AS "takenAt", length(s.state) AS bytes`;
 
 export class PostgresDocumentStore implements DocumentStore {
   readonly #database: Database;
@@ -63,7 +70,7 @@ export class PostgresDocumentStore implements DocumentStore {
   }
 
   /** The document's row is locked first, so that whoever takes it over meanwhile comes before or after this batch as a whole. */
-  async append({ documentId, fence }: DocumentLease, { sequence, updates, bindings }: NewDocumentBatch): Promise<boolean> {
+  async append({ documentId, fence }: DocumentLease, { sequence, updates, bindings }: NewDocumentBatch): Promise<'written' | 'taken' | 'gone'> {
     const written = await this.#database.first(sql<{ sequence: number }>`
       WITH owned AS (
         UPDATE documents SET last_sequence = ${sequence}, updated_at = now()
@@ -77,7 +84,9 @@ export class PostgresDocumentStore implements DocumentStore {
       INSERT INTO document_batches (document_id, sequence, updates)
       SELECT document_id, ${sequence}, ${binary(pack(updates))} FROM owned
       RETURNING sequence`);
-    return written !== undefined;
+    if (written !== undefined) return 'written';
+    const found = await this.#database.first(sql`SELECT 1 AS found FROM documents WHERE document_id = ${documentId}::uuid`);
+    return found === undefined ? 'gone' : 'taken';
   }
 
   compact({ documentId, fence }: DocumentLease, { sequence, update }: NonNullable<StoredDocument['state']>): Promise<boolean> {
@@ -93,6 +102,63 @@ export class PostgresDocumentStore implements DocumentStore {
     });
   }
 
+  addSnapshot(
+    documentId: string,
+    { label, state }: { readonly label: string; readonly state: Uint8Array },
+    provenance: Provenance,
+  ): Promise<DocumentSnapshotRecord> {
+    return once(this.#database, provenance, () =>
+      this.#database.transaction(async (transaction) => {
+        const { datasetId } = await lockDocument(transaction, documentId);
+        await this.#assertRoom(transaction, documentId);
+        const output = await transaction.one(sql<DocumentSnapshotRecord>`
+          INSERT INTO document_snapshots AS s (document_id, name, taken_by, taken_at, state)
+          VALUES (${documentId}::uuid, ${label}, ${provenance.actor}, now(), ${binary(state)}) RETURNING ${SNAPSHOT}`);
+        const detail = { documentId, snapshotId: output.snapshotId, label };
+        await record(transaction, { at: output.takenAt }, [{ provenance, datasetId, versionId: null, detail, events: [], output }]);
+        return output;
+      }),
+    );
+  }
+
+  async addPeriodicSnapshot(
+    documentId: string,
+    { state, everyMs, keptMax }: { readonly state: Uint8Array; readonly everyMs: number; readonly keptMax: number },
+  ): Promise<void> {
+    await this.#database.rows(sql`
+      INSERT INTO document_snapshots (document_id, taken_at, state)
+      SELECT ${documentId}::uuid, now(), ${binary(state)}
+      WHERE EXISTS (SELECT FROM documents WHERE document_id = ${documentId}::uuid) AND NOT EXISTS (
+        SELECT FROM document_snapshots WHERE document_id = ${documentId}::uuid AND name IS NULL
+          AND taken_at > now() - ${everyMs} * interval '1 millisecond')`);
+    await this.#database.rows(sql`
+      DELETE FROM document_snapshots WHERE snapshot_id IN (
+        SELECT snapshot_id FROM document_snapshots WHERE document_id = ${documentId}::uuid AND name IS NULL
+        ORDER BY snapshot_id DESC OFFSET ${keptMax})`);
+  }
+
+  async snapshots(documentId: string, { before, limit }: Page & { readonly before?: number | undefined }): Promise<DocumentSnapshotRecord[]> {
+    const earlier = before === undefined ? fragment`true` : fragment`s.snapshot_id < ${before}`;
+    const rows = await this.#database.rows(sql<DocumentSnapshotRecord>`
+      SELECT ${SNAPSHOT} FROM document_snapshots s WHERE s.document_id = ${documentId}::uuid AND ${earlier}
+      ORDER BY s.snapshot_id DESC LIMIT ${limit}`);
+    return [...rows];
+  }
+
+  async snapshotState(documentId: string, snapshotId: number): Promise<Uint8Array | undefined> {
+    const found = await this.#database.first(sql<{ state: Uint8Array }>`
+      SELECT state FROM document_snapshots WHERE document_id = ${documentId}::uuid AND snapshot_id = ${snapshotId}`);
+    return found?.state;
+  }
+
+  async #assertRoom(transaction: Executor, documentId: string): Promise<void> {
+    const { documentNamedSnapshotsMax: most } = this.#database.limits;
+    const { taken } = await transaction.one(sql<{ taken: number }>`
+      SELECT count(*) AS taken FROM document_snapshots WHERE document_id = ${documentId}::uuid AND name IS NOT NULL`);
+    if (taken >= most)
+      throw new CovistaError('conflict', `a document has at most ${most} snapshots that were taken by people`, { documentNamedSnapshotsMax: most });
+  }
+
   async find(name: string): Promise<string | undefined> {
     const found = await this.#database.first(sql<{ documentId: string }>`SELECT document_id AS "documentId" FROM documents WHERE name = ${name}`);
     return found?.documentId;
@@ -104,6 +170,13 @@ export class PostgresDocumentStore implements DocumentStore {
       WHERE document_id = ${documentId}::uuid AND client_id > ${after ?? -1} ORDER BY client_id LIMIT ${limit}`);
     return [...rows];
   }
+}
+
+async function lockDocument(transaction: Executor, documentId: string): Promise<{ readonly datasetId: DatasetId | null }> {
+  const found = await transaction.first(sql<{ datasetId: DatasetId | null }>`
+    SELECT dataset_id AS "datasetId" FROM documents WHERE document_id = ${documentId}::uuid FOR UPDATE`);
+  if (found === undefined) throw new CovistaError('not_found', 'there is no such document any more', {});
+  return found;
 }
 
 function pack(updates: readonly Uint8Array[]): Uint8Array {

@@ -1,0 +1,74 @@
+import { isMet, type Measurement } from './measurement.ts';
+import { type Plot, plotSvg } from './plot.ts';
+import { labelOf, type Results, rounded, type Target } from './results.ts';
+import { type Points, scalingOf } from './scaling.ts';
+
+/** A results file for people: Markdown, and the plots that it shows by file name. */
+export interface Report {
+  readonly markdown: string;
+  readonly plots: ReadonlyMap<string, string>;
+}
+
+export function reportOf(results: Results, name: string): Report {
+  const plots = new Map<string, string>();
+  const sections = areasOf(results.measurements).map(([area, measurements]) => {
+    const drawn = plotsOf(area, measurements).map((plot) => {
+      const file = `${name}-${plots.size + 1}.svg`;
+      plots.set(file, plotSvg(plot));
+      return `![${plot.title} over ${plot.over}](${file})\n\n${plot.curves.map(({ name: curve, points }) => scalingSentence(curve, points)).join('\n')}`;
+    });
+    return [`## ${area}`, tableOf(measurements), ...drawn].join('\n\n');
+  });
+  const { machine, commit, at } = results;
+  const head = `# Benchmarks of ${commit}\n\nMeasured ${at.slice(0, 10)} on ${machine.cores} cores (${machine.cpu}), ${machine.memoryGiB} GiB, Node ${machine.node}${results.quick ? ', quick mode' : ''}.`;
+  return { markdown: `${[head, targetTable(results.targets), ...sections].join('\n\n')}\n`, plots };
+}
+
+/** The targets with what came of them. */
+export function targetTable(targets: readonly Target[]): string {
+  const rows = targets.map(
+    ({ area, name, value, limit, unit, bound, met }) =>
+      `| ${area} | ${name} | ${rounded(value)} ${unit} | ${bound} ${limit} | ${met ? 'met' : '**missed**'} |`,
+  );
+  return ['| area | what | value | target | |', '| --- | --- | --- | --- | --- |', ...rows].join('\n');
+}
+
+function tableOf(measurements: readonly Measurement[]): string {
+  const rows = measurements.map((measurement) => {
+    const { value, unit, spread } = measurement;
+    const range = spread === undefined ? '' : `${rounded(spread[0])} to ${rounded(spread[1])}`;
+    const verdict = isMet(measurement);
+    const name = labelOf(measurement).slice(measurement.area.length + 3);
+    return `| ${name} | ${rounded(value)} ${unit} | ${range} | ${verdict === undefined ? '' : verdict ? 'met' : '**missed**'} |`;
+  });
+  return ['| what | value | spread | |', '| --- | --- | --- | --- |', ...rows].join('\n');
+}
+
+function areasOf(measurements: readonly Measurement[]): [string, Measurement[]][] {
+  const areas = new Map<string, Measurement[]>();
+  for (const measurement of measurements) areas.set(measurement.area, [...(areas.get(measurement.area) ?? []), measurement]);
+  return [...areas];
+}
+
+/** Figures of an area that were taken over the same load and in the same unit share a plot. */
+function plotsOf(area: string, measurements: readonly Measurement[]): Plot[] {
+  const plots = new Map<string, Map<string, [number, number][]>>();
+  for (const { name, unit, at, value } of measurements) {
+    if (at === undefined) continue;
+    const key = JSON.stringify([at.of, unit]);
+    const curves = plots.get(key) ?? new Map<string, [number, number][]>();
+    plots.set(key, curves.set(name, [...(curves.get(name) ?? []), [at.value, value]]));
+  }
+  return [...plots].map(([key, curves]) => {
+    const [over, unit] = JSON.parse(key) as [string, string];
+    const sorted = [...curves].map(([name, points]) => ({ name, points: points.sort(([one], [other]) => one - other) }));
+    return { title: area, over, unit, curves: sorted };
+  });
+}
+
+function scalingSentence(name: string, points: Points): string {
+  const scaling = scalingOf(points);
+  if (scaling === undefined) return `- ${name}: too few figures for a trend`;
+  const knee = scaling.knee === null ? 'no knee' : `a knee at ${scaling.knee}`;
+  return `- ${name}: grows with power ${scaling.exponent.toFixed(2)}, ${knee}`;
+}

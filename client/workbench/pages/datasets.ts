@@ -1,0 +1,208 @@
+import { type App, collect, type Dataset, type Version } from '../app/app.ts';
+import { person } from '../app/avatar.ts';
+import { go, linkTo } from '../app/route.ts';
+import type { Shell } from '../app/shell.ts';
+import { openForm, textField, textOf } from '../ui/dialog.ts';
+import { type Child, html, replace } from '../ui/dom.ts';
+import { ago, byteSize, counted, dateTime, integer } from '../ui/format.ts';
+import { icon } from '../ui/icons.ts';
+import { Resource, shown, skeleton } from '../ui/resource.ts';
+import { acceptFiles, dropZone } from '../upload/drop.ts';
+import { openUpload } from '../upload/upload-dialog.ts';
+
+/** More are found by searching. */
+const DATASETS_SHOWN_MAX = 500;
+const SEARCH_DELAY_MS = 150;
+
+/** All datasets that somebody may read. */
+export function datasetsPage(app: App, shell: Shell, life: AbortSignal): HTMLElement {
+  shell.setCrumbs([{ label: 'Datasets' }]);
+  let search = '';
+  const load = (signal: AbortSignal): Promise<Dataset[]> =>
+    collect(app.client.items(app.client.dataset.list, { limit: 100, ...(search === '' ? {} : { search }) }, { signal }), DATASETS_SHOWN_MAX);
+  const list = new Resource(life, load);
+  const upload = (files: readonly File[]): void => openUpload({ app, files });
+  const find = debounced(life, (text) => {
+    search = text;
+    void list.reload();
+  });
+  const page = html(
+    'div',
+    { class: 'page' },
+    html(
+      'div',
+      { class: 'page-head' },
+      html('h1', {}, 'Datasets'),
+      searchField(find),
+      html('div', { class: 'bar-space' }),
+      html('button', { type: 'button', class: 'button', on: { click: () => newDataset(app) } }, icon('plus'), 'New dataset'),
+      uploadButton(upload),
+    ),
+    shown(
+      life,
+      list,
+      (datasets, inner) => (datasets.length === 0 ? nothingHere(search, upload) : table(app, datasets, inner)),
+      () => skeleton(8),
+    ),
+  );
+  acceptFiles(page, { life, label: 'Drop to upload as a new dataset', accept: upload });
+  app.connection.watch(life, ({ kind }) => kind === 'open' && list.value.kind === 'ready' && void list.reload());
+  return page;
+}
+
+function debounced(life: AbortSignal, run: (text: string) => void): (text: string) => void {
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  life.addEventListener('abort', () => clearTimeout(timer));
+  return (text) => {
+    clearTimeout(timer);
+    timer = setTimeout(() => run(text), SEARCH_DELAY_MS);
+  };
+}
+
+function searchField(find: (text: string) => void): HTMLElement {
+  const input = html('input', {
+    type: 'search',
+    class: 'input',
+    placeholder: 'Search by name, description or label',
+    'aria-label': 'Search datasets',
+  });
+  input.addEventListener('input', () => find(input.value.trim()));
+  return html('div', { class: 'search' }, icon('search'), input);
+}
+
+export function uploadButton(upload: (files: readonly File[]) => void, label = 'Upload'): HTMLElement {
+  const input = html('input', { type: 'file', class: 'visually-hidden', 'aria-label': 'Choose files to upload', tabindex: '-1' });
+  input.addEventListener('change', () => {
+    upload([...(input.files ?? [])]);
+    input.value = '';
+  });
+  return html(
+    'span',
+    {},
+    html('button', { type: 'button', class: 'button primary', on: { click: () => input.click() } }, icon('upload'), label),
+    input,
+  );
+}
+
+function nothingHere(search: string, upload: (files: readonly File[]) => void): Child {
+  if (search !== '')
+    return html(
+      'div',
+      { class: 'empty' },
+      icon('search'),
+      html('h2', {}, `Nothing matches “${search}”`),
+      html('p', {}, 'Names, descriptions and labels are searched.'),
+    );
+  return html(
+    'div',
+    { class: 'empty large' },
+    icon('table'),
+    html('h2', {}, 'No datasets yet'),
+    html('p', {}, 'Upload a file to begin. Each upload becomes a version that you can explore, compare and share.'),
+    dropZone(upload),
+  );
+}
+
+function newDataset(app: App): void {
+  void openForm({
+    title: 'New dataset',
+    submit: 'Create',
+    fields: [
+      textField({ label: 'Name', name: 'name', required: true, placeholder: 'Orders' }),
+      textField({ label: 'Description', name: 'description', placeholder: 'What it is and where it comes from' }),
+      textField({
+        label: 'Key columns',
+        name: 'key',
+        placeholder: 'order_id',
+        hint: 'They tell rows apart when versions are compared or upserted. Separate several by commas; it may stay empty.',
+      }),
+    ],
+    send: async (values) => {
+      const key = textOf(values, 'key')
+        .split(',')
+        .map((column) => column.trim())
+        .filter((column) => column !== '');
+      const { datasetId } = await app.client.dataset.create({
+        name: textOf(values, 'name'),
+        description: textOf(values, 'description'),
+        key: key.length === 0 ? null : key,
+      });
+      go(linkTo(['datasets', datasetId, 'history']));
+    },
+  });
+}
+
+function table(app: App, datasets: readonly Dataset[], life: AbortSignal): HTMLElement {
+  const heads = ['Dataset', 'Rows', 'Size', 'Last change', 'By'];
+  return html(
+    'table',
+    { class: 'list' },
+    html(
+      'thead',
+      {},
+      html(
+        'tr',
+        {},
+        heads.map((head, index) => html('th', { scope: 'col', class: index === 1 || index === 2 ? 'number' : undefined }, head)),
+      ),
+    ),
+    html(
+      'tbody',
+      {},
+      datasets.map((dataset) => row(app, dataset, life)),
+    ),
+  );
+}
+
+function row(app: App, dataset: Dataset, life: AbortSignal): HTMLElement {
+  const link = linkTo(['datasets', dataset.datasetId]);
+  const cells = Array.from({ length: 4 }, (_, index) =>
+    html('td', { class: index < 2 ? 'number' : undefined }, index < 2 ? html('span', { class: 'skeleton-line short' }) : null),
+  );
+  const element = html(
+    'tr',
+    { class: 'linked', on: { click: (event) => (event.target as Element).closest('a') === null && go(link) } },
+    html(
+      'td',
+      {},
+      html('a', { class: 'strong', href: link }, dataset.name),
+      html('div', { class: 'muted clipped' }, dataset.description),
+      labels(dataset.labels),
+    ),
+    cells,
+  );
+  newestVersion(app, dataset.datasetId, life).then(
+    (version) => fill(cells, dataset, version),
+    // The list stands without it; opening the dataset says what is wrong.
+    () => fill(cells, dataset, undefined),
+  );
+  return element;
+}
+
+async function newestVersion(app: App, datasetId: number, signal: AbortSignal): Promise<Version | undefined> {
+  const { items } = await app.client.branch.list({ datasetId, limit: 100 }, { signal });
+  const newest = items.toSorted((a, b) => Date.parse(b.movedAt) - Date.parse(a.movedAt)).find(({ name }) => name === 'main') ?? items[0];
+  return newest && app.client.version.get({ datasetId, versionId: newest.versionId }, { signal });
+}
+
+function fill(cells: readonly HTMLElement[], dataset: Dataset, version: Version | undefined): void {
+  const [rows, size, change, by] = cells;
+  if (rows === undefined || size === undefined || change === undefined || by === undefined) return;
+  replace(rows, version === undefined ? html('span', { class: 'muted' }, 'empty') : version.rows === null ? '' : integer(version.rows));
+  replace(size, version?.bytes == null ? '' : byteSize(version.bytes));
+  const at = version?.createdAt ?? dataset.updatedAt;
+  const what = version === undefined ? 'Created' : version.message.split('\n')[0] || `Version ${version.versionId}`;
+  replace(change, html('div', { class: 'clipped' }, what), html('time', { class: 'muted', datetime: at, title: dateTime(at) }, ago(at)));
+  replace(by, person(version?.author ?? dataset.createdBy));
+}
+
+function labels(names: readonly string[]): Child {
+  return (
+    names.length > 0 &&
+    html(
+      'div',
+      { class: 'labels', 'aria-label': counted(names.length, 'label') },
+      names.map((name) => html('span', { class: 'label' }, name)),
+    )
+  );
+}

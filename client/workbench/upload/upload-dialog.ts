@@ -1,0 +1,155 @@
+import { CovistaError, type Progress } from '../../index.ts';
+import type { App, Committed } from '../app/app.ts';
+import { go, linkTo } from '../app/route.ts';
+import { choiceField, openDialog, textField, textOf } from '../ui/dialog.ts';
+import { append, html, replace } from '../ui/dom.ts';
+import { byteSize, counted } from '../ui/format.ts';
+import { icon } from '../ui/icons.ts';
+import { messageOf } from '../ui/resource.ts';
+import { progressBar } from './progress-bar.ts';
+import { uploadResult } from './upload-result.ts';
+
+export interface UploadOptions {
+  readonly app: App;
+  readonly files: readonly File[];
+  /** Absent: the file becomes a dataset of its own. */
+  readonly target?: { readonly datasetId: number; readonly branch: string; readonly branches: readonly string[]; readonly hasKey: boolean };
+}
+
+const MODES = [
+  { value: 'replace', label: 'Replace all rows' },
+  { value: 'append', label: 'Append the rows' },
+  { value: 'upsert', label: 'Update or insert by key' },
+  { value: 'delete', label: 'Delete by key' },
+] as const;
+
+type Mode = (typeof MODES)[number]['value'];
+
+/** Uploads files one after the other, each asking first where it goes. */
+export function openUpload({ files, ...options }: UploadOptions): void {
+  const [file, ...rest] = files;
+  if (file === undefined) return;
+  const title = options.target === undefined ? 'Upload a new dataset' : 'Upload a new version';
+  const opened = openDialog({ title, content: (close, life) => uploadForm({ ...options, file, close, life }) });
+  void opened.then(() => openUpload({ files: rest, ...options }));
+}
+
+interface FormContext extends Omit<UploadOptions, 'files'> {
+  readonly file: File;
+  readonly close: () => void;
+  readonly life: AbortSignal;
+}
+
+function uploadForm(context: FormContext): HTMLElement {
+  const { file, target, close } = context;
+  const place = html('div', { class: 'upload' });
+  const form = html(
+    'form',
+    { class: 'form' },
+    html(
+      'div',
+      { class: 'file-card' },
+      icon('file'),
+      html('div', {}, html('div', { class: 'strong clipped' }, file.name), html('div', { class: 'muted' }, byteSize(file.size))),
+    ),
+    target === undefined
+      ? textField({ label: 'Dataset name', name: 'name', value: file.name.replace(/(\.[a-z0-9]{1,7}){1,2}$/i, ''), required: true })
+      : targetFields(target),
+    textField({ label: 'Message', name: 'message', placeholder: 'What is in it, or what changed' }),
+    html(
+      'div',
+      { class: 'form-actions' },
+      html('button', { type: 'button', class: 'button', on: { click: close } }, 'Cancel'),
+      html('button', { type: 'submit', class: 'button primary', autofocus: true }, icon('upload'), 'Upload'),
+    ),
+  );
+  form.addEventListener('submit', (event) => {
+    event.preventDefault();
+    void send(context, new FormData(form), place);
+  });
+  append(place, [form]);
+  return place;
+}
+
+function targetFields({ branch, branches, hasKey }: NonNullable<UploadOptions['target']>): HTMLElement[] {
+  const list = html(
+    'datalist',
+    { id: 'upload-branches' },
+    branches.map((name) => html('option', { value: name })),
+  );
+  const branchField = textField({ label: 'Branch', name: 'branch', value: branch, required: true, hint: 'A new name makes a new branch from main.' });
+  branchField.querySelector('input')?.setAttribute('list', 'upload-branches');
+  const modes = hasKey ? MODES : MODES.slice(0, 2);
+  return [branchField, list, choiceField({ label: 'What it does', name: 'mode', choices: modes })];
+}
+
+async function send({ app, file, target, close, life }: FormContext, values: FormData, place: HTMLElement): Promise<void> {
+  const stopped = new AbortController();
+  life.addEventListener('abort', () => stopped.abort(), { once: true });
+  const bar = progressBar();
+  replace(
+    place,
+    html(
+      'div',
+      { class: 'file-card' },
+      icon('file'),
+      html('div', {}, html('div', { class: 'strong clipped' }, file.name), html('div', { class: 'muted' }, byteSize(file.size))),
+    ),
+    bar.element,
+    html('div', { class: 'form-actions' }, html('button', { type: 'button', class: 'button', on: { click: close } }, 'Stop')),
+  );
+  try {
+    const datasetId = target?.datasetId ?? (await app.client.dataset.create({ name: textOf(values, 'name') })).datasetId;
+    const committed = await app.client.upload.file(file, {
+      datasetId,
+      branch: target === undefined ? 'main' : textOf(values, 'branch'),
+      message: textOf(values, 'message'),
+      ...(target === undefined ? {} : { mode: textOf(values, 'mode') as Mode }),
+      signal: stopped.signal,
+      onProgress: (progress) => bar.set(wordsOf(progress), progress),
+    });
+    done(place, committed, close);
+  } catch (error) {
+    if (!life.aborted)
+      replace(
+        place,
+        refused(error),
+        html('div', { class: 'form-actions' }, html('button', { type: 'button', class: 'button', on: { click: close } }, 'Close')),
+      );
+  }
+}
+
+function done(place: HTMLElement, committed: Committed, close: () => void): void {
+  const open = (): void => {
+    close();
+    go(linkTo(['datasets', committed.datasetId]));
+  };
+  const button = html('button', { type: 'button', class: 'button primary', on: { click: open } }, 'Open');
+  replace(
+    place,
+    uploadResult(committed),
+    html('div', { class: 'form-actions' }, html('button', { type: 'button', class: 'button', on: { click: close } }, 'Close'), button),
+  );
+  button.focus();
+}
+
+const PHASES: Readonly<Record<string, string>> = { upload: 'Uploading', convert: 'Reading the file', hash: 'Checking', commit: 'Making the version' };
+
+function wordsOf({ phase, done, total, unit }: Progress): string {
+  const words = PHASES[phase] ?? phase.charAt(0).toUpperCase() + phase.slice(1);
+  if (unit === 'bytes') return `${words}: ${byteSize(done)}${total === null ? '' : ` of ${byteSize(total)}`}`;
+  return unit === 'rows' ? `${words}: ${counted(done, 'row')}` : words;
+}
+
+function refused(error: unknown): HTMLElement {
+  const isConflict = error instanceof CovistaError && error.code === 'conflict';
+  const advice = isConflict
+    ? 'Somebody else was faster, or the branch does not allow it. Look at the history and try again.'
+    : 'Nothing was changed.';
+  return html(
+    'div',
+    { class: 'notice danger', role: 'alert' },
+    icon('warning'),
+    html('div', {}, html('p', { class: 'strong' }, messageOf(error)), html('p', {}, advice)),
+  );
+}

@@ -1,0 +1,59 @@
+import { Worker } from 'node:worker_threads';
+import type { FromDocumentStates, ToDocumentStates } from './document-states.protocol.ts';
+
+/** Beside this file, with its extension: a checkout runs TypeScript, a package JavaScript. */
+const WORKER = new URL(import.meta.url.replace(/\.client(\.\w+)$/, '.worker$1'));
+
+/** One thread that puts states of documents together, which takes long for large ones. It starts with the first, and anew after a fault. */
+export class DocumentStatesThread {
+  #worker: Worker | undefined;
+  #waiting: PromiseWithResolvers<FromDocumentStates>[] = [];
+
+  /** What updates come to, as one update. */
+  async compact(updates: readonly Uint8Array[]): Promise<Uint8Array> {
+    const answer = await this.#ask({ kind: 'compact', updates });
+    if (answer.kind !== 'compacted') throw new Error(`a document could not be compacted: ${JSON.stringify(answer)}`);
+    return answer.update;
+  }
+
+  /** What the updates come to in maps at the root, as plain JSON. */
+  async read(updates: readonly Uint8Array[], maps: readonly string[]): Promise<Readonly<Record<string, unknown>>> {
+    const answer = await this.#ask({ kind: 'read', updates, maps });
+    if (answer.kind !== 'read') throw new Error(`a document could not be read: ${JSON.stringify(answer)}`);
+    return answer.maps;
+  }
+
+  async close(): Promise<void> {
+    await this.#worker?.terminate();
+  }
+
+  /** Keeps the process alive for as long as somebody waits. */
+  #ask(message: ToDocumentStates): Promise<FromDocumentStates> {
+    const worker = this.#worker ?? this.#start();
+    const settle = Promise.withResolvers<FromDocumentStates>();
+    this.#waiting.push(settle);
+    worker.ref();
+    worker.postMessage(message);
+    return settle.promise;
+  }
+
+  #start(): Worker {
+    const worker = new Worker(WORKER, { name: 'document-states' });
+    this.#worker = worker;
+    worker.unref();
+    worker.on('message', (answer: FromDocumentStates) => {
+      this.#waiting.shift()?.resolve(answer);
+      if (this.#waiting.length === 0) worker.unref();
+    });
+    worker.once('error', (error) => this.#lose(error));
+    worker.once('exit', () => this.#lose(new Error('the thread for states of documents ended')));
+    return worker;
+  }
+
+  #lose(reason: Error): void {
+    this.#worker = undefined;
+    const waiting = this.#waiting;
+    this.#waiting = [];
+    for (const { reject } of waiting) reject(reason);
+  }
+}

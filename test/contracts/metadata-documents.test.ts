@@ -1,0 +1,123 @@
+import { randomUUID } from 'node:crypto';
+import { describe, expect, test } from 'vitest';
+import type { DocumentLease, DocumentOwner, DocumentTarget } from '../../server/storage/stores.ts';
+import { query } from '../support/inspect.ts';
+import { by, createDataset, useMetadata } from '../support/metadata.ts';
+
+const metadata = useMetadata();
+const HOUR_MS = 3_600_000;
+const owner = (leaseMs = HOUR_MS): DocumentOwner => ({ serverId: randomUUID(), leaseMs });
+const personal = (): DocumentTarget => ({ name: `user/${randomUUID()}`, datasetId: null, scope: null });
+const bytes = (...values: number[]): Uint8Array => Uint8Array.from(values);
+const batch = (sequence: number, ...updates: Uint8Array[]) => ({ sequence, updates, bindings: [] });
+
+async function acquired(target = personal(), by = owner()): Promise<DocumentLease> {
+  const lease = await metadata.store.documents.acquire(target, by);
+  if (lease === undefined) throw new Error('another server has the document');
+  return lease;
+}
+
+const plain = (updates: readonly Uint8Array[]): number[][] => updates.map((update) => [...update]);
+
+describe('a document in the database', () => {
+  test('DOC22 is written by one server, and what another one writes with an old fence is refused', async () => {
+    const { documents } = metadata.store;
+    const target = personal();
+    const [first, second] = [owner(), owner()];
+    const lease = await acquired(target, first);
+    expect(await documents.acquire(target, second)).toBeUndefined();
+    expect(await documents.append(lease, batch(1, bytes(1)))).toBe('written');
+    await documents.release(lease);
+    const taken = await acquired(target, second);
+    expect(taken).toMatchObject({ documentId: lease.documentId });
+    expect(taken.fence).toBeGreaterThan(lease.fence);
+    expect(await documents.append(lease, batch(2, bytes(2)))).toBe('taken');
+    expect(await documents.compact(lease, { sequence: 1, update: bytes(9) })).toBe(false);
+    expect(await documents.append(taken, batch(2, bytes(3)))).toBe('written');
+    expect((await documents.load(taken.documentId)).batches.map(({ updates }) => plain(updates))).toEqual([[[1]], [[3]]]);
+  });
+
+  test('DOC22 is taken over when its lease has ended, and who lost it learns so', async () => {
+    const { documents } = metadata.store;
+    const target = personal();
+    const [first, second] = [owner(1), owner()];
+    const lease = await acquired(target, first);
+    await expect.poll(() => documents.acquire(target, second)).toBeDefined();
+    expect(await documents.renew([lease], first)).toEqual([lease.documentId]);
+    expect(await documents.append(lease, batch(1, bytes(1)))).toBe('taken');
+  });
+
+  test('DOC22 stays with a server that renews its lease', async () => {
+    const { documents } = metadata.store;
+    const target = personal();
+    const first = owner();
+    const lease = await acquired(target, first);
+    expect(await documents.renew([lease], first)).toEqual([]);
+    expect(await documents.acquire(target, owner())).toBeUndefined();
+    await documents.releaseAll();
+    expect(await documents.acquire(target, owner())).toBeDefined();
+  });
+
+  test('DOC21 comes back with its batches, updates and bindings in order', async () => {
+    const { documents } = metadata.store;
+    const lease = await acquired();
+    await documents.append(lease, { ...batch(1, bytes(1, 2), bytes()), bindings: [{ clientId: 4_294_967_295, subject: 'alice' }] });
+    await documents.append(lease, { ...batch(2, bytes(3)), bindings: [{ clientId: 7, subject: null }] });
+    const { state, batches, bindings } = await documents.load(lease.documentId);
+    expect(state).toBeNull();
+    expect(batches.map(({ sequence, updates }) => [sequence, plain(updates)])).toEqual([
+      [1, [[1, 2], []]],
+      [2, [[3]]],
+    ]);
+    expect([...bindings].sort((a, b) => a.clientId - b.clientId)).toEqual([
+      { clientId: 7, subject: null },
+      { clientId: 4_294_967_295, subject: 'alice' },
+    ]);
+    expect(await documents.bindings(lease.documentId, { limit: 1 })).toMatchObject([{ clientId: 7, subject: null }]);
+    expect(await documents.bindings(lease.documentId, { limit: 5, after: 7 })).toMatchObject([{ clientId: 4_294_967_295, subject: 'alice' }]);
+  });
+
+  test('DOC23 a state takes the place of the batches up to it, and of no later one', async () => {
+    const { documents } = metadata.store;
+    const lease = await acquired();
+    for (const sequence of [1, 2, 3]) await documents.append(lease, batch(sequence, bytes(sequence)));
+    expect(await documents.compact(lease, { sequence: 2, update: bytes(12) })).toBe(true);
+    const { state, batches } = await documents.load(lease.documentId);
+    expect([state?.sequence, [...(state?.update ?? [])]]).toEqual([2, [12]]);
+    expect(batches.map(({ sequence }) => sequence)).toEqual([3]);
+    expect(await documents.compact(lease, { sequence: 3, update: bytes(123) })).toBe(true);
+    expect(await documents.load(lease.documentId)).toMatchObject({ state: { sequence: 3 }, batches: [] });
+  });
+
+  test('DOC24 goes with its dataset', async () => {
+    const { documents, datasets } = metadata.store;
+    const { datasetId } = await createDataset(metadata.store);
+    const name = `dataset/${datasetId}`;
+    const lease = await acquired({ name, datasetId, scope: null });
+    await documents.append(lease, batch(1, bytes(1)));
+    await documents.addSnapshot(lease.documentId, { label: 'before', state: bytes(1) }, by('alice', 'document.saveSnapshot'));
+    expect(await documents.find(name)).toBe(lease.documentId);
+    await datasets.delete(datasetId, by('alice', 'dataset.delete'));
+    expect(await documents.append(lease, batch(2, bytes(2)))).toBe('gone');
+    expect(await documents.find(name)).toBeUndefined();
+    expect(await query(metadata.url, 'SELECT 1 FROM document_batches WHERE document_id = $1', [lease.documentId])).toEqual([]);
+  });
+
+  test('DOC25 keeps named snapshots up to a number, and of the others the newest', async () => {
+    const { documents } = await metadata.open({ documentNamedSnapshotsMax: 2 });
+    const lease = await acquired();
+    const { documentId } = lease;
+    const take = (label: string) => documents.addSnapshot(documentId, { label, state: bytes(1, 2, 3) }, by('alice', 'document.saveSnapshot'));
+    const first = await take('first');
+    expect(first).toMatchObject({ label: 'first', takenBy: 'alice', bytes: 3 });
+    await take('second');
+    await expect(take('third')).rejects.toMatchObject({ code: 'conflict' });
+    for (const value of [1, 2, 3]) await documents.addPeriodicSnapshot(documentId, { state: bytes(value), everyMs: 0, keptMax: 2 });
+    await documents.addPeriodicSnapshot(documentId, { state: bytes(4), everyMs: HOUR_MS, keptMax: 2 });
+    const all = await documents.snapshots(documentId, { limit: 10 });
+    expect(all.map(({ label }) => label)).toEqual([null, null, 'second', 'first']);
+    expect(await documents.snapshots(documentId, { limit: 10, before: first.snapshotId + 1 })).toEqual([first]);
+    expect([...((await documents.snapshotState(documentId, all[0]?.snapshotId ?? 0)) ?? [])]).toEqual([3]);
+    expect(await documents.snapshotState(randomUUID(), first.snapshotId)).toBeUndefined();
+  });
+});

@@ -1,0 +1,148 @@
+import { describe, expect, test } from 'vitest';
+import { encodeAwareness } from '../../server/services/documents/messages.ts';
+import { Presence } from '../../server/services/documents/presence.ts';
+import { memoryDocument, quiet } from '../support/live-document.ts';
+
+const LIMITS = { awarenessKeepMs: 30_000, awarenessClientsMax: 2 };
+const [ALICE, BOB] = [{ subject: 'alice' }, { subject: 'bob' }];
+
+function presence(nowMs = { now: 0 }) {
+  const board = new Presence(LIMITS, { now: () => nowMs.now });
+  const tell = (teller: { subject: string }, clientId: number, clock: number, state: unknown) =>
+    board.receive(encodeAwareness([{ clientId, clock, json: JSON.stringify(state) }]), teller);
+  return { board, tell, nowMs };
+}
+
+describe('presence', () => {
+  test('DOC20 is told by oneself only', () => {
+    const { board, tell } = presence();
+    expect(tell(ALICE, 1, 1, { user: { subject: 'alice' } }).changed).toEqual([1]);
+    expect(tell(BOB, 1, 2, { user: { subject: 'bob' } }).changed).toEqual([]);
+    expect(tell(BOB, 1, 2, null).changed).toEqual([]);
+    expect(board.present()).toEqual([1]);
+    expect(tell(ALICE, 1, 1, null).changed).toEqual([1]);
+    expect(board.present()).toEqual([]);
+  });
+
+  test('DOC9 what breaks a rule is not passed on, and the rest is', () => {
+    const { board } = presence();
+    const entry = (clientId: number, state: unknown) => ({ clientId, clock: 1, json: JSON.stringify(state) });
+    const told = board.receive(encodeAwareness([entry(1, { user: { subject: 'bob' } }), entry(2, { user: { subject: 'alice' } })]), ALICE);
+    expect(told).toMatchObject({ changed: [2], fault: { rule: 'DOC9', path: ['user', 'subject'] } });
+    expect(board.receive(encodeAwareness([{ clientId: 2, clock: 2, json: '{' }]), ALICE)).toMatchObject({ changed: [], fault: { rule: 'DOC9' } });
+  });
+
+  test('DOC20 an echo brings nobody back who left', () => {
+    const { board, tell } = presence();
+    tell(ALICE, 1, 5, { a: 1 });
+    expect(board.leave(ALICE)).toEqual([1]);
+    expect(tell(BOB, 1, 5, { a: 1 }).changed).toEqual([]);
+    expect(board.present()).toEqual([]);
+  });
+
+  test('DOC20 who comes back as they were is there again, on a clock that others believe', () => {
+    const { board, tell } = presence();
+    tell(ALICE, 1, 5, { a: 1 });
+    board.leave(ALICE);
+    expect(tell({ subject: 'alice' }, 1, 5, { a: 1 }).changed).toEqual([1]);
+    expect([...board.encode([1])]).toEqual([...encodeAwareness([{ clientId: 1, clock: 6, json: '{"a":1}' }])]);
+  });
+
+  test('DOC20 that is not renewed is forgotten', () => {
+    const { board, tell, nowMs } = presence();
+    tell(ALICE, 1, 1, { a: 1 });
+    nowMs.now = 29_000;
+    tell(BOB, 2, 1, { a: 1 });
+    expect(board.sweep()).toEqual([]);
+    nowMs.now = 31_000;
+    expect(board.sweep()).toEqual([1]);
+    expect(board.present()).toEqual([2]);
+  });
+
+  test('DOC20 of more clients than one channel may have is left out', () => {
+    const { board, tell } = presence();
+    for (const clientId of [1, 2, 3]) tell(ALICE, clientId, 1, {});
+    expect(board.present()).toEqual([1, 2]);
+  });
+
+  test('DOC20 changes within an interval go together', async () => {
+    const memory = memoryDocument({ awarenessIntervalMs: 5 });
+    const [alice, bob] = [memory.connect('alice'), memory.connect('bob')];
+    await quiet();
+    const before = bob.received.length;
+    for (let step = 0; step < 50; step += 1) alice.awareness.setLocalState({ selection: { row: step } });
+    await expect.poll(() => bob.awareness.getStates().get(alice.doc.clientID)).toEqual({ selection: { row: 49 } });
+    expect(bob.received.length - before).toBeLessThanOrEqual(2);
+  });
+
+  test('DOC17 who is behind gets the latest of it later', async () => {
+    const memory = memoryDocument({ awarenessIntervalMs: 1 });
+    const [alice, bob, carol] = [memory.connect('alice'), memory.connect('bob'), memory.connect('carol')];
+    await quiet();
+    const stateAt = (client: typeof bob) => client.awareness.getStates().get(alice.doc.clientID);
+    bob.queuedBytes = 100_000;
+    for (let step = 0; step < 5; step += 1) {
+      alice.awareness.setLocalState({ selection: { row: step } });
+      await expect.poll(() => stateAt(carol)).toEqual({ selection: { row: step } });
+    }
+    expect(stateAt(bob)).toBeUndefined();
+    const before = bob.received.length;
+    bob.queuedBytes = 0;
+    await expect.poll(() => stateAt(bob)).toEqual({ selection: { row: 4 } });
+    expect(bob.received.length - before).toBe(1);
+    for (const client of [alice, bob, carol]) client.close();
+  });
+});
+
+describe('receipts', () => {
+  test('DOC21 an edit is durable when it is committed, and others get it then', async () => {
+    const memory = memoryDocument();
+    const [alice, bob] = [memory.connect('alice'), memory.connect('bob')];
+    await quiet();
+    const settledBefore = alice.durable;
+    expect(settledBefore).toBe(alice.edits);
+    const gate = Promise.withResolvers<void>();
+    memory.beforeCommit = () => gate.promise;
+    alice.doc.getMap('own').set('a', 1);
+    alice.doc.getMap('own').set('b', 2);
+    const late = memory.connect('carol');
+    await quiet();
+    expect(alice.durable).toBe(settledBefore);
+    expect(bob.doc.getMap('own').toJSON()).toEqual({});
+    expect(late.doc.getMap('own').toJSON()).toEqual({});
+    gate.resolve();
+    await quiet();
+    expect(alice.durable).toBe(alice.edits);
+    expect(bob.doc.getMap('own').toJSON()).toEqual({ a: 1, b: 2 });
+    expect(late.doc.getMap('own').toJSON()).toEqual({ a: 1, b: 2 });
+  });
+
+  test('DOC21 edits that come while one is being committed share the next commit', async () => {
+    const memory = memoryDocument();
+    const alice = memory.connect('alice');
+    await quiet();
+    const gate = Promise.withResolvers<void>();
+    memory.beforeCommit = () => gate.promise;
+    for (let index = 0; index < 100; index += 1) {
+      alice.doc.getMap('own').set('a', index);
+      await quiet();
+    }
+    gate.resolve();
+    await quiet();
+    expect(memory.batches).toHaveLength(2);
+    expect(memory.batches.map(({ sequence }) => sequence)).toEqual([1, 2]);
+    expect(alice.durable).toBe(alice.edits);
+  });
+
+  test('DOC21 what cannot be stored ends every channel, and nobody has it', async () => {
+    const memory = memoryDocument();
+    const [alice, bob] = [memory.connect('alice'), memory.connect('bob')];
+    await quiet();
+    memory.beforeCommit = () => Promise.reject(new Error('the database is away'));
+    alice.doc.getMap('own').set('a', 1);
+    await quiet();
+    expect([alice.closedBy, bob.closedBy]).toMatchObject([{ code: 'unavailable' }, { code: 'unavailable' }]);
+    expect(bob.doc.getMap('own').toJSON()).toEqual({});
+    expect(alice.durable).toBeLessThan(alice.edits);
+  });
+});

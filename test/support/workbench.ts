@@ -1,0 +1,93 @@
+import { existsSync } from 'node:fs';
+import { mkdir, mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join, resolve } from 'node:path';
+import { type Browser, type BrowserContext, chromium, type Page } from 'playwright-core';
+import { build } from 'vite';
+import { startTestServer, type TestServer } from './server.ts';
+
+const ROOT = resolve(import.meta.dirname, '../..');
+
+/** Where Debian, and most others, put it; COVISTA_TEST_CHROMIUM names another place. */
+const CHROMIUM = [process.env.COVISTA_TEST_CHROMIUM, '/usr/bin/chromium', '/usr/bin/chromium-browser', '/usr/bin/google-chrome'].find(
+  (path) => path !== undefined && existsSync(path),
+);
+
+/** Whether there is a browser to test in; `apt-get install chromium` brings one. */
+export const hasBrowser = CHROMIUM !== undefined;
+
+/** Where pictures of the screens are written, to be looked at. */
+export const PICTURES = join(tmpdir(), 'covista-workbench-pictures');
+
+/** It must talk to the server of the test and to nobody else. */
+const QUIET = [
+  '--no-sandbox',
+  '--disable-gpu',
+  '--disable-quic',
+  '--no-first-run',
+  '--disable-background-networking',
+  '--disable-component-update',
+  '--disable-sync',
+];
+
+export interface WindowOptions {
+  readonly theme?: 'light' | 'dark';
+  readonly width?: number;
+  readonly height?: number;
+}
+
+export interface Workbench {
+  readonly server: TestServer;
+  readonly browser: Browser;
+  /** A window of its own for a person, signed in by a link. */
+  window(subject: string, options?: WindowOptions): Promise<Page>;
+  /** A window without anybody. */
+  blank(options?: WindowOptions): Promise<Page>;
+  /** What the pages complained of in their consoles. */
+  readonly complaints: readonly string[];
+  stop(): Promise<void>;
+}
+
+/** The page as it is now, built, served by a whole server, in a real browser. */
+export async function startWorkbench(): Promise<Workbench> {
+  const directory = await mkdtemp(join(tmpdir(), 'covista-workbench-'));
+  await build({
+    root: join(ROOT, 'client/workbench'),
+    configFile: join(ROOT, 'vite.config.ts'),
+    logLevel: 'warn',
+    build: { outDir: directory, emptyOutDir: true },
+  });
+  await mkdir(PICTURES, { recursive: true });
+  const server = await startTestServer(['--workbench-dir', directory]);
+  const browser = await chromium.launch({ executablePath: CHROMIUM ?? '', args: QUIET });
+  const complaints: string[] = [];
+  const blank = async ({ theme = 'light', width = 1280, height = 720 }: WindowOptions = {}): Promise<Page> => {
+    const context: BrowserContext = await browser.newContext({ viewport: { width, height }, colorScheme: theme, acceptDownloads: true });
+    const page = await context.newPage();
+    page.on('pageerror', (error) => complaints.push(String(error.stack ?? error)));
+    page.on('console', (message) => {
+      // A lost connection is no fault of the page.
+      if (message.type() === 'error' && !/WebSocket|ERR_CONNECTION/.test(message.text())) complaints.push(message.text());
+    });
+    return page;
+  };
+  return {
+    server,
+    browser,
+    blank,
+    complaints,
+    window: async (subject, options) => {
+      const page = await blank(options);
+      await page.goto(`${server.url}/#token=${await server.token(subject)}`);
+      await page.locator('.shell').waitFor();
+      return page;
+    },
+    stop: async () => {
+      await browser.close();
+      await server.stop();
+      await rm(directory, { recursive: true, force: true });
+    },
+  };
+}
+
+export const picture = (page: Page, name: string): Promise<Buffer> => page.screenshot({ path: join(PICTURES, `${name}.png`) });

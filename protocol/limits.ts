@@ -108,6 +108,7 @@ export const LIMITS = {
   diffResultsMax: limit(1_000, 'count', 'Computed diffs kept on disk for further pages, least recently used dropped'),
   diffResultBytesMax: limit(1 * GiB, 'bytes', 'The same in bytes: positions of changed rows, some bytes each, no data'),
   diffKeyChecksMax: limit(10_000, 'count', 'Lists of files whose keys are known to be without NULLs and duplicates'),
+  decryptedCacheBytesMax: limit(20 * GiB, 'bytes', 'Decrypted objects on disk while encryption at rest is on, least recently used dropped'),
   exportCacheBytesMax: limit(4 * GiB, 'bytes', 'Rendered downloads kept on disk, least recently used dropped'),
 
   // Access

@@ -8,7 +8,7 @@ import { isLoopback, parseNetworks } from './shared/addresses.ts';
 export interface Setting {
   /** The name in camelCase; `COVISTA_SNAKE_CASE` in the environment and `--kebab-case` as a flag follow from it. */
   readonly name: string;
-  readonly type: 'text' | 'list' | 'origins' | 'networks' | 'url' | 'port' | 'count' | 'flag' | readonly string[];
+  readonly type: 'text' | 'list' | 'key' | 'keys' | 'origins' | 'networks' | 'url' | 'port' | 'count' | 'flag' | readonly string[];
   readonly unit?: string;
   /** As it would be written; undefined: not set. */
   readonly fallback: string | undefined;
@@ -36,6 +36,8 @@ export interface Config {
   readonly trustedProxies: readonly string[];
   /** Directory of the built workbench; undefined: where the build puts it. */
   readonly workbenchDir: string | undefined;
+  /** Keys of encryption at rest, the current one first; none: it is off. */
+  readonly masterKeys: readonly Uint8Array[];
   readonly logLevel: string;
   readonly logPretty: boolean;
   readonly limits: Limits;
@@ -73,6 +75,20 @@ const OWN_SETTINGS: readonly Setting[] = [
     prose: 'Addresses or networks of proxies, separated by commas, that do TLS and whose X-Forwarded-For is believed',
   },
   { name: 'workbenchDir', type: 'text', fallback: undefined, prose: 'Directory of the built workbench page; absent: the one that comes along' },
+  {
+    name: 'masterKey',
+    type: 'key',
+    fallback: undefined,
+    prose: 'Turns encryption at rest on: 32 random bytes in base64 or as 64 hexadecimal digits; without them nothing can be read again',
+    secret: true,
+  },
+  {
+    name: 'masterKeyPrevious',
+    type: 'keys',
+    fallback: undefined,
+    prose: 'Earlier master keys, separated by commas; the start with a new master key needs the one before',
+    secret: true,
+  },
   { name: 'logLevel', type: LOG_LEVELS, fallback: 'info', prose: 'Least severe entries that are logged' },
   { name: 'logPretty', type: 'flag', fallback: undefined, prose: 'Log for people instead of JSON lines; absent: on a terminal' },
 ];
@@ -126,6 +142,7 @@ export function readConfig(flags: readonly string[], environment: Environment): 
     tls: readTls(value('tlsCert')?.text, value('tlsKey')?.text),
     trustedProxies: list('trustedProxy'),
     workbenchDir: value('workbenchDir')?.text,
+    masterKeys: readMasterKeys(value('masterKey')?.text, value('masterKeyPrevious')?.text),
     logLevel: text('logLevel'),
     logPretty: value('logPretty') === undefined ? process.stderr.isTTY === true : text('logPretty') === 'true',
     limits: readLimits(given),
@@ -199,6 +216,10 @@ function faultOf(type: Setting['type'], text: string): string | undefined {
   if (type === 'flag') return text === 'true' || text === 'false' ? undefined : 'must be true or false';
   if (type === 'url') return URL.canParse(text) ? undefined : 'must be a URL';
   if (type === 'text' || type === 'list') return undefined;
+  if (type === 'key' || type === 'keys') {
+    const keys = type === 'key' ? [text] : listOf(text);
+    return keys.every((key) => decodeKey(key) !== undefined) ? undefined : 'must be 32 bytes in base64 or as 64 hexadecimal digits';
+  }
   if (type === 'origins') return listOf(text).every(isOrigin) ? undefined : 'must be origins such as https://example.org, or *';
   if (type === 'networks') return areNetworks(listOf(text)) ? undefined : 'must be addresses or networks such as 10.0.0.0/8';
   if (!/^\d{1,15}$/.test(text)) return 'must be a whole number of at least 0';
@@ -221,6 +242,20 @@ function areNetworks(texts: readonly string[]): boolean {
     if (fault instanceof RangeError) return false;
     throw fault;
   }
+}
+
+const KEY_BYTES = 32;
+
+function decodeKey(text: string): Uint8Array | undefined {
+  if (/^[0-9a-f]{64}$/i.test(text)) return Buffer.from(text, 'hex');
+  if (!/^[A-Za-z0-9+/_-]{43}=?$/.test(text)) return undefined;
+  const key = Buffer.from(text, 'base64');
+  return key.length === KEY_BYTES ? key : undefined;
+}
+
+function readMasterKeys(current: string | undefined, previous: string | undefined): Uint8Array[] {
+  if (current === undefined && previous !== undefined) throw new ConfigError('--master-key-previous goes with --master-key');
+  return [...(current === undefined ? [] : [current]), ...listOf(previous ?? '')].flatMap((text) => decodeKey(text) ?? []);
 }
 
 function readTls(certificate: string | undefined, key: string | undefined): Config['tls'] {

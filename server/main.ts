@@ -1,6 +1,8 @@
 #!/usr/bin/env node
 import { realpathSync } from 'node:fs';
+import { rm } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
+import type { Limits } from '../protocol/limits.ts';
 import { type RunningServer, runCommand } from './cli/commands.ts';
 import { assertSafeToListen, type Config } from './config.ts';
 import { createAuthenticator } from './gateway/authenticate.ts';
@@ -34,8 +36,11 @@ import { Closers } from './shared/closers.ts';
 import { createLog, type Logger } from './shared/log.ts';
 import { listen } from './socket/listen.ts';
 import { bindDataDirectory } from './storage/files/deployment.ts';
+import { createEncryptedObjects } from './storage/files/encrypted-objects.ts';
+import { createEncryptedStaging } from './storage/files/encrypted-staging.ts';
 import { createLocalObjects } from './storage/files/local-objects.ts';
-import { createStaging, prepareStaging } from './storage/files/staging.ts';
+import { createStaging, prepareStaging, type WorkDirectories } from './storage/files/staging.ts';
+import { openStoreKey } from './storage/files/store-key.ts';
 import { openContentStore } from './storage/parquet/open.ts';
 import { startEmbedded } from './storage/postgres/embedded.ts';
 import { migrate } from './storage/postgres/migrate.ts';
@@ -88,11 +93,36 @@ async function openStores(config: Config, log: Logger, closers: Closers): Promis
   closers.add(() => metadata.close());
   await bindDataDirectory(dataDir, await metadata.deploymentId());
   const directories = await prepareStaging(dataDir, { shared: config.databaseUrl !== undefined });
-  const staging = createStaging(directories);
+  closers.add(() => rm(directories.own, { recursive: true, force: true }));
+  const key = await openStoreKey(dataDir, config.masterKeys, log);
+  const { objects, staging } = await openFiles({ dataDir, directories, key, limits });
   const exports = { staging: directories.staging, spill: directories.spill, exports: directories.exports };
-  const content = await openContentStore({ directories: { ...exports, readable: [dataDir] }, limits, log });
+  const content = await openContentStore({
+    directories: { ...exports, readable: [dataDir] },
+    lease: objects.lease,
+    inMemoryOnly: key !== undefined,
+    limits,
+    log,
+  });
   closers.add(() => content.close());
-  return { metadata, objects: createLocalObjects(join(dataDir, 'objects')), staging, content };
+  return { metadata, objects, staging, content };
+}
+
+interface Files {
+  readonly dataDir: string;
+  readonly directories: WorkDirectories;
+  /** Undefined: nothing is encrypted. */
+  readonly key: Uint8Array | undefined;
+  readonly limits: Limits;
+}
+
+async function openFiles({ dataDir, directories, key, limits }: Files): Promise<Pick<Stores, 'objects' | 'staging'>> {
+  const root = join(dataDir, 'objects');
+  if (key === undefined) return { objects: createLocalObjects(root), staging: createStaging(directories) };
+  return {
+    objects: createEncryptedObjects({ root, key, cacheDirectory: directories.decrypted, limits }),
+    staging: await createEncryptedStaging(directories, key),
+  };
 }
 
 async function openEmbedded(dataDir: string, log: Logger, closers: Closers): Promise<string> {

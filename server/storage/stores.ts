@@ -622,8 +622,13 @@ export interface ObjectStore {
   publish(files: readonly Publication[]): Promise<void>;
   /** Bytes from `start` to `end` exclusive. */
   read(objectKey: string, range?: { readonly start: number; readonly end: number }): AsyncIterable<Uint8Array>;
-  /** A path that DuckDB can read. */
+  /** Where the query engine finds the object, as long as a lease on that path is held. */
   localPath(objectKey: string): string;
+  /**
+   * Sees to it that objects lie, readable, at their local paths until the answer is called; other paths are passed over.
+   * `storage_full` when there is no room for so many at once.
+   */
+  lease(paths: readonly string[]): Promise<() => void>;
   delete(objectKeys: readonly string[]): Promise<void>;
   /** Every key below a prefix with its age; for sweeping what crashes left behind. */
   list(prefix: string): AsyncIterable<{ readonly objectKey: string; readonly ageMs: number }>;
@@ -642,8 +647,8 @@ export interface StagingStore {
     body: AsyncIterable<Uint8Array>,
     options: { readonly bytesMax: number; readonly signal: AbortSignal },
   ): Promise<number>;
-  /** The upload as a staged file of `bytes` bytes, hashed. It stays where it is until something publishes it. */
-  open(uploadId: UploadId, bytes: number, signal: AbortSignal): Promise<StagedBytes>;
+  /** The upload as a staged file of `bytes` bytes, hashed, until it is released. The upload itself stays. */
+  open(uploadId: UploadId, bytes: number, signal: AbortSignal): Promise<OpenedUpload>;
   removeUpload(uploadId: UploadId): Promise<void>;
   /** Shows other servers on the same files that this one lives, so that they do not clear its staging area away. */
   markAlive(): Promise<void>;
@@ -657,6 +662,10 @@ export interface StagedBytes {
   readonly sha256: string;
   /** Settles when the bytes are on disk, which goes on while they are read; nothing may land before. */
   readonly durable: Promise<void>;
+}
+
+export interface OpenedUpload extends StagedBytes {
+  release(): Promise<void>;
 }
 
 export interface Stores {

@@ -21,6 +21,7 @@ describe('settings', () => {
       dataDir: './data',
       databaseUrl: undefined,
       jwtSecret: undefined,
+      masterKeys: [],
       jwksUrl: undefined,
       jwtIssuer: undefined,
       jwtAudience: undefined,
@@ -90,5 +91,26 @@ describe('settings', () => {
       settings: ['--port', '5', '--log-pretty', '--data-dir=/d', '--no-log-pretty', '--port'],
       others: ['a.csv', '--dataset', 'x'],
     });
+  });
+});
+
+describe('the master key', () => {
+  const hex = 'a1'.repeat(32);
+  const base64 = Buffer.from(hex, 'hex').toString('base64');
+
+  test('ENC5 is 32 bytes in hexadecimal or base64, the current one first', () => {
+    expect(readConfig(['--master-key', hex], {}).masterKeys).toEqual([Buffer.from(hex, 'hex')]);
+    const both = readConfig([], { COVISTA_MASTER_KEY: base64, COVISTA_MASTER_KEY_PREVIOUS: `${'b2'.repeat(32)}, ${'c3'.repeat(32)}` }).masterKeys;
+    expect(both.map((key) => key[0])).toEqual([0xa1, 0xb2, 0xc3]);
+  });
+
+  test.each(['short', 'a1'.repeat(31), `${hex}00`, 'x'.repeat(64)])('SET3 ENC5 %j is refused without being repeated', (text) => {
+    const read = (): unknown => readConfig(['--master-key', text], {});
+    expect(read).toThrow('--master-key must be 32 bytes');
+    expect(read).not.toThrow(text);
+  });
+
+  test('ENC5 a previous one without a current one makes no sense', () => {
+    expect(() => readConfig(['--master-key-previous', hex], {})).toThrow('goes with --master-key');
   });
 });

@@ -45,7 +45,13 @@ export async function openTestContent(
     exports: join(directory, 'exports'),
     readable: [directory, process.cwd(), ...(places.readable ?? [])],
   };
-  const store = await openContentStore({ directories, limits: resolveLimits(overrides), log: createLog('warn', false) });
+  const store = await openContentStore({
+    directories,
+    lease: async () => () => undefined,
+    inMemoryOnly: false,
+    limits: resolveLimits(overrides),
+    log: createLog('warn', false),
+  });
   let uploads = 0;
   return {
     store,

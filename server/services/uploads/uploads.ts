@@ -3,7 +3,7 @@ import { CovistaError } from '../../../protocol/errors.ts';
 import type { UploadId } from '../../../protocol/ids.ts';
 import type { Limits } from '../../../protocol/limits.ts';
 import { KeyedMutex } from '../../shared/mutex.ts';
-import type { Provenance, StagedBytes, Stores, UploadRecord } from '../../storage/stores.ts';
+import type { OpenedUpload, Provenance, StagedBytes, Stores, UploadRecord } from '../../storage/stores.ts';
 
 export interface Uploads {
   begin(
@@ -70,23 +70,28 @@ export function createUploads({ stores, limits }: { readonly stores: Stores; rea
       turns.run(uploadId, async () => {
         const upload = await owned(uploadId, provenance.actor);
         const staged = await complete(stores, upload, signal);
-        // The upload must not expire while it is being converted.
-        await uploads.advance(uploadId, upload.offset, upload.offset, limits.uploadKeepMs);
-        const result = await commit(upload, staged);
-        await stores.staging.removeUpload(uploadId);
-        return result;
+        try {
+          // The upload must not expire while it is being converted.
+          await uploads.advance(uploadId, upload.offset, upload.offset, limits.uploadKeepMs);
+          const result = await commit(upload, staged);
+          await stores.staging.removeUpload(uploadId);
+          return result;
+        } finally {
+          await staged.release();
+        }
       }),
   };
 }
 
 /** The bytes of an upload that has all it announced. */
-async function complete(stores: Stores, upload: UploadRecord, signal: AbortSignal): Promise<StagedBytes> {
+async function complete(stores: Stores, upload: UploadRecord, signal: AbortSignal): Promise<OpenedUpload> {
   if (upload.bytes !== null && upload.offset !== upload.bytes) {
     throw new CovistaError('conflict', `the upload has ${upload.offset} of ${upload.bytes} bytes`, { offset: upload.offset, bytes: upload.bytes });
   }
   if (upload.offset === 0) throw new CovistaError('unprocessable_data', 'the upload is empty', { uploadId: upload.uploadId });
   const staged = await stores.staging.open(upload.uploadId, upload.offset, signal);
   if (upload.sha256 !== null && upload.sha256 !== staged.sha256) {
+    await staged.release();
     throw new CovistaError('unprocessable_data', 'the bytes that arrived have another hash than announced', {
       expected: upload.sha256,
       actual: staged.sha256,

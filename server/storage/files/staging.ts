@@ -14,9 +14,9 @@ import { removeFile } from './remove.ts';
 
 /** Uploads whose hash is kept up to date in memory; the others are read again when they are committed. */
 const RUNNING_HASHES_MAX = 1_000;
-const UPLOAD_ID = /^[0-9a-f-]{36}$/;
+export const UPLOAD_ID = /^[0-9a-f-]{36}$/;
 
-interface WriteOptions {
+export interface WriteOptions {
   readonly bytesMax: number;
   readonly signal: AbortSignal;
 }
@@ -29,10 +29,14 @@ interface RunningHash {
 
 /** Directories of the data directory that hold what is under way. */
 export interface WorkDirectories {
+  /** Holds those of the others that end with the process. */
+  readonly own: string;
   readonly staging: string;
   readonly uploads: string;
   readonly spill: string;
   readonly exports: string;
+  /** Where decrypted objects lie while they are read. */
+  readonly decrypted: string;
 }
 
 /** The data directory itself lets the database's user through; what holds data lets nobody else in. */
@@ -54,7 +58,15 @@ export async function prepareStaging(dataDir: string, { shared }: { readonly sha
     if (!shared || ageMs > LEFTOVER_MS) await rm(path, { recursive: true, force: true });
   }
   const own = join(work, randomUUID());
-  const directories = { staging: join(own, 'staging'), spill: join(own, 'spill'), exports: join(own, 'exports'), uploads: join(dataDir, 'uploads') };
+  const within = (name: string): string => join(own, name);
+  const directories = {
+    own,
+    staging: within('staging'),
+    spill: within('spill'),
+    exports: within('exports'),
+    decrypted: within('decrypted'),
+    uploads: join(dataDir, 'uploads'),
+  };
   for (const directory of Object.values(directories)) await mkdir(directory, { recursive: true, mode: PRIVATE });
   return directories;
 }
@@ -75,7 +87,7 @@ export function createStaging(directories: Pick<WorkDirectories, 'staging' | 'up
       const path = uploadPath(uploadId);
       const running = hashes.get(uploadId);
       const sha256 = running?.bytes === bytes ? running.hash.copy().digest('hex') : await hashFile(path, bytes, signal);
-      return { path, bytes, sha256, durable: Promise.resolve() };
+      return { path, bytes, sha256, durable: Promise.resolve(), release: async () => undefined };
     },
     removeUpload: async (uploadId) => {
       hashes.delete(uploadId);
@@ -134,6 +146,18 @@ async function writeUpload(upload: Upload, body: AsyncIterable<Uint8Array>, opti
   }
 }
 
+/** The chunks of a body, as long as they are wanted and within the bound. */
+export async function* bounded(body: AsyncIterable<Uint8Array>, { bytesMax, signal }: WriteOptions): AsyncGenerator<Uint8Array> {
+  let bytes = 0;
+  for await (const chunk of body) {
+    if (signal.aborted) throw new CovistaError('cancelled', 'the upload was cancelled');
+    bytes += chunk.length;
+    if (bytes > bytesMax) throw new CovistaError('payload_too_large', `the body has more than ${bytesMax} bytes`, { bytesMax });
+    yield chunk;
+  }
+  if (signal.aborted) throw new CovistaError('cancelled', 'the upload was cancelled');
+}
+
 /** Writes chunks one behind the other from `at` on; answers with the position behind the last. */
 async function pour(
   handle: FileHandle,
@@ -142,16 +166,11 @@ async function pour(
   options: WriteOptions & { readonly hash: { update(bytes: Uint8Array): unknown } | undefined },
 ): Promise<number> {
   let end = at;
-  for await (const chunk of body) {
-    if (options.signal.aborted) throw new CovistaError('cancelled', 'the upload was cancelled');
-    if (end + chunk.length - at > options.bytesMax) {
-      throw new CovistaError('payload_too_large', `the body has more than ${options.bytesMax} bytes`, { bytesMax: options.bytesMax });
-    }
+  for await (const chunk of bounded(body, options)) {
     // Hashed while another thread writes.
     await Promise.all([writeAll(handle, chunk, end), options.hash?.update(chunk)]);
     end += chunk.length;
   }
-  if (options.signal.aborted) throw new CovistaError('cancelled', 'the upload was cancelled');
   return end;
 }
 

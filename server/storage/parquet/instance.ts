@@ -6,6 +6,7 @@ export interface InstanceOptions {
   readonly threads: number;
   readonly memoryBytes: number;
   readonly spillDirectory: string;
+  /** 0: nothing is written. */
   readonly spillBytesMax: number;
   /** Directories whose files statements may read and write; nothing else of the machine can be reached. */
   readonly directories: readonly string[];
@@ -16,7 +17,8 @@ export async function createHardenedInstance(options: InstanceOptions): Promise<
   const instance = await DuckDBInstance.create(':memory:', {
     threads: String(options.threads),
     memory_limit: `${Math.floor(options.memoryBytes / 1024)}KiB`,
-    temp_directory: resolve(options.spillDirectory),
+    // Without room to spill into, what exceeds the memory fails.
+    temp_directory: options.spillBytesMax === 0 ? '' : resolve(options.spillDirectory),
     max_temp_directory_size: `${Math.floor(options.spillBytesMax / 1024)}KiB`,
     errors_as_json: 'true',
     // An instance holds nothing that a fault of the engine could have spoilt for the next statement.

@@ -2,12 +2,14 @@ import { dirname, join } from 'node:path';
 import type { Limits } from '../../../protocol/limits.ts';
 import type { Logger } from '../../shared/log.ts';
 import type { ContentStore } from '../content-store.ts';
+import type { ObjectStore } from '../stores.ts';
 import { createBroker } from './broker.ts';
 import { createDiffer } from './diff.ts';
 import { createExporter } from './export.ts';
 import { createFilterChecker } from './filter-check.ts';
 import { denyWhereFiltersFail } from './filter-denial.ts';
 import { ingest } from './ingest.ts';
+import { holdingFiles } from './leases.ts';
 import { createMerger } from './merge.ts';
 import { createReader } from './reading.ts';
 import { createRewriter } from './rewrite.ts';
@@ -24,19 +26,24 @@ export interface ContentStoreOptions {
     /** What statements may read beside these: where objects and uploads are. */
     readonly readable: readonly string[];
   };
+  /** Keeps the files of versions where they are read. */
+  readonly lease: ObjectStore['lease'];
+  /** Whether nothing that a query cannot hold in memory may be written to disk, where it would lie unencrypted. */
+  readonly inMemoryOnly: boolean;
   readonly limits: Limits;
   readonly log: Logger;
 }
 
 /** Opens DuckDB with everything that is built on it. */
-export async function openContentStore({ directories, limits, log }: ContentStoreOptions): Promise<ContentStore> {
+export async function openContentStore({ directories, lease, inMemoryOnly, limits: given, log }: ContentStoreOptions): Promise<ContentStore> {
+  const limits = inMemoryOnly ? { ...given, duckdbSpillBytesMax: 0 } : given;
   const readableDirectories = [...directories.readable, directories.staging, directories.exports];
   const broker = await createBroker({ limits, spillDirectory: directories.spill, readableDirectories, log });
   const staging = new Staging(directories.staging);
   await staging.open();
   const differ = await createDiffer({ broker, limits, log, directory: join(dirname(directories.spill), 'diffs') });
   const parts = { broker, staging, limits };
-  return denyWhereFiltersFail({
+  const store = denyWhereFiltersFail({
     ingest: (source, control) => ingest(parts, source, control),
     merge: createMerger(broker, staging),
     rewrite: createRewriter(parts),
@@ -50,4 +57,5 @@ export async function openContentStore({ directories, limits, log }: ContentStor
       broker.close();
     },
   });
+  return holdingFiles(store, lease);
 }

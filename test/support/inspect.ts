@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import { readdir } from 'node:fs/promises';
 import { join, relative } from 'node:path';
 import pg from 'pg';
+import { operationsByName } from '../../protocol/operations/index.ts';
 import type { TestServer } from './server.ts';
 
 export const sha256 = (bytes: Uint8Array): string => createHash('sha256').update(bytes).digest('hex');
@@ -29,8 +30,10 @@ const TABLES = ['datasets', 'versions', 'data_files', 'pointers', 'branch_log', 
 
 export async function footprint(server: Pick<TestServer, 'databaseUrl' | 'dataDir'>): Promise<Footprint> {
   const tables = TABLES.map((table) => `(SELECT count(*) FROM ${table}) AS ${table}`);
-  // That something was refused is itself audited.
-  const counts = [...tables, `(SELECT count(*) FROM audit WHERE outcome = 'ok') AS audit`].join(', ');
+  // What was refused or used is audited too, and a little later.
+  const later = [...operationsByName].flatMap(([name, { audit }]) => (audit === undefined ? [] : [`'${name}'`]));
+  const audited = `(SELECT count(*) FROM audit WHERE outcome = 'ok' AND operation NOT IN (${later.join(', ')})) AS audit`;
+  const counts = [...tables, audited].join(', ');
   const [rows = {}] = await query<Record<string, string>>(server.databaseUrl, `SELECT ${counts}`);
   const counters = await query(server.databaseUrl, 'SELECT dataset_id, next_version_id, last_event FROM datasets ORDER BY dataset_id');
   return { rows, counters, files: await filesOf(server.dataDir) };

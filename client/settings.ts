@@ -32,6 +32,10 @@ export interface ClientSettings {
   readonly commandTimeoutMs: number;
   /** Bytes of one upload.write; the most that a lost connection costs to send again. */
   readonly uploadChunkBytes: number;
+  /** Edits of a document that follow each other sooner are sent as one. */
+  readonly editIntervalMs: number;
+  /** Presence in a document is sent at most once in this time. */
+  readonly presenceIntervalMs: number;
 }
 
 const SECOND = 1000;
@@ -50,6 +54,8 @@ export const defaultSettings: ClientSettings = {
   queryTimeoutMs: 5 * MINUTE + 30 * SECOND,
   commandTimeoutMs: 60 * MINUTE + 30 * SECOND,
   uploadChunkBytes: 8 * MiB,
+  editIntervalMs: 10,
+  presenceIntervalMs: 100,
 };
 
 const PROTOCOLS: Readonly<Record<string, string>> = { 'http:': 'ws:', 'https:': 'wss:', 'ws:': 'ws:', 'wss:': 'wss:' };

@@ -1,0 +1,298 @@
+import * as Y from 'yjs';
+import type { DocumentOpened, Refusal } from '../../protocol/documents/messages.ts';
+import { CovistaError, ERRORS, errorFromBody } from '../../protocol/errors.ts';
+import { backoffMs } from '../backoff.ts';
+import type { OpenChannel } from '../channel-call.ts';
+import type { ClientSettings } from '../settings.ts';
+import type { ChannelOptions } from '../types.ts';
+import type { DocumentKeeper } from './keeper.ts';
+import { KeptCopy } from './kept-copy.ts';
+import { Listeners } from './listeners.ts';
+import { Paced } from './paced.ts';
+import { introduce } from './presence.ts';
+import { KEPT, REMOTE, Replica } from './replica.ts';
+import { Settlement } from './settlement.ts';
+import { askMessage, awarenessMessage, differenceMessage, readMessage, type ServerMessage, updateMessage } from './wire.ts';
+
+/** Opens the channel of a document. */
+export type ConnectDocument = (name: string, options: ChannelOptions) => Promise<OpenChannel<DocumentOpened>>;
+
+/** Where a document stands; the table of its transitions is in SPEC.md, section DOC. */
+export type DocumentState =
+  /** There is no channel: not yet, or no longer for a reason. Edits wait. */
+  | { readonly kind: 'connecting'; readonly reason: CovistaError | undefined }
+  /** The channel is open, and what happened meanwhile is on its way. */
+  | { readonly kind: 'syncing' }
+  | { readonly kind: 'synced' }
+  | { readonly kind: 'closed'; readonly reason: CovistaError };
+
+export interface SessionOptions {
+  readonly name: string;
+  readonly connect: ConnectDocument;
+  readonly settings: Pick<ClientSettings, 'backoffBaseMs' | 'backoffMaxMs' | 'editIntervalMs' | 'presenceIntervalMs'>;
+  readonly keeper: DocumentKeeper | undefined;
+}
+
+/** A channel from its opening to its end. */
+interface Line {
+  readonly channel: OpenChannel<DocumentOpened>;
+  readonly sinceMs: number;
+  /** Whether the server has said what it has: before, an edit might rest on others that it lacks. */
+  isSharing: boolean;
+}
+
+/** One document of a client: a copy of it, and the channel that keeps the copy in step. */
+export class DocumentSession {
+  readonly name: string;
+  readonly onState = new Listeners<[DocumentState]>();
+  /** Edits that were refused, a copy that was given up, a copy that cannot be kept. */
+  readonly onError = new Listeners<[CovistaError]>();
+  /** The copy was given up, with all edits that the server did not have, and `doc` and `awareness` are others now. */
+  readonly onReplaced = new Listeners<[]>();
+  readonly #options: SessionOptions;
+  readonly #settlement = new Settlement();
+  readonly #kept: KeptCopy | undefined;
+  readonly #sending: Paced;
+  readonly #presenting: Paced;
+  readonly #leaving = new AbortController();
+  #replica = this.#newReplica();
+  #state: DocumentState = { kind: 'connecting', reason: undefined };
+  #opened: DocumentOpened | undefined;
+  #line: Line | undefined;
+  #gathered: Uint8Array[] = [];
+  #failures = 0;
+  #timer: ReturnType<typeof setTimeout> | undefined;
+
+  constructor(options: SessionOptions) {
+    this.#options = options;
+    this.name = options.name;
+    this.#sending = new Paced(options.settings.editIntervalMs, () => this.#flush());
+    this.#presenting = new Paced(options.settings.presenceIntervalMs, () => this.#line?.channel.send(awarenessMessage(this.#replica.awareness)));
+    if (options.keeper !== undefined) this.#kept = new KeptCopy(options.keeper, options.name, (reason) => this.onError.tell(reason));
+  }
+
+  get replica(): Replica {
+    return this.#replica;
+  }
+
+  get state(): DocumentState {
+    return this.#state;
+  }
+
+  /** What the server said when it was opened last; undefined before it ever was. */
+  get opened(): DocumentOpened | undefined {
+    return this.#opened;
+  }
+
+  whenDurable(): Promise<void> {
+    return this.#state.kind === 'closed' && this.#settlement.isOpen ? Promise.reject(this.#state.reason) : this.#settlement.whenSettled();
+  }
+
+  /** Takes up what is kept, if anything is, and begins to connect. */
+  async start(): Promise<void> {
+    const kept = await this.#kept?.load();
+    if (kept !== undefined && this.#opened === undefined) {
+      this.#opened = kept.opened;
+      for (const update of kept.updates) this.#replica.apply(update, KEPT);
+      if (kept.unsettled) this.#settlement.edited();
+    }
+    if (this.#state.kind !== 'closed') this.#connect();
+  }
+
+  close(reason: CovistaError): void {
+    if (this.#state.kind === 'closed') return;
+    this.#flush();
+    this.#presenting.stop();
+    this.#replica.awareness.setLocalState(null);
+    this.#line?.channel.close();
+    this.#hangUp();
+    this.#leaving.abort();
+    this.#enter({ kind: 'closed', reason });
+    this.#settlement.abandon(reason);
+    this.#replica.destroy();
+  }
+
+  #enter(state: DocumentState): void {
+    this.#state = state;
+    this.onState.tell(state);
+  }
+
+  #connect(): void {
+    const early: Uint8Array[] = [];
+    let line: Line | undefined;
+    const connecting = this.#options.connect(this.name, {
+      onMessage: (bytes) => {
+        if (line === undefined) early.push(bytes);
+        else if (line === this.#line) this.#receive(line, bytes);
+      },
+      onClose: (reason) => line !== undefined && line === this.#line && this.#lost(line, reason),
+      signal: this.#leaving.signal,
+      timeoutMs: Number.POSITIVE_INFINITY,
+    });
+    connecting.then(
+      (channel) => {
+        line = { channel, sinceMs: Date.now(), isSharing: false };
+        this.#begin(line);
+        for (const bytes of early) if (line === this.#line) this.#receive(line, bytes);
+      },
+      (reason: CovistaError) => this.#notOpened(reason),
+    );
+  }
+
+  #begin(line: Line): void {
+    if (this.#state.kind === 'closed') {
+      line.channel.close();
+      return;
+    }
+    const { opened } = line.channel;
+    const before = this.#opened;
+    this.#opened = opened;
+    if (before !== undefined && before.documentId !== opened.documentId)
+      this.#replace(new CovistaError('conflict', `${this.name} is another document than before`, { documentId: opened.documentId }));
+    this.#line = line;
+    this.#kept?.note(opened);
+    this.#enter({ kind: 'syncing' });
+    line.channel.send(askMessage(this.#replica.doc));
+    introduce(this.#replica.awareness, opened.subject);
+  }
+
+  /** A reason that does not pass by itself ends the document: it was deleted, or it may not be read any more. */
+  #notOpened(reason: CovistaError): void {
+    if (this.#state.kind === 'closed') return;
+    if (ERRORS[reason.code].retry !== 'never') {
+      this.#again(reason);
+      return;
+    }
+    this.#kept?.forget();
+    this.close(reason);
+  }
+
+  /** The channel ended. Only the next opening tells for good whether there is a way back. */
+  #lost(line: Line, reason: CovistaError | undefined): void {
+    this.#hangUp();
+    if (Date.now() - line.sinceMs > this.#options.settings.backoffMaxMs) this.#failures = 0;
+    const isOurs = reason !== undefined && ERRORS[reason.code].retry === 'never' && !['forbidden', 'not_found', 'cancelled'].includes(reason.code);
+    if (isOurs) this.#replace(reason);
+    this.#again(reason);
+  }
+
+  #again(reason: CovistaError | undefined): void {
+    this.#enter({ kind: 'connecting', reason });
+    const { backoffBaseMs, backoffMaxMs } = this.#options.settings;
+    this.#timer = setTimeout(() => this.#connect(), backoffMs(this.#failures, backoffBaseMs, backoffMaxMs));
+    this.#failures += 1;
+  }
+
+  #hangUp(): void {
+    clearTimeout(this.#timer);
+    this.#line = undefined;
+    this.#gathered = [];
+    this.#sending.stop();
+    this.#presenting.stop();
+    this.#settlement.interrupted();
+    this.#replica.forgetOthers();
+  }
+
+  #receive(line: Line, bytes: Uint8Array): void {
+    const message = readMessage(bytes);
+    if (message.kind === 'ask') this.#share(line, message.stateVector);
+    else if (message.kind === 'difference') this.#catchUp(message.update);
+    else if (message.kind === 'update') this.#replica.apply(message.update);
+    else if (message.kind === 'durable') this.#settled(message.edits);
+    else if (message.kind === 'refused') this.#refused(line, message.refusal);
+    else this.#meet(line, message);
+  }
+
+  #meet(line: Line, message: Extract<ServerMessage, { kind: 'awareness' | 'queryAwareness' | 'denied' }>): void {
+    if (message.kind === 'awareness') this.#replica.applyAwareness(message.update);
+    else if (message.kind === 'queryAwareness') line.channel.send(awarenessMessage(this.#replica.awareness));
+    else this.onError.tell(new CovistaError('forbidden', message.reason));
+  }
+
+  /** An observer of the document that throws is reported as it was before there was a state to enter. */
+  #catchUp(update: Uint8Array): void {
+    try {
+      this.#replica.apply(update);
+    } finally {
+      if (this.#state.kind === 'syncing') this.#enter({ kind: 'synced' });
+    }
+  }
+
+  /** Sends what the server lacks; who may only read has nothing that it lacks. */
+  #share(line: Line, stateVector: Uint8Array): void {
+    if (line.channel.opened.canWrite) {
+      line.isSharing = true;
+      this.#gathered = [];
+      line.channel.send(differenceMessage(this.#replica.doc, stateVector));
+      this.#settlement.sent();
+    } else if (this.#settlement.isOpen) this.#giveUp(line, readOnly(this.name));
+  }
+
+  #flush(): void {
+    const [first, ...rest] = this.#gathered;
+    if (first === undefined) return;
+    this.#gathered = [];
+    this.#line?.channel.send(updateMessage(rest.length === 0 ? first : Y.mergeUpdates([first, ...rest])));
+    this.#settlement.sent();
+  }
+
+  #settled(edits: number): void {
+    this.#settlement.settle(edits);
+    if (!this.#settlement.isOpen) this.#kept?.settle(false);
+  }
+
+  #refused(line: Line, { edit, code, message, rule, path, rebuild }: Refusal): void {
+    const error = errorFromBody({ code, message, details: { rule, path, rebuild } });
+    this.#settlement.refuse(edit, error);
+    if (rebuild) this.#giveUp(line, error);
+    else this.onError.tell(error);
+  }
+
+  /** This copy can sync no more: another one takes its place. */
+  #giveUp(line: Line, reason: CovistaError): void {
+    line.channel.close();
+    this.#hangUp();
+    this.#replace(reason);
+    this.#again(reason);
+  }
+
+  #replace(reason: CovistaError): void {
+    const presence = this.#replica.awareness.getLocalState();
+    this.#settlement.abandon(reason);
+    this.#kept?.forget();
+    const old = this.#replica;
+    this.#replica = this.#newReplica();
+    this.#replica.awareness.setLocalState(presence);
+    if (this.#opened !== undefined) this.#kept?.note(this.#opened);
+    old.destroy();
+    this.onReplaced.tell();
+    this.onError.tell(reason);
+  }
+
+  #newReplica(): Replica {
+    const replica: Replica = new Replica({
+      updated: (update, origin) => replica === this.#replica && this.#updated(update, origin),
+      presented: () => replica === this.#replica && this.#line !== undefined && this.#presenting.ask(),
+    });
+    return replica;
+  }
+
+  #updated(update: Uint8Array, origin: unknown): void {
+    if (origin === KEPT) return;
+    if (origin !== REMOTE) this.#edited(update);
+    this.#kept?.append(update, this.#settlement.isOpen);
+  }
+
+  #edited(update: Uint8Array): void {
+    this.#settlement.edited();
+    const line = this.#line;
+    if (line === undefined) return;
+    if (!line.channel.opened.canWrite) queueMicrotask(() => line === this.#line && this.#giveUp(line, readOnly(this.name)));
+    else if (line.isSharing) {
+      this.#gathered.push(update);
+      this.#sending.ask();
+    }
+  }
+}
+
+const readOnly = (name: string): CovistaError => new CovistaError('forbidden', `you may read ${name} but not change it`, { name });

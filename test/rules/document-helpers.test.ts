@@ -1,0 +1,336 @@
+import { describe, expect, test } from 'vitest';
+import type { AnnotationEntry } from '../../client/documents/annotations.ts';
+import { applyView } from '../../client/documents/apply-view.ts';
+import type { LiveDocument } from '../../client/documents/live-document.ts';
+import type { SavedViewEntry } from '../../client/documents/saved-views.ts';
+import { annotation, sharedView } from '../../protocol/documents/index.ts';
+import type { CovistaError } from '../../protocol/errors.ts';
+import { defaultLimits } from '../../protocol/limits.ts';
+import { newRelay, openAs, until } from '../support/documents.ts';
+
+async function two(): Promise<[alice: LiveDocument, bob: LiveDocument]> {
+  const relay = newRelay();
+  return Promise.all([openAs(relay, 'alice'), openAs(relay, 'bob')]);
+}
+
+function fault(run: () => unknown): CovistaError {
+  try {
+    run();
+  } catch (error) {
+    return error as CovistaError;
+  }
+  throw new Error('nothing was thrown');
+}
+
+describe('DOC18 saved views', () => {
+  test('DOC18 a view that one saves is everyone’s, to rename, change and remove', async () => {
+    const [alice, bob] = await two();
+    const seen: SavedViewEntry[][] = [];
+    const stop = bob.savedViews().observe((views) => seen.push(views));
+    const view = alice
+      .savedViews()
+      .create({ name: 'Sales', config: { columns: ['Sales'], group_by: ['Region'] }, columns: { Sales: 'DOUBLE', Region: 'VARCHAR' } });
+    expect(view).toMatchObject({ author: 'alice', scope: 'shared', plugin: 'Datagrid', dialect: 'exprtk', ref: 'main' });
+    expect(view.columnTypes).toEqual({ Sales: 'DOUBLE', Region: 'VARCHAR' });
+    await until(bob, () => bob.savedViews().list().length === 1);
+    bob.savedViews().rename(view.id, 'Sales by region');
+    bob.savedViews().update(view.id, { config: { columns: ['Profit'] }, description: 'Better' });
+    await until(alice, () => alice.savedViews().get(view.id)?.description === 'Better');
+    const { id, scope, ...entry } = alice.savedViews().get(view.id) as SavedViewEntry;
+    expect(sharedView.parse(entry)).toMatchObject({ name: 'Sales by region', config: { columns: ['Profit'] }, author: 'alice', updatedBy: 'bob' });
+    alice.savedViews().update(view.id, { description: undefined } as never);
+    expect(alice.savedViews().get(id)).not.toHaveProperty('description');
+    expect(scope).toBe('shared');
+    expect(alice.savedViews().remove(view.id)).toBe(true);
+    expect(alice.savedViews().remove(view.id)).toBe(false);
+    await until(bob, () => bob.savedViews().list().length === 0);
+    await until(bob, () => seen.at(-1)?.length === 0);
+    stop();
+    const told = seen.length;
+    bob.savedViews().create({ name: 'Unseen', config: {} });
+    await bob.whenDurable();
+    expect(seen.length).toBe(told);
+  });
+
+  test('DOC18 what the server would refuse is refused here, before anything changes', async () => {
+    const [alice, bob] = await two();
+    const view = alice.savedViews().create({ name: 'Sales', config: {} });
+    await until(bob, () => bob.savedViews().get(view.id) !== undefined);
+    const state = JSON.stringify(bob.doc.toJSON());
+    expect(fault(() => bob.savedViews().create({ name: '', config: {} }))).toMatchObject({ code: 'invalid_input', details: { rule: 'DOC4' } });
+    expect(fault(() => bob.savedViews().rename(view.id, 'x'.repeat(1_000)))).toMatchObject({ code: 'invalid_input' });
+    expect(fault(() => bob.savedViews().update(view.id, { author: 'bob' } as never))).toMatchObject({ details: { rule: 'DOC7' } });
+    const huge = { note: 'x'.repeat(defaultLimits.savedViewConfigBytesMax) };
+    expect(fault(() => bob.savedViews().create({ name: 'Huge', config: huge }))).toMatchObject({
+      details: { path: [expect.anything(), expect.anything(), 'config'].slice(0, 3) },
+    });
+    expect(fault(() => bob.savedViews().rename('nothing', 'x'))).toMatchObject({ code: 'not_found' });
+    expect(JSON.stringify(bob.doc.toJSON())).toBe(state);
+  });
+
+  test('DOC18 views are listed by name', async () => {
+    const [alice] = await two();
+    for (const name of ['c', 'a', 'b']) alice.savedViews().create({ name, config: {} });
+    expect(
+      alice
+        .savedViews()
+        .list()
+        .map(({ name }) => name),
+    ).toEqual(['a', 'b', 'c']);
+  });
+});
+
+describe('DOC19 applying a view', () => {
+  const config = {
+    columns: ['Sales', 'margin', null, 'Gone'],
+    group_by: ['Region', 'Gone'],
+    split_by: ['Year'],
+    filter: [
+      ['Year', '>', 2_020],
+      ['Gone', '==', 1],
+      ['Region', '==', 'West'],
+    ] as [string, string, string | number][],
+    sort: [
+      ['margin', 'desc'],
+      ['lost', 'asc'],
+    ] as [string, string][],
+    aggregates: { Sales: ['weighted mean', ['Gone']] as [string, string[]], Year: 'sum', margin: 'avg' },
+    expressions: { margin: '"Profit" / "Sales"', lost: '"Gone" + 1', twice: '"lost" * 2' },
+    group_by_depth: 1,
+    filter_op: 'and' as const,
+  };
+  const columnTypes = { Sales: 'INTEGER', Profit: 'DOUBLE', Region: 'VARCHAR', Year: 'INTEGER', Gone: 'DOUBLE' };
+  const view = { config, dialect: 'exprtk' as const, columnTypes };
+
+  test('DOC19 on the columns that it was made on, it is what it was', () => {
+    const types = { Sales: 'INTEGER', Profit: 'DOUBLE', Region: 'VARCHAR', Year: 'INTEGER', Gone: 'DOUBLE', More: 'DATE' };
+    expect(applyView(view, types)).toEqual({ config, missing: [], retyped: [], dropped: [] });
+  });
+
+  test('DOC19 what needs a missing column is left out and told, the rest stays', () => {
+    const columns = ['Sales', 'Profit', 'Region', 'Year'].map((name) => ({ name, type: columnTypes[name as keyof typeof columnTypes] }));
+    const applied = applyView(view, columns);
+    expect(applied.missing).toEqual(['Gone']);
+    expect(applied.config).toEqual({
+      columns: ['Sales', 'margin', null],
+      group_by: ['Region'],
+      split_by: ['Year'],
+      filter: [config.filter[0], config.filter[2]],
+      sort: [['margin', 'desc']],
+      aggregates: { Year: 'sum', margin: 'avg' },
+      expressions: { margin: '"Profit" / "Sales"' },
+      filter_op: 'and',
+    });
+    expect(applied.dropped).toContainEqual({ field: 'expressions', entry: 'twice', column: 'lost' });
+    expect(applied.dropped).toContainEqual({ field: 'aggregates', entry: 'Sales', column: 'Gone' });
+    expect(applied.dropped).toContainEqual({ field: 'group_by', entry: 'Gone', column: 'Gone' });
+  });
+
+  test('DOC19 a column of another kind is still shown, but no longer filtered or summed by', () => {
+    const applied = applyView(view, { ...columnTypes, Year: 'VARCHAR', Sales: 'BIGINT' });
+    expect(applied.retyped).toEqual([
+      { column: 'Sales', from: 'INTEGER', to: 'BIGINT' },
+      { column: 'Year', from: 'INTEGER', to: 'VARCHAR' },
+    ]);
+    expect(applied.missing).toEqual([]);
+    expect(applied.config).toMatchObject({ split_by: ['Year'], filter: [config.filter[1], config.filter[2]], expressions: config.expressions });
+    expect(applied.config.aggregates).not.toHaveProperty('Year');
+    expect(applied.dropped).toEqual([
+      { field: 'filter', entry: 'Year', column: 'Year' },
+      { field: 'aggregates', entry: 'Year', column: 'Year' },
+    ]);
+  });
+
+  test('DOC19 a view with none of its columns shows those of the table', () => {
+    expect(applyView(view, { Other: 'DATE' }).config).not.toHaveProperty('columns');
+    expect(applyView({ config: {}, dialect: 'sql' }, {})).toEqual({ config: {}, missing: [], retyped: [], dropped: [] });
+  });
+});
+
+describe('DOC20 annotations', () => {
+  const thread = (document: LiveDocument, id: string): AnnotationEntry => document.annotations.get(id) as AnnotationEntry;
+
+  test('DOC20 a thread is begun, answered, edited, resolved, reopened and removed', async () => {
+    const [alice, bob] = await two();
+    const { id } = alice.annotations.add('Too high?', { rowKey: { id: 7 }, column: 'Sales' });
+    await until(bob, () => bob.annotations.get(id) !== undefined);
+    const reply = bob.annotations.reply(id, 'It is a return');
+    bob.annotations.editReply(id, reply.id, 'It was a return');
+    bob.annotations.resolve(id);
+    await until(alice, () => thread(alice, id).resolved !== null);
+    expect(thread(alice, id)).toMatchObject({
+      author: 'alice',
+      body: 'Too high?',
+      replies: [{ author: 'bob', body: 'It was a return' }],
+      resolved: { by: 'bob' },
+    });
+    expect(fault(() => alice.annotations.editReply(id, reply.id, 'mine now'))).toMatchObject({ code: 'invalid_input', details: { rule: 'DOC7' } });
+    expect(fault(() => alice.annotations.editReply(id, 'none', 'x'))).toMatchObject({ code: 'not_found' });
+    alice.annotations.reopen(id);
+    alice.annotations.edit(id, 'Much too high?');
+    alice.annotations.removeReply(id, reply.id);
+    await until(bob, () => thread(bob, id).replies.length === 0);
+    const { id: _, ...entry } = thread(bob, id);
+    expect(annotation.parse(entry)).toMatchObject({ body: 'Much too high?', resolved: null });
+    expect(bob.annotations.remove(id)).toBe(true);
+    await until(alice, () => alice.annotations.list().length === 0);
+  });
+
+  test('DOC20 two who edit one text both keep what they wrote', async () => {
+    const [alice, bob] = await two();
+    const { id } = alice.annotations.add('the quick 🦊 fox');
+    await until(bob, () => bob.annotations.get(id) !== undefined);
+    alice.annotations.edit(id, 'the very quick 🦊 fox');
+    bob.annotations.edit(id, 'the quick 🦝 fox jumps');
+    await until(alice, () => thread(alice, id).body.includes('jumps'));
+    await until(bob, () => thread(bob, id).body.includes('very'));
+    expect(thread(alice, id).body).toBe('the very quick 🦝 fox jumps');
+    expect(thread(bob, id).body).toBe(thread(alice, id).body);
+  });
+
+  test('DOC20 annotations are found by what they are about', async () => {
+    const [alice] = await two();
+    const { annotations } = alice;
+    const made = [
+      annotations.add('dataset'),
+      annotations.add('version', { versionId: 2 }),
+      annotations.add('row', { rowKey: { id: 1, part: 'a' } }),
+      annotations.add('column', { column: 'Sales' }),
+      annotations.add('cell', { rowKey: { id: 1, part: 'a' }, column: 'Sales', versionId: 3 }),
+      annotations.add('position', { versionId: 2, row: 0 }),
+      annotations.add('view', { viewId: 'v1', cell: { rowPath: ['West'], column: 'Sales' } }),
+    ];
+    annotations.resolve(made[0]?.id ?? '');
+    const bodies = (query: Parameters<typeof annotations.list>[0]): string[] => annotations.list(query).map(({ body }) => body);
+    expect(bodies({})).toHaveLength(7);
+    expect(bodies({ versionId: 3 })).toEqual(expect.arrayContaining(['dataset', 'row', 'column', 'cell', 'view']));
+    expect(bodies({ versionId: 3 })).toHaveLength(5);
+    expect(bodies({ rowKey: { part: 'a', id: 1 } }).sort()).toEqual(['cell', 'row']);
+    expect(bodies({ rowKey: { id: 1 } })).toEqual([]);
+    expect(bodies({ column: 'Sales' }).sort()).toEqual(['cell', 'column']);
+    expect(bodies({ row: 0 })).toEqual(['position']);
+    expect(bodies({ viewId: 'v1' })).toEqual(['view']);
+    expect(bodies({ resolved: true })).toEqual(['dataset']);
+    expect(fault(() => annotations.add('nowhere', { row: 3 }))).toMatchObject({ details: { rule: 'DOC5' } });
+  });
+
+  test('DOC20 changes are told, also of the text while it is written', async () => {
+    const [alice, bob] = await two();
+    const { id } = alice.annotations.add('a', { viewId: 'v1' });
+    await until(bob, () => bob.annotations.get(id) !== undefined);
+    const told: string[] = [];
+    bob.annotations.observe((found) => told.push(found.map(({ body }) => body).join()), { viewId: 'v1' });
+    alice.annotations.body(id).insert(1, 'b');
+    await until(bob, () => told.at(-1) === 'ab');
+    alice.annotations.add('elsewhere');
+    await until(bob, () => bob.annotations.list().length === 2);
+    await until(bob, () => told.length >= 2);
+    expect(told.at(-1)).toBe('ab');
+  });
+});
+
+describe('DOC21 presence', () => {
+  test('DOC21 everyone sees who is here, by name and colour, and what they look at', async () => {
+    const [alice, bob] = await two();
+    await until(bob, () => bob.presence.others().length === 1);
+    expect(bob.presence.others()).toMatchObject([
+      { isMe: false, user: { subject: 'alice', name: 'alice', color: expect.stringMatching(/^#[0-9a-f]{6}$/) } },
+    ]);
+    alice.presence.set({ tableId: 'dataset_7_v1_x', selection: { row: 3, column: 'Sales' } });
+    alice.presence.set({ viewId: 'v1' });
+    await until(bob, () => bob.presence.others()[0]?.viewId === 'v1');
+    expect(bob.presence.others()[0]).toMatchObject({ tableId: 'dataset_7_v1_x', selection: { row: 3, column: 'Sales' } });
+    expect(fault(() => bob.presence.set({ user: { subject: 'alice' } }))).toMatchObject({ details: { rule: 'DOC9' } });
+    alice.close();
+    await until(bob, () => bob.presence.others().length === 0);
+  });
+
+  test('DOC21 one can follow what another shows', async () => {
+    const [alice, bob] = await two();
+    await until(bob, () => bob.presence.others().length === 1);
+    const shown: unknown[] = [];
+    bob.presence.follow(alice.doc.clientID, (viewConfig) => shown.push(viewConfig));
+    alice.presence.set({ viewConfig: { columns: ['Sales'] } });
+    await until(bob, () => shown.length === 2);
+    alice.presence.set({ selection: { row: 1 } });
+    alice.close();
+    await until(bob, () => shown.length === 3);
+    expect(shown).toEqual([null, { columns: ['Sales'] }, null]);
+  });
+
+  test('DOC21 who loses the connection is seen again with it, and sees nobody without', async () => {
+    const relay = newRelay();
+    const [alice, bob] = await Promise.all([openAs(relay, 'alice'), openAs(relay, 'bob')]);
+    alice.presence.set({ viewId: 'v1' });
+    await until(bob, () => bob.presence.others()[0]?.viewId === 'v1');
+    relay.drop();
+    await until(bob, () => bob.presence.others().length === 0);
+    await until(bob, () => bob.presence.others()[0]?.viewId === 'v1');
+    expect(alice.presence.me).toMatchObject({ viewId: 'v1' });
+  });
+});
+
+describe('DOC22 undo', () => {
+  test('DOC22 each takes back what is theirs, step by step, and nothing of others', async () => {
+    const [alice, bob] = await two();
+    const one = alice.savedViews().create({ name: 'one', config: {} });
+    alice.savedViews().rename(one.id, 'uno');
+    await until(bob, () => bob.savedViews().get(one.id)?.name === 'uno');
+    bob.savedViews().create({ name: 'two', config: {} });
+    await until(alice, () => alice.savedViews().list().length === 2);
+    expect(alice.undo()).toBe(true);
+    expect(alice.savedViews().get(one.id)?.name).toBe('one');
+    expect(alice.undo()).toBe(true);
+    expect(alice.undo()).toBe(false);
+    expect({ canUndo: alice.canUndo, canRedo: alice.canRedo }).toEqual({ canUndo: false, canRedo: true });
+    await until(bob, () => bob.savedViews().list().length === 1);
+    expect(alice.redo()).toBe(true);
+    expect(alice.redo()).toBe(true);
+    expect(alice.redo()).toBe(false);
+    await until(bob, () => bob.savedViews().get(one.id)?.name === 'uno');
+    expect(bob.undo()).toBe(true);
+    await until(
+      alice,
+      () =>
+        alice
+          .savedViews()
+          .list()
+          .map(({ name }) => name)
+          .join() === 'uno',
+    );
+  });
+
+  test('DOC22 a removed annotation comes back whole', async () => {
+    const [alice, bob] = await two();
+    const { id } = alice.annotations.add('Look', { column: 'Sales' });
+    await until(bob, () => bob.annotations.get(id) !== undefined);
+    bob.annotations.reply(id, 'Where?');
+    await until(alice, () => alice.annotations.get(id)?.replies.length === 1);
+    const before = alice.annotations.get(id);
+    alice.annotations.remove(id);
+    await until(bob, () => bob.annotations.list().length === 0);
+    alice.undo();
+    await until(bob, () => bob.annotations.list().length === 1);
+    expect(bob.annotations.get(id)).toEqual(before);
+  });
+});
+
+describe('DOC24 documents of a person', () => {
+  test('DOC24 private views are listed by dataset, preferences by name', async () => {
+    const document = await openAs(newRelay(), 'alice', { name: 'user/alice' });
+    const views = document.savedViews(7);
+    const view = views.create({ name: 'Mine', config: { columns: ['a'] } });
+    expect(view).toMatchObject({ scope: 'private', datasetId: 7, author: 'alice' });
+    expect(document.savedViews(8).list()).toEqual([]);
+    expect(document.savedViews(8).remove(view.id)).toBe(false);
+    expect(views.list()).toHaveLength(1);
+    document.preferences.set('theme', { dark: true });
+    document.preferences.set('rows', 50);
+    expect(document.preferences.all()).toEqual({ theme: { dark: true }, rows: 50 });
+    expect(document.preferences.get('theme')).toEqual({ dark: true });
+    expect(document.preferences.remove('rows')).toBe(true);
+    expect(fault(() => document.preferences.set('a b', 1))).toMatchObject({ details: { rule: 'DOC3' } });
+    expect(fault(() => document.savedViews())).toMatchObject({ code: 'invalid_input' });
+    expect(fault(() => document.annotations)).toMatchObject({ code: 'invalid_input' });
+  });
+});

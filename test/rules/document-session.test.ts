@@ -1,0 +1,244 @@
+import { describe, expect, test } from 'vitest';
+import type { LiveDocument } from '../../client/documents/live-document.ts';
+import { CovistaError } from '../../protocol/errors.ts';
+import { errorsOf, hubOf, newRelay, openAs, until } from '../support/documents.ts';
+
+const text = (document: LiveDocument): string => document.doc.getText('note').toString();
+const write = (document: LiveDocument, words: string): void => document.doc.getText('note').insert(document.doc.getText('note').length, words);
+const REFUSAL = { code: 'forbidden', rule: 'DOC6', message: 'not you', path: ['views', 'v1'], rebuild: false };
+
+describe('DOC11 opening', () => {
+  test('DOC11 what was there is here once the document is synced, and edits reach everyone', async () => {
+    const relay = newRelay();
+    relay.doc.getText('note').insert(0, 'before ');
+    const [one, other] = await Promise.all([openAs(relay, 'alice'), openAs(relay, 'bob')]);
+    expect(text(one)).toBe('before ');
+    write(one, 'now');
+    await until(other, () => text(other) === 'before now');
+    expect({ subject: other.subject, canWrite: other.canWrite, state: other.state }).toEqual({
+      subject: 'bob',
+      canWrite: true,
+      state: { kind: 'synced' },
+    });
+  });
+
+  test('DOC11 a client has one copy of a document, which it leaves when the last who opened it closes', async () => {
+    const relay = newRelay();
+    const hub = hubOf(relay, 'alice');
+    const [one, other] = await Promise.all([hub.open('dataset/7'), hub.open('dataset/7')]);
+    expect(one.doc).toBe(other.doc);
+    await one.whenSynced();
+    expect(relay.lines).toBe(1);
+    one.close();
+    one.close();
+    write(other, 'still here');
+    await other.whenDurable();
+    other.close();
+    expect(other.state.kind).toBe('closed');
+    await hub.open('dataset/7').then((again) => again.whenSynced());
+    expect(relay.lines).toBe(1);
+  });
+
+  test('DOC11 a document that may not be opened says so, and so does a name that is none', async () => {
+    const relay = newRelay();
+    relay.refuseOpening = new CovistaError('not_found', 'there is no dataset 7');
+    const hub = hubOf(relay, 'alice');
+    await expect(hub.open('dataset/7')).rejects.toMatchObject({ code: 'not_found' });
+    await expect(hub.open('table/7')).rejects.toMatchObject({ code: 'invalid_input' });
+    relay.refuseOpening = undefined;
+    await expect(hub.open('dataset/7').then(({ subject }) => subject)).resolves.toBe('alice');
+  });
+});
+
+describe('DOC12 connections that come and go', () => {
+  test('DOC12 edits without a channel are there after it, once', async () => {
+    const relay = newRelay();
+    const [one, other] = await Promise.all([openAs(relay, 'alice'), openAs(relay, 'bob')]);
+    write(one, 'a');
+    await until(other, () => text(other) === 'a');
+    relay.drop();
+    await until(one, () => one.state.kind === 'connecting');
+    write(one, 'b');
+    write(other, 'c');
+    await Promise.all([one.whenDurable(), other.whenDurable()]);
+    await until(one, () => text(one).length === 3);
+    await until(other, () => text(other).length === 3);
+    expect(text(one)).toBe(text(other));
+    expect(relay.doc.getText('note').toString()).toBe(text(one));
+  });
+
+  test('DOC12 nothing is sent that rests on what the server lacks', async () => {
+    const relay = newRelay();
+    const document = await openAs(relay, 'alice');
+    let round = 0;
+    document.onState(({ kind }) => kind === 'syncing' && write(document, `${round}" `));
+    for (; round < 20; round += 1) {
+      write(document, `${round} `);
+      relay.drop();
+      write(document, `${round}' `);
+      await until(document, () => text(document).includes(`${round}" `));
+    }
+    await document.whenSynced();
+    await document.whenDurable();
+    expect(relay.doc.getText('note').toString()).toBe(text(document));
+    expect(text(document).match(/19/g)).toHaveLength(3);
+  });
+
+  test('DOC12 a document that cannot be opened for now is tried again', async () => {
+    const relay = newRelay();
+    relay.refuseOpening = new CovistaError('unavailable', 'another server has it');
+    const opening = openAs(relay, 'alice');
+    await new Promise((resolve) => setImmediate(resolve));
+    relay.refuseOpening = undefined;
+    expect((await opening).state).toEqual({ kind: 'synced' });
+  });
+});
+
+describe('DOC13 durability', () => {
+  test('DOC13 whenDurable waits for what was made before it, deletions included', async () => {
+    const relay = newRelay();
+    const document = await openAs(relay, 'alice');
+    write(document, 'abc');
+    await document.whenDurable();
+    relay.rule = () => 'hold';
+    document.doc.getText('note').delete(0, 1);
+    let isDurable = false;
+    const durable = document.whenDurable().then(() => {
+      isDurable = true;
+    });
+    await new Promise<void>((resolve) => relay.doc.on('update', () => resolve()));
+    await new Promise((resolve) => setImmediate(resolve));
+    expect(isDurable).toBe(false);
+    relay.settle();
+    await durable;
+  });
+
+  test('DOC13 what was not acknowledged before a loss is after it', async () => {
+    const relay = newRelay();
+    const document = await openAs(relay, 'alice');
+    relay.rule = () => 'hold';
+    write(document, 'abc');
+    const durable = document.whenDurable();
+    await new Promise<void>((resolve) => relay.doc.on('update', () => resolve()));
+    relay.rule = () => undefined;
+    relay.drop();
+    await durable;
+    expect(relay.doc.getText('note').toString()).toBe('abc');
+  });
+
+  test('DOC13 closing fails who waits', async () => {
+    const relay = newRelay();
+    const document = await openAs(relay, 'alice');
+    relay.rule = () => 'hold';
+    write(document, 'abc');
+    const durable = document.whenDurable();
+    document.close();
+    await expect(durable).rejects.toMatchObject({ code: 'cancelled' });
+  });
+});
+
+describe('DOC14 refusals', () => {
+  test('DOC14 a refused edit is reported with its rule, and the copy goes on where the server took it back', async () => {
+    const relay = newRelay();
+    const document = await openAs(relay, 'alice');
+    const errors = errorsOf(document);
+    relay.rule = () => {
+      relay.rule = () => undefined;
+      return REFUSAL;
+    };
+    const { doc } = document;
+    doc.getMap('views').set('v1', 'forged');
+    await expect(document.whenDurable()).rejects.toMatchObject({ code: 'forbidden', details: { rule: 'DOC6' } });
+    await until(document, () => errors.length === 1);
+    expect(errors[0]).toMatchObject({ code: 'forbidden', message: 'not you', details: { rule: 'DOC6', path: ['views', 'v1'] } });
+    expect(document.doc).toBe(doc);
+  });
+
+  test('DOC14 a copy that holds what was not taken up is given up, and the next edits count', async () => {
+    const relay = newRelay();
+    const document = await openAs(relay, 'alice');
+    const errors = errorsOf(document);
+    write(document, 'good ');
+    await document.whenDurable();
+    relay.rule = () => ({ ...REFUSAL, rebuild: true });
+    const { doc } = document;
+    const bound: string[] = [];
+    document.onReplaced(() => bound.push(text(document)));
+    write(document, 'bad ');
+    await until(document, () => document.doc !== doc);
+    relay.rule = () => undefined;
+    await document.whenSynced();
+    write(document, 'better');
+    await document.whenDurable();
+    expect(text(document)).toBe('good better');
+    expect(relay.doc.getText('note').toString()).toBe('good better');
+    expect({ bound: bound.length, errors: errors.length, isDestroyed: doc.isDestroyed }).toEqual({ bound: 1, errors: 1, isDestroyed: true });
+  });
+
+  test('DOC14 a channel that is closed for what this client sent gives the copy up too', async () => {
+    const relay = newRelay();
+    const document = await openAs(relay, 'alice');
+    const errors = errorsOf(document);
+    const { doc } = document;
+    relay.drop(new CovistaError('unprocessable_data', 'an edit rests on another that is missing'));
+    await until(document, () => document.doc !== doc && document.state.kind === 'synced');
+    expect(errors).toMatchObject([{ code: 'unprocessable_data' }]);
+  });
+});
+
+test('DOC15 who may only read is told so and keeps nothing of an edit', async () => {
+  const relay = newRelay();
+  relay.doc.getText('note').insert(0, 'as it is');
+  relay.opened = { ...relay.opened, canWrite: false };
+  const document = await openAs(relay, 'alice');
+  const errors = errorsOf(document);
+  expect(() => document.savedViews().create({ name: 'Mine', config: {} })).toThrow(expect.objectContaining({ code: 'forbidden' }));
+  const { doc } = document;
+  write(document, ' no');
+  await expect(document.whenDurable()).rejects.toMatchObject({ code: 'forbidden' });
+  await until(document, () => document.doc !== doc && document.state.kind === 'synced');
+  expect(text(document)).toBe('as it is');
+  expect(errors).toMatchObject([{ code: 'forbidden' }]);
+  expect(relay.received.filter((kind) => kind === 'update' || kind === 'difference')).toEqual([]);
+});
+
+describe('DOC16 documents that end or change', () => {
+  test('DOC16 one that is deleted, or may not be read any more, is closed with the reason', async () => {
+    const relay = newRelay();
+    const document = await openAs(relay, 'alice');
+    relay.refuseOpening = new CovistaError('not_found', 'there is no dataset 7');
+    relay.drop(new CovistaError('forbidden', 'what you may see has changed'));
+    await until(document, () => document.state.kind === 'closed');
+    expect(document.state).toMatchObject({ reason: { code: 'not_found' } });
+    await expect(document.whenSynced()).rejects.toMatchObject({ code: 'not_found' });
+    expect(() => document.savedViews().create({ name: 'x', config: {} })).toThrow(expect.objectContaining({ code: 'not_found' }));
+  });
+
+  test('DOC16 a grant that changes opens the document anew, as another one where its scope is another', async () => {
+    const relay = newRelay();
+    const document = await openAs(relay, 'alice');
+    const errors = errorsOf(document);
+    write(document, 'of the first scope');
+    await document.whenDurable();
+    relay.doc = newRelay().doc;
+    relay.doc.getText('note').insert(0, 'of the second');
+    relay.opened = { documentId: 'second', canWrite: true };
+    relay.drop(new CovistaError('forbidden', 'what you may see has changed'));
+    await until(document, () => text(document) === 'of the second');
+    expect(errors).toMatchObject([{ code: 'conflict', details: { documentId: 'second' } }]);
+    expect(relay.doc.getText('note').toString()).toBe('of the second');
+  });
+});
+
+test('DOC17 edits that follow each other soon travel together', async () => {
+  const relay = newRelay();
+  const hub = hubOf(relay, 'alice');
+  const document = await hub.open('dataset/7');
+  await document.whenSynced();
+  await document.whenDurable();
+  const before = relay.received.length;
+  for (let count = 0; count < 100; count += 1) write(document, 'x');
+  await document.whenDurable();
+  expect(relay.received.slice(before).filter((kind) => kind === 'update').length).toBeLessThan(10);
+  expect(relay.doc.getText('note').length).toBe(100);
+});

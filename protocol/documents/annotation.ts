@@ -67,6 +67,6 @@ export const annotation = z.strictObject({
   resolved: z.strictObject({ by: author, at: instant }).nullable(),
 });
 
-export type Anchor = z.output<typeof anchor>;
+export type Anchor = z.input<typeof anchor>;
 export type Reply = z.output<typeof reply>;
 export type Annotation = z.output<typeof annotation>;

@@ -3,15 +3,24 @@ import type { SessionInfo } from '../protocol/frame.ts';
 import { buildMethods } from './caller.ts';
 import type { ConnectionState } from './connection.ts';
 import { Dispatcher } from './dispatcher.ts';
+import type { DocumentHub, OpenOptions } from './documents/hub.ts';
+import type { LiveDocument } from './documents/live-document.ts';
+import type { SavedViews } from './documents/saved-views.ts';
 import { type FetchedVersion, type FetchOptions, fetchVersion, type VersionFile } from './fetch.ts';
 import { items, pages } from './pages.ts';
-import { type ConnectOptions, defaultSettings, socketUrl } from './settings.ts';
+import { type ClientSettings, type ConnectOptions, defaultSettings, socketUrl } from './settings.ts';
 import type { Methods } from './types.ts';
 import { type FileOptions, type FileSource, uploadFile } from './upload.ts';
 
 type Committed = Awaited<ReturnType<Methods['upload']['commit']>>;
 
-export interface Client extends Omit<Methods, 'upload' | 'version'> {
+export interface Client extends Omit<Methods, 'upload' | 'version' | 'document'> {
+  readonly document: Methods['document'] & {
+    /** Opens `dataset/DATASET_ID` or `user/SUBJECT`. Resolves once the server has opened it, or a kept copy is there. Yjs is loaded with the first one. */
+    open(name: string, options?: OpenOptions): Promise<LiveDocument>;
+    /** The views of a dataset that its readers share, or those that the caller keeps in private; `close` leaves them. */
+    savedViews(datasetId: number, scope?: 'shared' | 'private', options?: OpenOptions): Promise<SavedViews>;
+  };
   readonly upload: Methods['upload'] & {
     /** Uploads a file in chunks and commits it; a lost connection costs at most one chunk. */
     file(source: FileSource, options: FileOptions): Promise<Committed>;
@@ -51,8 +60,17 @@ export function connect(options: ConnectOptions): Client {
     listeners.add(listener);
     return () => listeners.delete(listener);
   };
+  const documents = documentsOf(methods, settings, onState);
   return {
     ...methods,
+    document: {
+      ...methods.document,
+      open: async (name, open) => (await documents()).open(name, open),
+      savedViews: async (datasetId, scope = 'shared', open = {}) => {
+        const subject = scope === 'private' ? (await ready(dispatcher, onState)).subject : '';
+        return (await documents()).savedViews({ datasetId, scope, subject, ...open });
+      },
+    },
     upload: { ...methods.upload, file: (source, file) => uploadFile({ methods, settings, source, options: file }) },
     version: { ...methods.version, fetch: (file, options) => fetchVersion(methods, file, options) },
     pages,
@@ -63,6 +81,27 @@ export function connect(options: ConnectOptions): Client {
     onState,
     ready: () => ready(dispatcher, onState),
     close: () => dispatcher.close(new CovistaError('cancelled', 'the client was closed')),
+  };
+}
+
+/** The documents of a client, of which nothing is loaded before the first one is opened. */
+function documentsOf({ document }: Methods, settings: ClientSettings, onState: Client['onState']): () => Promise<DocumentHub> {
+  let hub: Promise<DocumentHub> | undefined;
+  let ended: CovistaError | undefined;
+  onState((state) => {
+    if (state.kind !== 'closed') return;
+    ended = state.reason;
+    void hub?.then((opened) => opened.close(state.reason));
+  });
+  const load = async (): Promise<DocumentHub> => {
+    const { DocumentHub } = await import('./documents/hub.ts');
+    const loaded = new DocumentHub({ settings, connect: (name, options) => document.connect({ name, receipts: true }, options) });
+    if (ended !== undefined) loaded.close(ended);
+    return loaded;
+  };
+  return () => {
+    hub ??= load();
+    return hub;
   };
 }
 

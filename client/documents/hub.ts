@@ -2,11 +2,19 @@ import { parseDocumentName } from '../../protocol/documents/name.ts';
 import { CovistaError } from '../../protocol/errors.ts';
 import type { DocumentKeeper } from './keeper.ts';
 import { LiveDocument } from './live-document.ts';
+import type { SavedViews } from './saved-views.ts';
 import { DocumentSession, type DocumentState, type SessionOptions } from './session.ts';
 
 export interface OpenOptions {
   /** Where a copy is kept, so that the document can be used without a connection. Counts for whoever opens it first. */
   readonly keeper?: DocumentKeeper | undefined;
+}
+
+export interface SavedViewsOptions extends OpenOptions {
+  readonly datasetId: number;
+  readonly scope: 'shared' | 'private';
+  /** Whose private views. */
+  readonly subject: string;
 }
 
 interface Place {
@@ -21,6 +29,8 @@ type HubOptions = Pick<SessionOptions, 'connect' | 'settings'>;
 export class DocumentHub {
   readonly #options: HubOptions;
   readonly #places = new Map<string, Place>();
+  readonly #keepers = new Set<DocumentKeeper>();
+  #ended: CovistaError | undefined;
 
   constructor(options: HubOptions) {
     this.#options = options;
@@ -30,6 +40,7 @@ export class DocumentHub {
   async open(name: string, { keeper }: OpenOptions = {}): Promise<LiveDocument> {
     if (parseDocumentName(name) === undefined)
       throw new CovistaError('invalid_input', `a document is named "dataset/DATASET_ID" or "user/SUBJECT", not "${name.slice(0, 100)}"`);
+    if (this.#ended !== undefined) throw this.#ended;
     const place = this.#places.get(name) ?? this.#enter(name, keeper);
     place.holders += 1;
     const release = once(() => this.#release(place));
@@ -42,13 +53,22 @@ export class DocumentHub {
     return new LiveDocument(place.session, release);
   }
 
-  /** Ends all documents. */
+  /** The views that a dataset's readers share, or those of one person. */
+  async savedViews({ datasetId, scope, subject, keeper }: SavedViewsOptions): Promise<SavedViews> {
+    const document = await this.open(scope === 'private' ? `user/${subject}` : `dataset/${datasetId}`, { keeper });
+    return document.savedViews(datasetId);
+  }
+
+  /** Ends all documents for good. What is kept of them stays, unless the token was revoked. */
   close(reason: CovistaError): void {
-    for (const { session } of this.#places.values()) session.close(reason);
+    this.#ended = reason;
+    for (const { session } of [...this.#places.values()]) session.close(reason);
     this.#places.clear();
+    if (reason.code === 'session_revoked') for (const keeper of this.#keepers) void keeper.erase();
   }
 
   #enter(name: string, keeper: DocumentKeeper | undefined): Place {
+    if (keeper !== undefined) this.#keepers.add(keeper);
     const session = new DocumentSession({ ...this.#options, name, keeper });
     const place = { session, ready: whenOpened(session), holders: 0 };
     this.#places.set(name, place);

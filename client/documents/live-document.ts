@@ -88,7 +88,7 @@ export class LiveDocument {
     if (this.#subject.kind === 'user' && datasetId === undefined)
       throw new CovistaError('invalid_input', 'the document of a person holds views of many datasets: say of which');
     const own = this.#subject.kind === 'user' ? (datasetId as DatasetId) : undefined;
-    return new SavedViews(this.#session, own);
+    return new SavedViews(this.#session, own, this.#release);
   }
 
   get annotations(): Annotations {

@@ -25,8 +25,11 @@ export class SavedViews {
   readonly scope: 'shared' | 'private';
   readonly #entries: Entries;
   readonly #datasetId: DatasetId | undefined;
+  /** Leaves the document, as the `close` of the document itself does. */
+  readonly close: () => void;
 
-  constructor(session: DocumentSession, datasetId: DatasetId | undefined) {
+  constructor(session: DocumentSession, datasetId: DatasetId | undefined, close: () => void) {
+    this.close = close;
     this.#entries = new Entries(session, 'views');
     this.#datasetId = datasetId;
     this.scope = datasetId === undefined ? 'shared' : 'private';

@@ -1,10 +1,10 @@
-import * as Y from 'yjs';
 import type { DocumentOpened, Refusal } from '../../protocol/documents/messages.ts';
 import { CovistaError, ERRORS, errorFromBody } from '../../protocol/errors.ts';
 import { backoffMs } from '../backoff.ts';
 import type { OpenChannel } from '../channel-call.ts';
 import type { ClientSettings } from '../settings.ts';
 import type { ChannelOptions } from '../types.ts';
+import { Gathering } from './gathering.ts';
 import type { DocumentKeeper } from './keeper.ts';
 import { KeptCopy } from './kept-copy.ts';
 import { Listeners } from './listeners.ts';
@@ -52,21 +52,20 @@ export class DocumentSession {
   readonly #options: SessionOptions;
   readonly #settlement = new Settlement();
   readonly #kept: KeptCopy | undefined;
-  readonly #sending: Paced;
+  readonly #gathering: Gathering;
   readonly #presenting: Paced;
   readonly #leaving = new AbortController();
   #replica = this.#newReplica();
   #state: DocumentState = { kind: 'connecting', reason: undefined };
   #opened: DocumentOpened | undefined;
   #line: Line | undefined;
-  #gathered: Uint8Array[] = [];
   #failures = 0;
   #timer: ReturnType<typeof setTimeout> | undefined;
 
   constructor(options: SessionOptions) {
     this.#options = options;
     this.name = options.name;
-    this.#sending = new Paced(options.settings.editIntervalMs, () => this.#flush());
+    this.#gathering = new Gathering(options.settings.editIntervalMs, (update) => this.#send(updateMessage(update)));
     this.#presenting = new Paced(options.settings.presenceIntervalMs, () => this.#line?.channel.send(awarenessMessage(this.#replica.awareness)));
     if (options.keeper !== undefined) this.#kept = new KeptCopy(options.keeper, options.name, (reason) => this.onError.tell(reason));
   }
@@ -101,7 +100,7 @@ export class DocumentSession {
 
   close(reason: CovistaError): void {
     if (this.#state.kind === 'closed') return;
-    this.#flush();
+    this.#gathering.flush();
     this.#presenting.stop();
     this.#replica.awareness.setLocalState(null);
     this.#line?.channel.close();
@@ -171,8 +170,7 @@ export class DocumentSession {
   #lost(line: Line, reason: CovistaError | undefined): void {
     this.#hangUp();
     if (Date.now() - line.sinceMs > this.#options.settings.backoffMaxMs) this.#failures = 0;
-    const isOurs = reason !== undefined && ERRORS[reason.code].retry === 'never' && !['forbidden', 'not_found', 'cancelled'].includes(reason.code);
-    if (isOurs) this.#replace(reason);
+    if (reason !== undefined && isForWhatWasSent(reason)) this.#replace(reason);
     this.#again(reason);
   }
 
@@ -186,8 +184,7 @@ export class DocumentSession {
   #hangUp(): void {
     clearTimeout(this.#timer);
     this.#line = undefined;
-    this.#gathered = [];
-    this.#sending.stop();
+    this.#gathering.clear();
     this.#presenting.stop();
     this.#settlement.interrupted();
     this.#replica.forgetOthers();
@@ -222,17 +219,14 @@ export class DocumentSession {
   #share(line: Line, stateVector: Uint8Array): void {
     if (line.channel.opened.canWrite) {
       line.isSharing = true;
-      this.#gathered = [];
-      line.channel.send(differenceMessage(this.#replica.doc, stateVector));
-      this.#settlement.sent();
+      this.#gathering.clear();
+      this.#send(differenceMessage(this.#replica.doc, stateVector));
     } else if (this.#settlement.isOpen) this.#giveUp(line, readOnly(this.name));
   }
 
-  #flush(): void {
-    const [first, ...rest] = this.#gathered;
-    if (first === undefined) return;
-    this.#gathered = [];
-    this.#line?.channel.send(updateMessage(rest.length === 0 ? first : Y.mergeUpdates([first, ...rest])));
+  /** Sends an edit that carries everything that the server was not sent before. */
+  #send(message: Uint8Array): void {
+    this.#line?.channel.send(message);
     this.#settlement.sent();
   }
 
@@ -288,11 +282,13 @@ export class DocumentSession {
     const line = this.#line;
     if (line === undefined) return;
     if (!line.channel.opened.canWrite) queueMicrotask(() => line === this.#line && this.#giveUp(line, readOnly(this.name)));
-    else if (line.isSharing) {
-      this.#gathered.push(update);
-      this.#sending.ask();
-    }
+    else if (line.isSharing) this.#gathering.add(update);
   }
+}
+
+/** Whether what this client sent ended the channel, so that sending it again would too. */
+function isForWhatWasSent({ code, details }: CovistaError): boolean {
+  return details.rebuild === true || (ERRORS[code].retry === 'never' && !['forbidden', 'not_found', 'cancelled'].includes(code));
 }
 
 const readOnly = (name: string): CovistaError => new CovistaError('forbidden', `you may read ${name} but not change it`, { name });

@@ -4,27 +4,12 @@ import { applyView } from '../../client/documents/apply-view.ts';
 import type { LiveDocument } from '../../client/documents/live-document.ts';
 import type { SavedViewEntry } from '../../client/documents/saved-views.ts';
 import { annotation, sharedView } from '../../protocol/documents/index.ts';
-import type { CovistaError } from '../../protocol/errors.ts';
 import { defaultLimits } from '../../protocol/limits.ts';
-import { newRelay, openAs, until } from '../support/documents.ts';
+import { fault, twoPeople, until } from '../support/documents.ts';
 
-async function two(): Promise<[alice: LiveDocument, bob: LiveDocument]> {
-  const relay = newRelay();
-  return Promise.all([openAs(relay, 'alice'), openAs(relay, 'bob')]);
-}
-
-function fault(run: () => unknown): CovistaError {
-  try {
-    run();
-  } catch (error) {
-    return error as CovistaError;
-  }
-  throw new Error('nothing was thrown');
-}
-
-describe('DOC18 saved views', () => {
-  test('DOC18 a view that one saves is everyone’s, to rename, change and remove', async () => {
-    const [alice, bob] = await two();
+describe('LIVE8 saved views', () => {
+  test('LIVE8 a view that one saves is everyone’s, to rename, change and remove', async () => {
+    const [alice, bob] = await twoPeople();
     const seen: SavedViewEntry[][] = [];
     const stop = bob.savedViews().observe((views) => seen.push(views));
     const view = alice
@@ -52,8 +37,8 @@ describe('DOC18 saved views', () => {
     expect(seen.length).toBe(told);
   });
 
-  test('DOC18 what the server would refuse is refused here, before anything changes', async () => {
-    const [alice, bob] = await two();
+  test('LIVE8 what the server would refuse is refused here, before anything changes', async () => {
+    const [alice, bob] = await twoPeople();
     const view = alice.savedViews().create({ name: 'Sales', config: {} });
     await until(bob, () => bob.savedViews().get(view.id) !== undefined);
     const state = JSON.stringify(bob.doc.toJSON());
@@ -68,8 +53,8 @@ describe('DOC18 saved views', () => {
     expect(JSON.stringify(bob.doc.toJSON())).toBe(state);
   });
 
-  test('DOC18 views are listed by name', async () => {
-    const [alice] = await two();
+  test('LIVE8 views are listed by name', async () => {
+    const [alice] = await twoPeople();
     for (const name of ['c', 'a', 'b']) alice.savedViews().create({ name, config: {} });
     expect(
       alice
@@ -80,7 +65,7 @@ describe('DOC18 saved views', () => {
   });
 });
 
-describe('DOC19 applying a view', () => {
+describe('LIVE9 applying a view', () => {
   const config = {
     columns: ['Sales', 'margin', null, 'Gone'],
     group_by: ['Region', 'Gone'],
@@ -102,12 +87,12 @@ describe('DOC19 applying a view', () => {
   const columnTypes = { Sales: 'INTEGER', Profit: 'DOUBLE', Region: 'VARCHAR', Year: 'INTEGER', Gone: 'DOUBLE' };
   const view = { config, dialect: 'exprtk' as const, columnTypes };
 
-  test('DOC19 on the columns that it was made on, it is what it was', () => {
+  test('LIVE9 on the columns that it was made on, it is what it was', () => {
     const types = { Sales: 'INTEGER', Profit: 'DOUBLE', Region: 'VARCHAR', Year: 'INTEGER', Gone: 'DOUBLE', More: 'DATE' };
     expect(applyView(view, types)).toEqual({ config, missing: [], retyped: [], dropped: [] });
   });
 
-  test('DOC19 what needs a missing column is left out and told, the rest stays', () => {
+  test('LIVE9 what needs a missing column is left out and told, the rest stays', () => {
     const columns = ['Sales', 'Profit', 'Region', 'Year'].map((name) => ({ name, type: columnTypes[name as keyof typeof columnTypes] }));
     const applied = applyView(view, columns);
     expect(applied.missing).toEqual(['Gone']);
@@ -126,7 +111,7 @@ describe('DOC19 applying a view', () => {
     expect(applied.dropped).toContainEqual({ field: 'group_by', entry: 'Gone', column: 'Gone' });
   });
 
-  test('DOC19 a column of another kind is still shown, but no longer filtered or summed by', () => {
+  test('LIVE9 a column of another kind is still shown, but no longer filtered or summed by', () => {
     const applied = applyView(view, { ...columnTypes, Year: 'VARCHAR', Sales: 'BIGINT' });
     expect(applied.retyped).toEqual([
       { column: 'Sales', from: 'INTEGER', to: 'BIGINT' },
@@ -141,17 +126,17 @@ describe('DOC19 applying a view', () => {
     ]);
   });
 
-  test('DOC19 a view with none of its columns shows those of the table', () => {
+  test('LIVE9 a view with none of its columns shows those of the table', () => {
     expect(applyView(view, { Other: 'DATE' }).config).not.toHaveProperty('columns');
     expect(applyView({ config: {}, dialect: 'sql' }, {})).toEqual({ config: {}, missing: [], retyped: [], dropped: [] });
   });
 });
 
-describe('DOC20 annotations', () => {
+describe('LIVE10 annotations', () => {
   const thread = (document: LiveDocument, id: string): AnnotationEntry => document.annotations.get(id) as AnnotationEntry;
 
-  test('DOC20 a thread is begun, answered, edited, resolved, reopened and removed', async () => {
-    const [alice, bob] = await two();
+  test('LIVE10 a thread is begun, answered, edited, resolved, reopened and removed', async () => {
+    const [alice, bob] = await twoPeople();
     const { id } = alice.annotations.add('Too high?', { rowKey: { id: 7 }, column: 'Sales' });
     await until(bob, () => bob.annotations.get(id) !== undefined);
     const reply = bob.annotations.reply(id, 'It is a return');
@@ -176,8 +161,8 @@ describe('DOC20 annotations', () => {
     await until(alice, () => alice.annotations.list().length === 0);
   });
 
-  test('DOC20 two who edit one text both keep what they wrote', async () => {
-    const [alice, bob] = await two();
+  test('LIVE10 two who edit one text both keep what they wrote', async () => {
+    const [alice, bob] = await twoPeople();
     const { id } = alice.annotations.add('the quick 🦊 fox');
     await until(bob, () => bob.annotations.get(id) !== undefined);
     alice.annotations.edit(id, 'the very quick 🦊 fox');
@@ -188,8 +173,8 @@ describe('DOC20 annotations', () => {
     expect(thread(bob, id).body).toBe(thread(alice, id).body);
   });
 
-  test('DOC20 annotations are found by what they are about', async () => {
-    const [alice] = await two();
+  test('LIVE10 annotations are found by what they are about', async () => {
+    const [alice] = await twoPeople();
     const { annotations } = alice;
     const made = [
       annotations.add('dataset'),
@@ -214,8 +199,8 @@ describe('DOC20 annotations', () => {
     expect(fault(() => annotations.add('nowhere', { row: 3 }))).toMatchObject({ details: { rule: 'DOC5' } });
   });
 
-  test('DOC20 changes are told, also of the text while it is written', async () => {
-    const [alice, bob] = await two();
+  test('LIVE10 changes are told, also of the text while it is written', async () => {
+    const [alice, bob] = await twoPeople();
     const { id } = alice.annotations.add('a', { viewId: 'v1' });
     await until(bob, () => bob.annotations.get(id) !== undefined);
     const told: string[] = [];
@@ -226,111 +211,5 @@ describe('DOC20 annotations', () => {
     await until(bob, () => bob.annotations.list().length === 2);
     await until(bob, () => told.length >= 2);
     expect(told.at(-1)).toBe('ab');
-  });
-});
-
-describe('DOC21 presence', () => {
-  test('DOC21 everyone sees who is here, by name and colour, and what they look at', async () => {
-    const [alice, bob] = await two();
-    await until(bob, () => bob.presence.others().length === 1);
-    expect(bob.presence.others()).toMatchObject([
-      { isMe: false, user: { subject: 'alice', name: 'alice', color: expect.stringMatching(/^#[0-9a-f]{6}$/) } },
-    ]);
-    alice.presence.set({ tableId: 'dataset_7_v1_x', selection: { row: 3, column: 'Sales' } });
-    alice.presence.set({ viewId: 'v1' });
-    await until(bob, () => bob.presence.others()[0]?.viewId === 'v1');
-    expect(bob.presence.others()[0]).toMatchObject({ tableId: 'dataset_7_v1_x', selection: { row: 3, column: 'Sales' } });
-    expect(fault(() => bob.presence.set({ user: { subject: 'alice' } }))).toMatchObject({ details: { rule: 'DOC9' } });
-    alice.close();
-    await until(bob, () => bob.presence.others().length === 0);
-  });
-
-  test('DOC21 one can follow what another shows', async () => {
-    const [alice, bob] = await two();
-    await until(bob, () => bob.presence.others().length === 1);
-    const shown: unknown[] = [];
-    bob.presence.follow(alice.doc.clientID, (viewConfig) => shown.push(viewConfig));
-    alice.presence.set({ viewConfig: { columns: ['Sales'] } });
-    await until(bob, () => shown.length === 2);
-    alice.presence.set({ selection: { row: 1 } });
-    alice.close();
-    await until(bob, () => shown.length === 3);
-    expect(shown).toEqual([null, { columns: ['Sales'] }, null]);
-  });
-
-  test('DOC21 who loses the connection is seen again with it, and sees nobody without', async () => {
-    const relay = newRelay();
-    const [alice, bob] = await Promise.all([openAs(relay, 'alice'), openAs(relay, 'bob')]);
-    alice.presence.set({ viewId: 'v1' });
-    await until(bob, () => bob.presence.others()[0]?.viewId === 'v1');
-    relay.drop();
-    await until(bob, () => bob.presence.others().length === 0);
-    await until(bob, () => bob.presence.others()[0]?.viewId === 'v1');
-    expect(alice.presence.me).toMatchObject({ viewId: 'v1' });
-  });
-});
-
-describe('DOC22 undo', () => {
-  test('DOC22 each takes back what is theirs, step by step, and nothing of others', async () => {
-    const [alice, bob] = await two();
-    const one = alice.savedViews().create({ name: 'one', config: {} });
-    alice.savedViews().rename(one.id, 'uno');
-    await until(bob, () => bob.savedViews().get(one.id)?.name === 'uno');
-    bob.savedViews().create({ name: 'two', config: {} });
-    await until(alice, () => alice.savedViews().list().length === 2);
-    expect(alice.undo()).toBe(true);
-    expect(alice.savedViews().get(one.id)?.name).toBe('one');
-    expect(alice.undo()).toBe(true);
-    expect(alice.undo()).toBe(false);
-    expect({ canUndo: alice.canUndo, canRedo: alice.canRedo }).toEqual({ canUndo: false, canRedo: true });
-    await until(bob, () => bob.savedViews().list().length === 1);
-    expect(alice.redo()).toBe(true);
-    expect(alice.redo()).toBe(true);
-    expect(alice.redo()).toBe(false);
-    await until(bob, () => bob.savedViews().get(one.id)?.name === 'uno');
-    expect(bob.undo()).toBe(true);
-    await until(
-      alice,
-      () =>
-        alice
-          .savedViews()
-          .list()
-          .map(({ name }) => name)
-          .join() === 'uno',
-    );
-  });
-
-  test('DOC22 a removed annotation comes back whole', async () => {
-    const [alice, bob] = await two();
-    const { id } = alice.annotations.add('Look', { column: 'Sales' });
-    await until(bob, () => bob.annotations.get(id) !== undefined);
-    bob.annotations.reply(id, 'Where?');
-    await until(alice, () => alice.annotations.get(id)?.replies.length === 1);
-    const before = alice.annotations.get(id);
-    alice.annotations.remove(id);
-    await until(bob, () => bob.annotations.list().length === 0);
-    alice.undo();
-    await until(bob, () => bob.annotations.list().length === 1);
-    expect(bob.annotations.get(id)).toEqual(before);
-  });
-});
-
-describe('DOC24 documents of a person', () => {
-  test('DOC24 private views are listed by dataset, preferences by name', async () => {
-    const document = await openAs(newRelay(), 'alice', { name: 'user/alice' });
-    const views = document.savedViews(7);
-    const view = views.create({ name: 'Mine', config: { columns: ['a'] } });
-    expect(view).toMatchObject({ scope: 'private', datasetId: 7, author: 'alice' });
-    expect(document.savedViews(8).list()).toEqual([]);
-    expect(document.savedViews(8).remove(view.id)).toBe(false);
-    expect(views.list()).toHaveLength(1);
-    document.preferences.set('theme', { dark: true });
-    document.preferences.set('rows', 50);
-    expect(document.preferences.all()).toEqual({ theme: { dark: true }, rows: 50 });
-    expect(document.preferences.get('theme')).toEqual({ dark: true });
-    expect(document.preferences.remove('rows')).toBe(true);
-    expect(fault(() => document.preferences.set('a b', 1))).toMatchObject({ details: { rule: 'DOC3' } });
-    expect(fault(() => document.savedViews())).toMatchObject({ code: 'invalid_input' });
-    expect(fault(() => document.annotations)).toMatchObject({ code: 'invalid_input' });
   });
 });

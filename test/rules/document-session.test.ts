@@ -7,8 +7,8 @@ const text = (document: LiveDocument): string => document.doc.getText('note').to
 const write = (document: LiveDocument, words: string): void => document.doc.getText('note').insert(document.doc.getText('note').length, words);
 const REFUSAL = { code: 'forbidden', rule: 'DOC6', message: 'not you', path: ['views', 'v1'], rebuild: false };
 
-describe('DOC11 opening', () => {
-  test('DOC11 what was there is here once the document is synced, and edits reach everyone', async () => {
+describe('LIVE1 opening', () => {
+  test('LIVE1 what was there is here once the document is synced, and edits reach everyone', async () => {
     const relay = newRelay();
     relay.doc.getText('note').insert(0, 'before ');
     const [one, other] = await Promise.all([openAs(relay, 'alice'), openAs(relay, 'bob')]);
@@ -22,7 +22,7 @@ describe('DOC11 opening', () => {
     });
   });
 
-  test('DOC11 a client has one copy of a document, which it leaves when the last who opened it closes', async () => {
+  test('LIVE1 a client has one copy of a document, which it leaves when the last who opened it closes', async () => {
     const relay = newRelay();
     const hub = hubOf(relay, 'alice');
     const [one, other] = await Promise.all([hub.open('dataset/7'), hub.open('dataset/7')]);
@@ -39,7 +39,7 @@ describe('DOC11 opening', () => {
     expect(relay.lines).toBe(1);
   });
 
-  test('DOC11 a document that may not be opened says so, and so does a name that is none', async () => {
+  test('LIVE1 a document that may not be opened says so, and so does a name that is none', async () => {
     const relay = newRelay();
     relay.refuseOpening = new CovistaError('not_found', 'there is no dataset 7');
     const hub = hubOf(relay, 'alice');
@@ -50,8 +50,8 @@ describe('DOC11 opening', () => {
   });
 });
 
-describe('DOC12 connections that come and go', () => {
-  test('DOC12 edits without a channel are there after it, once', async () => {
+describe('LIVE2 connections that come and go', () => {
+  test('LIVE2 edits without a channel are there after it, once', async () => {
     const relay = newRelay();
     const [one, other] = await Promise.all([openAs(relay, 'alice'), openAs(relay, 'bob')]);
     write(one, 'a');
@@ -67,7 +67,7 @@ describe('DOC12 connections that come and go', () => {
     expect(relay.doc.getText('note').toString()).toBe(text(one));
   });
 
-  test('DOC12 nothing is sent that rests on what the server lacks', async () => {
+  test('LIVE2 nothing is sent that rests on what the server lacks', async () => {
     const relay = newRelay();
     const document = await openAs(relay, 'alice');
     let round = 0;
@@ -84,7 +84,7 @@ describe('DOC12 connections that come and go', () => {
     expect(text(document).match(/19/g)).toHaveLength(3);
   });
 
-  test('DOC12 a document that cannot be opened for now is tried again', async () => {
+  test('LIVE2 a document that cannot be opened for now is tried again', async () => {
     const relay = newRelay();
     relay.refuseOpening = new CovistaError('unavailable', 'another server has it');
     const opening = openAs(relay, 'alice');
@@ -94,8 +94,8 @@ describe('DOC12 connections that come and go', () => {
   });
 });
 
-describe('DOC13 durability', () => {
-  test('DOC13 whenDurable waits for what was made before it, deletions included', async () => {
+describe('LIVE3 durability', () => {
+  test('LIVE3 whenDurable waits for what was made before it, deletions included', async () => {
     const relay = newRelay();
     const document = await openAs(relay, 'alice');
     write(document, 'abc');
@@ -113,7 +113,7 @@ describe('DOC13 durability', () => {
     await durable;
   });
 
-  test('DOC13 what was not acknowledged before a loss is after it', async () => {
+  test('LIVE3 what was not acknowledged before a loss is after it', async () => {
     const relay = newRelay();
     const document = await openAs(relay, 'alice');
     relay.rule = () => 'hold';
@@ -126,7 +126,7 @@ describe('DOC13 durability', () => {
     expect(relay.doc.getText('note').toString()).toBe('abc');
   });
 
-  test('DOC13 closing fails who waits', async () => {
+  test('LIVE3 closing fails who waits', async () => {
     const relay = newRelay();
     const document = await openAs(relay, 'alice');
     relay.rule = () => 'hold';
@@ -137,8 +137,8 @@ describe('DOC13 durability', () => {
   });
 });
 
-describe('DOC14 refusals', () => {
-  test('DOC14 a refused edit is reported with its rule, and the copy goes on where the server took it back', async () => {
+describe('LIVE4 refusals', () => {
+  test('LIVE4 a refused edit is reported with its rule, and the copy goes on where the server took it back', async () => {
     const relay = newRelay();
     const document = await openAs(relay, 'alice');
     const errors = errorsOf(document);
@@ -154,7 +154,7 @@ describe('DOC14 refusals', () => {
     expect(document.doc).toBe(doc);
   });
 
-  test('DOC14 a copy that holds what was not taken up is given up, and the next edits count', async () => {
+  test('LIVE4 a copy that holds what was not taken up is given up, and the next edits count', async () => {
     const relay = newRelay();
     const document = await openAs(relay, 'alice');
     const errors = errorsOf(document);
@@ -175,7 +175,7 @@ describe('DOC14 refusals', () => {
     expect({ bound: bound.length, errors: errors.length, isDestroyed: doc.isDestroyed }).toEqual({ bound: 1, errors: 1, isDestroyed: true });
   });
 
-  test('DOC14 a channel that is closed for what this client sent gives the copy up too', async () => {
+  test('LIVE4 a channel that is closed for what this client sent gives the copy up too', async () => {
     const relay = newRelay();
     const document = await openAs(relay, 'alice');
     const errors = errorsOf(document);
@@ -186,7 +186,7 @@ describe('DOC14 refusals', () => {
   });
 });
 
-test('DOC15 who may only read is told so and keeps nothing of an edit', async () => {
+test('LIVE5 who may only read is told so and keeps nothing of an edit', async () => {
   const relay = newRelay();
   relay.doc.getText('note').insert(0, 'as it is');
   relay.opened = { ...relay.opened, canWrite: false };
@@ -202,8 +202,8 @@ test('DOC15 who may only read is told so and keeps nothing of an edit', async ()
   expect(relay.received.filter((kind) => kind === 'update' || kind === 'difference')).toEqual([]);
 });
 
-describe('DOC16 documents that end or change', () => {
-  test('DOC16 one that is deleted, or may not be read any more, is closed with the reason', async () => {
+describe('LIVE6 documents that end or change', () => {
+  test('LIVE6 one that is deleted, or may not be read any more, is closed with the reason', async () => {
     const relay = newRelay();
     const document = await openAs(relay, 'alice');
     relay.refuseOpening = new CovistaError('not_found', 'there is no dataset 7');
@@ -214,7 +214,7 @@ describe('DOC16 documents that end or change', () => {
     expect(() => document.savedViews().create({ name: 'x', config: {} })).toThrow(expect.objectContaining({ code: 'not_found' }));
   });
 
-  test('DOC16 a grant that changes opens the document anew, as another one where its scope is another', async () => {
+  test('LIVE6 a grant that changes opens the document anew, as another one where its scope is another', async () => {
     const relay = newRelay();
     const document = await openAs(relay, 'alice');
     const errors = errorsOf(document);
@@ -230,7 +230,7 @@ describe('DOC16 documents that end or change', () => {
   });
 });
 
-test('DOC17 edits that follow each other soon travel together', async () => {
+test('LIVE7 edits that follow each other soon travel together', async () => {
   const relay = newRelay();
   const hub = hubOf(relay, 'alice');
   const document = await hub.open('dataset/7');

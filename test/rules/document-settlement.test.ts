@@ -9,7 +9,7 @@ async function stateOf(promise: Promise<void>): Promise<string> {
   ]);
 }
 
-test('DOC13 the acknowledgement of a message settles every edit that it carries, and no later one', async () => {
+test('LIVE3 the acknowledgement of a message settles every edit that it carries, and no later one', async () => {
   const settlement = new Settlement();
   await settlement.whenSettled();
   settlement.edited();
@@ -26,7 +26,7 @@ test('DOC13 the acknowledgement of a message settles every edit that it carries,
   expect([await stateOf(second), settlement.isOpen]).toEqual(['settled', false]);
 });
 
-test('DOC13 a new channel counts from the beginning', async () => {
+test('LIVE3 a new channel counts from the beginning', async () => {
   const settlement = new Settlement();
   settlement.edited();
   settlement.sent();
@@ -42,7 +42,7 @@ test('DOC13 a new channel counts from the beginning', async () => {
   expect(await stateOf(waiting)).toBe('settled');
 });
 
-test('DOC14 who waits for a refused edit learns of it, who waits for an earlier one does not', async () => {
+test('LIVE4 who waits for a refused edit learns of it, who waits for an earlier one does not', async () => {
   const settlement = new Settlement();
   settlement.edited();
   const earlier = settlement.whenSettled();

@@ -54,3 +54,19 @@ export function errorsOf(document: LiveDocument): CovistaError[] {
   document.onError((error) => errors.push(error));
   return errors;
 }
+
+/** Two people with one document open. */
+export async function twoPeople(): Promise<[alice: LiveDocument, bob: LiveDocument]> {
+  const relay = newRelay();
+  return Promise.all([openAs(relay, 'alice'), openAs(relay, 'bob')]);
+}
+
+/** What is thrown. */
+export function fault(run: () => unknown): CovistaError {
+  try {
+    run();
+  } catch (error) {
+    return error as CovistaError;
+  }
+  throw new Error('nothing was thrown');
+}

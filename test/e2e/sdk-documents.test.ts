@@ -1,0 +1,172 @@
+import { isDeepStrictEqual } from 'node:util';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import type * as Y from 'yjs';
+import type { Client } from '../../client/index.ts';
+import { errorsOf, until } from '../support/documents.ts';
+import { savedView } from '../support/entries.ts';
+import { startTestServer, type TestServer } from '../support/server.ts';
+import { yjsClient, until as yjsUntil } from '../support/yjs-clients.ts';
+
+let server: TestServer;
+let alice: Client;
+let bob: Client;
+let eve: Client;
+
+beforeAll(async () => {
+  server = await startTestServer();
+  [alice, bob, eve] = await Promise.all([server.client('alice'), server.client('bob'), server.client('eve')]);
+});
+
+afterAll(async () => {
+  await server?.stop();
+});
+
+/** A dataset of alice that bob may write and eve may read. */
+async function newDataset(): Promise<number> {
+  const { datasetId } = await alice.dataset.create({ name: 'Orders' });
+  await alice.grant.create({ datasetId, principal: 'user:bob', permission: 'write' });
+  await alice.grant.create({ datasetId, principal: 'user:eve', permission: 'read' });
+  return datasetId;
+}
+
+describe('documents of the SDK on a server', () => {
+  test('LIVE1 two clients of the SDK and one of y-websocket come to the same document', async () => {
+    const name = `dataset/${await newDataset()}`;
+    const [one, other] = await Promise.all([alice.document.open(name), bob.document.open(name)]);
+    const plain = await yjsClient(server, 'bob', name);
+    const view = one.savedViews().create({ name: 'Sales', config: { columns: ['Sales'] } });
+    const note = other.annotations.add('Odd', { column: 'Sales' });
+    plain.doc.getMap('views').set('v2', savedView('bob'));
+    const isWhole = (doc: Y.Doc): boolean => doc.getMap('views').size === 2 && doc.getMap('annotations').size === 1;
+    await Promise.all([until(one, () => isWhole(one.doc)), until(other, () => isWhole(other.doc)), yjsUntil(plain.doc, () => isWhole(plain.doc))]);
+    other.annotations.reply(note.id, 'Indeed');
+    one.savedViews().rename(view.id, 'Sales by region');
+    await Promise.all([one.whenDurable(), other.whenDurable()]);
+    await until(one, () => one.annotations.get(note.id)?.replies.length === 1);
+    await until(other, () => other.savedViews().get(view.id)?.name === 'Sales by region');
+    await yjsUntil(plain.doc, () => isDeepStrictEqual(plain.doc.toJSON(), other.doc.toJSON()));
+    expect(one.doc.toJSON()).toEqual(other.doc.toJSON());
+    await until(one, () => one.presence.others().some(({ user }) => user?.subject === 'bob'));
+    for (const document of [one, other]) document.close();
+  });
+
+  test('LIVE1 what may not be opened is refused with the reason', async () => {
+    await expect(alice.document.open('dataset/999999')).rejects.toMatchObject({ code: 'not_found' });
+    await expect(alice.document.open('user/bob')).rejects.toMatchObject({ code: 'not_found' });
+  });
+
+  test('LIVE2 edits of a time without the server are there when it is back, once', async () => {
+    const name = `dataset/${await newDataset()}`;
+    const [one, other] = await Promise.all([alice.document.open(name), bob.document.open(name)]);
+    await Promise.all([one.whenSynced(), other.whenSynced()]);
+    one.savedViews().create({ name: 'before', config: {} });
+    await one.whenDurable();
+    const restarted = server.restart();
+    await until(one, () => one.state.kind === 'connecting');
+    one.savedViews().create({ name: 'meanwhile, of alice', config: {} });
+    other.savedViews().create({ name: 'meanwhile, of bob', config: {} });
+    await restarted;
+    await Promise.all([one.whenDurable(), other.whenDurable()]);
+    await Promise.all([one, other].map((document) => until(document, () => document.savedViews().list().length === 3)));
+    expect(one.doc.toJSON()).toEqual(other.doc.toJSON());
+    const names = other
+      .savedViews()
+      .list()
+      .map(({ name }) => name);
+    expect(names).toEqual(['before', 'meanwhile, of alice', 'meanwhile, of bob']);
+    for (const document of [one, other]) document.close();
+  });
+
+  test('LIVE4 a forged entry is refused, nobody else sees it, and what follows counts', async () => {
+    const name = `dataset/${await newDataset()}`;
+    const [one, other] = await Promise.all([alice.document.open(name), bob.document.open(name)]);
+    await Promise.all([one.whenSynced(), other.whenSynced()]);
+    const errors = errorsOf(one);
+    one.doc.getMap('views').set('forged', savedView('bob'));
+    await expect(one.whenDurable()).rejects.toMatchObject({ details: { rule: 'DOC6' } });
+    await until(one, () => !one.doc.getMap('views').has('forged'));
+    expect(errors).toMatchObject([{ code: 'unprocessable_data', details: { rule: 'DOC6', path: ['views', 'forged', 'author'] } }]);
+    one.savedViews().create({ name: 'honest', config: {} });
+    await one.whenDurable();
+    await until(other, () => other.savedViews().list().length === 1);
+    expect(other.doc.getMap('views').has('forged')).toBe(false);
+    for (const document of [one, other]) document.close();
+  });
+
+  test('LIVE5 a reader sees everything and is told that nothing can be changed', async () => {
+    const name = `dataset/${await newDataset()}`;
+    const [writer, reader] = await Promise.all([alice.document.open(name), eve.document.open(name)]);
+    await Promise.all([writer.whenSynced(), reader.whenSynced()]);
+    const view = writer.savedViews().create({ name: 'Sales', config: {} });
+    await until(reader, () => reader.savedViews().list().length === 1);
+    const errors = errorsOf(reader);
+    expect(() => reader.savedViews().rename(view.id, 'Mine')).toThrow(expect.objectContaining({ code: 'forbidden' }));
+    expect(() => reader.annotations.add('Mine')).toThrow(expect.objectContaining({ code: 'forbidden' }));
+    reader.doc.getMap('views').delete(view.id);
+    await until(reader, () => reader.savedViews().list().length === 1 && reader.state.kind === 'synced');
+    expect(errors).toMatchObject([{ code: 'forbidden' }]);
+    expect(writer.savedViews().list()).toHaveLength(1);
+    reader.presence.set({ viewId: view.id });
+    await until(writer, () => writer.presence.others().some(({ viewId }) => viewId === view.id));
+    for (const document of [writer, reader]) document.close();
+  });
+
+  test('LIVE6 a document is closed when its dataset is deleted, or its reader may read no more', async () => {
+    const datasetId = await newDataset();
+    const [one, reader] = await Promise.all([bob.document.open(`dataset/${datasetId}`), eve.document.open(`dataset/${datasetId}`)]);
+    await Promise.all([one.whenSynced(), reader.whenSynced()]);
+    const { items } = await alice.grant.list({ datasetId });
+    const { grantId } = items.find(({ principal }) => principal === 'user:eve') ?? {};
+    if (grantId === undefined) throw new Error('eve has no grant');
+    await alice.grant.revoke({ datasetId, grantId });
+    await until(reader, () => reader.state.kind === 'closed');
+    expect(reader.state).toMatchObject({ reason: { code: 'not_found' } });
+    expect(one.state.kind).toBe('synced');
+    await alice.dataset.delete({ datasetId });
+    await until(one, () => one.state.kind === 'closed');
+    expect(one.state).toMatchObject({ reason: { code: 'not_found' } });
+  });
+
+  test('LIVE12 what one takes back is one’s own, and what was removed returns for everyone', async () => {
+    const name = `dataset/${await newDataset()}`;
+    const [one, other] = await Promise.all([alice.document.open(name), bob.document.open(name)]);
+    await Promise.all([one.whenSynced(), other.whenSynced()]);
+    const errors = [...errorsOf(one), ...errorsOf(other)];
+    const note = one.annotations.add('Odd');
+    await until(other, () => other.annotations.get(note.id) !== undefined);
+    other.annotations.reply(note.id, 'Indeed');
+    other.savedViews().create({ name: 'of bob', config: {} });
+    await until(one, () => one.savedViews().list().length === 1);
+    one.undo();
+    expect(one.annotations.list()).toEqual([]);
+    expect(one.savedViews().list()).toHaveLength(1);
+    one.redo();
+    await one.whenDurable();
+    other.annotations.remove(note.id);
+    await other.whenDurable();
+    other.undo();
+    await other.whenDurable();
+    await until(one, () => one.annotations.get(note.id)?.replies.length === 1);
+    expect(errors).toEqual([]);
+    for (const document of [one, other]) document.close();
+  });
+
+  test('LIVE13 private views and preferences follow a person from one client to another', async () => {
+    const datasetId = await newDataset();
+    const views = await alice.document.savedViews(datasetId, 'private');
+    const view = views.create({ name: 'Mine', config: { columns: ['a'] } });
+    const document = await alice.document.open('user/alice');
+    document.preferences.set('theme', 'dark');
+    await document.whenDurable();
+    const elsewhere = await server.client('alice');
+    const there = await elsewhere.document.savedViews(datasetId, 'private');
+    const again = await elsewhere.document.open('user/alice');
+    await again.whenSynced();
+    expect(there.list()).toMatchObject([{ id: view.id, name: 'Mine', scope: 'private', datasetId }]);
+    expect(again.preferences.all()).toEqual({ theme: 'dark' });
+    const shared = await bob.document.savedViews(datasetId);
+    expect(shared.list()).toEqual([]);
+    elsewhere.close();
+    for (const opened of [views, document, shared]) opened.close();
+  });
+});

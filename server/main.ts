@@ -22,6 +22,7 @@ import { createDocuments } from './services/documents/documents.ts';
 import { createEventFeed } from './services/events/event-feed.ts';
 import { startHousekeeping } from './services/maintenance/housekeeping.ts';
 import type { TableEngine } from './services/tables/engine.ts';
+import { holdingTableFiles } from './services/tables/engine-files.ts';
 import { startTables } from './services/tables/start.ts';
 import { createUploads } from './services/uploads/uploads.ts';
 import { createCommitQueue } from './services/versioning/commit-queue.ts';
@@ -76,7 +77,8 @@ export async function startServer(config: Config, parts: Parts = {}): Promise<St
     const stores = await openStores(config, log, closers);
     const audit = startAuditTrail({ store: stores.metadata.audit, limits: config.limits, clock: systemClock, log });
     closers.add(() => audit.close());
-    const services = await startServices(config, { stores, engines: parts.engines?.(stores) ?? [], log, closers });
+    const engines = (parts.engines?.(stores) ?? []).map((engine) => holdingTableFiles(engine, stores.objects.lease));
+    const services = await startServices(config, { stores, engines, log, closers });
     return await openDoors(config, { services, audit, log, closers });
   } catch (error) {
     await closers.close();

@@ -64,7 +64,12 @@ export function createUploads({ stores, limits }: { readonly stores: Stores; rea
     read: (uploadId, subject, signal, work) =>
       turns.run(uploadId, async () => {
         const upload = await owned(uploadId, subject);
-        return work(await complete(stores, upload, signal));
+        const staged = await complete(stores, upload, signal);
+        try {
+          return await work(staged);
+        } finally {
+          await staged.release();
+        }
       }),
     consume: (uploadId, signal, provenance, commit) =>
       turns.run(uploadId, async () => {

@@ -8,13 +8,16 @@ import type { LiveDocument } from './documents/live-document.ts';
 import type { SavedViews } from './documents/saved-views.ts';
 import { type FetchedVersion, type FetchOptions, fetchVersion, type VersionFile } from './fetch.ts';
 import { items, pages } from './pages.ts';
+import { perspectiveLoader } from './perspective.ts';
 import { type ClientSettings, type ConnectOptions, defaultSettings, socketUrl } from './settings.ts';
+import { type TableMethods, tableMethods } from './tables.ts';
 import type { Methods } from './types.ts';
 import { type FileOptions, type FileSource, uploadFile } from './upload.ts';
 
 type Committed = Awaited<ReturnType<Methods['upload']['commit']>>;
 
-export interface Client extends Omit<Methods, 'upload' | 'version' | 'document'> {
+export interface Client extends Omit<Methods, 'upload' | 'version' | 'document' | 'table'> {
+  readonly table: TableMethods;
   readonly document: Methods['document'] & {
     /** Opens `dataset/DATASET_ID` or `user/SUBJECT`. Resolves once the server has opened it, or a kept copy is there. Yjs is loaded with the first one. */
     open(name: string, options?: OpenOptions): Promise<LiveDocument>;
@@ -72,6 +75,7 @@ export function connect(options: ConnectOptions): Client {
       },
     },
     upload: { ...methods.upload, file: (source, file) => uploadFile({ methods, settings, source, options: file }) },
+    table: tableMethods(methods.table, perspectiveLoader(options.perspective)),
     version: { ...methods.version, fetch: (file, options) => fetchVersion(methods, file, options) },
     pages,
     items,

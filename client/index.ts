@@ -16,6 +16,8 @@ export type { DocumentState } from './documents/session.ts';
 export type { FetchedVersion, FetchOptions, FileHead, VersionFile } from './fetch.ts';
 export type { GrowingHash } from './hash.ts';
 export type { PagedInput, PagedMethod } from './pages.ts';
+export type { PerspectiveClient, PerspectiveModule, PerspectiveSource } from './perspective.ts';
 export { type ClientSettings, type ConnectOptions, defaultSettings, type TokenSource } from './settings.ts';
+export type { OpenedTable, TableMethods } from './tables.ts';
 export type { CallOptions, ChannelOptions, CommandOptions, Method, Methods } from './types.ts';
 export type { FileOptions, FileSource } from './upload.ts';

@@ -1,3 +1,5 @@
+import type { PerspectiveSource } from './perspective.ts';
+
 /** Where a client gets its token: a text that never changes, or a function that is asked for a fresh one. */
 export type TokenSource = string | (() => string | Promise<string>);
 
@@ -8,6 +10,8 @@ export interface ConnectOptions {
   /** How the client names itself to the server's log. */
   readonly name?: string;
   readonly settings?: Partial<ClientSettings>;
+  /** The package `@perspective-dev/client`, or what imports it; absent: it is imported by its name, which bundlers do not see. */
+  readonly perspective?: PerspectiveSource;
 }
 
 /** Every bound and time of the client, in the units of their names. */

@@ -80,7 +80,9 @@ describe('doors', () => {
     expect(opened.body).toMatchObject({ datasetId, versionId: 1, engine: 'memory', rows: 4, totalRows: 5, truncated: true });
     expect(opened.body.schema.map(({ name }) => name)).toEqual(['region', 'price', 'day']);
     const path = `/api/explore/perspective/table/${opened.body.tableId}`;
-    const view = (await rest.post(`${path}/view`, { ...PIVOT, sort: [['price', 'desc']] })) as Omit<RestAnswer, 'body'> & { body: { viewId: string } };
+    const view = (await rest.post(`${path}/view`, { ...PIVOT, sort: [['price', 'desc']] })) as Omit<RestAnswer, 'body'> & {
+      body: { viewId: string };
+    };
     expect(view.status).toBe(201);
     expect(view.body).toMatchObject({ schema: [{ name: 'price', type: 'integer' }], rows: 3 });
     const data = `${path}/view/${view.body.viewId}/data`;

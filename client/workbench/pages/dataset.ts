@@ -5,6 +5,7 @@ import type { Shell } from '../app/shell.ts';
 import { comparePage } from '../compare/compare-page.ts';
 import { type DatasetContext, openContext } from '../dataset/context.ts';
 import { deleteDataset, editDataset } from '../dataset/edit.ts';
+import { explorePage } from '../explore/explore-page.ts';
 import { historyPage } from '../history/history-page.ts';
 import { html, live, replace } from '../ui/dom.ts';
 import { type IconName, icon } from '../ui/icons.ts';
@@ -24,6 +25,7 @@ interface Tab {
 }
 
 const TABS: readonly Tab[] = [
+  { name: 'explore', label: 'Explore', icon: 'explore', needs: 'read', draw: explorePage },
   { name: 'history', label: 'History', icon: 'version', needs: 'read', draw: historyPage },
   { name: 'compare', label: 'Compare', icon: 'compare', needs: 'read', draw: comparePage },
   { name: 'access', label: 'Access', icon: 'people', needs: 'admin', draw: accessPage },

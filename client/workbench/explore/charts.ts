@@ -1,0 +1,46 @@
+/**
+ * The charts are published for an earlier viewer, which asked a plugin's properties one by one; this one asks once for all of
+ * them, by `get_static_config`. Each chart gets that method from the properties that it has, before its element is defined.
+ */
+interface ChartElement extends HTMLElement {
+  readonly name: string;
+  readonly category: string | undefined;
+  readonly select_mode: string;
+  readonly min_config_columns: number;
+  readonly config_column_names: readonly string[];
+  readonly max_cells: number;
+  readonly max_columns: number;
+}
+
+type ChartClass = CustomElementConstructor & { readonly prototype: ChartElement & { get_static_config?: () => unknown } };
+
+const PREFIX = 'perspective-viewer-d3fc-';
+
+export async function registerCharts(): Promise<void> {
+  const registry = customElements;
+  const define = registry.define;
+  registry.define = function (this: CustomElementRegistry, name, element, options) {
+    if (name.startsWith(PREFIX)) describe(element as ChartClass);
+    define.call(this, name, element, options);
+  };
+  try {
+    await import('@perspective-dev/viewer-d3fc/dist/esm/perspective-viewer-d3fc.js');
+  } finally {
+    registry.define = define;
+  }
+}
+
+function describe({ prototype }: ChartClass): void {
+  prototype.get_static_config = function (this: ChartElement) {
+    return {
+      name: this.name,
+      category: this.category ?? 'Charts',
+      select_mode: this.select_mode,
+      min_config_columns: this.min_config_columns,
+      config_column_names: [...this.config_column_names],
+      max_cells: this.max_cells,
+      max_columns: this.max_columns,
+      group_rollup_modes: this.name === 'Sunburst' || this.name === 'Treemap' ? ['rollup', 'flat'] : ['flat', 'rollup'],
+    };
+  };
+}

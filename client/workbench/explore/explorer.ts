@@ -1,0 +1,135 @@
+import type { Client } from '../../index.ts';
+import { applyView, type AppliedView } from '../../documents/apply-view.ts';
+import type { SavedViewConfig } from '../../../protocol/documents/index.ts';
+import { Signal } from '../ui/signal.ts';
+import { type OpenedTable, openTable } from './open-table.ts';
+import { createViewer, loadViewer, type Viewer, type ViewerConfig } from './viewer.ts';
+
+/** What is drawn, apart from where its rows come from. */
+export interface Drawing {
+  readonly config: SavedViewConfig;
+  readonly plugin: string;
+  readonly pluginConfig?: unknown;
+  readonly columnsConfig?: unknown;
+}
+
+export type Showing =
+  | { readonly kind: 'opening'; readonly ref: string }
+  | { readonly kind: 'shown'; readonly ref: string; readonly table: OpenedTable }
+  | { readonly kind: 'failed'; readonly ref: string; readonly error: unknown };
+
+interface ExplorerOptions {
+  readonly client: Client;
+  readonly datasetId: number;
+  readonly life: AbortSignal;
+}
+
+/** One viewer on one dataset: opens tables for refs and keeps what is drawn from one to the next, as far as it fits. */
+export class Explorer {
+  readonly state = new Signal<Showing | undefined>(undefined);
+  /** What the viewer shows, as somebody changed it last. */
+  readonly drawing = new Signal<Drawing | undefined>(undefined);
+  /** What of the last drawing did not fit the table; empty when everything did. */
+  readonly dropped = new Signal<AppliedView['dropped']>([]);
+  readonly #options: ExplorerOptions;
+  #viewer: Viewer | undefined;
+  #table: OpenedTable | undefined;
+  /** Rises with every ref, so that what comes late for an earlier one is left aside. */
+  #turn = 0;
+
+  constructor(options: ExplorerOptions) {
+    this.#options = options;
+    options.life.addEventListener('abort', () => void this.#leave(), { once: true });
+  }
+
+  get viewer(): Viewer | undefined {
+    return this.#viewer;
+  }
+
+  get table(): OpenedTable | undefined {
+    return this.#table;
+  }
+
+  /** Shows a ref; `drawing` is what to draw, absent: what is drawn now. */
+  async show(ref: string, place: HTMLElement, drawing = this.drawing.value): Promise<void> {
+    this.#turn += 1;
+    const turn = this.#turn;
+    const before = this.#table;
+    this.state.set({ kind: 'opening', ref });
+    try {
+      const { client, datasetId } = this.#options;
+      const [table] = await Promise.all([openTable(client, datasetId, ref), loadViewer()]);
+      if (turn !== this.#turn || this.#options.life.aborted) return table.close();
+      this.#table = table;
+      void table.lost.then((reason) => reason !== undefined && turn === this.#turn && void this.show(ref, place));
+      await this.#attach(table, place);
+      await this.draw(drawing ?? plainGrid(table), before);
+      before?.close();
+      if (turn === this.#turn) this.state.set({ kind: 'shown', ref, table });
+    } catch (error) {
+      if (turn === this.#turn && !this.#options.life.aborted) this.state.set({ kind: 'failed', ref, error });
+    }
+  }
+
+  /** Draws on the table that is shown; `madeOn` is the table that the drawing was made for, where it is known. */
+  async draw({ config, plugin, pluginConfig, columnsConfig }: Drawing, madeOn?: Pick<OpenedTable, 'schema'>): Promise<void> {
+    const table = this.#table;
+    if (table === undefined || this.#viewer === undefined) return;
+    const columnTypes = Object.fromEntries(madeOn?.schema.map(({ name, type }) => [name, type]) ?? []);
+    const fitted = applyView({ config, dialect: table.dialect, columnTypes }, table.schema);
+    await this.#viewer.restore({
+      ...EMPTY,
+      ...fitted.config,
+      table: table.tableId,
+      plugin,
+      ...(pluginConfig === undefined ? {} : { plugin_config: pluginConfig }),
+      ...(columnsConfig === undefined ? {} : { columns_config: columnsConfig }),
+    });
+    this.dropped.set(fitted.dropped);
+    this.drawing.set(drawingOf(await this.#viewer.save()));
+  }
+
+  async setTheme(theme: 'light' | 'dark'): Promise<void> {
+    await this.#viewer?.restore({ theme: THEMES[theme] });
+  }
+
+  async #attach(table: OpenedTable, place: HTMLElement): Promise<void> {
+    if (this.#viewer === undefined) {
+      this.#viewer = createViewer();
+      this.#viewer.setAttribute('theme', THEMES[document.documentElement.dataset.theme === 'dark' ? 'dark' : 'light']);
+      this.#viewer.addEventListener('perspective-config-update', () => void this.#changed());
+      place.replaceChildren(this.#viewer);
+    }
+    await this.#viewer.load(table.perspective);
+  }
+
+  async #changed(): Promise<void> {
+    const viewer = this.#viewer;
+    if (viewer === undefined || this.state.value?.kind !== 'shown') return;
+    const next = drawingOf(await viewer.save());
+    if (JSON.stringify(next) !== JSON.stringify(this.drawing.value)) this.drawing.set(next);
+  }
+
+  async #leave(): Promise<void> {
+    this.#turn += 1;
+    const table = this.#table;
+    this.#table = undefined;
+    // A viewer that was taken out of the page has to be told to free its view before the table goes.
+    await this.#viewer?.delete().catch(() => undefined);
+    table?.close();
+  }
+}
+
+const THEMES = { light: 'Pro Light', dark: 'Pro Dark' } as const;
+
+/** What a drawing that does not say otherwise has nothing of. */
+const EMPTY: SavedViewConfig = { group_by: [], split_by: [], filter: [], sort: [], expressions: {}, aggregates: {} };
+
+const plainGrid = ({ schema }: OpenedTable): Drawing => ({ config: { columns: schema.map(({ name }) => name) }, plugin: 'Datagrid' });
+
+const VIEW_FIELDS = ['columns', 'group_by', 'split_by', 'filter', 'filter_op', 'sort', 'aggregates', 'expressions', 'windows', 'group_by_depth', 'group_rollup_mode'] as const;
+
+function drawingOf(saved: ViewerConfig): Drawing {
+  const config = Object.fromEntries(VIEW_FIELDS.flatMap((field) => (saved[field] === undefined || saved[field] === null ? [] : [[field, saved[field]]])));
+  return { config, plugin: saved.plugin ?? 'Datagrid', pluginConfig: saved.plugin_config, columnsConfig: saved.columns_config };
+}

@@ -5,7 +5,7 @@ export type { ChannelListener, OpenChannel } from './channel-call.ts';
 export { type Client, connect } from './client.ts';
 export type { ConnectionState } from './connection.ts';
 export type { AnnotationEntry, AnnotationQuery, Annotations } from './documents/annotations.ts';
-export type { AppliedView, ColumnsOfTable } from './documents/apply-view.ts';
+export { type AppliedView, applyView, type ColumnsOfTable } from './documents/apply-view.ts';
 export type { OpenOptions } from './documents/hub.ts';
 export type { DocumentKeeper, KeptDocument } from './documents/keeper.ts';
 export type { LiveDocument } from './documents/live-document.ts';

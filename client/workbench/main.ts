@@ -36,7 +36,7 @@ function signOut(reason?: CovistaError): void {
 
 /** Connects, and shows the pages once the server has said who the token belongs to. */
 function begin(value: string, ending: AbortSignal): void {
-  const client = connect({ url: location.origin, token: value, name: 'covista-workbench' });
+  const client = connect({ url: location.origin, token: value, name: 'covista-workbench', perspective: () => import('@perspective-dev/client') });
   const connection = watchConnection(client, ending);
   ending.addEventListener('abort', () => client.close(), { once: true });
   root.replaceChildren(connectingPage({ life: ending, connection, giveUp: () => signOut() }));

@@ -1,11 +1,11 @@
 import type { Version } from '../app/app.ts';
 import { openDialog } from '../ui/dialog.ts';
 import { html, replace } from '../ui/dom.ts';
-import { byteSize } from '../ui/format.ts';
 import { icon } from '../ui/icons.ts';
 import { failure } from '../ui/resource.ts';
 import { progressBar } from '../upload/progress-bar.ts';
 import type { DatasetContext } from './context.ts';
+import { saveBytes } from './save-file.ts';
 
 const FORMATS = [
   { format: 'csv', label: 'CSV', hint: 'for spreadsheets' },
@@ -56,20 +56,5 @@ interface Bring {
 async function bring({ context, version, format, life, bar }: Bring): Promise<void> {
   const { datasetId } = context;
   const { head, bytes } = await context.app.client.version.fetch({ datasetId, versionId: version.versionId, format }, { signal: life });
-  const pieces: Uint8Array<ArrayBuffer>[] = [];
-  let done = 0;
-  for await (const piece of bytes) {
-    pieces.push(piece as Uint8Array<ArrayBuffer>);
-    done += piece.length;
-    bar.set(`${byteSize(done)}${head.bytes === null ? '' : ` of ${byteSize(head.bytes)}`}`, { done, total: head.bytes });
-  }
-  saveFile(new Blob(pieces, { type: head.contentType }), head.fileName);
-}
-
-/** Hands a file to the browser to save. */
-export function saveFile(content: Blob, fileName: string): void {
-  const url = URL.createObjectURL(content);
-  html('a', { href: url, download: fileName }).click();
-  // The browser has taken hold of it by the next task.
-  setTimeout(() => URL.revokeObjectURL(url));
+  await saveBytes(head, bytes, bar);
 }

@@ -1,22 +1,30 @@
 import { goQuietly } from '../app/route.ts';
 import type { DatasetContext } from '../dataset/context.ts';
 import { refPicker } from '../dataset/ref-picker.ts';
+import { Companions } from '../together/companions.ts';
+import type { Room } from '../together/room.ts';
+import { openRoom } from '../together/room.ts';
 import { type Child, html, live } from '../ui/dom.ts';
 import { counted, integer } from '../ui/format.ts';
 import { icon } from '../ui/icons.ts';
-import { failure } from '../ui/resource.ts';
+import { failure, Resource } from '../ui/resource.ts';
 import { derive } from '../ui/signal.ts';
 import { Explorer, type Showing } from './explorer.ts';
+import { exportMenu } from './export-menu.ts';
 
 /** A version in a viewer, alone or together with others. */
 export function explorePage(context: DatasetContext, life: AbortSignal): HTMLElement {
   const { app, datasetId } = context;
   const explorer = new Explorer({ client: app.client, datasetId, life });
+  const room = new Resource<Room>(life, () => openRoom(app, datasetId, life));
   const ref = derive(life, app.route, ({ query }) => query.get('ref') ?? 'main');
   const stage = html('div', { class: 'stage' });
   const choose = (chosen: string): void => goQuietly(context.link('explore', { ref: chosen }));
-  ref.watch(life, (chosen) => void explorer.show(chosen, stage));
+  const show = (): void => void explorer.show(ref.value, stage);
+  const companions = new Companions({ context, explorer, room, ref, choose, life });
+  ref.watch(life, show);
   app.theme.watch(life, (theme) => void explorer.setTheme(theme));
+  const overlay = live(life, explorer.state, (state) => curtain(state, show));
   return html(
     'div',
     { class: 'explore' },
@@ -25,11 +33,19 @@ export function explorePage(context: DatasetContext, life: AbortSignal): HTMLEle
       'div',
       { class: 'explore-bar' },
       refPicker({ context, life, label: 'Version', value: ref, choose }),
-      live(life, explorer.state, (state) => factsOf(state)),
+      live(life, explorer.state, factsOf),
       html('div', { class: 'bar-space' }),
+      companions.strip(),
+      live(life, explorer.state, (state) => state?.kind === 'shown' && exportMenu(app.client, explorer)),
+      companions.switches(),
     ),
-    live(life, explorer.dropped, (dropped) => dropped.length > 0 && droppedNotice(explorer, dropped)),
-    html('div', { class: 'explore-body' }, stage, live(life, explorer.state, (state) => curtain(state, () => void explorer.show(ref.value, stage)))),
+    html(
+      'div',
+      { class: 'explore-notices' },
+      companions.followBar(),
+      live(life, explorer.dropped, (dropped) => dropped.length > 0 && droppedNotice(explorer, dropped)),
+    ),
+    html('div', { class: 'explore-body' }, html('div', { class: 'stage-frame' }, stage, overlay), companions.panel()),
   );
 }
 
@@ -39,7 +55,14 @@ function factsOf(state: Showing | undefined): Child {
   if (state?.kind !== 'shown') return null;
   const { engine, rows, totalRows, truncated, versionId, schema } = state.table;
   const amount = truncated ? `${integer(rows)} of ${counted(totalRows, 'row')}` : counted(rows, 'row');
-  return html('p', { class: 'muted explore-facts' }, html('span', { class: 'mono' }, `v${versionId}`), html('span', {}, amount), html('span', {}, counted(schema.length, 'column')), html('span', { class: 'label', title: 'The engine that answers' }, ENGINES[engine] ?? engine));
+  return html(
+    'p',
+    { class: 'muted explore-facts' },
+    html('span', { class: 'mono' }, `v${versionId}`),
+    html('span', {}, amount),
+    html('span', {}, counted(schema.length, 'column')),
+    html('span', { class: 'label', title: 'The engine that answers' }, ENGINES[engine] ?? engine),
+  );
 }
 
 function droppedNotice(explorer: Explorer, dropped: Explorer['dropped']['value']): HTMLElement {
@@ -58,5 +81,11 @@ function droppedNotice(explorer: Explorer, dropped: Explorer['dropped']['value']
 function curtain(state: Showing | undefined, retry: () => void): Child {
   if (state?.kind === 'shown') return null;
   if (state?.kind === 'failed') return html('div', { class: 'curtain' }, failure(state.error, retry));
-  return html('div', { class: 'curtain', role: 'status' }, html('div', { class: 'spinner', 'aria-hidden': 'true' }), html('p', { class: 'muted' }, state === undefined ? 'Opening…' : `Opening ${state.ref}…`));
+  const words = state === undefined ? 'Opening…' : `Opening ${state.ref}…`;
+  return html(
+    'div',
+    { class: 'curtain', role: 'status' },
+    html('div', { class: 'spinner', 'aria-hidden': 'true' }),
+    html('p', { class: 'muted' }, words),
+  );
 }

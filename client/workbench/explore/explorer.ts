@@ -1,9 +1,8 @@
-import type { Client } from '../../index.ts';
-import { applyView, type AppliedView } from '../../documents/apply-view.ts';
 import type { SavedViewConfig } from '../../../protocol/documents/index.ts';
+import { type AppliedView, applyView, type Client } from '../../index.ts';
 import { Signal } from '../ui/signal.ts';
 import { type OpenedTable, openTable } from './open-table.ts';
-import { createViewer, loadViewer, type Viewer, type ViewerConfig } from './viewer.ts';
+import { createViewer, type Viewer, type ViewerConfig } from './viewer.ts';
 
 /** What is drawn, apart from where its rows come from. */
 export interface Drawing {
@@ -31,6 +30,8 @@ export class Explorer {
   readonly drawing = new Signal<Drawing | undefined>(undefined);
   /** What of the last drawing did not fit the table; empty when everything did. */
   readonly dropped = new Signal<AppliedView['dropped']>([]);
+  /** Told of the viewer, once it is there. */
+  onReady: (viewer: Viewer) => void = () => undefined;
   readonly #options: ExplorerOptions;
   #viewer: Viewer | undefined;
   #table: OpenedTable | undefined;
@@ -58,13 +59,13 @@ export class Explorer {
     this.state.set({ kind: 'opening', ref });
     try {
       const { client, datasetId } = this.#options;
-      const [table] = await Promise.all([openTable(client, datasetId, ref), loadViewer()]);
-      if (turn !== this.#turn || this.#options.life.aborted) return table.close();
+      const table = await openTable(client, datasetId, ref);
+      if (turn !== this.#turn || this.#options.life.aborted) return release(table);
       this.#table = table;
-      void table.lost.then((reason) => reason !== undefined && turn === this.#turn && void this.show(ref, place));
+      await table.perspective.on_error(() => this.#lost(turn, place));
       await this.#attach(table, place);
       await this.draw(drawing ?? plainGrid(table), before);
-      before?.close();
+      if (before !== undefined) release(before);
       if (turn === this.#turn) this.state.set({ kind: 'shown', ref, table });
     } catch (error) {
       if (turn === this.#turn && !this.#options.life.aborted) this.state.set({ kind: 'failed', ref, error });
@@ -72,7 +73,7 @@ export class Explorer {
   }
 
   /** Draws on the table that is shown; `madeOn` is the table that the drawing was made for, where it is known. */
-  async draw({ config, plugin, pluginConfig, columnsConfig }: Drawing, madeOn?: Pick<OpenedTable, 'schema'>): Promise<void> {
+  async draw({ config, plugin, pluginConfig, columnsConfig }: Drawing, madeOn?: { readonly schema: readonly { readonly name: string; readonly type: string }[] }): Promise<void> {
     const table = this.#table;
     if (table === undefined || this.#viewer === undefined) return;
     const columnTypes = Object.fromEntries(madeOn?.schema.map(({ name, type }) => [name, type]) ?? []);
@@ -93,12 +94,22 @@ export class Explorer {
     await this.#viewer?.restore({ theme: THEMES[theme] });
   }
 
+  /** The way to the table is gone, and the views with it: everything is made anew once the server is there. */
+  async #lost(turn: number, place: HTMLElement): Promise<void> {
+    const { client, life } = this.#options;
+    if (turn !== this.#turn || life.aborted) return;
+    const ref = this.state.value?.ref;
+    await client.ready();
+    if (turn === this.#turn && ref !== undefined) await this.show(ref, place);
+  }
+
   async #attach(table: OpenedTable, place: HTMLElement): Promise<void> {
     if (this.#viewer === undefined) {
       this.#viewer = createViewer();
       this.#viewer.setAttribute('theme', THEMES[document.documentElement.dataset.theme === 'dark' ? 'dark' : 'light']);
       this.#viewer.addEventListener('perspective-config-update', () => void this.#changed());
       place.replaceChildren(this.#viewer);
+      this.onReady(this.#viewer);
     }
     await this.#viewer.load(table.perspective);
   }
@@ -116,8 +127,13 @@ export class Explorer {
     this.#table = undefined;
     // A viewer that was taken out of the page has to be told to free its view before the table goes.
     await this.#viewer?.delete().catch(() => undefined);
-    table?.close();
+    if (table !== undefined) release(table);
   }
+}
+
+/** Ends the way to a table; what waits for an answer on it fails, and nobody needs that any more. */
+function release({ perspective }: OpenedTable): void {
+  perspective.terminate();
 }
 
 const THEMES = { light: 'Pro Light', dark: 'Pro Dark' } as const;
@@ -127,9 +143,23 @@ const EMPTY: SavedViewConfig = { group_by: [], split_by: [], filter: [], sort: [
 
 const plainGrid = ({ schema }: OpenedTable): Drawing => ({ config: { columns: schema.map(({ name }) => name) }, plugin: 'Datagrid' });
 
-const VIEW_FIELDS = ['columns', 'group_by', 'split_by', 'filter', 'filter_op', 'sort', 'aggregates', 'expressions', 'windows', 'group_by_depth', 'group_rollup_mode'] as const;
+const VIEW_FIELDS = [
+  'columns',
+  'group_by',
+  'split_by',
+  'filter',
+  'filter_op',
+  'sort',
+  'aggregates',
+  'expressions',
+  'windows',
+  'group_by_depth',
+  'group_rollup_mode',
+] as const;
 
 function drawingOf(saved: ViewerConfig): Drawing {
-  const config = Object.fromEntries(VIEW_FIELDS.flatMap((field) => (saved[field] === undefined || saved[field] === null ? [] : [[field, saved[field]]])));
+  const config = Object.fromEntries(
+    VIEW_FIELDS.flatMap((field) => (saved[field] === undefined || saved[field] === null ? [] : [[field, saved[field]]])),
+  );
   return { config, plugin: saved.plugin ?? 'Datagrid', pluginConfig: saved.plugin_config, columnsConfig: saved.columns_config };
 }

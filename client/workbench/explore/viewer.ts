@@ -1,4 +1,4 @@
-import type { Client as PerspectiveClient } from '@perspective-dev/client';
+import type { Client as PerspectiveClient, View } from '@perspective-dev/client';
 import type { SavedViewConfig } from '../../../protocol/documents/index.ts';
 import { registerCharts } from './charts.ts';
 
@@ -23,7 +23,7 @@ export interface Viewer extends HTMLElement {
   delete(): Promise<void>;
   toggleConfig(force?: boolean): Promise<void>;
   resize(): Promise<void>;
-  getPlugin(name?: string): Promise<HTMLElement>;
+  getView(): Promise<View>;
 }
 
 let loading: Promise<void> | undefined;

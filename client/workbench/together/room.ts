@@ -1,0 +1,92 @@
+import type { AnnotationEntry, Annotations, CovistaError, LiveDocument, PresentClient, SavedViewEntry, SavedViews } from '../../index.ts';
+import type { App } from '../app/app.ts';
+import { messageOf } from '../ui/resource.ts';
+import { Signal } from '../ui/signal.ts';
+import { toast } from '../ui/toast.ts';
+
+type Presence = Parameters<LiveDocument['presence']['set']>[0];
+
+/** What the people of a dataset share live: who is here, saved views, notes. */
+export class Room {
+  readonly views = new Signal<readonly SavedViewEntry[]>([]);
+  readonly notes = new Signal<readonly AnnotationEntry[]>([]);
+  readonly people = new Signal<readonly PresentClient[]>([]);
+  readonly canUndo = new Signal(false);
+  readonly document: LiveDocument;
+  readonly annotations: Annotations;
+  readonly #shared: SavedViews;
+  readonly #own: SavedViews;
+
+  constructor(
+    { document, own, life }: { readonly document: LiveDocument; readonly own: LiveDocument; readonly life: AbortSignal },
+    datasetId: number,
+  ) {
+    this.document = document;
+    this.annotations = document.annotations;
+    this.#shared = document.savedViews();
+    this.#own = own.savedViews(datasetId);
+    const listed = (): void => this.views.set([...this.#shared.list(), ...this.#own.list()]);
+    const noted = (): void => this.notes.set(this.annotations.list());
+    const changed = (): void => this.canUndo.set(document.canUndo);
+    const present = (people: readonly PresentClient[]): void => this.people.set(people);
+    const stops = [
+      this.#shared.observe(listed),
+      this.#own.observe(listed),
+      this.annotations.observe(noted),
+      this.#shared.observe(changed),
+      this.annotations.observe(changed),
+      document.presence.observe(present),
+      document.onError(refused),
+      own.onError(refused),
+    ];
+    listed();
+    noted();
+    present(document.presence.list());
+    life.addEventListener(
+      'abort',
+      () => {
+        for (const stop of stops) stop();
+        document.close();
+        own.close();
+      },
+      { once: true },
+    );
+  }
+
+  get canWrite(): boolean {
+    return this.document.canWrite;
+  }
+
+  get subject(): string {
+    return this.document.subject;
+  }
+
+  /** Where a view is kept. */
+  keeping({ scope }: Pick<SavedViewEntry, 'scope'>): SavedViews {
+    return scope === 'shared' ? this.#shared : this.#own;
+  }
+
+  show(presence: Presence): void {
+    if (this.document.state.kind === 'closed') return;
+    this.document.presence.set(presence);
+  }
+
+  undo(): void {
+    this.document.undo();
+    this.canUndo.set(this.document.canUndo);
+  }
+}
+
+/** Resolves once both documents are in step with the server. */
+export async function openRoom(app: App, datasetId: number, life: AbortSignal): Promise<Room> {
+  const [document, own] = await Promise.all([app.client.document.open(`dataset/${datasetId}`), app.client.document.open(`user/${app.subject}`)]);
+  await Promise.all([document.whenSynced(), own.whenSynced()]);
+  const room = new Room({ document, own, life }, datasetId);
+  if (life.aborted) {
+    document.close();
+    own.close();
+  }
+  return room;
+}
+
+const refused = (error: CovistaError): void => toast(`Taken back: ${messageOf(error)}`, 'failed');

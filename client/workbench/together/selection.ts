@@ -1,0 +1,71 @@
+import type { AnnotationEntry } from '../../index.ts';
+import type { OpenedTable } from '../explore/open-table.ts';
+
+export type Anchor = AnnotationEntry['anchor'];
+type Scalar = string | number | boolean;
+
+/** The cell that somebody chose last. */
+export interface Selection {
+  readonly column: string | undefined;
+  readonly rowKey: Readonly<Record<string, Scalar>> | undefined;
+}
+
+/** What the viewer tells of a press on a cell, as far as it is used here. */
+export interface CellPress {
+  readonly row: Readonly<Record<string, unknown>>;
+  readonly column_names: readonly (string | readonly string[])[];
+}
+
+/** The value of a key column as it is written everywhere else: the viewer counts times in milliseconds. */
+export function keyValue(value: unknown, type: string | undefined): Scalar | undefined {
+  if (typeof value === 'number' && type === 'date') return new Date(value).toISOString().slice(0, 10);
+  if (typeof value === 'number' && type === 'datetime') return new Date(value).toISOString();
+  return typeof value === 'string' || typeof value === 'number' || typeof value === 'boolean' ? value : undefined;
+}
+
+/** The row by its key columns, where the view shows them all, and the column. */
+export function selectionOf({ row, column_names }: CellPress, key: readonly string[] | null, types: ReadonlyMap<string, string>): Selection {
+  const [first] = column_names;
+  const column = typeof first === 'string' ? first : first?.at(-1);
+  const entries = (key ?? []).flatMap((name): [string, Scalar][] => {
+    const value = keyValue(row[name], types.get(name));
+    return value === undefined ? [] : [[name, value]];
+  });
+  const isWhole = !('__ROW_PATH__' in row) && key !== null && entries.length === key.length;
+  return { column, rowKey: isWhole ? Object.fromEntries(entries) : undefined };
+}
+
+/** What a note about the selection is anchored to. */
+export function anchorOf(selection: Selection | undefined, table: Pick<OpenedTable, 'schema'> | undefined): Anchor {
+  if (selection === undefined) return {};
+  const isColumn = table?.schema.some(({ name }) => name === selection.column) === true;
+  return {
+    ...(selection.rowKey === undefined ? {} : { rowKey: { ...selection.rowKey } }),
+    ...(isColumn && selection.column !== undefined ? { column: selection.column } : {}),
+  };
+}
+
+/** An anchor in words. */
+export function describeAnchor({ rowKey, column, viewId, versionId, row }: Anchor, nameOfView: (id: string) => string | undefined): string {
+  const byKey =
+    rowKey &&
+    Object.entries(rowKey)
+      .map(([name, value]) => `${name} ${value}`)
+      .join(', ');
+  const parts = [
+    viewId && `View “${nameOfView(viewId) ?? 'removed'}”`,
+    column,
+    byKey ?? (row === undefined ? undefined : `row ${row + 1}`),
+    versionId && `v${versionId}`,
+  ];
+  const said = parts.filter((part) => part !== undefined && part !== '');
+  return said.length === 0 ? 'the dataset' : said.join(' · ');
+}
+
+type Key = Readonly<Record<string, Scalar>> | undefined;
+
+export function sameKey(one: Key, other: Key): boolean {
+  if (one === undefined || other === undefined) return false;
+  const names = Object.keys(one);
+  return names.length === Object.keys(other).length && names.every((name) => one[name] === other[name]);
+}

@@ -73,7 +73,10 @@ export class Explorer {
   }
 
   /** Draws on the table that is shown; `madeOn` is the table that the drawing was made for, where it is known. */
-  async draw({ config, plugin, pluginConfig, columnsConfig }: Drawing, madeOn?: { readonly schema: readonly { readonly name: string; readonly type: string }[] }): Promise<void> {
+  async draw(
+    { config, plugin, pluginConfig, columnsConfig }: Drawing,
+    madeOn?: { readonly schema: readonly { readonly name: string; readonly type: string }[] },
+  ): Promise<void> {
     const table = this.#table;
     if (table === undefined || this.#viewer === undefined) return;
     const columnTypes = Object.fromEntries(madeOn?.schema.map(({ name, type }) => [name, type]) ?? []);

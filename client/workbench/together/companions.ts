@@ -152,7 +152,8 @@ export class Companions {
             : { ...(column === undefined ? {} : { column }), ...(rowKey === undefined ? {} : { rowKey: { ...rowKey } }) },
       });
     });
-    for (const source of [room.notes, room.people, this.#selection, explorer.state, explorer.drawing, context.dataset]) source.watch(life, () => this.#mark(room));
+    for (const source of [room.notes, room.people, this.#selection, explorer.state, explorer.drawing, context.dataset])
+      source.watch(life, () => this.#mark(room));
   }
 
   #mark(room: Room): void {

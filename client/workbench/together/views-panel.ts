@@ -119,15 +119,13 @@ async function applyView({ explorer, applied }: ViewsContext, view: SavedViewEnt
 async function updateView({ room, explorer, ref }: ViewsContext, view: SavedViewEntry): Promise<void> {
   const { drawing, table } = explorer;
   if (drawing.value === undefined || table === undefined) return;
-  room
-    .keeping(view)
-    .update(view.id, {
-      ...fieldsOf(drawing.value),
-      ref: ref(),
-      versionId: table.versionId ?? undefined,
-      dialect: table.dialect,
-      columns: table.schema,
-    });
+  room.keeping(view).update(view.id, {
+    ...fieldsOf(drawing.value),
+    ref: ref(),
+    versionId: table.versionId ?? undefined,
+    dialect: table.dialect,
+    columns: table.schema,
+  });
   await room.document.whenDurable();
 }
 

@@ -1,9 +1,10 @@
 import { parseDocumentName } from '../../protocol/documents/name.ts';
 import { CovistaError } from '../../protocol/errors.ts';
+import type { DocumentState } from './document-state.ts';
 import type { DocumentKeeper } from './keeper.ts';
 import { LiveDocument } from './live-document.ts';
 import type { SavedViews } from './saved-views.ts';
-import { DocumentSession, type DocumentState, type SessionOptions } from './session.ts';
+import { DocumentSession, type SessionOptions } from './session.ts';
 
 export interface OpenOptions {
   /** Where a copy is kept, so that the document can be used without a connection. Counts for whoever opens it first. */

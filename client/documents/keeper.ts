@@ -13,9 +13,10 @@ export interface DocumentKeeper {
   load(name: string): Promise<KeptDocument | undefined>;
   /** Begins to keep a document, or notes what the server says of it now. */
   note(name: string, opened: DocumentOpened): Promise<void>;
-  append(name: string, update: Uint8Array): Promise<void>;
-  /** Notes whether there are edits that the server does not have. */
-  settle(name: string, unsettled: boolean): Promise<void>;
+  /** Adds an update, and notes whether there are edits that the server does not have. */
+  append(name: string, update: Uint8Array, unsettled: boolean): Promise<void>;
+  /** Notes that the server has everything. */
+  settle(name: string): Promise<void>;
   forget(name: string): Promise<void>;
   /** Forgets everything, such as when the person signs out. */
   erase(): Promise<void>;

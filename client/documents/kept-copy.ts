@@ -1,3 +1,4 @@
+import * as Y from 'yjs';
 import type { DocumentOpened } from '../../protocol/documents/messages.ts';
 import { CovistaError } from '../../protocol/errors.ts';
 import type { DocumentKeeper, KeptDocument } from './keeper.ts';
@@ -8,8 +9,11 @@ export class KeptCopy {
   readonly #name: string;
   readonly #failed: (reason: CovistaError) => void;
   #tail: Promise<void> = Promise.resolve();
-  #isOff = false;
+  /** Why nothing is kept any more. */
+  #fault: CovistaError | undefined;
   #unsettled = false;
+  /** Updates that are written together, as soon as what is being written is. */
+  #updates: Uint8Array[] = [];
 
   constructor(keeper: DocumentKeeper, name: string, failed: (reason: CovistaError) => void) {
     this.#keeper = keeper;
@@ -32,28 +36,43 @@ export class KeptCopy {
   }
 
   append(update: Uint8Array, unsettled: boolean): void {
-    this.#queue(() => this.#keeper.append(this.#name, update));
-    this.settle(unsettled);
+    this.#unsettled = unsettled;
+    this.#updates.push(update);
+    if (this.#updates.length === 1) this.#queue(() => this.#write());
   }
 
-  settle(unsettled: boolean): void {
-    if (this.#unsettled === unsettled) return;
-    this.#unsettled = unsettled;
-    this.#queue(() => this.#keeper.settle(this.#name, unsettled));
+  settle(): void {
+    if (!this.#unsettled) return;
+    this.#unsettled = false;
+    this.#queue(() => this.#keeper.settle(this.#name));
+  }
+
+  /** Resolves when everything so far is kept; rejects when it cannot be. */
+  async whenKept(): Promise<void> {
+    await this.#tail;
+    if (this.#fault !== undefined) throw this.#fault;
   }
 
   forget(): void {
     this.#unsettled = false;
+    this.#updates = [];
     this.#queue(() => this.#keeper.forget(this.#name));
   }
 
+  #write(): Promise<void> {
+    const [first, ...rest] = this.#updates;
+    this.#updates = [];
+    if (first === undefined) return Promise.resolve();
+    return this.#keeper.append(this.#name, rest.length === 0 ? first : Y.mergeUpdates([first, ...rest]), this.#unsettled);
+  }
+
   #queue(work: () => Promise<void>): void {
-    this.#tail = this.#tail.then(() => (this.#isOff ? undefined : work())).catch((fault: unknown) => this.#fail(fault));
+    this.#tail = this.#tail.then(() => (this.#fault === undefined ? work() : undefined)).catch((fault: unknown) => this.#fail(fault));
   }
 
   #fail(fault: unknown): void {
-    this.#isOff = true;
-    const reason = fault instanceof CovistaError ? fault : new CovistaError('unavailable', `${this.#name} cannot be kept here`, {}, fault);
-    this.#failed(reason);
+    this.#fault = fault instanceof CovistaError ? fault : new CovistaError('unavailable', `${this.#name} cannot be kept here`, {}, fault);
+    this.#updates = [];
+    this.#failed(this.#fault);
   }
 }

@@ -4,10 +4,11 @@ import { type DocumentSubject, parseDocumentName } from '../../protocol/document
 import { CovistaError } from '../../protocol/errors.ts';
 import type { DatasetId } from '../../protocol/ids.ts';
 import { Annotations } from './annotations.ts';
+import type { DocumentState } from './document-state.ts';
 import { Preferences } from './preferences.ts';
 import { Presences } from './presence.ts';
 import { SavedViews } from './saved-views.ts';
-import type { DocumentSession, DocumentState } from './session.ts';
+import type { DocumentSession } from './session.ts';
 
 /**
  * A live document: a Yjs document that is kept in step with everyone else's. Whoever opens a document twice gets two of
@@ -67,6 +68,9 @@ export class LiveDocument {
 
   /** Resolves when the server keeps every edit that was made here so far; rejects with CovistaError when it refuses one of them. */
   readonly whenDurable = (): Promise<void> => this.#session.whenDurable();
+
+  /** Resolves when every change so far is kept here, at once without a `keeper`; rejects with CovistaError when it cannot be. */
+  readonly whenKept = (): Promise<void> => this.#session.whenKept();
 
   /** Each of these tells until the function that it returns is called. */
   onState(listener: (state: DocumentState) => void): () => void {

@@ -19,7 +19,9 @@ export class Replica {
   /** What this client did itself, step by step: with no origin or with this copy as the origin. */
   readonly undo = new Y.UndoManager(this.doc, { trackedOrigins: new Set([null, this]) });
 
-  constructor(events: ReplicaEvents) {
+  /** The maps of a document are there from the beginning, empty where nobody has put anything in. */
+  constructor(maps: readonly string[], events: ReplicaEvents) {
+    for (const map of maps) this.doc.getMap(map);
     this.doc.on('update', (update: Uint8Array, origin: unknown) => events.updated(update, origin));
     this.awareness.on('update', (_changes: unknown, origin: unknown) => {
       if (origin !== REMOTE) events.presented();

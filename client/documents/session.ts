@@ -1,9 +1,11 @@
 import type { DocumentOpened, Refusal } from '../../protocol/documents/messages.ts';
+import { DOCUMENT_SHAPES } from '../../protocol/documents/shape.ts';
 import { CovistaError, ERRORS, errorFromBody } from '../../protocol/errors.ts';
 import { backoffMs } from '../backoff.ts';
 import type { OpenChannel } from '../channel-call.ts';
 import type { ClientSettings } from '../settings.ts';
 import type { ChannelOptions } from '../types.ts';
+import type { DocumentState } from './document-state.ts';
 import { Gathering } from './gathering.ts';
 import type { DocumentKeeper } from './keeper.ts';
 import { KeptCopy } from './kept-copy.ts';
@@ -16,15 +18,6 @@ import { askMessage, awarenessMessage, differenceMessage, readMessage, type Serv
 
 /** Opens the channel of a document. */
 export type ConnectDocument = (name: string, options: ChannelOptions) => Promise<OpenChannel<DocumentOpened>>;
-
-/** Where a document stands; the table of its transitions is in SPEC.md, section DOC. */
-export type DocumentState =
-  /** There is no channel: not yet, or no longer for a reason. Edits wait. */
-  | { readonly kind: 'connecting'; readonly reason: CovistaError | undefined }
-  /** The channel is open, and what happened meanwhile is on its way. */
-  | { readonly kind: 'syncing' }
-  | { readonly kind: 'synced' }
-  | { readonly kind: 'closed'; readonly reason: CovistaError };
 
 export interface SessionOptions {
   readonly name: string;
@@ -55,7 +48,8 @@ export class DocumentSession {
   readonly #gathering: Gathering;
   readonly #presenting: Paced;
   readonly #leaving = new AbortController();
-  #replica = this.#newReplica();
+  readonly #maps: readonly string[];
+  #replica: Replica;
   #state: DocumentState = { kind: 'connecting', reason: undefined };
   #opened: DocumentOpened | undefined;
   #line: Line | undefined;
@@ -65,6 +59,8 @@ export class DocumentSession {
   constructor(options: SessionOptions) {
     this.#options = options;
     this.name = options.name;
+    this.#maps = Object.keys(DOCUMENT_SHAPES[options.name.startsWith('user/') ? 'user' : 'dataset']);
+    this.#replica = this.#newReplica();
     this.#gathering = new Gathering(options.settings.editIntervalMs, (update) => this.#send(updateMessage(update)));
     this.#presenting = new Paced(options.settings.presenceIntervalMs, () => this.#line?.channel.send(awarenessMessage(this.#replica.awareness)));
     if (options.keeper !== undefined) this.#kept = new KeptCopy(options.keeper, options.name, (reason) => this.onError.tell(reason));
@@ -85,6 +81,10 @@ export class DocumentSession {
 
   whenDurable(): Promise<void> {
     return this.#state.kind === 'closed' && this.#settlement.isOpen ? Promise.reject(this.#state.reason) : this.#settlement.whenSettled();
+  }
+
+  async whenKept(): Promise<void> {
+    await this.#kept?.whenKept();
   }
 
   /** Takes up what is kept, if anything is, and begins to connect. */
@@ -146,7 +146,7 @@ export class DocumentSession {
     const { opened } = line.channel;
     const before = this.#opened;
     this.#opened = opened;
-    if (before !== undefined && before.documentId !== opened.documentId)
+    if (before !== undefined && !isSame(before, opened))
       this.#replace(new CovistaError('conflict', `${this.name} is another document than before`, { documentId: opened.documentId }));
     this.#line = line;
     this.#kept?.note(opened);
@@ -232,7 +232,7 @@ export class DocumentSession {
 
   #settled(edits: number): void {
     this.#settlement.settle(edits);
-    if (!this.#settlement.isOpen) this.#kept?.settle(false);
+    if (!this.#settlement.isOpen) this.#kept?.settle();
   }
 
   #refused(line: Line, { edit, code, message, rule, path, rebuild }: Refusal): void {
@@ -264,7 +264,7 @@ export class DocumentSession {
   }
 
   #newReplica(): Replica {
-    const replica: Replica = new Replica({
+    const replica: Replica = new Replica(this.#maps, {
       updated: (update, origin) => replica === this.#replica && this.#updated(update, origin),
       presented: () => replica === this.#replica && this.#line !== undefined && this.#presenting.ask(),
     });
@@ -285,6 +285,9 @@ export class DocumentSession {
     else if (line.isSharing) this.#gathering.add(update);
   }
 }
+
+/** A copy is of one document and of one person, as whose its edits are sent. */
+const isSame = (one: DocumentOpened, other: DocumentOpened): boolean => one.documentId === other.documentId && one.subject === other.subject;
 
 /** Whether what this client sent ended the channel, so that sending it again would too. */
 function isForWhatWasSent({ code, details }: CovistaError): boolean {

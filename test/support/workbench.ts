@@ -1,34 +1,17 @@
-import { existsSync } from 'node:fs';
 import { mkdir, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
-import { type Browser, type BrowserContext, chromium, type Page } from 'playwright-core';
+import type { Browser, BrowserContext, Page } from 'playwright-core';
 import { build } from 'vite';
+import { launchBrowser } from './browser.ts';
 import { startTestServer, type TestServer } from './server.ts';
+
+export { hasBrowser } from './browser.ts';
 
 const ROOT = resolve(import.meta.dirname, '../..');
 
-/** Where Debian, and most others, put it; COVISTA_TEST_CHROMIUM names another place. */
-const CHROMIUM = [process.env.COVISTA_TEST_CHROMIUM, '/usr/bin/chromium', '/usr/bin/chromium-browser', '/usr/bin/google-chrome'].find(
-  (path) => path !== undefined && existsSync(path),
-);
-
-/** Whether there is a browser to test in; `apt-get install chromium` brings one. */
-export const hasBrowser = CHROMIUM !== undefined;
-
 /** Where pictures of the screens are written, to be looked at. */
 export const PICTURES = join(tmpdir(), 'covista-workbench-pictures');
-
-/** It must talk to the server of the test and to nobody else. */
-const QUIET = [
-  '--no-sandbox',
-  '--disable-gpu',
-  '--disable-quic',
-  '--no-first-run',
-  '--disable-background-networking',
-  '--disable-component-update',
-  '--disable-sync',
-];
 
 export interface WindowOptions {
   readonly theme?: 'light' | 'dark';
@@ -59,7 +42,7 @@ export async function startWorkbench(): Promise<Workbench> {
   });
   await mkdir(PICTURES, { recursive: true });
   const server = await startTestServer(['--workbench-dir', directory]);
-  const browser = await chromium.launch({ executablePath: CHROMIUM ?? '', args: QUIET });
+  const browser = await launchBrowser();
   const complaints: string[] = [];
   const blank = async ({ theme = 'light', width = 1280, height = 720 }: WindowOptions = {}): Promise<Page> => {
     const context: BrowserContext = await browser.newContext({ viewport: { width, height }, colorScheme: theme, acceptDownloads: true });

@@ -1,0 +1,151 @@
+import * as Y from 'yjs';
+import type { DocumentOpened } from '../../protocol/documents/messages.ts';
+import { CovistaError } from '../../protocol/errors.ts';
+import { answered, inTransaction, openDatabase, type Stores } from './indexed-database.ts';
+import type { KeeperOptions } from './keep.ts';
+import type { DocumentKeeper, KeptDocument } from './keeper.ts';
+
+interface KeptRecord {
+  readonly name: string;
+  readonly opened: DocumentOpened;
+  readonly unsettled: boolean;
+  readonly bytes: number;
+  readonly updates: number;
+  /** Milliseconds since 1970. */
+  readonly usedAt: number;
+}
+
+interface KeptUpdate {
+  readonly name: string;
+  readonly update: Uint8Array;
+}
+
+const BYTES_MAX = 64 * 1024 * 1024;
+const DOCUMENTS_MAX = 200;
+/** So many updates of a document are joined to one. */
+const UPDATES_MAX = 200;
+
+/** Keeps documents in the IndexedDB of a browser. */
+export async function openKeeper(options: KeeperOptions): Promise<DocumentKeeper> {
+  const { subject, place = '', bytesMax = BYTES_MAX, documentsMax = DOCUMENTS_MAX } = options;
+  const name = `covista-documents ${encodeURIComponent(place)} ${encodeURIComponent(subject)}`;
+  return new IndexedKeeper({ name, database: await openDatabase(name), bytesMax, documentsMax });
+}
+
+interface IndexedOptions {
+  readonly name: string;
+  readonly database: IDBDatabase;
+  readonly bytesMax: number;
+  readonly documentsMax: number;
+}
+
+class IndexedKeeper implements DocumentKeeper {
+  readonly #options: IndexedOptions;
+  /** Erased, here or by another page: nothing is kept any more. */
+  #isOver = false;
+
+  constructor(options: IndexedOptions) {
+    this.#options = options;
+    options.database.onversionchange = () => this.#end();
+    options.database.onclose = () => this.#end();
+  }
+
+  load(name: string): Promise<KeptDocument | undefined> {
+    return this.#change(undefined, async (stores) => {
+      const record = await recordOf(stores, name);
+      if (record === undefined) return undefined;
+      const updates = await updatesOf(stores, name);
+      stores.documents.put({ ...record, usedAt: Date.now() });
+      return { opened: record.opened, unsettled: record.unsettled, updates };
+    });
+  }
+
+  note(name: string, opened: DocumentOpened): Promise<void> {
+    return this.#change(undefined, async (stores) => {
+      const before = await recordOf(stores, name);
+      const isSame = before?.opened.documentId === opened.documentId && before.opened.subject === opened.subject;
+      if (before !== undefined && !isSame) await removeUpdates(stores, name);
+      const kept = before !== undefined && isSame ? before : { name, unsettled: false, bytes: 0, updates: 0 };
+      stores.documents.put({ ...kept, opened, usedAt: Date.now() });
+      await this.#makeRoom(stores, name);
+    });
+  }
+
+  /** What was forgotten is not begun anew by an update, which would be a part without the rest. */
+  append(name: string, update: Uint8Array, unsettled: boolean): Promise<void> {
+    return this.#change(undefined, async (stores) => {
+      const record = await recordOf(stores, name);
+      if (record === undefined) return;
+      stores.updates.add({ name, update });
+      const next = { ...record, unsettled, bytes: record.bytes + update.length, updates: record.updates + 1, usedAt: Date.now() };
+      stores.documents.put(next.updates > UPDATES_MAX ? await join(stores, next) : next);
+      await this.#makeRoom(stores, name);
+    });
+  }
+
+  settle(name: string): Promise<void> {
+    return this.#change(undefined, async (stores) => {
+      const record = await recordOf(stores, name);
+      if (record !== undefined) stores.documents.put({ ...record, unsettled: false });
+    });
+  }
+
+  forget(name: string): Promise<void> {
+    return this.#change(undefined, async (stores) => remove(stores, name));
+  }
+
+  async erase(): Promise<void> {
+    this.#end();
+    await answered(indexedDB.deleteDatabase(this.#options.name));
+  }
+
+  #end(): void {
+    this.#isOver = true;
+    this.#options.database.close();
+  }
+
+  /** Least recently used documents go, but none with edits that the server lacks. */
+  async #makeRoom(stores: Stores, name: string): Promise<void> {
+    const { bytesMax, documentsMax } = this.#options;
+    const records: KeptRecord[] = await answered(stores.documents.getAll());
+    let bytes = records.reduce((sum, record) => sum + record.bytes, 0);
+    let count = records.length;
+    const spare = records.filter((record) => record.name !== name && !record.unsettled).sort((one, other) => one.usedAt - other.usedAt);
+    for (const record of spare) {
+      if (bytes <= bytesMax && count <= documentsMax) return;
+      await remove(stores, record.name);
+      bytes -= record.bytes;
+      count -= 1;
+    }
+    if (bytes > bytesMax || count > documentsMax)
+      throw new CovistaError('storage_full', `there is no room to keep ${name} here`, { name, bytes, bytesMax, documents: count, documentsMax });
+  }
+
+  async #change<Result>(whenOver: Result, work: (stores: Stores) => Promise<Result>): Promise<Result> {
+    return this.#isOver ? whenOver : inTransaction(this.#options.database, work);
+  }
+}
+
+const recordOf = ({ documents }: Stores, name: string): Promise<KeptRecord | undefined> => answered(documents.get(name));
+
+async function updatesOf({ updates }: Stores, name: string): Promise<Uint8Array[]> {
+  const kept: KeptUpdate[] = await answered(updates.index('name').getAll(name));
+  return kept.map(({ update }) => update);
+}
+
+async function join(stores: Stores, record: KeptRecord): Promise<KeptRecord> {
+  const update = Y.mergeUpdates(await updatesOf(stores, record.name));
+  await removeUpdates(stores, record.name);
+  stores.updates.add({ name: record.name, update });
+  return { ...record, bytes: update.length, updates: 1 };
+}
+
+function remove(stores: Stores, name: string): Promise<void> {
+  stores.documents.delete(name);
+  return removeUpdates(stores, name);
+}
+
+async function removeUpdates({ updates }: Stores, name: string): Promise<void> {
+  const keys = await answered(updates.index('name').getAllKeys(name));
+  for (const key of keys) updates.delete(key);
+}

@@ -1,67 +1,37 @@
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { gunzipSync, zstdDecompressSync } from 'node:zlib';
-import { DuckDBInstance } from '@duckdb/node-api';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { encodeFrame } from '../../protocol/frame.ts';
 import { operationsByName } from '../../protocol/operations/index.ts';
 import { present } from '../../server/shared/assert.ts';
+import { expectNoTrace, parquetText, tracesOf } from '../support/leaks.ts';
 import type { RestAnswer } from '../support/rest.ts';
 import { RpcClient } from '../support/rpc-client.ts';
-import { buildScopeWorld, HIDDEN_COLUMN, HIDDEN_ROW, READERS, readings, type ScopedReader, type ScopeWorld } from '../support/scope-world.ts';
+import {
+  buildScopeWorld,
+  HIDDEN_COLUMN,
+  HIDDEN_ROW,
+  LIVE_READINGS,
+  READERS,
+  readings,
+  type ScopedReader,
+  type ScopeWorld,
+} from '../support/scope-world.ts';
 import { startTestServer, type TestServer } from '../support/server.ts';
 import { type Asked, answerOverRest } from '../support/transports.ts';
 
 /** Two worlds that differ in nothing but what is hidden, more or less of it, elsewhere and of other content. */
 let server: TestServer;
 let worlds: readonly [ScopeWorld, ScopeWorld];
-let directory: string;
 
 beforeAll(async () => {
   server = await startTestServer();
   const alice = await server.client('alice');
   worlds = [await buildScopeWorld(alice, { hiddenShare: 1, seed: 1 }), await buildScopeWorld(alice, { hiddenShare: 3, seed: 2 })];
-  directory = await mkdtemp(join(tmpdir(), 'covista-test-leaks-'));
 });
 
 afterAll(async () => {
   await server?.stop();
-  await rm(directory, { recursive: true, force: true });
 });
-
-/** How a hidden value looks in bytes: as text, and of a number in the formats that hold numbers. */
-function tracesOf(hidden: string | number): Buffer[] {
-  if (typeof hidden === 'string') return [Buffer.from(hidden), Buffer.from(hidden.toLowerCase()), Buffer.from(hidden, 'utf16le')];
-  const [integer, double] = [Buffer.alloc(8), Buffer.alloc(8)];
-  integer.writeBigInt64LE(BigInt(hidden));
-  double.writeDoubleLE(hidden);
-  const packed = Buffer.alloc(4);
-  packed.writeUInt32BE(hidden);
-  return [Buffer.from(String(hidden)), integer.subarray(0, 4), double, packed];
-}
-
-function expectNoTrace(reader: ScopedReader, asked: unknown, bytes: Uint8Array): void {
-  const content = Buffer.from(bytes);
-  const found = reader.hidden.filter((hidden) => tracesOf(hidden).some((trace) => content.includes(trace)));
-  if (found.length > 0)
-    expect.fail(`${reader.subject} asked ${JSON.stringify(asked)} and found ${found.join(', ')} in ${content.toString('latin1').slice(0, 2_000)}`);
-}
-
-/** What a Parquet file says to a reader, with the names and bounds in its metadata. */
-async function parquetText(bytes: Uint8Array): Promise<Uint8Array> {
-  const path = join(directory, 'download.parquet');
-  await writeFile(path, bytes);
-  const instance = await DuckDBInstance.create(':memory:');
-  const connection = await instance.connect();
-  const texts: string[] = [];
-  for (const read of ['read_parquet', 'parquet_metadata', 'parquet_schema', 'parquet_kv_metadata']) {
-    texts.push(JSON.stringify((await connection.runAndReadAll(`SELECT t::VARCHAR FROM ${read}('${path}') t`)).getRows()));
-  }
-  connection.closeSync();
-  instance.closeSync();
-  return Buffer.from(texts.join('\n'));
-}
 
 /** The same for two worlds if nothing but what names or times them differs. */
 function comparable({ status, headers, bytes }: RestAnswer, { datasetId }: ScopeWorld): unknown {
@@ -84,7 +54,7 @@ const tokenOf = ({ subject, token }: ScopedReader): Promise<string> => server.to
 
 test('SCOPE8 every operation that reads is among those that are tried', () => {
   const reading = [...operationsByName].filter(([, { permission }]) => permission.action === 'read').map(([name]) => name);
-  const tried = new Set([...readings(worlds[0]).map(({ operation }) => operation), 'dataset.watch']);
+  const tried = new Set([...readings(worlds[0]).map(({ operation }) => operation), 'dataset.watch', ...LIVE_READINGS]);
   expect(reading.filter((name) => !tried.has(name))).toEqual([]);
 });
 

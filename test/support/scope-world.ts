@@ -1,4 +1,5 @@
 import type { Client } from '../../client/index.ts';
+import type { OperationName } from '../../protocol/operations/index.ts';
 import type { TokenRequest } from '../../server/gateway/mint.ts';
 import { seededRandom } from './random.ts';
 import { csv } from './samples.ts';
@@ -102,6 +103,20 @@ async function grantAll(alice: Client, datasetId: number): Promise<void> {
     }
   }
 }
+
+/** What reads tables, views and documents, which have tests of their own (`scope-leaks-tables.test.ts`). */
+export const LIVE_READINGS = [
+  'table.open',
+  'table.get',
+  'table.close',
+  'table.connect',
+  'view.create',
+  'view.data',
+  'view.export',
+  'view.close',
+  'document.connect',
+  'document.attribution',
+] as const satisfies readonly OperationName[];
 
 /** Everything that can be read of a world, in every format; refs and versions in every pair. */
 export function readings({ datasetId, versionIds }: ScopeWorld): Asked[] {

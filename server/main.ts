@@ -211,7 +211,7 @@ async function openDoors(config: Config, { services, audit, log, closers }: Hous
   const { metadata } = services.stores;
   const gateway = createGateway({
     handlers: createHandlers(services),
-    authorize: services.authorizer.authorize,
+    authorize: services.authorizer.decide,
     hold: services.authorizer.hold,
     stepUp: config.stepUp,
     idempotency: metadata.idempotency,

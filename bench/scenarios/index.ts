@@ -1,4 +1,5 @@
 import type { Scenario } from '../measurement.ts';
+import { access } from './access.ts';
 import { append } from './append.ts';
 import { commit } from './commit.ts';
 import { contention } from './contention.ts';
@@ -8,4 +9,4 @@ import { metadata } from './metadata.ts';
 import { rpc } from './rpc.ts';
 
 /** In the order in which they run: those that need a quiet machine most come first. */
-export const scenarios: readonly Scenario[] = [rpc, metadata, history, contention, append, commit, diff];
+export const scenarios: readonly Scenario[] = [rpc, access, metadata, history, contention, append, commit, diff];

@@ -1,12 +1,9 @@
-import { type ChildProcess, execFile, spawn } from 'node:child_process';
-import { once } from 'node:events';
-import { readFileSync } from 'node:fs';
+import { type ChildProcess, spawn } from 'node:child_process';
 import { join } from 'node:path';
-import { createInterface } from 'node:readline';
-import { promisify } from 'node:util';
-import { encodeFrame, FRAME } from '../../protocol/frame.ts';
+import { FRAME } from '../../protocol/frame.ts';
 import { PROTOCOL_VERSION } from '../../protocol/version.ts';
 import { type Measurement, median, type Scenario, type ScenarioOptions, sizeOf, spreadOf } from '../measurement.ts';
+import { firstLine, flood, hex, type Load, type Target } from '../support/load.ts';
 import { startBenchServer } from '../support/server.ts';
 
 const CONNECTIONS = 100;
@@ -14,30 +11,10 @@ const CONNECTIONS = 100;
 const DEPTH = 32;
 const AREA = 'rpc';
 
-/** A server under load, and the messages that it is loaded with. */
-interface Target {
-  readonly name: string;
-  readonly port: string;
-  readonly pid: number;
-  readonly path: string;
-  /** The message that opens a session, in hexadecimal; empty where there is none. */
-  readonly hello: string;
-  /** How many messages come before requests are taken. */
-  readonly greetings: number;
-  readonly requests: readonly string[];
-  readonly isText: boolean;
-}
-
-interface Load {
-  readonly perSecond: number;
-  readonly perCpuSecond: number;
-}
-
 interface Peer extends Omit<Target, 'port' | 'pid'> {
   readonly program: string;
 }
 
-const hex = (frame: Parameters<typeof encodeFrame>[0]): string => Buffer.from(encodeFrame(frame)).toString('hex');
 const text = (message: string): string => Buffer.from(message).toString('hex');
 const whoami = Array.from({ length: DEPTH }, (_, index) => hex([FRAME.request, index + 1, 'session.whoami', {}, null, false]));
 const numbered = (message: (number: number) => string): string[] => Array.from({ length: DEPTH }, (_, index) => text(message(index + 1)));
@@ -152,37 +129,4 @@ const secondsOf = (options: ScenarioOptions): number => sizeOf(options, [0.5, 1,
 
 function figure(name: string, unit: Measurement['unit'], values: readonly number[]): Measurement {
   return { area: AREA, name, unit, value: median(values), spread: spreadOf(values) };
-}
-
-/** Loads a server from a process of its own. */
-async function flood(target: Target, connections: number, seconds: number): Promise<Load> {
-  const flags = {
-    port: target.port,
-    path: target.path,
-    hello: target.hello,
-    greetings: target.greetings,
-    connections,
-    depth: DEPTH,
-    seconds,
-    requests: target.requests.join(','),
-  };
-  const args = [...Object.entries(flags).map(([name, value]) => `--${name}=${value}`), ...(target.isText ? ['--text'] : [])];
-  const before = cpuSeconds(target.pid);
-  const { stdout } = await promisify(execFile)(process.execPath, [join(import.meta.dirname, '../support/flood.ts'), ...args]);
-  const perSecond = Number(stdout);
-  return { perSecond, perCpuSecond: (perSecond * seconds) / (cpuSeconds(target.pid) - before) };
-}
-
-/** CPU time that a process has used (proc(5), stat, fields 14 and 15, in hundredths of a second). */
-function cpuSeconds(pid: number): number {
-  const fields = readFileSync(`/proc/${pid}/stat`, 'utf8')
-    .replace(/^.*\) /, '')
-    .split(' ');
-  return (Number(fields[11]) + Number(fields[12])) / 100;
-}
-
-async function firstLine(child: ChildProcess): Promise<string> {
-  if (child.stdout === null) throw new Error('the peer has no standard output');
-  const [line] = (await once(createInterface({ input: child.stdout }), 'line')) as [string];
-  return line;
 }

@@ -53,9 +53,12 @@ class Memory {
 }
 
 describe('permission', () => {
-  const permissions = [...operationsByName].map(([name, { permission, example }]) => [name, permission.action, example.input] as const);
+  const permissions = [...operationsByName].map(([name, { permission, example }]) => {
+    const datasetId = 'on' in permission ? permission.on(example.input as never) : null;
+    return [name, permission.action, example.input, datasetId] as const;
+  });
 
-  test.each(permissions)('AUTH12 %s asks for %s and for nothing less, before its handler runs', async (name, action, input) => {
+  test.each(permissions)('AUTH12 %s asks for %s and for nothing less, before its handler runs', async (name, action, input, datasetId) => {
     let handled = 0;
     const asked: unknown[] = [];
     const gateway = gatewayFor(
@@ -76,8 +79,7 @@ describe('permission', () => {
     const outcome = codeOf(await gateway.dispatch(callOf(name, input)));
     if (action === 'authenticated') expect([handled, asked]).toEqual([1, []]);
     else if (action === 'server-admin') expect([outcome, handled, asked]).toEqual(['forbidden', 0, []]);
-    else if (action !== 'public')
-      expect([outcome, handled, asked]).toEqual(['forbidden', 0, [['alice', action, (input as { datasetId: number }).datasetId]]]);
+    else if (action !== 'public') expect([outcome, handled, asked]).toEqual(['forbidden', 0, [['alice', action, datasetId]]]);
   });
 
   test('AUTH12 the table of SPEC.md is that of the registry', async () => {

@@ -9,8 +9,9 @@ import { isUnrestricted } from '../../storage/content-store.ts';
 import type { EventNotice, GrantStore } from '../../storage/stores.ts';
 import type { Access } from './access.ts';
 import type { Actor } from './actor.ts';
+import { GrantCache, type Known, type Weighed } from './grant-cache.ts';
 import { type HoldRequest, Holds } from './holds.ts';
-import { type GrantIndex, indexGrants, rank, type Standing, weigh } from './standing.ts';
+import { rank, type Standing, weigh } from './standing.ts';
 
 export interface Authorizer {
   /**
@@ -19,6 +20,8 @@ export interface Authorizer {
    * needs a claim that the actor does not have.
    */
   authorize(actor: Actor, level: PermissionLevel, datasetId: DatasetId): Promise<Access>;
+  /** The same, at once where everything that it takes is known, as it mostly is; then it throws instead of rejecting. */
+  decide(actor: Actor, level: PermissionLevel, datasetId: DatasetId): Access | Promise<Access>;
   /** What the grants on a dataset come to for someone; undefined when there is no such dataset. */
   standing(actor: Actor, datasetId: DatasetId): Promise<Standing | undefined>;
   /** Watches over work that goes on, and calls back once when it is allowed no longer; returns how to let go. */
@@ -37,58 +40,46 @@ export interface AuthorizerOptions {
   readonly clock: Clock;
 }
 
-/** The grants of a dataset with what they came to for those who asked. */
-interface Known {
-  readonly grants: GrantIndex;
-  readonly standings: WeakMap<Actor, Standing>;
-}
-
-/** Reads grants through a cache; a load that an invalidation overtook is not kept. */
 export function createAuthorizer({ grants, limits, clock }: AuthorizerOptions): Authorizer {
-  const cache = new LRUCache<DatasetId, Promise<Known | undefined>>({ max: limits.grantCacheMax });
+  const cache = new GrantCache(grants, limits);
   const changedAt = new LRUCache<DatasetId, number>({ max: limits.grantCacheMax });
 
-  const load = (datasetId: DatasetId): Promise<Known | undefined> => {
-    const cached = cache.get(datasetId);
-    if (cached !== undefined) return cached;
-    const loading = grants.ofDataset(datasetId).then((records) => records && { grants: indexGrants(records), standings: new WeakMap() });
-    cache.set(datasetId, loading);
-    const drop = (): void => {
-      if (cache.peek(datasetId) === loading) cache.delete(datasetId);
-    };
-    // Neither a failure nor the absence of a dataset is remembered.
-    loading.then((known) => known ?? drop(), drop);
-    return loading;
-  };
-
-  const standing: Authorizer['standing'] = async (actor, datasetId) => {
-    const known = await load(datasetId);
-    if (known === undefined) return undefined;
-    const nowMs = clock.now();
-    const earlier = known.standings.get(actor);
-    if (earlier !== undefined && nowMs < earlier.changesAtMs) return earlier;
-    const weighed = weigh(actor, known.grants, nowMs, limits);
-    known.standings.set(actor, weighed);
+  const weighIn = (actor: Actor, datasetId: DatasetId, known: Known): Weighed => {
+    const earlier = known.weighed.get(actor);
+    const changesAtMs = earlier?.standing.changesAtMs;
+    if (earlier !== undefined && (changesAtMs === Number.POSITIVE_INFINITY || clock.now() < earlier.standing.changesAtMs)) return earlier;
+    const standing = weigh(actor, known.grants, clock.now(), limits);
+    const weighed = { standing, access: accessOf(datasetId, standing, limits.scopePartsMax) };
+    known.weighed.set(actor, weighed);
     return weighed;
   };
 
-  const authorize: Authorizer['authorize'] = async (actor, level, datasetId) => {
-    const found = await standing(actor, datasetId);
-    if (found === undefined || found.permission === undefined) throw refusal(datasetId, found);
-    const { permission, scope, verdicts } = found;
-    if (rank(permission) < rank(level)) {
-      const message = `this needs ${level} permission on dataset ${datasetId}; you have ${permission}`;
-      throw new CovistaError('forbidden', message, { datasetId, needs: level, has: permission });
-    }
-    // What gives more than reading shows everything; that it does is relied on by all that write.
-    assert(permission === 'read' || isUnrestricted(scope), 'a permission to write comes with an unrestricted scope');
-    if (scope.parts.length > limits.scopePartsMax) throw tooManyParts(datasetId, limits.scopePartsMax);
-    return { datasetId, permission, scope, grantIds: verdicts.flatMap(({ grant, part }) => (part === null ? [] : [grant.grantId])) };
+  const standing: Authorizer['standing'] = async (actor, datasetId) => {
+    const known = await cache.load(datasetId).promise;
+    return known && weighIn(actor, datasetId, known).standing;
   };
+
+  const permit = (actor: Actor, level: PermissionLevel, datasetId: DatasetId, known: Known | undefined): Access => {
+    const weighed = known && weighIn(actor, datasetId, known);
+    const access = weighed?.access;
+    if (access !== undefined && rank(access.permission) >= rank(level)) return access;
+    if (weighed?.standing.permission === undefined) throw refusal(datasetId, weighed?.standing);
+    const { permission } = weighed.standing;
+    if (rank(permission) >= rank(level)) throw tooManyParts(datasetId, limits.scopePartsMax);
+    const message = `this needs ${level} permission on dataset ${datasetId}; you have ${permission}`;
+    throw new CovistaError('forbidden', message, { datasetId, needs: level, has: permission });
+  };
+
+  const decide: Authorizer['decide'] = (actor, level, datasetId) => {
+    const { known, promise } = cache.load(datasetId);
+    if (known !== undefined) return permit(actor, level, datasetId, known);
+    return promise.then((loaded) => permit(actor, level, datasetId, loaded));
+  };
+  const authorize: Authorizer['authorize'] = async (actor, level, datasetId) => decide(actor, level, datasetId);
 
   const holds = new Holds({ authorize, standing, clock });
   const forget = (datasetId: DatasetId): void => {
-    cache.delete(datasetId);
+    cache.forget(datasetId);
     holds.recheck(datasetId);
   };
   const catchUp = (datasetId: DatasetId, sequence: number): void => {
@@ -99,6 +90,7 @@ export function createAuthorizer({ grants, limits, clock }: AuthorizerOptions): 
 
   return {
     authorize,
+    decide,
     standing,
     hold: (request) => holds.add(request),
     forget,
@@ -111,6 +103,14 @@ export function createAuthorizer({ grants, limits, clock }: AuthorizerOptions): 
       } else if (notice.kind === 'events' && notice.grantsChanged) catchUp(notice.datasetId, notice.sequence);
     },
   };
+}
+
+function accessOf(datasetId: DatasetId, { permission, scope, verdicts }: Standing, scopePartsMax: number): Access | undefined {
+  if (permission === undefined) return undefined;
+  // What gives more than reading shows everything; that it does is relied on by all that write.
+  assert(permission === 'read' || isUnrestricted(scope), 'a permission to write comes with an unrestricted scope');
+  if (scope.parts.length > scopePartsMax) return undefined;
+  return { datasetId, permission, scope, grantIds: verdicts.flatMap(({ grant, part }) => (part === null ? [] : [grant.grantId])) };
 }
 
 /** Who holds a grant knows of the dataset, and is told which claim it lacks; everybody else is told nothing. */

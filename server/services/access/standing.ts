@@ -28,7 +28,9 @@ export type GrantIndex = ReadonlyMap<string, readonly EffectiveGrant[]>;
 
 export type WeighingLimits = Pick<Limits, 'filterClaimValuesMax'>;
 
-export const rank = (level: PermissionLevel): number => PERMISSIONS.indexOf(level);
+const RANKS = Object.fromEntries(PERMISSIONS.map((level, index) => [level, index])) as Readonly<Record<PermissionLevel, number>>;
+
+export const rank = (level: PermissionLevel): number => RANKS[level];
 
 export function indexGrants(grants: readonly EffectiveGrant[]): GrantIndex {
   return Map.groupBy(grants, ({ principal }) => principal);

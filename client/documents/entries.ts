@@ -122,7 +122,8 @@ export class Entries {
   }
 }
 
-const plain = (entry: unknown): unknown => (entry instanceof Y.AbstractType ? entry.toJSON() : entry);
+/** An entry as plain JSON. */
+export const plain = (entry: unknown): unknown => (entry instanceof Y.AbstractType ? entry.toJSON() : entry);
 
 function refusedBy({ rule, path, message }: Fault): CovistaError {
   return new CovistaError('invalid_input', `${path.join('.')}: ${message}`, { rule, path });

@@ -6,6 +6,7 @@ export class Gathering {
   readonly #send: (update: Uint8Array) => void;
   readonly #pace: Paced;
   #updates: Uint8Array[] = [];
+  #isHeld = false;
 
   constructor(intervalMs: number, send: (update: Uint8Array) => void) {
     this.#send = send;
@@ -17,7 +18,18 @@ export class Gathering {
     this.#pace.ask();
   }
 
+  /** What comes until `release` leaves together. */
+  hold(): void {
+    this.#isHeld = true;
+  }
+
+  release(): void {
+    this.#isHeld = false;
+    this.#pace.ask();
+  }
+
   flush(): void {
+    if (this.#isHeld) return;
     const [first, ...rest] = this.#updates;
     if (first === undefined) return;
     this.#updates = [];

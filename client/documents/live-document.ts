@@ -9,6 +9,7 @@ import { Preferences } from './preferences.ts';
 import { Presences } from './presence.ts';
 import { SavedViews } from './saved-views.ts';
 import type { DocumentSession } from './session.ts';
+import { takeStep } from './undo.ts';
 
 /**
  * A live document: a Yjs document that is kept in step with everyone else's. Whoever opens a document twice gets two of
@@ -109,14 +110,17 @@ export class LiveDocument {
     return new Presences(this.#session);
   }
 
-  /** Takes back the last step of this client; answers whether there was one. What others did stays. */
+  /**
+   * Takes back the last step of this client; what others did stays. Answers whether that came about: not where there is none, nor where
+   * others changed what it rests on, which is told by `onError` as `conflict`.
+   */
   undo(): boolean {
-    return this.#session.replica.undo.undo() !== null;
+    return takeStep(this.#session, 'undo');
   }
 
-  /** Does again what was taken back last; answers whether there was anything. */
+  /** Does again what was taken back last; answers as `undo` does. */
   redo(): boolean {
-    return this.#session.replica.undo.redo() !== null;
+    return takeStep(this.#session, 'redo');
   }
 
   get canUndo(): boolean {

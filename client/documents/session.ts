@@ -6,14 +6,16 @@ import type { OpenChannel } from '../channel-call.ts';
 import type { ClientSettings } from '../settings.ts';
 import type { ChannelOptions } from '../types.ts';
 import type { DocumentState } from './document-state.ts';
+import { Doubts, ownClock } from './doubts.ts';
 import { Gathering } from './gathering.ts';
 import type { DocumentKeeper } from './keeper.ts';
 import { KeptCopy } from './kept-copy.ts';
+import { isForWhatWasSent, isSame, type Line, readOnly } from './line.ts';
 import { Listeners } from './listeners.ts';
 import { Paced } from './paced.ts';
 import { introduce } from './presence.ts';
 import { KEPT, REMOTE, Replica } from './replica.ts';
-import { Settlement } from './settlement.ts';
+import { type Sending, Settlement } from './settlement.ts';
 import { askMessage, awarenessMessage, differenceMessage, readMessage, type ServerMessage, updateMessage } from './wire.ts';
 
 /** Opens the channel of a document. */
@@ -26,14 +28,6 @@ export interface SessionOptions {
   readonly keeper: DocumentKeeper | undefined;
 }
 
-/** A channel from its opening to its end. */
-interface Line {
-  readonly channel: OpenChannel<DocumentOpened>;
-  readonly sinceMs: number;
-  /** Whether the server has said what it has: before, an edit might rest on others that it lacks. */
-  isSharing: boolean;
-}
-
 /** One document of a client: a copy of it, and the channel that keeps the copy in step. */
 export class DocumentSession {
   readonly name: string;
@@ -44,6 +38,7 @@ export class DocumentSession {
   readonly onReplaced = new Listeners<[]>();
   readonly #options: SessionOptions;
   readonly #settlement = new Settlement();
+  readonly #doubts = new Doubts();
   readonly #kept: KeptCopy | undefined;
   readonly #gathering: Gathering;
   readonly #presenting: Paced;
@@ -81,6 +76,15 @@ export class DocumentSession {
 
   whenDurable(): Promise<void> {
     return this.#state.kind === 'closed' && this.#settlement.isOpen ? Promise.reject(this.#state.reason) : this.#settlement.whenSettled();
+  }
+
+  /** Edits until `release` are one for the server. */
+  hold(): void {
+    this.#gathering.hold();
+  }
+
+  release(): void {
+    this.#gathering.release();
   }
 
   async whenKept(): Promise<void> {
@@ -186,7 +190,7 @@ export class DocumentSession {
     this.#line = undefined;
     this.#gathering.clear();
     this.#presenting.stop();
-    this.#settlement.interrupted();
+    this.#doubts.add(this.#settlement.interrupted());
     this.#replica.forgetOthers();
   }
 
@@ -206,13 +210,21 @@ export class DocumentSession {
     else this.onError.tell(new CovistaError('forbidden', message.reason));
   }
 
-  /** An observer of the document that throws is reported as it was before there was a state to enter. */
+  /** An observer of the document that throws does not keep it from being synced. */
   #catchUp(update: Uint8Array): void {
     try {
-      this.#replica.apply(update);
+      const gone = this.#doubts.resolve(this.#replica.doc, () => this.#replica.apply(update));
+      for (const sending of gone) this.#gone(sending);
     } finally {
       if (this.#state.kind === 'syncing') this.#enter({ kind: 'synced' });
     }
+  }
+
+  #gone(sending: Sending): void {
+    const message = `edits of ${this.name} that were under way when the connection was lost were refused, or removed by others`;
+    const reason = new CovistaError('conflict', message, { name: this.name });
+    this.#settlement.gone(sending, reason);
+    this.onError.tell(reason);
   }
 
   /** Sends what the server lacks; who may only read has nothing that it lacks. */
@@ -227,7 +239,7 @@ export class DocumentSession {
   /** Sends an edit that carries everything that the server was not sent before. */
   #send(message: Uint8Array): void {
     this.#line?.channel.send(message);
-    this.#settlement.sent();
+    this.#settlement.sent(ownClock(this.#replica.doc));
   }
 
   #settled(edits: number): void {
@@ -253,6 +265,7 @@ export class DocumentSession {
   #replace(reason: CovistaError): void {
     const presence = this.#replica.awareness.getLocalState();
     this.#settlement.abandon(reason);
+    this.#doubts.clear();
     this.#kept?.forget();
     const old = this.#replica;
     this.#replica = this.#newReplica();
@@ -285,13 +298,3 @@ export class DocumentSession {
     else if (line.isSharing) this.#gathering.add(update);
   }
 }
-
-/** A copy is of one document and of one person, as whose its edits are sent. */
-const isSame = (one: DocumentOpened, other: DocumentOpened): boolean => one.documentId === other.documentId && one.subject === other.subject;
-
-/** Whether what this client sent ended the channel, so that sending it again would too. */
-function isForWhatWasSent({ code, details }: CovistaError): boolean {
-  return details.rebuild === true || (ERRORS[code].retry === 'never' && !['forbidden', 'not_found', 'cancelled'].includes(code));
-}
-
-const readOnly = (name: string): CovistaError => new CovistaError('forbidden', `you may read ${name} but not change it`, { name });

@@ -6,6 +6,14 @@ interface Waiter {
   readonly reject: (reason: CovistaError) => void;
 }
 
+/** A message to the server: the edits behind `afterEdit` up to `edit`, which have added what lies between the clocks. */
+export interface Sending {
+  readonly afterEdit: number;
+  readonly edit: number;
+  readonly fromClock: number;
+  readonly toClock: number;
+}
+
 /**
  * Which of the local edits are settled. Edits are numbered from 1 as they are made; a message to the server carries all that were made
  * before it and not sent, and the server says how many messages of the channel it has settled. A new channel begins with
@@ -14,8 +22,9 @@ interface Waiter {
 export class Settlement {
   #made = 0;
   #settled = 0;
-  /** For every message of this channel that is not settled, the last edit that it carries. */
-  #underWay: number[] = [];
+  #settledClock = 0;
+  /** The messages of this channel that are not settled. */
+  #underWay: Sending[] = [];
   #settledMessages = 0;
   #waiters: Waiter[] = [];
 
@@ -28,15 +37,18 @@ export class Settlement {
     this.#made += 1;
   }
 
-  /** A message left that carries everything made so far. */
-  sent(): void {
-    this.#underWay.push(this.#made);
+  /** A message left that carries everything made so far, up to this clock. */
+  sent(toClock: number): void {
+    const { edit: afterEdit, toClock: fromClock } = this.#underWay.at(-1) ?? { edit: this.#settled, toClock: this.#settledClock };
+    this.#underWay.push({ afterEdit, edit: this.#made, fromClock, toClock });
   }
 
-  /** What was under way may or may not have arrived; the next channel counts from the beginning. */
-  interrupted(): void {
+  /** The next channel counts from the beginning. Answers what was under way, which may or may not have arrived. */
+  interrupted(): Sending[] {
+    const sendings = this.#underWay;
     this.#underWay = [];
     this.#settledMessages = 0;
+    return sendings;
   }
 
   /** The server has settled so many messages of the channel. */
@@ -44,8 +56,9 @@ export class Settlement {
     const count = Math.min(messages - this.#settledMessages, this.#underWay.length);
     if (count <= 0) return;
     this.#settledMessages += count;
-    this.#settled = this.#underWay[count - 1] ?? this.#settled;
-    this.#underWay.splice(0, count);
+    const last = this.#underWay.splice(0, count).at(-1);
+    this.#settled = last?.edit ?? this.#settled;
+    this.#settledClock = last?.toClock ?? this.#settledClock;
     const done = this.#waiters.filter(({ upTo }) => upTo <= this.#settled);
     this.#waiters = this.#waiters.filter(({ upTo }) => upTo > this.#settled);
     for (const { resolve } of done) resolve();
@@ -59,16 +72,21 @@ export class Settlement {
     return promise;
   }
 
-  /** A message was refused: whoever waits for an edit that it carries, or for a later one, learns of it. */
+  /** A message of this channel was refused. */
   refuse(message: number, reason: CovistaError): void {
-    const index = message - this.#settledMessages - 1;
-    const before = index <= 0 ? this.#settled : (this.#underWay[index - 1] ?? this.#settled);
-    this.#reject((upTo) => upTo > before, reason);
+    const sending = this.#underWay[message - this.#settledMessages - 1];
+    if (sending !== undefined) this.gone(sending, reason);
+  }
+
+  /** What a message carried is not kept: whoever waits for one of its edits, or for a later one, learns of it. */
+  gone({ afterEdit }: Sending, reason: CovistaError): void {
+    this.#reject((upTo) => upTo > afterEdit, reason);
   }
 
   /** All edits are given up. */
   abandon(reason: CovistaError): void {
     this.#settled = this.#made;
+    this.#settledClock = 0;
     this.interrupted();
     this.#reject(() => true, reason);
   }

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { fault, newRelay, openAs, twoPeople, until } from '../support/documents.ts';
+import { errorsOf, fault, newRelay, openAs, twoPeople, until } from '../support/documents.ts';
 
 describe('LIVE11 presence', () => {
   test('LIVE11 everyone sees who is here, by name and colour, and what they look at', async () => {
@@ -70,6 +70,26 @@ describe('LIVE12 undo', () => {
           .map(({ name }) => name)
           .join() === 'uno',
     );
+  });
+
+  test('LIVE12 a step that would leave half an entry is given up', async () => {
+    const relay = newRelay();
+    const [alice, bob] = await Promise.all([openAs(relay, 'alice'), openAs(relay, 'bob')]);
+    const { id } = alice.savedViews().create({ name: 'one', config: {} });
+    await until(bob, () => bob.savedViews().get(id) !== undefined);
+    const errors = errorsOf(alice);
+    alice.savedViews().remove(id);
+    bob.savedViews().rename(id, 'two');
+    await Promise.all([alice.whenDurable(), bob.whenDurable()]);
+    await until(bob, () => bob.savedViews().get(id) === undefined);
+    const state = relay.doc.toJSON();
+    alice.undo();
+    await alice.whenDurable();
+    await until(alice, () => errors.length > 0 || alice.savedViews().get(id) !== undefined);
+    expect(errors).toMatchObject([{ code: 'conflict', details: { step: 'undo' } }]);
+    expect(relay.doc.toJSON()).toEqual(state);
+    expect(alice.undo()).toBe(false);
+    expect(alice.canUndo).toBe(false);
   });
 
   test('LIVE12 a removed annotation comes back whole', async () => {

@@ -126,6 +126,28 @@ describe('LIVE3 durability', () => {
     expect(relay.doc.getText('note').toString()).toBe('abc');
   });
 
+  test('LIVE3 a refusal of which the word is lost is not taken for an acknowledgement', async () => {
+    const relay = newRelay();
+    const document = await openAs(relay, 'alice');
+    const errors = errorsOf(document);
+    write(document, 'kept ');
+    await document.whenDurable();
+    relay.rule = () => 'hold';
+    write(document, 'refused');
+    const durable = document.whenDurable();
+    await new Promise<void>((resolve) => relay.doc.once('update', () => resolve()));
+    // As a server that takes an edit back, and cannot say so any more.
+    relay.doc.getText('note').delete(5, 7);
+    relay.rule = () => undefined;
+    relay.drop();
+    await expect(durable).rejects.toMatchObject({ code: 'conflict' });
+    await document.whenSynced();
+    expect(errors).toMatchObject([{ code: 'conflict' }]);
+    write(document, 'again');
+    await document.whenDurable();
+    expect(relay.doc.getText('note').toString()).toBe('kept again');
+  });
+
   test('LIVE3 closing fails who waits', async () => {
     const relay = newRelay();
     const document = await openAs(relay, 'alice');

@@ -16,6 +16,8 @@ export interface NetworkProxy {
   refuse(): void;
   /** Nothing passes any more in either direction, and nobody is told. */
   freeze(): void;
+  /** What is sent is held back until `resume`. */
+  hold(): void;
   resume(): void;
   /** Cuts the connection on which so many more bytes were sent. */
   cutAfter(bytes: number): void;
@@ -37,6 +39,7 @@ export async function startProxy(port: number): Promise<NetworkProxy> {
     sentBytes: 0,
     refusing: false,
     frozen: false,
+    held: false,
     sendsLeft: Number.POSITIVE_INFINITY,
     receivesLeft: Number.POSITIVE_INFINITY,
   };
@@ -64,6 +67,11 @@ export async function startProxy(port: number): Promise<NetworkProxy> {
     from.on('close', () => drop(pair));
   };
 
+  const hold = ({ client, server }: Pair): void => {
+    client.pause();
+    server.pause();
+  };
+
   const listener = createServer((client) => {
     if (state.refusing) {
       client.destroy();
@@ -74,6 +82,7 @@ export async function startProxy(port: number): Promise<NetworkProxy> {
     pairs.add(pair);
     relay(pair, client, pair.server, 'sendsLeft');
     relay(pair, pair.server, client, 'receivesLeft');
+    if (state.held) hold(pair);
   });
   listener.listen(0, '127.0.0.1');
   await once(listener, 'listening');
@@ -95,9 +104,19 @@ export async function startProxy(port: number): Promise<NetworkProxy> {
     freeze: () => {
       state.frozen = true;
     },
+    hold: () => {
+      state.held = true;
+      for (const pair of pairs) hold(pair);
+    },
     resume: () => {
       state.refusing = false;
       state.frozen = false;
+      if (!state.held) return;
+      state.held = false;
+      for (const { client, server } of pairs) {
+        client.resume();
+        server.resume();
+      }
     },
     cutAfter: (bytes) => {
       state.sendsLeft = bytes;

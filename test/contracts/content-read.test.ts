@@ -118,4 +118,18 @@ describe('statistics', () => {
     expect(await window(unrestricted(empty), 0, 10)).toEqual([]);
     expect(await content.store.count(unrestricted({ ...empty, files: [] }), calm())).toBe(0);
   });
+
+  test('SCOPE14 tell no digits that depend on how threads share the rows', async () => {
+    const values = Array.from({ length: 5_000 }, (_unused, index) => Math.sin(index) * 1e6);
+    const source = contentOfIngested(await content.ingest(bytes(`x\n${values.join('\n')}\n`)));
+    const [x] = await content.store.statistics(unrestricted(source), undefined, calm());
+    for (const told of [x?.mean, x?.standardDeviation])
+      expect(
+        String(told)
+          .replace(/[-.]|e.*|^0+/g, '')
+          .replace(/^0+/, '').length,
+      ).toBeLessThanOrEqual(12);
+    const mean = values.reduce((sum, value) => sum + value, 0) / values.length;
+    expect(x?.mean).toBeCloseTo(mean, 4);
+  });
 });

@@ -30,6 +30,7 @@ async function describe(broker: Broker, source: ScopedContent, columns: readonly
 }
 
 const isNumeric = (type: string): boolean => /^(U?(TINY|SMALL|BIG|HUGE)?INT(EGER)?|FLOAT|DOUBLE|DECIMAL\(.*\))$/.test(type);
+const isInexact = (type: string): boolean => type === 'FLOAT' || type === 'DOUBLE';
 const isNested = (type: string): boolean => /\]$|^(STRUCT|MAP|UNION|JSON|BLOB|VARIANT)\b/.test(type);
 
 function aggregatesOf({ name, type }: Column, index: number): string[] {
@@ -47,8 +48,15 @@ function aggregatesOf({ name, type }: Column, index: number): string[] {
   return aggregates;
 }
 
+/**
+ * Sums of floating-point numbers differ in their last digits with the order in which threads add them, and so with where rows
+ * lie that the caller does not see. Those digits are no statement about the data, and are left out.
+ */
+const DIGITS = 12;
+
 function toStatistics({ name, type }: Column, index: number, row: Row): ColumnStatistics {
   const number = (value: unknown): number | null => (value === null || value === undefined ? null : Number(value));
+  const rounded = (value: unknown): number | null => (value === null || value === undefined ? null : Number(Number(value).toPrecision(DIGITS)));
   return {
     name,
     type,
@@ -57,7 +65,7 @@ function toStatistics({ name, type }: Column, index: number, row: Row): ColumnSt
     distinct: Math.min(Number(row[`d${index}`] ?? 0), Number(row[`n${index}`] ?? 0)),
     min: row[`l${index}`] ?? null,
     max: row[`h${index}`] ?? null,
-    mean: number(row[`m${index}`]),
-    standardDeviation: number(row[`s${index}`]),
+    mean: isInexact(type) ? rounded(row[`m${index}`]) : number(row[`m${index}`]),
+    standardDeviation: rounded(row[`s${index}`]),
   };
 }

@@ -4,7 +4,8 @@ import type { DocumentState } from './document-state.ts';
 import type { DocumentKeeper } from './keeper.ts';
 import { LiveDocument } from './live-document.ts';
 import type { SavedViews } from './saved-views.ts';
-import { DocumentSession, type SessionOptions } from './session.ts';
+import { DocumentSession } from './session.ts';
+import type { SessionOptions } from './session-options.ts';
 
 export interface OpenOptions {
   /** Where a copy is kept, so that the document can be used without a connection. Counts for whoever opens it first. */
@@ -63,9 +64,14 @@ export class DocumentHub {
   /** Ends all documents for good. What is kept of them stays, unless the token was revoked. */
   close(reason: CovistaError): void {
     this.#ended = reason;
-    for (const { session } of [...this.#places.values()]) session.close(reason);
+    const sessions = [...this.#places.values()].map(({ session }) => session);
+    const tell = (error: CovistaError): void => {
+      for (const { onError } of sessions) onError.tell(error);
+    };
+    for (const session of sessions) session.close(reason);
     this.#places.clear();
-    if (reason.code === 'session_revoked') for (const keeper of this.#keepers) void keeper.erase();
+    if (reason.code !== 'session_revoked') return;
+    for (const keeper of this.#keepers) keeper.erase().catch((fault: unknown) => tell(notErased(fault)));
   }
 
   #enter(name: string, keeper: DocumentKeeper | undefined): Place {
@@ -87,6 +93,8 @@ export class DocumentHub {
     place.session.close(new CovistaError('cancelled', `${place.session.name} was closed`));
   }
 }
+
+const notErased = (fault: unknown): CovistaError => new CovistaError('unavailable', 'what was kept of documents could not be erased', {}, fault);
 
 function whenOpened(session: DocumentSession): Promise<void> {
   const { promise, resolve, reject } = Promise.withResolvers<void>();

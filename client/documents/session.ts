@@ -2,31 +2,18 @@ import type { DocumentOpened, Refusal } from '../../protocol/documents/messages.
 import { DOCUMENT_SHAPES } from '../../protocol/documents/shape.ts';
 import { CovistaError, ERRORS, errorFromBody } from '../../protocol/errors.ts';
 import { backoffMs } from '../backoff.ts';
-import type { OpenChannel } from '../channel-call.ts';
-import type { ClientSettings } from '../settings.ts';
-import type { ChannelOptions } from '../types.ts';
 import type { DocumentState } from './document-state.ts';
 import { Doubts, ownClock } from './doubts.ts';
-import { Gathering } from './gathering.ts';
-import type { DocumentKeeper } from './keeper.ts';
 import { KeptCopy } from './kept-copy.ts';
 import { isForWhatWasSent, isSame, type Line, readOnly } from './line.ts';
 import { Listeners } from './listeners.ts';
+import { Outgoing } from './outgoing.ts';
 import { Paced } from './paced.ts';
 import { introduce } from './presence.ts';
 import { KEPT, REMOTE, Replica } from './replica.ts';
+import type { SessionOptions } from './session-options.ts';
 import { type Sending, Settlement } from './settlement.ts';
-import { askMessage, awarenessMessage, differenceMessage, readMessage, type ServerMessage, updateMessage } from './wire.ts';
-
-/** Opens the channel of a document. */
-export type ConnectDocument = (name: string, options: ChannelOptions) => Promise<OpenChannel<DocumentOpened>>;
-
-export interface SessionOptions {
-  readonly name: string;
-  readonly connect: ConnectDocument;
-  readonly settings: Pick<ClientSettings, 'backoffBaseMs' | 'backoffMaxMs' | 'editIntervalMs' | 'presenceIntervalMs'>;
-  readonly keeper: DocumentKeeper | undefined;
-}
+import { askMessage, awarenessMessage, readMessage, type ServerMessage } from './wire.ts';
 
 /** One document of a client: a copy of it, and the channel that keeps the copy in step. */
 export class DocumentSession {
@@ -40,7 +27,7 @@ export class DocumentSession {
   readonly #settlement = new Settlement();
   readonly #doubts = new Doubts();
   readonly #kept: KeptCopy | undefined;
-  readonly #gathering: Gathering;
+  readonly #outgoing: Outgoing;
   readonly #presenting: Paced;
   readonly #leaving = new AbortController();
   readonly #maps: readonly string[];
@@ -56,7 +43,7 @@ export class DocumentSession {
     this.name = options.name;
     this.#maps = Object.keys(DOCUMENT_SHAPES[options.name.startsWith('user/') ? 'user' : 'dataset']);
     this.#replica = this.#newReplica();
-    this.#gathering = new Gathering(options.settings.editIntervalMs, (update) => this.#send(updateMessage(update)));
+    this.#outgoing = new Outgoing(options.settings.editIntervalMs, (message) => this.#send([message]));
     this.#presenting = new Paced(options.settings.presenceIntervalMs, () => this.#line?.channel.send(awarenessMessage(this.#replica.awareness)));
     if (options.keeper !== undefined) this.#kept = new KeptCopy(options.keeper, options.name, (reason) => this.onError.tell(reason));
   }
@@ -80,11 +67,11 @@ export class DocumentSession {
 
   /** Edits until `release` are one for the server. */
   hold(): void {
-    this.#gathering.hold();
+    this.#outgoing.hold();
   }
 
   release(): void {
-    this.#gathering.release();
+    this.#outgoing.release();
   }
 
   async whenKept(): Promise<void> {
@@ -96,7 +83,10 @@ export class DocumentSession {
     const kept = await this.#kept?.load();
     if (kept !== undefined && this.#opened === undefined) {
       this.#opened = kept.opened;
-      for (const update of kept.updates) this.#replica.apply(update, KEPT);
+      for (const update of kept.updates) {
+        this.#replica.apply(update, KEPT);
+        if (kept.unsettled) this.#outgoing.note(update);
+      }
       if (kept.unsettled) this.#settlement.edited();
     }
     if (this.#state.kind !== 'closed') this.#connect();
@@ -104,7 +94,7 @@ export class DocumentSession {
 
   close(reason: CovistaError): void {
     if (this.#state.kind === 'closed') return;
-    this.#gathering.flush();
+    this.#outgoing.flush();
     this.#presenting.stop();
     this.#replica.awareness.setLocalState(null);
     this.#line?.channel.close();
@@ -188,7 +178,7 @@ export class DocumentSession {
   #hangUp(): void {
     clearTimeout(this.#timer);
     this.#line = undefined;
-    this.#gathering.clear();
+    this.#outgoing.clear();
     this.#presenting.stop();
     this.#doubts.add(this.#settlement.interrupted());
     this.#replica.forgetOthers();
@@ -231,20 +221,24 @@ export class DocumentSession {
   #share(line: Line, stateVector: Uint8Array): void {
     if (line.channel.opened.canWrite) {
       line.isSharing = true;
-      this.#gathering.clear();
-      this.#send(differenceMessage(this.#replica.doc, stateVector));
+      this.#outgoing.clear();
+      this.#send(this.#outgoing.difference(this.#replica.doc, stateVector));
     } else if (this.#settlement.isOpen) this.#giveUp(line, readOnly(this.name));
   }
 
-  /** Sends an edit that carries everything that the server was not sent before. */
-  #send(message: Uint8Array): void {
-    this.#line?.channel.send(message);
-    this.#settlement.sent(ownClock(this.#replica.doc));
+  /** Sends messages that together carry everything that the server was not sent before. */
+  #send(messages: readonly Uint8Array[]): void {
+    for (const [index, message] of messages.entries()) {
+      this.#line?.channel.send(message);
+      this.#settlement.sent(ownClock(this.#replica.doc), index === messages.length - 1);
+    }
   }
 
   #settled(edits: number): void {
     this.#settlement.settle(edits);
-    if (!this.#settlement.isOpen) this.#kept?.settle();
+    if (this.#settlement.isOpen) return;
+    this.#outgoing.settled();
+    this.#kept?.settle();
   }
 
   #refused(line: Line, { edit, code, message, rule, path, rebuild }: Refusal): void {
@@ -265,6 +259,7 @@ export class DocumentSession {
   #replace(reason: CovistaError): void {
     const presence = this.#replica.awareness.getLocalState();
     this.#settlement.abandon(reason);
+    this.#outgoing.settled();
     this.#doubts.clear();
     this.#kept?.forget();
     const old = this.#replica;
@@ -292,9 +287,10 @@ export class DocumentSession {
 
   #edited(update: Uint8Array): void {
     this.#settlement.edited();
+    this.#outgoing.note(update);
     const line = this.#line;
     if (line === undefined) return;
     if (!line.channel.opened.canWrite) queueMicrotask(() => line === this.#line && this.#giveUp(line, readOnly(this.name)));
-    else if (line.isSharing) this.#gathering.add(update);
+    else if (line.isSharing) this.#outgoing.gather(update);
   }
 }

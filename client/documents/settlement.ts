@@ -37,10 +37,10 @@ export class Settlement {
     this.#made += 1;
   }
 
-  /** A message left that carries everything made so far, up to this clock. */
-  sent(toClock: number): void {
+  /** A message left that carries everything made so far, up to this clock, or a part of that which only the last one completes. */
+  sent(toClock: number, isLast = true): void {
     const { edit: afterEdit, toClock: fromClock } = this.#underWay.at(-1) ?? { edit: this.#settled, toClock: this.#settledClock };
-    this.#underWay.push({ afterEdit, edit: this.#made, fromClock, toClock });
+    this.#underWay.push({ afterEdit, edit: isLast ? this.#made : afterEdit, fromClock, toClock: isLast ? toClock : fromClock });
   }
 
   /** The next channel counts from the beginning. Answers what was under way, which may or may not have arrived. */

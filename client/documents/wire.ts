@@ -54,9 +54,12 @@ function message(type: number, write: (encoder: encoding.Encoder) => void): Uint
 /** Asks the server for what the document lacks. */
 export const askMessage = (doc: Y.Doc): Uint8Array => message(DOCUMENT_MESSAGE.sync, (encoder) => sync.writeSyncStep1(encoder, doc));
 
-/** Everything of the document that the state vector lacks. */
-export const differenceMessage = (doc: Y.Doc, stateVector: Uint8Array): Uint8Array =>
-  message(DOCUMENT_MESSAGE.sync, (encoder) => sync.writeSyncStep2(encoder, doc, stateVector));
+/** The answer to what the server asks for. */
+export const differenceMessage = (update: Uint8Array): Uint8Array =>
+  message(DOCUMENT_MESSAGE.sync, (encoder) => {
+    encoding.writeVarUint(encoder, sync.messageYjsSyncStep2);
+    encoding.writeVarUint8Array(encoder, update);
+  });
 
 export const updateMessage = (update: Uint8Array): Uint8Array => message(DOCUMENT_MESSAGE.sync, (encoder) => sync.writeUpdate(encoder, update));
 

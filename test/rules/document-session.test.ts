@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import type { LiveDocument } from '../../client/documents/live-document.ts';
 import { CovistaError } from '../../protocol/errors.ts';
+import { defaultLimits } from '../../protocol/limits.ts';
 import { errorsOf, hubOf, newRelay, openAs, until } from '../support/documents.ts';
 
 const text = (document: LiveDocument): string => document.doc.getText('note').toString();
@@ -82,6 +83,26 @@ describe('LIVE2 connections that come and go', () => {
     await document.whenDurable();
     expect(relay.doc.getText('note').toString()).toBe(text(document));
     expect(text(document).match(/19/g)).toHaveLength(3);
+  });
+
+  test('LIVE2 more edits than a message takes go in several', async () => {
+    const relay = newRelay();
+    const document = await openAs(relay, 'alice');
+    relay.refuseOpening = new CovistaError('unavailable', 'away');
+    relay.drop();
+    await until(document, () => document.state.kind === 'connecting');
+    const { documentUpdateBytesMax } = defaultLimits;
+    for (let count = 0; count < 50; count += 1) document.savedViews().create({ name: `large ${count}`, config: { note: 'x'.repeat(60_000) } });
+    document.undo();
+    let largest = 0;
+    relay.rule = (update) => {
+      largest = Math.max(largest, update.length);
+      return update.length > documentUpdateBytesMax ? { ...REFUSAL, code: 'payload_too_large', rebuild: true } : undefined;
+    };
+    relay.refuseOpening = undefined;
+    await document.whenDurable();
+    expect(relay.doc.getMap('views').size).toBe(49);
+    expect(largest).toBeGreaterThan(documentUpdateBytesMax / 2);
   });
 
   test('LIVE2 a document that cannot be opened for now is tried again', async () => {
@@ -250,6 +271,15 @@ describe('LIVE6 documents that end or change', () => {
     expect(errors).toMatchObject([{ code: 'conflict', details: { documentId: 'second' } }]);
     expect(relay.doc.getText('note').toString()).toBe('of the second');
   });
+});
+
+test('LIVE7 presence that changes often is told now and then', async () => {
+  const relay = newRelay();
+  const document = await openAs(relay, 'alice');
+  const other = await openAs(relay, 'bob');
+  for (let row = 0; row < 100; row += 1) document.presence.set({ selection: { row } });
+  await until(other, () => other.presence.others()[0]?.selection?.row === 99);
+  expect(relay.received.filter((kind) => kind === 'awareness').length).toBeLessThan(10);
 });
 
 test('LIVE7 edits that follow each other soon travel together', async () => {

@@ -3,7 +3,7 @@ import * as encoding from 'lib0/encoding';
 import { Awareness, applyAwarenessUpdate, encodeAwarenessUpdate, removeAwarenessStates } from 'y-protocols/awareness';
 import * as Y from 'yjs';
 import type { OpenChannel } from '../../client/channel-call.ts';
-import type { ConnectDocument } from '../../client/documents/session.ts';
+import type { ConnectDocument } from '../../client/documents/session-options.ts';
 import type { ChannelOptions } from '../../client/types.ts';
 import { DOCUMENT_MESSAGE, type DocumentOpened, type Refusal } from '../../protocol/documents/messages.ts';
 import { CovistaError } from '../../protocol/errors.ts';

@@ -1,0 +1,98 @@
+import * as Y from 'yjs';
+import { defaultLimits } from '../../protocol/limits.ts';
+import { Paced } from './paced.ts';
+import { differenceMessage, updateMessage } from './wire.ts';
+
+/** What joining updates adds to them at most. */
+const JOINING_BYTES = 1024;
+/** So many edits are joined to fewer, so that a long time without a connection costs little. */
+const UPDATES_MAX = 1_000;
+
+/** The edits of this client on their way to the server. */
+export class Outgoing {
+  readonly #send: (message: Uint8Array) => void;
+  readonly #pace: Paced;
+  /** Edits that wait to be sent together. */
+  #gathered: Uint8Array[] = [];
+  /** Edits that the server may lack, in order: together they may be more than a message takes. */
+  #unsettled: Uint8Array[] = [];
+  #isHeld = false;
+
+  constructor(intervalMs: number, send: (message: Uint8Array) => void) {
+    this.#send = send;
+    this.#pace = new Paced(intervalMs, () => this.flush());
+  }
+
+  /** An edit was made, or may have been made before this client was started. */
+  note(update: Uint8Array): void {
+    this.#unsettled.push(update);
+    if (this.#unsettled.length > UPDATES_MAX) this.#unsettled = portions(this.#unsettled, defaultLimits.documentUpdateBytesMax / 4);
+  }
+
+  /** The server has every edit. */
+  settled(): void {
+    this.#unsettled = [];
+  }
+
+  gather(update: Uint8Array): void {
+    this.#gathered.push(update);
+    this.#pace.ask();
+  }
+
+  /** What is gathered until `release` leaves together. */
+  hold(): void {
+    this.#isHeld = true;
+  }
+
+  release(): void {
+    this.#isHeld = false;
+    this.#pace.ask();
+  }
+
+  flush(): void {
+    if (this.#isHeld || this.#gathered.length === 0) return;
+    const update = joined(this.#gathered);
+    this.#gathered = [];
+    this.#send(updateMessage(update));
+  }
+
+  /** Forgets what is gathered. */
+  clear(): void {
+    this.#gathered = [];
+    this.#pace.stop();
+  }
+
+  /**
+   * Messages that carry all that a server of this state lacks: one, or where that would be too large, the edits in order in as many
+   * as it takes.
+   */
+  difference(doc: Y.Doc, stateVector: Uint8Array, bytesMax: number = defaultLimits.documentUpdateBytesMax): Uint8Array[] {
+    const whole = differenceMessage(Y.encodeStateAsUpdate(doc, stateVector));
+    if (whole.length <= bytesMax || this.#unsettled.length < 2) return [whole];
+    const [first, ...rest] = portions(
+      this.#unsettled.map((update) => Y.diffUpdate(update, stateVector)),
+      bytesMax - JOINING_BYTES,
+    );
+    return first === undefined ? [whole] : [differenceMessage(first), ...rest.map(updateMessage)];
+  }
+}
+
+/** Updates joined in order to as few as stay within the bytes; one that is larger by itself stays alone. */
+function portions(updates: readonly Uint8Array[], bytesMax: number): Uint8Array[] {
+  const groups: Uint8Array[][] = [];
+  let bytes = Number.POSITIVE_INFINITY;
+  for (const update of updates) {
+    bytes += update.length;
+    if (bytes <= bytesMax) groups.at(-1)?.push(update);
+    else {
+      groups.push([update]);
+      bytes = update.length;
+    }
+  }
+  return groups.map(joined);
+}
+
+function joined(updates: readonly Uint8Array[]): Uint8Array {
+  const [first = new Uint8Array(), ...rest] = updates;
+  return rest.length === 0 ? first : Y.mergeUpdates([first, ...rest]);
+}

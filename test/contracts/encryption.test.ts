@@ -118,6 +118,23 @@ async function* bodyOf(...chunks: Uint8Array[]): AsyncGenerator<Uint8Array> {
   yield* chunks;
 }
 
+test('ENC3 a server that was killed while it sealed the uploads before leaves none behind', async () => {
+  const [first, second] = ['5f0b7f0e-6f0e-4f0e-8f0e-0f0e0f0e0f0e', '5f0b7f0e-6f0e-4f0e-8f0e-0f0e0f0e0f0f'];
+  const uploads = join(files.directory, 'uploads');
+  await mkdir(join(uploads, `${first}.sealing`));
+  for (const id of [first, second]) await writeFile(join(uploads, id ?? ''), text(1_000));
+  files = await files.reopen();
+  // The other way of being killed: sealed, and not yet under its name.
+  await rename(join(uploads, second ?? ''), join(uploads, `${second}.sealing`));
+  files = await files.reopen();
+  expect((await readdir(uploads)).sort()).toEqual([first, second]);
+  for (const id of [first, second]) {
+    const opened = await files.staging.open(id as never, 1_000, new AbortController().signal);
+    expect((await readFile(opened.path)).equals(text(1_000))).toBe(true);
+    await opened.release();
+  }
+});
+
 describe('the cache of decrypted objects', () => {
   const lease = (...keys: string[]) => files.objects.lease(keys.map((key) => files.objects.localPath(`datasets/1/1/${key}`)));
 

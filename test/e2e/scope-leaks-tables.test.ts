@@ -83,7 +83,7 @@ async function readOverRest(reader: ScopedReader, { datasetId }: ScopeWorld): Pr
       if (opened.status !== 200) continue;
       const { tableId } = opened.body as { tableId: string };
       await ask('table.get', { tableId });
-      if (version <= 2 && Object.keys(options).length === 0) await readViews(ask, tableId);
+      if (version === 1 && Object.keys(options).length === 0) await readViews(ask, tableId);
       await ask('table.close', { tableId });
     }
   }

@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { createReadStream } from 'node:fs';
+import { createReadStream, type Dirent } from 'node:fs';
 import { mkdir, open, readdir, rename, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { UploadId } from '../../../protocol/ids.ts';
@@ -20,6 +20,16 @@ interface Segment {
   readonly start: number;
   readonly bytes: number;
 }
+
+/** Where a segment goes. */
+interface Place {
+  readonly uploadId: UploadId;
+  readonly start: number;
+  readonly directory: string;
+}
+
+/** The name of the directory of an upload that is being sealed. */
+const SEALING = '.sealing';
 
 /**
  * Staged files as they are, in the private staging area, because the query engine reads them; uploads encrypted, because
@@ -59,7 +69,7 @@ class SealedUploads {
       const isJoined = before !== undefined && (kept < before.bytes || kept < SEGMENT_BYTES_MIN);
       const start = isJoined ? before.start : offset;
       const parts = isJoined ? [this.#readSegment(uploadId, start, kept), bounded(body, options)] : [bounded(body, options)];
-      const bytes = await this.#put(uploadId, start, concatenated(parts));
+      const bytes = await this.#put({ uploadId, start, directory: this.#pathOf(uploadId) }, concatenated(parts));
       for (const segment of segments)
         if (segment.start >= offset && segment.start !== start) await removeFile(this.#segmentPath(uploadId, segment.start));
       return start + bytes;
@@ -85,17 +95,22 @@ class SealedUploads {
     await rm(this.#pathOf(uploadId), { recursive: true, force: true });
   }
 
-  /** Uploads that were begun before encryption was turned on. */
+  /** Seals uploads that were begun before encryption was turned on; what a killed server left half done is done anew, or ended. */
   async adoptPlain(): Promise<void> {
-    for (const entry of await readdir(this.#directory, { withFileTypes: true })) {
-      if (!entry.isFile() || !UPLOAD_ID.test(entry.name)) continue;
-      const uploadId = entry.name as UploadId;
-      const aside = join(this.#directory, `${uploadId}.plain`);
-      await rename(this.#pathOf(uploadId), aside);
-      await mkdir(this.#pathOf(uploadId), { mode: 0o700 });
-      await this.#put(uploadId, 0, createReadStream(aside));
-      await removeFile(aside);
+    for (const { name } of (await this.#entries()).filter((entry) => entry.isFile() && UPLOAD_ID.test(entry.name))) {
+      const sealing = `${this.#pathOf(name as UploadId)}${SEALING}`;
+      await rm(sealing, { recursive: true, force: true });
+      await mkdir(sealing, { mode: 0o700 });
+      await this.#put({ uploadId: name as UploadId, start: 0, directory: sealing }, createReadStream(this.#pathOf(name as UploadId)));
+      await removeFile(this.#pathOf(name as UploadId));
     }
+    for (const { name } of (await this.#entries()).filter((entry) => entry.name.endsWith(SEALING))) {
+      await rename(join(this.#directory, name), join(this.#directory, name.slice(0, -SEALING.length)));
+    }
+  }
+
+  #entries(): Promise<Dirent[]> {
+    return readdir(this.#directory, { withFileTypes: true });
   }
 
   #pathOf(uploadId: UploadId): string {
@@ -125,14 +140,14 @@ class SealedUploads {
   }
 
   /** Writes a segment durably; answers with its bytes. A failure leaves what was there. */
-  async #put(uploadId: UploadId, start: number, chunks: AsyncIterable<Uint8Array>): Promise<number> {
-    const part = join(this.#pathOf(uploadId), `${randomUUID()}.part`);
+  async #put({ uploadId, start, directory }: Place, chunks: AsyncIterable<Uint8Array>): Promise<number> {
+    const part = join(directory, `${randomUUID()}.part`);
     const handle = await open(part, 'wx', 0o600);
     try {
       const bytes = await writeSealed(handle, { wrappingKey: this.#key, name: this.#nameOf(uploadId, start) }, chunks);
       await handle.datasync();
-      await rename(part, this.#segmentPath(uploadId, start));
-      await syncDirectory(this.#pathOf(uploadId));
+      await rename(part, join(directory, String(start)));
+      await syncDirectory(directory);
       return bytes;
     } catch (error) {
       await removeFile(part);

@@ -10,6 +10,8 @@ export interface Drawing {
   readonly plugin: string;
   readonly pluginConfig?: unknown;
   readonly columnsConfig?: unknown;
+  /** What it is called, such as the name of a saved view. */
+  readonly title?: string | undefined;
 }
 
 export type Showing =
@@ -86,6 +88,7 @@ export class Explorer {
       ...fitted.config,
       table: table.tableId,
       plugin,
+      title: title ?? this.state.value?.ref ?? null,
       ...(pluginConfig === undefined ? {} : { plugin_config: pluginConfig }),
       ...(columnsConfig === undefined ? {} : { columns_config: columnsConfig }),
     });

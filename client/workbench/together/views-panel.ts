@@ -112,7 +112,7 @@ function canonical(config: object): string {
 async function applyView({ explorer, applied }: ViewsContext, view: SavedViewEntry): Promise<void> {
   const { config, plugin, pluginConfig, columnsConfig, columnTypes = {} } = view;
   const schema = Object.entries(columnTypes).map(([name, type]) => ({ name, type }));
-  await explorer.draw({ config, plugin, pluginConfig, columnsConfig }, { schema });
+  await explorer.draw({ config, plugin, pluginConfig, columnsConfig, title: view.name }, { schema });
   applied.set(view.id);
 }
 

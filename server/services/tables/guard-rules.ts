@@ -21,6 +21,8 @@ export const ALLOWED: ReadonlyMap<RequestKind, Rule> = new Map<RequestKind, Rule
   ['remove_hosted_tables_update', { about: 'server', way: 'unlisten' }],
   ['table_schema', { about: 'table', way: 'answer' }],
   ['table_size', { about: 'table', way: 'answer' }],
+  // A viewer asks for a port before it draws anything; nothing can be sent through it, since updates are refused.
+  ['table_make_port', { about: 'table', way: 'answer' }],
   ['table_make_view', { about: 'table', way: 'view' }],
   ['table_validate_expr', { about: 'table', way: 'expressions' }],
   ['table_on_delete', { about: 'table', way: 'listen' }],

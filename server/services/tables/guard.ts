@@ -115,6 +115,7 @@ export class Guard {
     const { kind } = request;
     if (kind === 'get_features') this.#answer(request, kind, table.features);
     else if (kind === 'server_system_info') this.#answer(request, kind, NO_SYSTEM_INFO);
+    else if (kind === 'table_make_port') this.#answer(request, kind, { port_id: 0 });
     else if (kind === 'table_size') this.#answer(request, kind, { size: table.rows });
     else if (kind === 'table_schema') {
       this.#answer(request, kind, { schema: { schema: Object.entries(table.schema).map(([name, type]) => ({ name, type })) } });

@@ -5,6 +5,7 @@ import type { Browser, BrowserContext, Page } from 'playwright-core';
 import { build } from 'vite';
 import { launchBrowser } from './browser.ts';
 import { startTestServer, type TestServer } from './server.ts';
+import { thinEngine } from './thin-engine.ts';
 
 export { hasBrowser } from './browser.ts';
 
@@ -41,7 +42,7 @@ export async function startWorkbench(): Promise<Workbench> {
     build: { outDir: directory, emptyOutDir: true },
   });
   await mkdir(PICTURES, { recursive: true });
-  const server = await startTestServer(['--workbench-dir', directory]);
+  const server = await startTestServer(['--workbench-dir', directory], { engines: ({ content }) => [thinEngine(content)] });
   const browser = await launchBrowser();
   const complaints: string[] = [];
   const blank = async ({ theme = 'light', width = 1280, height = 720 }: WindowOptions = {}): Promise<Page> => {
@@ -71,6 +72,26 @@ export async function startWorkbench(): Promise<Workbench> {
       await rm(directory, { recursive: true, force: true });
     },
   };
+}
+
+/** Waits until the viewer of a page shows its table, and answers how many rows it has. */
+export async function explored(page: Page): Promise<string> {
+  await page.locator('.explore-facts').waitFor();
+  await page.locator('perspective-viewer regular-table td').first().waitFor();
+  return (await page.locator('.explore-facts').textContent()) ?? '';
+}
+
+/** What the viewer of a page is set to. */
+export function viewerConfig(page: Page): Promise<Record<string, unknown>> {
+  return page.evaluate(() => (document.querySelector('perspective-viewer') as unknown as { save(): Promise<Record<string, unknown>> }).save());
+}
+
+/** Sets the viewer of a page, as somebody does with its panel. */
+export async function setViewer(page: Page, config: Record<string, unknown>): Promise<void> {
+  await page.evaluate(
+    (next) => (document.querySelector('perspective-viewer') as unknown as { restore(config: unknown): Promise<void> }).restore(next),
+    config,
+  );
 }
 
 export const picture = (page: Page, name: string): Promise<Buffer> => page.screenshot({ path: join(PICTURES, `${name}.png`) });

@@ -1,3 +1,4 @@
+import type { ConnectionState } from '../../index.ts';
 import { goQuietly } from '../app/route.ts';
 import type { DatasetContext } from '../dataset/context.ts';
 import { refPicker } from '../dataset/ref-picker.ts';
@@ -8,7 +9,7 @@ import { type Child, html, live } from '../ui/dom.ts';
 import { counted, integer } from '../ui/format.ts';
 import { icon } from '../ui/icons.ts';
 import { failure, Resource } from '../ui/resource.ts';
-import { derive } from '../ui/signal.ts';
+import { derive, type Readable } from '../ui/signal.ts';
 import { Explorer, type Showing } from './explorer.ts';
 import { exportMenu } from './export-menu.ts';
 
@@ -23,6 +24,7 @@ export function explorePage(context: DatasetContext, life: AbortSignal): HTMLEle
   const show = (): void => void explorer.show(ref.value, stage);
   const companions = new Companions({ context, explorer, room, ref, choose, life });
   ref.watch(life, show);
+  onReconnect(app.connection, life, show);
   app.theme.watch(life, (theme) => void explorer.setTheme(theme));
   const overlay = live(life, explorer.state, (state) => curtain(state, show));
   return html(
@@ -47,6 +49,18 @@ export function explorePage(context: DatasetContext, life: AbortSignal): HTMLEle
     ),
     html('div', { class: 'explore-body' }, html('div', { class: 'stage-frame' }, stage, overlay), companions.panel()),
   );
+}
+
+/** Runs whenever another connection has taken the place of the one before. */
+function onReconnect(connection: Readable<ConnectionState>, life: AbortSignal, run: () => void): void {
+  const idOf = (state: ConnectionState): string | undefined => (state.kind === 'open' ? state.connectionId : undefined);
+  let known = idOf(connection.value);
+  connection.watch(life, (state) => {
+    const id = idOf(state);
+    if (id === undefined || id === known) return;
+    known = id;
+    run();
+  });
 }
 
 const ENGINES: Readonly<Record<string, string>> = { memory: 'in memory', duckdb: 'DuckDB' };
@@ -81,10 +95,11 @@ function droppedNotice(explorer: Explorer, dropped: Explorer['dropped']['value']
 function curtain(state: Showing | undefined, retry: () => void): Child {
   if (state?.kind === 'shown') return null;
   if (state?.kind === 'failed') return html('div', { class: 'curtain' }, failure(state.error, retry));
+  const className = state?.kind === 'opening' && state.again ? 'curtain veil' : 'curtain';
   const words = state === undefined ? 'Opening…' : `Opening ${state.ref}…`;
   return html(
     'div',
-    { class: 'curtain', role: 'status' },
+    { class: className, role: 'status' },
     html('div', { class: 'spinner', 'aria-hidden': 'true' }),
     html('p', { class: 'muted' }, words),
   );

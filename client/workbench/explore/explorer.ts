@@ -1,5 +1,5 @@
 import type { SavedViewConfig } from '../../../protocol/documents/index.ts';
-import { type AppliedView, applyView, type Client } from '../../index.ts';
+import { type AppliedView, applyView, type Client, CovistaError } from '../../index.ts';
 import { Signal } from '../ui/signal.ts';
 import { type OpenedTable, openTable } from './open-table.ts';
 import { createViewer, type Viewer, type ViewerConfig } from './viewer.ts';
@@ -15,7 +15,8 @@ export interface Drawing {
 }
 
 export type Showing =
-  | { readonly kind: 'opening'; readonly ref: string }
+  /** `again`: something is shown already, which stays until the new is there. */
+  | { readonly kind: 'opening'; readonly ref: string; readonly again: boolean }
   | { readonly kind: 'shown'; readonly ref: string; readonly table: OpenedTable }
   | { readonly kind: 'failed'; readonly ref: string; readonly error: unknown };
 
@@ -37,6 +38,8 @@ export class Explorer {
   readonly #options: ExplorerOptions;
   #viewer: Viewer | undefined;
   #table: OpenedTable | undefined;
+  /** The viewer has met an error of its client, from which it does not recover; another takes its place. */
+  #isSpoiled = false;
   /** Rises with every ref, so that what comes late for an earlier one is left aside. */
   #turn = 0;
 
@@ -58,7 +61,7 @@ export class Explorer {
     this.#turn += 1;
     const turn = this.#turn;
     const before = this.#table;
-    this.state.set({ kind: 'opening', ref });
+    this.state.set({ kind: 'opening', ref, again: before !== undefined });
     try {
       const { client, datasetId } = this.#options;
       const table = await openTable(client, datasetId, ref);
@@ -70,13 +73,14 @@ export class Explorer {
       if (before !== undefined) release(before);
       if (turn === this.#turn) this.state.set({ kind: 'shown', ref, table });
     } catch (error) {
-      if (turn === this.#turn && !this.#options.life.aborted) this.state.set({ kind: 'failed', ref, error });
+      // What fails because the server goes away is done again when it is back.
+      if (turn === this.#turn && !this.#options.life.aborted && !isAway(error)) this.state.set({ kind: 'failed', ref, error });
     }
   }
 
   /** Draws on the table that is shown; `madeOn` is the table that the drawing was made for, where it is known. */
   async draw(
-    { config, plugin, pluginConfig, columnsConfig }: Drawing,
+    { config, plugin, pluginConfig, columnsConfig, title }: Drawing,
     madeOn?: { readonly schema: readonly { readonly name: string; readonly type: string }[] },
   ): Promise<void> {
     const table = this.#table;
@@ -100,16 +104,16 @@ export class Explorer {
     await this.#viewer?.restore({ theme: THEMES[theme] });
   }
 
-  /** The way to the table is gone, and the views with it: everything is made anew once the server is there. */
-  async #lost(turn: number, place: HTMLElement): Promise<void> {
+  /** The way to the table is gone, and the views with it. On a new connection everything is made anew anyway. */
+  #lost(turn: number, place: HTMLElement): void {
     const { client, life } = this.#options;
-    if (turn !== this.#turn || life.aborted) return;
     const ref = this.state.value?.ref;
-    await client.ready();
-    if (turn === this.#turn && ref !== undefined) await this.show(ref, place);
+    this.#isSpoiled = true;
+    if (turn === this.#turn && ref !== undefined && !life.aborted && client.state.kind === 'open') void this.show(ref, place);
   }
 
   async #attach(table: OpenedTable, place: HTMLElement): Promise<void> {
+    if (this.#isSpoiled) await this.#discardViewer();
     if (this.#viewer === undefined) {
       this.#viewer = createViewer();
       this.#viewer.setAttribute('theme', THEMES[document.documentElement.dataset.theme === 'dark' ? 'dark' : 'light']);
@@ -118,6 +122,14 @@ export class Explorer {
       this.onReady(this.#viewer);
     }
     await this.#viewer.load(table.perspective);
+  }
+
+  /** Whatever a viewer says when it is told to end: it has ended. */
+  async #discardViewer(): Promise<void> {
+    const viewer = this.#viewer;
+    this.#viewer = undefined;
+    this.#isSpoiled = false;
+    await viewer?.delete().catch(() => undefined);
   }
 
   async #changed(): Promise<void> {
@@ -131,10 +143,14 @@ export class Explorer {
     this.#turn += 1;
     const table = this.#table;
     this.#table = undefined;
-    // A viewer that was taken out of the page has to be told to free its view before the table goes.
-    await this.#viewer?.delete().catch(() => undefined);
+    // A viewer that was taken out of the page has to free its view before the table goes.
+    await this.#discardViewer();
     if (table !== undefined) release(table);
   }
+}
+
+function isAway(error: unknown): boolean {
+  return error instanceof CovistaError && (error.code === 'draining' || error.details.connectionLost === true || error.details.interrupted === true);
 }
 
 /** Ends the way to a table; what waits for an answer on it fails, and nobody needs that any more. */

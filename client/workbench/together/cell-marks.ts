@@ -78,7 +78,8 @@ export class CellMarks {
     const cells = cellsOf(grid);
     for (const { element, column, row } of cells) paintCell(element, { rowKey: this.#keys.get(row), column }, marks);
     const unknown = cells.filter(({ row }) => !this.#keys.has(row)).map(({ row }) => row);
-    if (unknown.length > 0 && !this.#reading && hasKeys(marks)) void this.#readKeys(grid, Math.min(...unknown), Math.max(...unknown) + 1);
+    if (unknown.length > 0 && !this.#reading && hasKeys(marks) && marksRows(marks))
+      void this.#readKeys(grid, Math.min(...unknown), Math.max(...unknown) + 1);
   }
 
   /** Reads the keys of rows, and paints again when they are here. */
@@ -113,6 +114,12 @@ function cellsOf(grid: Grid): Cell[] {
 function hasKeys({ drawing, key }: Marks): boolean {
   const { group_by: groups = [], columns } = drawing?.config ?? {};
   return key !== null && groups.length === 0 && key.every((name) => columns === undefined || columns.includes(name));
+}
+
+/** Whether there is anything to be drawn onto rows, so that their keys are of use. */
+function marksRows({ notes, others, own }: Marks): boolean {
+  const isOpen = ({ anchor, resolved }: AnnotationEntry): boolean => resolved === null && anchor.rowKey !== undefined;
+  return notes.some(isOpen) || own?.rowKey !== undefined || others.some(({ selection }) => selection?.rowKey !== undefined);
 }
 
 function keyAt(columns: Readonly<Record<string, readonly unknown[]>>, index: number, { key, types }: Marks): Anchor['rowKey'] {

@@ -6,6 +6,12 @@ import type { DocumentSession } from './session.ts';
 
 type Plain = Readonly<Record<string, unknown>>;
 
+/** The fields of entries that have fields. */
+const REQUIRED: Readonly<Record<string, readonly string[]>> = {
+  views: ['name', 'config', 'plugin', 'dialect', 'ref', 'author', 'createdAt', 'updatedAt'],
+  annotations: ['anchor', 'body', 'replies', 'author', 'createdAt', 'resolved'],
+};
+
 /** One of the maps of a document, whose every change is checked here by the rules that the server has. */
 export class Entries {
   readonly #session: DocumentSession;
@@ -28,13 +34,18 @@ export class Entries {
     return this.#session.replica.doc.getMap(this.#name);
   }
 
-  /** An entry as plain JSON. */
+  /** An entry as plain JSON; undefined where there is none that is whole. */
   get(id: string): unknown {
-    return plain(this.map.get(id));
+    const entry = plain(this.map.get(id));
+    return this.#isWhole(entry) ? entry : undefined;
   }
 
+  /** All entries that are whole. */
   all(): [id: string, entry: unknown][] {
-    return [...this.map.entries()].map(([id, entry]) => [id, plain(entry)]);
+    return [...this.map.entries()].flatMap(([id, shared]) => {
+      const entry = plain(shared);
+      return this.#isWhole(entry) ? [[id, entry]] : [];
+    });
   }
 
   /** Makes an entry of its fields under an id of 128 random bits; `shared` are those fields that are not plain JSON. */
@@ -103,6 +114,15 @@ export class Entries {
     };
   }
 
+  /**
+   * What two people do at once can leave half an entry, until the server has taken back what came second. Only what every entry must
+   * have is looked at, since the rest is the server's to check.
+   */
+  #isWhole(entry: unknown): boolean {
+    const required = REQUIRED[this.#name];
+    return required === undefined || required.every((field) => (entry as Plain | undefined)?.[field] !== undefined);
+  }
+
   #entry(id: string): Y.Map<unknown> {
     const entry = this.map.get(id);
     if (entry instanceof Y.Map) return entry;
@@ -111,7 +131,7 @@ export class Entries {
 
   #check(id: string, after: unknown): void {
     this.#assertWritable();
-    const fault = entryFault({ kind: this.#kind, map: this.#name, id, before: this.get(id), after, subject: this.subject });
+    const fault = entryFault({ kind: this.#kind, map: this.#name, id, before: plain(this.map.get(id)), after, subject: this.subject });
     if (fault !== undefined) throw refusedBy(fault);
   }
 

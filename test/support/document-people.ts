@@ -70,9 +70,13 @@ export class SimulatedPerson {
     this.#client.close();
   }
 
-  /** Only forged entries are refused, of which the word may be lost; steps may be given up. */
+  /**
+   * Refused are forged entries (DOC6), of which the word may be lost (conflict), and what two did at once to one entry where one of them
+   * removed it or took something back (DOC4, DOC5); steps may be given up (conflict).
+   */
   #explain(error: CovistaError): void {
-    if (error.details.rule !== 'DOC6' && error.code !== 'conflict') this.#ledger.surprises.push(error);
+    const { rule } = error.details;
+    if (error.code !== 'conflict' && rule !== 'DOC4' && rule !== 'DOC5' && rule !== 'DOC6') this.#ledger.surprises.push(error);
   }
 
   #make(id: string): void {

@@ -8,6 +8,7 @@ import { type ProcessServer, prepareProcessServer } from '../support/process-ser
 import { csv } from '../support/samples.ts';
 import { buildScopeWorld, HIDDEN_CELL, READERS, readings, type ScopeWorld } from '../support/scope-world.ts';
 import { startTestServer, type TestServer } from '../support/server.ts';
+import { thinEngine } from '../support/thin-engine.ts';
 import { answerOverRest } from '../support/transports.ts';
 
 const key = (): string => randomBytes(32).toString('base64');
@@ -19,7 +20,9 @@ let worlds: readonly [ScopeWorld, ScopeWorld];
 
 beforeAll(async () => {
   plain = await startTestServer();
-  encrypted = await startTestServer(['--master-key', key(), '--decrypted-cache-bytes-max', '300000']);
+  encrypted = await startTestServer(['--master-key', key(), '--decrypted-cache-bytes-max', '300000'], {
+    engines: ({ content }) => [thinEngine(content)],
+  });
   const variant = { hiddenShare: 1, seed: 1 };
   worlds = [await buildScopeWorld(await plain.client('alice'), variant), await buildScopeWorld(await encrypted.client('alice'), variant)];
 });
@@ -95,6 +98,22 @@ test('ENC1 uploads are committed, and a commit that fails leaves nothing decrypt
   expect(await staged()).toEqual([]);
 });
 
+test('ENC1 tables are made of versions and uploads, and their views exported', async () => {
+  const alice = await encrypted.client('alice');
+  const { datasetId } = await alice.dataset.create({ name: 'Tables' });
+  const body = csv('id,name', '1,one', '2,two');
+  await alice.version.commit({ datasetId, branch: 'main' }, { body });
+  const { uploadId } = await alice.upload.begin({});
+  await alice.upload.write({ uploadId, offset: 0 }, { body });
+  const tables = [await alice.table.open({ datasetId, ref: 'main' }, { perspective: false }), await alice.table.openUpload({ uploadId })];
+  for (const { tableId, rows } of tables) {
+    expect(rows).toBe(2);
+    const { viewId } = await alice.view.create({ tableId, columns: ['name'] });
+    expect(await alice.view.data({ tableId, viewId })).toMatchObject({ rows: [{ name: 'one' }, { name: 'two' }] });
+  }
+  await alice.upload.abort({ uploadId });
+});
+
 test('ENC7 a query that exceeds the memory fails with memory_limit and writes nothing', async () => {
   const tight = await startTestServer(['--master-key', key(), '--duckdb-memory-bytes', String(60 * 1024 * 1024)]);
   const alice = await tight.client('alice');
@@ -154,5 +173,33 @@ test('ENC5 ENC6 a server refuses a wrong or missing master key, and rotates to a
   await start({ COVISTA_MASTER_KEY: second }, async (running) => {
     expect(await read(await running.client('alice'))).toBe(2);
   });
+  await server.dispose();
+});
+
+test('ENC1 VC20 after kill -9 every version that was acknowledged is there, and nothing else', async () => {
+  const server = await prepareProcessServer({ environment: { COVISTA_MASTER_KEY: key() } });
+  const run = await server.start();
+  const alice = await server.client('alice');
+  const { datasetId } = await alice.dataset.create({ name: 'Crash' });
+  const acknowledged = new Map<number, number>();
+  const commit = async (rows: number): Promise<void> => {
+    const body = csv('id', ...Array.from({ length: rows }, (_unused, index) => String(index)));
+    const { versionId } = await alice.version.commit({ datasetId, branch: 'main' }, { body });
+    acknowledged.set(versionId, rows);
+  };
+  await commit(1);
+  // What is under way when the server is killed may be sent again and land, or not.
+  const under = Array.from({ length: 20 }, (_unused, index) => commit(index + 2));
+  await Promise.race(under);
+  run.kill('SIGKILL');
+  await run.ended;
+  await server.start();
+  await Promise.all(under);
+  for (const [versionId, rows] of acknowledged) {
+    const preview = await alice.version.preview({ datasetId, versionId: versionId as never, endRow: 100 });
+    expect(preview.rows).toHaveLength(rows);
+  }
+  const objects = await readdir(join(server.dataDir, 'objects'), { recursive: true });
+  expect(objects.filter((name) => name.endsWith('.part'))).toEqual([]);
   await server.dispose();
 });

@@ -61,10 +61,16 @@ const REFUSALS: ReadonlySet<ErrorCode> = new Set([
 /** What was asked is told up to this length; what is longer was not worth a look. */
 const DETAIL_CHARS_MAX = 1_000;
 
+/** Records that what somebody was doing was ended, because they may do it no longer. */
+export function recordLoss(trail: AuditTrail, call: Call, reason: CovistaError): void {
+  call.isEnded = true;
+  trail.record({ ...whoOf(call), operation: nameOf(call.operation), ...placeOf(call, call.input), outcome: reason.code, detail: {} });
+}
+
 export function createCallAudit(trail: AuditTrail): CallAudit {
   return {
     failed: (operation, call, error) => {
-      if (!isRecorded(operation, call, error.code)) return;
+      if (call.isEnded || !isRecorded(operation, call, error.code)) return;
       const { datasetId, versionId } = placeOf(call, call.input, error.details);
       trail.record({ ...whoOf(call), operation: nameOf(call.operation), datasetId, versionId, outcome: error.code, detail: {} });
     },

@@ -49,6 +49,8 @@ export class Call implements CallContext {
   idempotency: Idempotency | undefined;
   /** Whether the gateway let it through to its handler. */
   isPermitted: boolean;
+  /** Whether it was ended because the permission was lost, which is audited already. */
+  isEnded: boolean;
   /** Whether it goes on for as long as the caller stays, so that a server that stops must end it. */
   isEndless: boolean;
   #requestId: string | undefined;
@@ -67,6 +69,7 @@ export class Call implements CallContext {
     this.access = undefined;
     this.idempotency = undefined;
     this.isPermitted = false;
+    this.isEnded = false;
     this.isEndless = false;
     this.#requestId = undefined;
     this.#reason = undefined;

@@ -12,7 +12,7 @@ import type { Channel, ChannelPeer, Opening } from '../shared/channel.ts';
 import type { Logger } from '../shared/log.ts';
 import type { IdempotencyStore } from '../storage/stores.ts';
 import type { Call } from './call.ts';
-import { createCallAudit, type Refused, recordRefusal } from './call-audit.ts';
+import { createCallAudit, type Refused, recordLoss, recordRefusal } from './call-audit.ts';
 import { createIdempotency } from './idempotency.ts';
 import { RateLimit } from './rate-limit.ts';
 import { assertSteppedUp, type StepUp } from './step-up.ts';
@@ -222,11 +222,15 @@ function watched(entry: Entry, call: Call, { opened, attach, abandon }: Opening<
 }
 
 /** Cancels the call when the caller loses the permission that it rests on. */
-function holdPermission({ operation, isHeld, timeoutMs }: Entry, call: Call, { hold }: GatewayOptions): () => void {
+function holdPermission({ operation, isHeld, timeoutMs }: Entry, call: Call, { hold, audit }: GatewayOptions): () => void {
   const { action } = operation.permission;
   const { access, actor } = call;
   if (!isHeld || access === undefined || !isLevel(action)) return () => undefined;
-  return hold({ actor, level: action, access, followsScope: timeoutMs === null, onLost: (reason) => call.cancel(reason) });
+  const onLost = (reason: CovistaError): void => {
+    recordLoss(audit, call, reason);
+    call.cancel(reason);
+  };
+  return hold({ actor, level: action, access, followsScope: timeoutMs === null, onLost });
 }
 
 const isLevel = (action: string): action is PermissionLevel => (PERMISSIONS as readonly string[]).includes(action);

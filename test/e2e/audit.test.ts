@@ -180,6 +180,27 @@ describe('refusals', () => {
     expect(rows).toHaveLength(3);
   });
 
+  test('AUD2 what ends because the permission did has an entry, streams and channels alike', async () => {
+    const { datasetId } = await prepareWorld('dataset.get', owner);
+    const reader = newPerson();
+    const { grantId } = (await owner.run({ operation: 'grant.create', input: { datasetId, principal: `user:${reader}`, permission: 'read' } })) as {
+      grantId: number;
+    };
+    const socket = await RpcClient.open(Number(new URL(server.url).port), await server.token(reader));
+    socket.request(1, 'dataset.watch', { datasetId });
+    socket.request(2, 'document.connect', { name: `dataset/${datasetId}` });
+    await socket.frame((frame) => frame[0] === FRAME.response && frame[1] === 2);
+    await owner.run({ operation: 'grant.revoke', input: { datasetId, grantId } });
+    expect([await socket.errorCode(1), await socket.errorCode(2)]).toEqual(['not_found', 'not_found']);
+    await socket.close();
+    await flushed();
+    const ended = (await rowsOfActor(reader)).map(({ operation, outcome, dataset_id, count }) => [operation, outcome, dataset_id, count]);
+    expect(ended.sort()).toEqual([
+      ['dataset.watch', 'not_found', datasetId, 1],
+      ['document.connect', 'not_found', datasetId, 1],
+    ]);
+  });
+
   test('AUD2 a command that fails has an entry with the code; a query that does not find something has none', async () => {
     const { datasetId } = await prepareWorld('dataset.get', owner);
     await expect(owner.run({ operation: 'branch.create', input: { datasetId, name: 'main' } })).rejects.toMatchObject({ code: 'conflict' });

@@ -133,6 +133,34 @@ describe.skipIf(!hasBrowser)('documents kept in a browser (needs Chromium: apt-g
     await context.close();
   });
 
+  test('LIVE15 two pages of one person keep one copy', async () => {
+    const { name } = await newDataset();
+    const context = await browser.newContext();
+    const online = await newPage(context);
+    await open(online, { name, subject: 'bob' });
+    await save(online, 'online');
+    await online.evaluate(async () => (globalThis as unknown as PageScope).live.whenDurable());
+    await online.close();
+    const pages = await Promise.all(['one', 'two'].map(async () => newPage(context)));
+    for (const page of pages) await open(page, { name, subject: 'bob', isOffline: true });
+    await Promise.all(pages.map((page, index) => save(page, `offline ${index}`)));
+    for (const page of pages) await page.close();
+    const later = await newPage(context);
+    await open(later, { name, subject: 'bob' });
+    await later.evaluate(async () => (globalThis as unknown as PageScope).live.whenDurable());
+    const there = await alice.document.open(name);
+    await there.whenSynced();
+    expect(
+      there
+        .savedViews()
+        .list()
+        .map((view) => view.name),
+    ).toEqual(['offline 0', 'offline 1', 'online']);
+    expect(await names(later)).toEqual(['offline 0', 'offline 1', 'online']);
+    there.close();
+    await context.close();
+  });
+
   test('LIVE15 hundreds of updates are joined, and stay the same document', async () => {
     const { name } = await newDataset();
     const context = await browser.newContext();

@@ -1,6 +1,7 @@
 import * as z from 'zod/v4';
 import { operation } from '../define.ts';
-import { documentName, documentOpened, parseDocumentName } from '../documents/index.ts';
+import { documentOpened } from '../documents/messages.ts';
+import { documentName, parseDocumentName } from '../documents/name.ts';
 import type { DatasetId } from '../ids.ts';
 import { instant, page, pageInput } from './shared.ts';
 

@@ -1,8 +1,8 @@
-import { build } from 'esbuild';
 import { describe, expect, expectTypeOf, test } from 'vitest';
 import type { Client, Methods } from '../../client/index.ts';
 import type { DatasetId, VersionId } from '../../protocol/ids.ts';
 import { type OperationName, operationsByName } from '../../protocol/operations/index.ts';
+import { bundleForBrowser } from '../support/bundle.ts';
 
 const tableId = 'dataset_1_v1_0123456789abcdef0123456789abcdef';
 const viewId = 'view_0123456789abcdef0123456789abcdef';
@@ -100,20 +100,10 @@ describe('types', () => {
 
 describe('browsers', () => {
   test.each(['client/index.ts', 'protocol/index.ts'])('SDK19 %s bundles for a browser without a module of Node', async (entry) => {
-    const bundled = await build({
-      entryPoints: [entry],
-      bundle: true,
-      platform: 'browser',
-      format: 'esm',
-      minify: true,
-      write: false,
-      metafile: true,
-    });
-    expect(bundled.warnings).toEqual([]);
-    const imports = Object.values(bundled.metafile.outputs).flatMap((output) => output.imports);
-    expect(imports).toEqual([]);
-    const text = bundled.outputFiles[0]?.text ?? '';
-    expect(text).not.toMatch(/\brequire\(/);
-    expect(text.length).toBeLessThan(200_000);
+    const { warnings, external, texts, first } = await bundleForBrowser(entry);
+    expect(warnings).toEqual([]);
+    expect(external).toEqual([]);
+    for (const text of texts) expect(text).not.toMatch(/\brequire\(/);
+    expect(first.bytes).toBeLessThan(200_000);
   });
 });

@@ -82,13 +82,17 @@ function tally({ counts, key }: RowComparison): HTMLElement {
   return html(
     'div',
     { class: 'tally' },
-    html('span', { class: 'count added' }, `+${integer(counts.added)} added`),
-    html('span', { class: 'count removed' }, `−${integer(counts.removed)} removed`),
-    key !== null && html('span', { class: 'count changed' }, `~${integer(counts.changed)} changed`),
+    pill('added', '+', counts.added),
+    pill('removed', '−', counts.removed),
+    key !== null && pill('changed', '~', counts.changed),
     html(
       'span',
       { class: 'muted small' },
       key === null ? 'Rows are compared as a whole' : ['Rows are told apart by ', html('span', { class: 'mono' }, key.join(', '))],
     ),
   );
+}
+
+function pill(kind: string, sign: string, count: number): HTMLElement {
+  return html('span', { class: count === 0 ? 'count' : `count ${kind}` }, `${count === 0 ? '' : sign}${integer(count)} ${kind}`);
 }

@@ -100,6 +100,7 @@ function branchEntries(context: DatasetContext, { name, versionId, protected: is
     toast(isProtected ? `${name} is open to everybody who may write` : `${name} is protected: only admins commit to it`);
   };
   const entries: (MenuEntry | false)[] = [
+    { label: 'Explore', icon: 'explore', run: () => go(context.link('explore', { ref: name })) },
     name !== 'main' && { label: 'Compare with main', icon: 'compare', run: () => go(context.link('compare', { from: 'main', to: name })) },
     context.may('write') && { label: 'Branch from here…', icon: 'branch', run: () => branchFrom(context, name) },
     context.may('admin') && {
@@ -142,6 +143,7 @@ function deleteBranch({ app, datasetId }: DatasetContext, branch: string, expect
 
 function tagRow(context: DatasetContext, { name, versionId, message, createdBy }: Tag): HTMLElement {
   const entries: MenuEntry[] = [
+    { label: 'Explore', icon: 'explore', run: () => go(context.link('explore', { ref: name })) },
     { label: 'Compare with main', icon: 'compare', run: () => go(context.link('compare', { from: name, to: 'main' })) },
     ...(context.may('write') ? [{ label: 'Branch from here…', icon: 'branch', run: () => branchFrom(context, name) } as const] : []),
   ];

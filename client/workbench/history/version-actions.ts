@@ -13,6 +13,7 @@ export function versionMenu(context: DatasetContext, version: Version): HTMLElem
   const { versionId, parents } = version;
   const parent = parents[0];
   const entries: (MenuEntry | false)[] = [
+    { label: 'Explore', icon: 'explore', run: () => go(context.link('explore', { ref: String(versionId) })) },
     parent !== undefined && {
       label: 'Compare with the one before',
       icon: 'compare',

@@ -1,0 +1,136 @@
+import { readFile } from 'node:fs/promises';
+import type { Page } from 'playwright-core';
+import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
+import type { Client } from '../../client/index.ts';
+import { CANARIES, ORDERS } from '../support/table-world.ts';
+import { explored, hasBrowser, setViewer, startWorkbench, viewerConfig, type Workbench } from '../support/workbench.ts';
+
+describe.skipIf(!hasBrowser)('exploring in the workbench (needs Chromium: apt-get install chromium)', () => {
+  let workbench: Workbench;
+  let owner: Client;
+  let datasetId: number;
+
+  beforeAll(async () => {
+    workbench = await startWorkbench();
+    owner = await workbench.server.client('alice');
+    ({ datasetId } = await owner.dataset.create({ name: 'Orders', key: ['id'] }));
+    await owner.version.commit({ datasetId, branch: 'main', message: 'Orders' }, { body: ORDERS });
+    await owner.version.commit({ datasetId, branch: 'main', mode: 'append', message: 'More' }, { body: more() });
+    await owner.version.commit({ datasetId, branch: 'slim' }, { body: new TextEncoder().encode('id,product\n1,Desk\n2,Chair\n') });
+    await owner.grant.create({ datasetId, principal: 'user:bob', permission: 'read', rowFilter: "region = 'EU'", columnMask: ['margin'] });
+  });
+
+  afterEach(async () => {
+    await Promise.all(workbench.browser.contexts().map((context) => context.close()));
+  });
+
+  afterAll(async () => {
+    await workbench.stop();
+  });
+
+  async function open(subject: string): Promise<Page> {
+    const page = await workbench.window(subject);
+    await page.goto(`${workbench.server.url}/#/datasets/${datasetId}`);
+    await explored(page);
+    return page;
+  }
+
+  test('WB5 another ref keeps the view where its columns allow, and says what it left out', async () => {
+    const page = await open('alice');
+    await setViewer(page, { columns: ['product', 'price'] });
+    await page.getByRole('button', { name: 'Version: main' }).click();
+    await page.getByRole('combobox', { name: 'Version: search or type a ref' }).fill('slim');
+    await page.keyboard.press('Enter');
+    await page.getByText('this version does not have it').waitFor();
+    expect(await page.locator('.dropped').textContent()).toContain('price');
+    await expect.poll(() => viewerConfig(page)).toMatchObject({ columns: ['product'] });
+    await page.getByText('2 rows').first().waitFor();
+    expect(page.url()).toContain('ref=slim');
+  });
+
+  test('WB5 every kind of chart draws', async () => {
+    const page = await open('alice');
+    const charts: readonly (readonly [string, Record<string, unknown>])[] = [
+      ['X Bar', { group_by: ['product'], columns: ['price'] }],
+      ['Y Bar', { group_by: ['product'], columns: ['price'] }],
+      ['Y Line', { group_by: ['day'], columns: ['price'] }],
+      ['Y Area', { group_by: ['day'], columns: ['price'] }],
+      ['Y Scatter', { group_by: ['product'], columns: ['price'] }],
+      ['X/Y Scatter', { group_by: ['product'], columns: ['price', 'margin'] }],
+      ['Heatmap', { group_by: ['product'], split_by: ['region'], columns: ['price'] }],
+      ['Treemap', { group_by: ['region', 'product'], split_by: [], columns: ['price'] }],
+      ['Sunburst', { group_by: ['region', 'product'], split_by: [], columns: ['price'] }],
+    ];
+    for (const [plugin, config] of charts) {
+      await setViewer(page, { split_by: [], ...config, plugin });
+      const element = `perspective-viewer-d3fc-${plugin.toLowerCase().replaceAll(/[ /]/g, '')}`;
+      await expect.poll(() => drawn(page, element), { message: plugin }).toBeGreaterThan(0);
+    }
+    expect(workbench.complaints).toEqual([]);
+  });
+
+  test('WB10 the view that is shown is saved as a file, with all of its rows', async () => {
+    const page = await open('alice');
+    await setViewer(page, { columns: ['product', 'price'], filter: [['region', '==', 'EU']] });
+    await page.getByRole('button', { name: 'Export this view' }).click();
+    const [download] = await Promise.all([page.waitForEvent('download'), page.getByRole('menuitem', { name: 'CSV', exact: true }).click()]);
+    const text = await readFile(await download.path(), 'utf8');
+    expect(
+      text
+        .trim()
+        .split('\n')
+        .map((line) => line.replaceAll('"', '')),
+    ).toEqual(['product,price', 'Desk,10', 'Chair,5', 'Lamp,7', 'Sofa,90']);
+  });
+
+  test('WB11 a filtered reader meets neither hidden rows nor hidden columns on any page', async () => {
+    const page = await open('bob');
+    const seen: string[] = [];
+    const look = async (): Promise<void> => {
+      seen.push(await everything(page));
+    };
+    await look();
+    await page.getByRole('link', { name: 'History' }).click();
+    await page.locator('.version').first().waitFor();
+    await look();
+    await page.getByRole('button', { name: 'More', exact: true }).click();
+    await page.getByRole('region', { name: 'Columns' }).waitFor();
+    await look();
+    await page.keyboard.press('Escape');
+    await page.getByRole('link', { name: 'Compare' }).click();
+    await page.getByRole('region', { name: 'Changed rows' }).waitFor();
+    await look();
+    expect(await page.getByRole('link', { name: 'Access' }).count()).toBe(0);
+    for (const canary of CANARIES.filter((text) => text !== 'US')) expect(seen.join('\n')).not.toContain(canary);
+    expect(seen.join('\n')).toContain('Sofa');
+  });
+});
+
+/** A row that everybody sees, and one that only those of the whole do. */
+const more = (): Uint8Array =>
+  new TextEncoder().encode('id,region,product,price,margin,day\n6,EU,Sofa,90,0.5,2026-03-01\n7,US,CANARY-sofa,90212,0.7736,2026-03-01\n');
+
+/** Shapes that a chart has drawn. */
+function drawn(page: Page, element: string): Promise<number> {
+  return page.evaluate((name) => {
+    const chart = document.querySelector(name)?.shadowRoot;
+    return (chart?.querySelectorAll('path, rect, circle').length ?? 0) + (chart?.querySelectorAll('canvas').length ?? 0);
+  }, element);
+}
+
+/** All text of the page, that of shadow trees included. */
+function everything(page: Page): Promise<string> {
+  return page.evaluate(() => {
+    const textOf = (root: ParentNode): string =>
+      [...root.querySelectorAll('*')]
+        .map(
+          (element) =>
+            `${element.shadowRoot === null ? '' : textOf(element.shadowRoot)} ${[...element.childNodes]
+              .filter((node) => node.nodeType === 3)
+              .map((node) => node.textContent)
+              .join(' ')} ${element.getAttribute('title') ?? ''}`,
+        )
+        .join(' ');
+    return textOf(document);
+  });
+}

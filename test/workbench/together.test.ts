@@ -75,6 +75,11 @@ describe.skipIf(!hasBrowser)('two people in the workbench (needs Chromium: apt-g
     await bob.getByRole('textbox', { name: 'Name' }).fill('Profit');
     await bob.getByRole('button', { name: 'Rename' }).click();
     await alice.getByRole('button', { name: 'Profit', exact: true }).waitFor();
+    await alice.getByRole('button', { name: 'Actions for view Profit', exact: true }).click();
+    await alice.getByRole('menuitem', { name: 'Who changed this…' }).click();
+    await alice.getByRole('dialog').getByText('bob').waitFor();
+    expect(await alice.getByRole('dialog').locator('dl').textContent()).toContain('Namebob');
+    await alice.keyboard.press('Escape');
     await bob.getByRole('button', { name: 'Undo my last change' }).click();
     await alice.getByRole('button', { name: 'Profit by category', exact: true }).waitFor();
     expect(workbench.complaints).toEqual([]);

@@ -33,7 +33,7 @@ export function datasetsPage(app: App, shell: Shell, life: AbortSignal): HTMLEle
       'div',
       { class: 'page-head' },
       html('h1', {}, 'Datasets'),
-      searchField(find),
+      searchField(life, find),
       html('div', { class: 'bar-space' }),
       html('button', { type: 'button', class: 'button', on: { click: () => newDataset(app) } }, icon('plus'), 'New dataset'),
       uploadButton(upload),
@@ -59,14 +59,20 @@ function debounced(life: AbortSignal, run: (text: string) => void): (text: strin
   };
 }
 
-function searchField(find: (text: string) => void): HTMLElement {
+function searchField(life: AbortSignal, find: (text: string) => void): HTMLElement {
   const input = html('input', {
     type: 'search',
     class: 'input',
-    placeholder: 'Search by name, description or label',
+    placeholder: 'Search ( / )',
     'aria-label': 'Search datasets',
   });
   input.addEventListener('input', () => find(input.value.trim()));
+  const shortcut = (event: KeyboardEvent): void => {
+    if (event.key !== '/' || event.target instanceof HTMLInputElement || document.querySelector('dialog[open]') !== null) return;
+    event.preventDefault();
+    input.focus();
+  };
+  document.addEventListener('keydown', shortcut, { signal: life });
   return html('div', { class: 'search' }, icon('search'), input);
 }
 

@@ -103,7 +103,7 @@ export class Companions {
   }
 
   panel(): HTMLElement {
-    const { room, explorer, life, ref } = this.#options;
+    const { room, explorer, life, ref, context } = this.#options;
     const applied = this.#applied;
     const selection = this.#selection;
     return live(life, this.#open, (open, inner) => {
@@ -114,7 +114,7 @@ export class Companions {
         room,
         (value, now) =>
           open === 'views'
-            ? viewsPanel({ room: value, explorer, life: now, applied, ref: () => ref.value })
+            ? viewsPanel({ client: context.app.client, room: value, explorer, life: now, applied, ref: () => ref.value })
             : notesPanel({ room: value, explorer, life: now, selection, applied }),
         () => skeleton(4),
       );

@@ -81,6 +81,8 @@ function composer({ room, explorer, life, selection, applied }: NotesContext): H
       ...(cell.rowKey !== undefined && cell.column !== undefined ? [{ rowKey: cell.rowKey }, { column: cell.column }] : []),
       ...(viewId === undefined || nameOfView(viewId) === undefined ? [] : [{ viewId }]),
       {},
+      // Columns can be chosen without a pointer.
+      ...(explorer.table?.schema.map(({ name }) => ({ column: name })) ?? []),
     ]
       .filter((anchor, index, all) => all.findIndex((other) => JSON.stringify(other) === JSON.stringify(anchor)) === index)
       .map((anchor) => ({ anchor, label: describeAnchor(anchor, nameOfView) }));
@@ -88,6 +90,7 @@ function composer({ room, explorer, life, selection, applied }: NotesContext): H
   const offer = (): void => about.replaceChildren(...anchors().map(({ label }, index) => html('option', { value: index }, `On ${label}`)));
   selection.watch(life, offer);
   applied.watch(life, offer);
+  explorer.state.watch(life, offer);
   const form = html('form', { class: 'composer' }, about, text, html('button', { type: 'submit', class: 'button primary small' }, 'Add note'));
   form.addEventListener('submit', (event) => {
     event.preventDefault();

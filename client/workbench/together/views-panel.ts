@@ -1,4 +1,4 @@
-import type { SavedViewEntry } from '../../index.ts';
+import type { Client, SavedViewEntry } from '../../index.ts';
 import { person } from '../app/avatar.ts';
 import type { Drawing, Explorer } from '../explore/explorer.ts';
 import { choiceField, openForm, textField, textOf } from '../ui/dialog.ts';
@@ -8,9 +8,11 @@ import { icon } from '../ui/icons.ts';
 import { type MenuEntry, menuButton } from '../ui/menu.ts';
 import type { Signal } from '../ui/signal.ts';
 import { attempt, toast } from '../ui/toast.ts';
+import { showAttribution } from './attribution.ts';
 import type { Room } from './room.ts';
 
 export interface ViewsContext {
+  readonly client: Client;
   readonly room: Room;
   readonly explorer: Explorer;
   readonly life: AbortSignal;
@@ -180,6 +182,9 @@ function entriesOf(context: ViewsContext, view: SavedViewEntry): MenuEntry[] {
     { label: 'Apply', icon: 'eye', run: () => attempt(applyView(context, view)) },
     { label: 'Update with what is shown', icon: 'bookmark', run: () => attempt(updateView(context, view)) },
     { label: 'Rename…', icon: 'edit', run: rename },
+    ...(view.scope === 'shared'
+      ? [{ label: 'Who changed this…', icon: 'person', run: () => showAttribution(context.client, context.room, view) } as const]
+      : []),
     { label: 'Delete', icon: 'trash', danger: true, run: remove },
   ];
 }

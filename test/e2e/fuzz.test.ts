@@ -14,6 +14,8 @@ const TIMEOUT_MS = 60_000 + (FRAMES + REQUESTS) * 20;
 /** How much a server may grow that remembers nothing of what it refused. */
 const GROWTH_BYTES_MAX = 600 * 1024 * 1024;
 const AT_ONCE = 8;
+/** Many of them wait for more bytes, which never come. */
+const REQUESTS_AT_ONCE = 64;
 const CLOSE_CODES = [1000, 1001, 4400, 4401, 4402, 4403, 4413, 4426, 4450];
 
 let server: ProcessServer;
@@ -97,18 +99,21 @@ test(`REST12 ${REQUESTS} damaged HTTP requests meet no crash, no hang, no fault 
   timeout: TIMEOUT_MS,
 }, async () => {
   const before = await residentBytes(run.pid);
-  let answered = 0;
-  await eachAtOnce(damagedRequests(httpRequests(token, datasetId), { seed: SEED, count: REQUESTS }), AT_ONCE, async (next) => {
+  const statuses = new Map<string, number>();
+  await eachAtOnce(damagedRequests(httpRequests(token, datasetId), { seed: SEED, count: REQUESTS }), REQUESTS_AT_ONCE, async (next) => {
     for (let bytes = next(); bytes !== undefined; bytes = next()) {
-      const answer = await exchange(server.port, bytes, 1_500);
+      const answer = await exchange(server.port, bytes, 500);
       const [, status] = /^HTTP\/1\.1 (\d{3})/.exec(answer) ?? [];
       if (status === '500')
         throw new Error(`a fault after ${JSON.stringify(Buffer.from(bytes).toString('latin1'))} (FUZZ_SEED=${SEED}): ${answer} ${run.log()}`);
-      if (status !== undefined) answered += 1;
+      if (status !== undefined) statuses.set(status, (statuses.get(status) ?? 0) + 1);
       else expect(answer, Buffer.from(bytes).toString('latin1')).toBe('');
     }
   });
   await assertAlive();
-  expect(answered).toBeGreaterThan(REQUESTS / 4);
+  // Most get as far as an operation: a server that refuses all of them at its door would prove nothing.
+  const shares = Object.fromEntries([...statuses].map(([status, count]) => [status, count / REQUESTS]));
+  const understood = ['200', '201', '206', '400', '404', '409'].reduce((sum, status) => sum + (shares[status] ?? 0), 0);
+  expect(understood, JSON.stringify(shares)).toBeGreaterThan(0.3);
   expect((await residentBytes(run.pid)) - before).toBeLessThan(GROWTH_BYTES_MAX);
 });

@@ -58,12 +58,13 @@ function withOddField(input: unknown, choices: Iterator<number>, value: unknown)
 
 /** Requests as bytes: every route with its example. */
 export function httpRequests(token: string, datasetId: number): Uint8Array[] {
-  const lines = [...operationsByName].flatMap(([name, { http, example, body }]) => {
+  const lines = [...operationsByName].flatMap(([name, { http, example, body, input: declared }]) => {
     if (http === undefined) return [];
     const input = exampleOn(name, example.input, datasetId);
     const path = http.path.replace(/\{(\w+)\}/g, (_, field: string) => encodeURIComponent(String(input[field])));
     const hasJson = body === undefined && ['POST', 'PUT', 'PATCH'].includes(http.method);
-    const content = hasJson ? JSON.stringify(input) : body === undefined ? '' : 'a,b\n1,2\n';
+    const fields = Object.fromEntries(Object.entries(input).filter(([field]) => !http.path.includes(`{${field}}`)));
+    const content = hasJson ? JSON.stringify(fields) : body === undefined ? '' : 'a,b\n1,2\n';
     const headers = [
       'host: localhost',
       `authorization: Bearer ${token}`,
@@ -74,7 +75,7 @@ export function httpRequests(token: string, datasetId: number): Uint8Array[] {
       ...(content === '' ? [] : [`content-type: ${hasJson ? 'application/json' : 'text/csv'}`, `content-length: ${content.length}`]),
       ...(http.method === 'GET' ? [] : ['idempotency-key: abc']),
     ];
-    return [`${http.method} ${path}?limit=2 HTTP/1.1\r\n${headers.join('\r\n')}\r\n\r\n${content}`];
+    return [`${http.method} ${path}${'limit' in declared.shape && !hasJson ? '?limit=2' : ''} HTTP/1.1\r\n${headers.join('\r\n')}\r\n\r\n${content}`];
   });
   return ['GET /healthz', 'GET /openapi.json', 'OPTIONS /api/datasets', 'GET /']
     .map((line) => `${line} HTTP/1.1\r\nhost: localhost\r\norigin: http://localhost\r\nconnection: close\r\n\r\n`)
@@ -82,10 +83,21 @@ export function httpRequests(token: string, datasetId: number): Uint8Array[] {
     .map((text) => new TextEncoder().encode(text));
 }
 
+/** Damaged requests, the same for a seed: in all of their bytes, in their first line, or in their body alone. */
 export function damagedRequests(requests: readonly Uint8Array[], { seed, count }: { readonly seed: number; readonly count: number }): Uint8Array[] {
-  const samples = fc.sample(fc.tuple(fc.constantFrom(...requests), fc.infiniteStream(fc.nat())), { seed, numRuns: count });
-  return samples.map(([request, choices]) => mutate(request, choices));
+  const samples = fc.sample(fc.tuple(fc.constantFrom(...requests), fc.infiniteStream(fc.nat()), fc.nat(2)), { seed, numRuns: count });
+  return samples.map(([request, choices, part]) => {
+    if (part === 0) return mutate(request, choices);
+    const [line = '', ...rest] = Buffer.from(request).toString('latin1').split('\r\n');
+    if (part === 1) return Buffer.concat([mutate(Buffer.from(line, 'latin1'), choices), Buffer.from(`\r\n${rest.join('\r\n')}`, 'latin1')]);
+    const body = mutate(Buffer.from(rest.at(-1) ?? '', 'latin1'), choices);
+    const headers = rest.slice(0, -1).map((header) => header.replace(/^content-length: .*/, `content-length: ${body.length}`));
+    return Buffer.concat([Buffer.from(`${[line, ...headers].join('\r\n')}\r\n`, 'latin1'), body]);
+  });
 }
+
+/** How long a response may pause before it is taken for whole. */
+const PAUSE_MS = 20;
 
 /** Sends bytes on a connection of its own; answers what came, or nothing where the server waits for more. */
 export function exchange(port: number, bytes: Uint8Array, waitMs: number): Promise<string> {
@@ -94,12 +106,13 @@ export function exchange(port: number, bytes: Uint8Array, waitMs: number): Promi
     let answer = '';
     socket.setTimeout(waitMs, () => socket.destroy());
     socket.on('data', (chunk) => {
+      socket.setTimeout(PAUSE_MS);
       if (answer.length < 10_000) answer += chunk.toString('latin1');
     });
     // A server that closes a connection which still sends may reset it.
     socket.on('error', () => socket.destroy());
     socket.on('close', () => resolve(answer));
-    socket.end(bytes);
+    socket.write(bytes);
   });
 }
 

@@ -48,6 +48,18 @@ describe.skipIf(!hasBrowser)('exploring in the workbench (needs Chromium: apt-ge
     expect(page.url()).toContain('ref=slim');
   });
 
+  test('WB5 a branch that moves on says so, and is shown as it is then', async () => {
+    const { datasetId: moving } = await owner.dataset.create({ name: 'Moving', key: ['id'] });
+    const page = await workbench.window('alice');
+    await page.goto(`${workbench.server.url}/#/datasets/${moving}`);
+    await page.getByText('Nothing to explore yet').waitFor();
+    await owner.version.commit({ datasetId: moving, branch: 'main' }, { body: new TextEncoder().encode('id\n1\n') });
+    await page.getByText('1 row', { exact: true }).waitFor();
+    await owner.version.commit({ datasetId: moving, branch: 'main' }, { body: new TextEncoder().encode('id\n1\n2\n') });
+    await page.getByRole('button', { name: 'Show it' }).click();
+    await page.getByText('2 rows', { exact: true }).waitFor();
+  });
+
   test('WB5 every kind of chart draws', async () => {
     const page = await open('alice');
     const charts: readonly (readonly [string, Record<string, unknown>])[] = [

@@ -52,7 +52,7 @@ export function openContext(app: App, datasetId: number, life: AbortSignal): Dat
     upload: (files, branch = 'main') => {
       const names = branches.latest?.map(({ name }) => name) ?? [];
       const target = { datasetId, branch, branches: names, hasKey: dataset.latest?.key != null };
-      openUpload({ app, files, target });
+      void openUpload({ app, files, target });
     },
   };
 }

@@ -10,6 +10,7 @@ import { counted, integer } from '../ui/format.ts';
 import { icon } from '../ui/icons.ts';
 import { failure, Resource } from '../ui/resource.ts';
 import { derive, type Readable } from '../ui/signal.ts';
+import { dropZone } from '../upload/drop.ts';
 import { Explorer, type Showing } from './explorer.ts';
 import { exportMenu } from './export-menu.ts';
 
@@ -25,8 +26,14 @@ export function explorePage(context: DatasetContext, life: AbortSignal): HTMLEle
   const companions = new Companions({ context, explorer, room, ref, choose, life });
   ref.watch(life, show);
   onReconnect(app.connection, life, show);
+  // A dataset that was empty has something to show with its first version.
+  context.branches.watch(life, () => explorer.state.value?.kind === 'failed' && (context.branches.latest?.length ?? 0) > 0 && show());
   app.theme.watch(life, (theme) => void explorer.setTheme(theme));
-  const overlay = live(life, explorer.state, (state) => curtain(state, show));
+  const overlay = live(life, explorer.state, (state, inner) =>
+    state?.kind === 'failed'
+      ? live(inner, context.branches, () => (context.branches.latest?.length === 0 ? nothingYet(context) : curtain(state, show)))
+      : curtain(state, show),
+  );
   return html(
     'div',
     { class: 'explore' },
@@ -45,6 +52,7 @@ export function explorePage(context: DatasetContext, life: AbortSignal): HTMLEle
       'div',
       { class: 'explore-notices' },
       companions.followBar(),
+      movedNotice({ context, explorer, ref, show, life }),
       live(life, explorer.dropped, (dropped) => dropped.length > 0 && droppedNotice(explorer, dropped)),
     ),
     html('div', { class: 'explore-body' }, html('div', { class: 'stage-frame' }, stage, overlay), companions.panel()),
@@ -88,6 +96,46 @@ function droppedNotice(explorer: Explorer, dropped: Explorer['dropped']['value']
     icon('warning'),
     html('span', {}, 'Left out of the view, because this version does not have it: ', html('strong', {}, columns.join(', '))),
     html('button', { type: 'button', class: 'button quiet square', 'aria-label': 'Dismiss', on: { click: dismiss } }, icon('close')),
+  );
+}
+
+interface MovedOptions {
+  readonly context: DatasetContext;
+  readonly explorer: Explorer;
+  readonly ref: Readable<string>;
+  readonly show: () => void;
+  readonly life: AbortSignal;
+}
+
+/** Says that the branch which is shown has moved on, and shows its new head when that is wanted. */
+function movedNotice({ context, explorer, ref, show, life }: MovedOptions): HTMLElement {
+  return live(life, explorer.state, (state, inner) =>
+    live(inner, context.branches, () => {
+      const head = context.branches.latest?.find(({ name }) => name === ref.value);
+      if (state?.kind !== 'shown' || head === undefined || head.versionId === state.table.versionId) return null;
+      return html(
+        'div',
+        { class: 'moved', role: 'status' },
+        icon('branch'),
+        html('span', {}, html('strong', {}, head.name), ` has moved on to v${head.versionId}`),
+        html('button', { type: 'button', class: 'button small', on: { click: show } }, 'Show it'),
+      );
+    }),
+  );
+}
+
+function nothingYet(context: DatasetContext): HTMLElement {
+  return html(
+    'div',
+    { class: 'curtain' },
+    html(
+      'div',
+      { class: 'empty' },
+      icon('explore'),
+      html('h2', {}, 'Nothing to explore yet'),
+      html('p', {}, 'The first file that is uploaded becomes version 1 on main.'),
+      context.may('write') && dropZone((files) => context.upload(files)),
+    ),
   );
 }
 

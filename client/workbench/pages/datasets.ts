@@ -21,7 +21,7 @@ export function datasetsPage(app: App, shell: Shell, life: AbortSignal): HTMLEle
   const load = (signal: AbortSignal): Promise<Dataset[]> =>
     collect(app.client.items(app.client.dataset.list, { limit: 100, ...(search === '' ? {} : { search }) }, { signal }), DATASETS_SHOWN_MAX);
   const list = new Resource(life, load);
-  const upload = (files: readonly File[]): void => openUpload({ app, files });
+  const upload = (files: readonly File[]): void => void openUpload({ app, files }).then(() => list.reload());
   const find = debounced(life, (text) => {
     search = text;
     void list.reload();

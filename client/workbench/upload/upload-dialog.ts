@@ -25,13 +25,10 @@ const MODES = [
 
 type Mode = (typeof MODES)[number]['value'];
 
-/** Uploads files one after the other, each asking first where it goes. */
-export function openUpload({ files, ...options }: UploadOptions): void {
-  const [file, ...rest] = files;
-  if (file === undefined) return;
+/** Uploads files one after the other, each asking first where it goes; resolves when the last dialog is closed. */
+export async function openUpload({ files, ...options }: UploadOptions): Promise<void> {
   const title = options.target === undefined ? 'Upload a new dataset' : 'Upload a new version';
-  const opened = openDialog({ title, content: (close, life) => uploadForm({ ...options, file, close, life }) });
-  void opened.then(() => openUpload({ files: rest, ...options }));
+  for (const file of files) await openDialog({ title, content: (close, life) => uploadForm({ ...options, file, close, life }) });
 }
 
 interface FormContext extends Omit<UploadOptions, 'files'> {
@@ -99,12 +96,7 @@ async function send({ app, file, target, close, life }: FormContext, values: For
     html('div', { class: 'form-actions' }, html('button', { type: 'button', class: 'button', on: { click: close } }, 'Stop')),
   );
   try {
-    const datasetId = target?.datasetId ?? (await app.client.dataset.create({ name: textOf(values, 'name') })).datasetId;
-    const committed = await app.client.upload.file(file, {
-      datasetId,
-      branch: target === undefined ? 'main' : textOf(values, 'branch'),
-      message: textOf(values, 'message'),
-      ...(target === undefined ? {} : { mode: textOf(values, 'mode') as Mode }),
+    const committed = await commit({ app, file, ...(target === undefined ? {} : { target }) }, values, {
       signal: stopped.signal,
       onProgress: (progress) => bar.set(wordsOf(progress), progress),
     });
@@ -116,6 +108,30 @@ async function send({ app, file, target, close, life }: FormContext, values: For
         refused(error),
         html('div', { class: 'form-actions' }, html('button', { type: 'button', class: 'button', on: { click: close } }, 'Close')),
       );
+  }
+}
+
+type Options = Pick<Parameters<App['client']['upload']['file']>[1], 'signal' | 'onProgress'>;
+
+/** A dataset that was made for a file goes again when the file is refused. */
+async function commit({ app, file, target }: Pick<FormContext, 'app' | 'file' | 'target'>, values: FormData, options: Options): Promise<Committed> {
+  const { dataset, upload } = app.client;
+  const message = textOf(values, 'message');
+  if (target !== undefined) {
+    return upload.file(file, {
+      datasetId: target.datasetId,
+      branch: textOf(values, 'branch'),
+      message,
+      mode: textOf(values, 'mode') as Mode,
+      ...options,
+    });
+  }
+  const { datasetId } = await dataset.create({ name: textOf(values, 'name') });
+  try {
+    return await upload.file(file, { datasetId, branch: 'main', message, ...options });
+  } catch (error) {
+    await dataset.delete({ datasetId });
+    throw error;
   }
 }
 

@@ -14,6 +14,9 @@ const ROOT = resolve(import.meta.dirname, '../..');
 /** Where pictures of the screens are written, to be looked at. */
 export const PICTURES = join(tmpdir(), 'covista-workbench-pictures');
 
+/** A lost connection, which the browser and the viewer report, is no fault of the page. */
+const LOST = /WebSocket|ERR_CONNECTION|Transport error/;
+
 export interface WindowOptions {
   readonly theme?: 'light' | 'dark';
   readonly width?: number;
@@ -48,10 +51,12 @@ export async function startWorkbench(): Promise<Workbench> {
   const blank = async ({ theme = 'light', width = 1280, height = 720 }: WindowOptions = {}): Promise<Page> => {
     const context: BrowserContext = await browser.newContext({ viewport: { width, height }, colorScheme: theme, acceptDownloads: true });
     const page = await context.newPage();
-    page.on('pageerror', (error) => complaints.push(String(error.stack ?? error)));
+    const complain = (text: string): void => {
+      if (!LOST.test(text)) complaints.push(text);
+    };
+    page.on('pageerror', (error) => complain(String(error.stack ?? error)));
     page.on('console', (message) => {
-      // A lost connection is no fault of the page.
-      if (message.type() === 'error' && !/WebSocket|ERR_CONNECTION/.test(message.text())) complaints.push(message.text());
+      if (message.type() === 'error') complain(message.text());
     });
     return page;
   };

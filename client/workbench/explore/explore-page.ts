@@ -18,7 +18,7 @@ import { exportMenu } from './export-menu.ts';
 export function explorePage(context: DatasetContext, life: AbortSignal): HTMLElement {
   const { app, datasetId } = context;
   const explorer = new Explorer({ client: app.client, datasetId, life });
-  const room = new Resource<Room>(life, () => openRoom(app, datasetId, life));
+  const room: Resource<Room> = openRoomAgain(context, life);
   const ref = derive(life, app.route, ({ query }) => query.get('ref') ?? 'main');
   const stage = html('div', { class: 'stage' });
   const choose = (chosen: string): void => goQuietly(context.link('explore', { ref: chosen }));
@@ -57,6 +57,19 @@ export function explorePage(context: DatasetContext, life: AbortSignal): HTMLEle
     ),
     html('div', { class: 'explore-body' }, html('div', { class: 'stage-frame' }, stage, overlay), companions.panel()),
   );
+}
+
+/** A room that is closed and opens again within this has no use; it is left to be opened by hand. */
+const REOPEN_AFTER_MS = 5_000;
+
+/** The room of a dataset; one that the server closes, as when what one may see changes, is opened anew. */
+function openRoomAgain({ app, datasetId }: DatasetContext, life: AbortSignal): Resource<Room> {
+  let openedAt = 0;
+  const room: Resource<Room> = new Resource<Room>(life, (signal) => {
+    openedAt = Date.now();
+    return openRoom({ app, datasetId, life: signal, closed: () => Date.now() - openedAt > REOPEN_AFTER_MS && void room.reload() });
+  });
+  return room;
 }
 
 /** Runs whenever another connection has taken the place of the one before. */

@@ -3,7 +3,7 @@ import { person } from '../app/avatar.ts';
 import { go, linkTo } from '../app/route.ts';
 import type { Shell } from '../app/shell.ts';
 import { openForm, textField, textOf } from '../ui/dialog.ts';
-import { type Child, html, replace } from '../ui/dom.ts';
+import { type Child, html, replace, whenSeen } from '../ui/dom.ts';
 import { ago, byteSize, counted, dateTime, integer } from '../ui/format.ts';
 import { icon } from '../ui/icons.ts';
 import { Resource, shown, skeleton } from '../ui/resource.ts';
@@ -177,11 +177,13 @@ function row(app: App, dataset: Dataset, life: AbortSignal): HTMLElement {
     ),
     cells,
   );
-  newestVersion(app, dataset.datasetId, life).then(
-    (version) => fill(cells, dataset, version),
-    // The list stands without it; opening the dataset says what is wrong.
-    () => fill(cells, dataset, undefined),
-  );
+  const ask = (): void =>
+    void newestVersion(app, dataset.datasetId, life).then(
+      (version) => fill(cells, dataset, version),
+      // The list stands without it; opening the dataset says what is wrong.
+      () => fill(cells, dataset, undefined),
+    );
+  whenSeen(element, life, ask);
   return element;
 }
 

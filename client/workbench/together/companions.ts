@@ -4,7 +4,7 @@ import type { Drawing, Explorer } from '../explore/explorer.ts';
 import { html, live } from '../ui/dom.ts';
 import { type IconName, icon } from '../ui/icons.ts';
 import { type Resource, shown, skeleton } from '../ui/resource.ts';
-import { type Readable, Signal } from '../ui/signal.ts';
+import { type Readable, Signal, shorterLife } from '../ui/signal.ts';
 import { CellMarks } from './cell-marks.ts';
 import { notesPanel } from './notes-panel.ts';
 import { followBar, peopleStrip } from './people.ts';
@@ -45,11 +45,12 @@ export class Companions {
     const kept = localStorage.getItem(PANEL_KEY);
     this.#open = new Signal<Panel | undefined>(kept === 'views' || kept === 'notes' ? kept : undefined);
     const { room, explorer, life } = options;
-    let joined = false;
+    let joining: AbortController | undefined;
     room.watch(life, (state) => {
-      if (state.kind !== 'ready' || joined) return;
-      joined = true;
-      this.#join(state.value);
+      joining?.abort();
+      if (state.kind !== 'ready') return;
+      joining = shorterLife(life);
+      this.#join(state.value, joining.signal);
     });
     explorer.onReady = (viewer) => this.#listen(viewer);
     document.addEventListener('keydown', (event) => this.#undoKey(event), { signal: life });
@@ -132,8 +133,8 @@ export class Companions {
   }
 
   /** Tells the others what is looked at, and draws what they look at. */
-  #join(room: Room): void {
-    const { explorer, life, ref, context } = this.#options;
+  #join(room: Room, life: AbortSignal): void {
+    const { explorer, ref, context } = this.#options;
     const tell = (): void => {
       const state = explorer.state.value;
       if (state?.kind !== 'shown') return;

@@ -3,6 +3,7 @@ import type { Explorer } from '../explore/explorer.ts';
 import { html, live, uniqueId } from '../ui/dom.ts';
 import { icon } from '../ui/icons.ts';
 import { type Readable, Signal } from '../ui/signal.ts';
+import { perform } from '../ui/toast.ts';
 import type { Room } from './room.ts';
 import { anchorOf, describeAnchor, type Selection } from './selection.ts';
 import { thread } from './thread.ts';
@@ -96,8 +97,10 @@ function composer({ room, explorer, life, selection, applied }: NotesContext): H
     event.preventDefault();
     const body = text.value.trim();
     if (body === '') return;
-    room.annotations.add(body, anchors()[Number(about.value)]?.anchor ?? {});
-    text.value = '';
+    perform(() => {
+      room.annotations.add(body, anchors()[Number(about.value)]?.anchor ?? {});
+      text.value = '';
+    });
   });
   submitOnEnter(text, form);
   return form;

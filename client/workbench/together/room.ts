@@ -1,10 +1,24 @@
-import type { AnnotationEntry, Annotations, CovistaError, LiveDocument, PresentClient, SavedViewEntry, SavedViews } from '../../index.ts';
+import {
+  type AnnotationEntry,
+  type Annotations,
+  CovistaError,
+  type LiveDocument,
+  type PresentClient,
+  type SavedViewEntry,
+  type SavedViews,
+} from '../../index.ts';
 import type { App } from '../app/app.ts';
 import { messageOf } from '../ui/resource.ts';
 import { Signal } from '../ui/signal.ts';
 import { toast } from '../ui/toast.ts';
 
 type Presence = Parameters<LiveDocument['presence']['set']>[0];
+
+interface RoomParts extends Omit<RoomOptions, 'app'> {
+  readonly document: LiveDocument;
+  /** The document of the person alone. */
+  readonly own: LiveDocument;
+}
 
 /** What the people of a dataset share live: who is here, saved views, notes. */
 export class Room {
@@ -17,10 +31,7 @@ export class Room {
   readonly #shared: SavedViews;
   readonly #own: SavedViews;
 
-  constructor(
-    { document, own, life }: { readonly document: LiveDocument; readonly own: LiveDocument; readonly life: AbortSignal },
-    datasetId: number,
-  ) {
+  constructor({ document, own, datasetId, life, closed }: RoomParts) {
     this.document = document;
     this.annotations = document.annotations;
     this.#shared = document.savedViews();
@@ -38,6 +49,7 @@ export class Room {
       document.presence.observe(present),
       document.onError(refused),
       own.onError(refused),
+      document.onState(({ kind }) => kind === 'closed' && !life.aborted && closed()),
     ];
     listed();
     noted();
@@ -68,7 +80,13 @@ export class Room {
 
   show(presence: Presence): void {
     if (this.document.state.kind === 'closed') return;
-    this.document.presence.set(presence);
+    try {
+      this.document.presence.set(presence);
+    } catch (error) {
+      if (!(error instanceof CovistaError) || presence.viewConfig === undefined) throw error;
+      // A view that is too large to be told cannot be followed; who is here and where is told all the same.
+      this.document.presence.set({ ...presence, viewConfig: null });
+    }
   }
 
   undo(): void {
@@ -77,11 +95,19 @@ export class Room {
   }
 }
 
+export interface RoomOptions {
+  readonly app: App;
+  readonly datasetId: number;
+  readonly life: AbortSignal;
+  /** The server has closed the document, as when what one may see changes. */
+  readonly closed: () => void;
+}
+
 /** Resolves once both documents are in step with the server. */
-export async function openRoom(app: App, datasetId: number, life: AbortSignal): Promise<Room> {
+export async function openRoom({ app, datasetId, life, closed }: RoomOptions): Promise<Room> {
   const [document, own] = await Promise.all([app.client.document.open(`dataset/${datasetId}`), app.client.document.open(`user/${app.subject}`)]);
   await Promise.all([document.whenSynced(), own.whenSynced()]);
-  const room = new Room({ document, own, life }, datasetId);
+  const room = new Room({ document, own, datasetId, life, closed });
   if (life.aborted) {
     document.close();
     own.close();

@@ -6,6 +6,7 @@ import { ago, dateTime } from '../ui/format.ts';
 import { icon } from '../ui/icons.ts';
 import { type MenuEntry, menuButton } from '../ui/menu.ts';
 import type { Readable } from '../ui/signal.ts';
+import { perform } from '../ui/toast.ts';
 import { submitOnEnter } from './notes-panel.ts';
 import type { Room } from './room.ts';
 
@@ -75,12 +76,12 @@ function actions(room: Room, { id, author, body, resolved }: AnnotationEntry): C
     });
   const own: MenuEntry[] = [
     { label: 'Edit…', icon: 'edit', run: edit },
-    { label: 'Delete', icon: 'trash', danger: true, run: () => void room.annotations.remove(id) },
+    { label: 'Delete', icon: 'trash', danger: true, run: () => perform(() => room.annotations.remove(id)) },
   ];
   const settle: MenuEntry =
     resolved === null
-      ? { label: 'Resolve', icon: 'check', run: () => void room.annotations.resolve(id) }
-      : { label: 'Reopen', icon: 'undo', run: () => void room.annotations.reopen(id) };
+      ? { label: 'Resolve', icon: 'check', run: () => perform(() => room.annotations.resolve(id)) }
+      : { label: 'Reopen', icon: 'undo', run: () => perform(() => room.annotations.reopen(id)) };
   return menuButton({
     label: `Actions for the note of ${author}`,
     face: icon('more'),
@@ -101,8 +102,10 @@ function replyForm(room: Room, id: string): HTMLElement {
     event.preventDefault();
     const body = text.value.trim();
     if (body === '') return;
-    room.annotations.reply(id, body);
-    text.value = '';
+    perform(() => {
+      room.annotations.reply(id, body);
+      text.value = '';
+    });
   });
   submitOnEnter(text, form);
   return form;

@@ -7,7 +7,7 @@ import { ago, dateTime } from '../ui/format.ts';
 import { icon } from '../ui/icons.ts';
 import { type MenuEntry, menuButton } from '../ui/menu.ts';
 import type { Signal } from '../ui/signal.ts';
-import { attempt, toast } from '../ui/toast.ts';
+import { attempt, perform, toast } from '../ui/toast.ts';
 import { showAttribution } from './attribution.ts';
 import type { Room } from './room.ts';
 
@@ -175,8 +175,8 @@ function entriesOf(context: ViewsContext, view: SavedViewEntry): MenuEntry[] {
       send: async (values) => void keeping.rename(view.id, textOf(values, 'name')),
     });
   const remove = (): void => {
-    keeping.remove(view.id);
-    toast(`Deleted ${view.name}. Undo brings it back.`);
+    perform(() => keeping.remove(view.id));
+    toast(view.scope === 'shared' ? `Deleted ${view.name}. Undo brings it back.` : `Deleted ${view.name}`);
   };
   return [
     { label: 'Apply', icon: 'eye', run: () => attempt(applyView(context, view)) },

@@ -70,3 +70,14 @@ export function uniqueId(prefix: string): string {
   numbers += 1;
   return `${prefix}-${numbers}`;
 }
+
+/** Runs something once an element is seen for the first time. */
+export function whenSeen(element: Element, life: AbortSignal, run: () => void): void {
+  const observer = new IntersectionObserver((entries) => {
+    if (!entries.some(({ isIntersecting }) => isIntersecting)) return;
+    observer.disconnect();
+    run();
+  });
+  observer.observe(element);
+  life.addEventListener('abort', () => observer.disconnect(), { once: true });
+}

@@ -31,3 +31,12 @@ export function toast(message: Child, kind: 'done' | 'failed' = 'done'): void {
 export function attempt(work: Promise<unknown>): void {
   work.catch((error: unknown) => toast(messageOf(error), 'failed'));
 }
+
+/** Does something that a person asked for at once, and says so when it cannot be done. */
+export function perform(work: () => unknown): void {
+  try {
+    work();
+  } catch (error) {
+    toast(messageOf(error), 'failed');
+  }
+}

@@ -25,9 +25,14 @@ export function createTableChannels({ tables, limits }: { readonly tables: Pick<
         opened: { tableId: at.tableId },
         attach: (peer) => {
           tell = (reason) => peer.close(reason);
-          const channel = attach(at.tableId, lease, peer, limits);
-          if (ended !== undefined) peer.close(ended);
-          return channel;
+          try {
+            // The engine may have lost the table meanwhile.
+            if (ended !== undefined) throw ended;
+            return attach(at.tableId, lease, peer, limits);
+          } catch (fault) {
+            lease.release();
+            throw fault;
+          }
         },
         abandon: () => lease.release(),
       };
@@ -45,8 +50,9 @@ function attach(tableId: TableId, lease: Lease, peer: ChannelPeer, limits: Limit
   return {
     receive: (bytes) => guard.receive(bytes),
     closed: () => {
-      guard.close();
+      // The table is let go of whatever the engine throws.
       lease.release();
+      guard.close();
     },
   };
 }

@@ -1,0 +1,227 @@
+import fc from 'fast-check';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { WebSocket } from 'ws';
+import type { Client } from '../../client/index.ts';
+import { ALLOWED } from '../../server/services/tables/guard-rules.ts';
+import { encodeRequest } from '../../server/shared/perspective/codec.ts';
+import { REQUESTS } from '../../server/shared/perspective/schema.ts';
+import type { PerspectiveRequest, RequestKind } from '../../server/shared/perspective/types.ts';
+import { startTestServer, type TestServer } from '../support/server.ts';
+import { openTableChannel, readRows, rowsOf, type TableChannel } from '../support/table-channel.ts';
+import { CANARIES, prepareOrders } from '../support/table-world.ts';
+import { thinEngine } from '../support/thin-engine.ts';
+
+const KINDS = Object.keys(REQUESTS) as RequestKind[];
+/** Of the hidden column only what it holds: its name comes back in errors to whoever asked for it. */
+const HIDDEN = CANARIES.filter((canary) => canary !== 'margin');
+
+let server: TestServer;
+let owner: Client;
+let bob: Client;
+let datasetId: number;
+
+beforeAll(async () => {
+  server = await startTestServer([], { engines: ({ content }) => [thinEngine(content, 'memory'), thinEngine(content, 'duckdb')] });
+  ({ owner, datasetId } = await prepareOrders(server));
+  bob = await server.client('bob');
+});
+
+afterAll(async () => {
+  await server?.stop();
+});
+
+interface Sides {
+  /** Of somebody who sees everything, with the view `owned`. */
+  readonly victim: TableChannel;
+  /** Of bob, with the view `mine`. */
+  readonly attacker: TableChannel;
+}
+
+async function openSides(engine: 'memory' | 'duckdb'): Promise<Sides> {
+  const open = async (client: Client): Promise<TableChannel> => {
+    const { tableId } = await client.table.open({ datasetId, ref: 'main', engine }, { perspective: false });
+    return openTableChannel(client, tableId);
+  };
+  const [victim, attacker] = [await open(owner), await open(bob)];
+  expect(await rowsOf(victim, 'owned')).toHaveLength(5);
+  expect(await rowsOf(attacker, 'mine')).toHaveLength(3);
+  return { victim, attacker };
+}
+
+async function expectUnharmed({ victim, attacker }: Sides): Promise<void> {
+  expect(await readRows(victim, 'owned')).toHaveLength(5);
+  expect(await rowsOf(victim, `another-${Math.random()}`)).toHaveLength(5);
+  for (const canary of HIDDEN) expect(attacker.seen(), canary).not.toContain(canary);
+  victim.close();
+  attacker.close();
+}
+
+const FOREIGN_TABLE = 'a foreign table';
+
+/** Bodies with which a request does the most harm, for what there is to name. */
+function bodyOf(kind: RequestKind, foreign: string): object {
+  if (kind === 'table_make_view') return { view_id: 'owned', config: {} };
+  if (kind === 'make_table' || kind === 'table_update' || kind === 'table_replace' || kind === 'table_remove')
+    return { data: { from_view: 'owned' } };
+  if (kind === 'make_join_table')
+    return { left_table_id: foreign, right_table_id: foreign, on_column: 'id', join_type: 'inner', right_on_column: 'id' };
+  if (kind === 'table_delete') return { is_immediate: true };
+  if (kind === 'view_get_min_max') return { column_name: 'margin' };
+  return {};
+}
+
+describe.each(['memory', 'duckdb'] as const)('%s', (engine) => {
+  test.each(KINDS)('TB11 %s about a foreign table, a foreign view or nothing gives nothing and harms nobody', async (kind) => {
+    const sides = await openSides(engine);
+    const { victim, attacker } = sides;
+    const names = {
+      [FOREIGN_TABLE]: victim.tableId,
+      'a foreign view': 'owned',
+      'a name of the engine': 'view-1',
+      'an unknown name': 'nothing',
+      'no name': '',
+    };
+    for (const [what, entityId] of Object.entries(names)) {
+      const { kind: answer } = await Promise.race([attacker.ask(kind, entityId, bodyOf(kind, victim.tableId)), silence(kind)]);
+      const isForAll = ALLOWED.get(kind)?.about === 'server';
+      expect(answer, what).toBe(isForAll ? kind : 'server_error');
+    }
+    await expectUnharmed(sides);
+  });
+
+  test('TB12 a hidden column is refused in every place of a configuration as one that does not exist', async () => {
+    const sides = await openSides(engine);
+    const { attacker } = sides;
+    const window = { source: 'price', op: 'sum', partition_by: [], order_by: null };
+    const configs: Readonly<Record<string, object>> = {
+      columns: { columns: { columns: { columns: ['margin'] } } },
+      group_by: { group_by: ['margin'] },
+      split_by: { split_by: ['margin'] },
+      filter: { filter: [{ column: 'margin', op: '>', value: [{ float: 0 }] }] },
+      sort: { sort: [{ column: 'margin', op: 'desc' }] },
+      aggregates: { aggregates: { margin: { aggregations: ['sum'] } } },
+      'another column of an aggregate': { aggregates: { price: { aggregations: ['weighted mean', 'margin'] } } },
+      expressions: { expressions: { x: '"margin" + 1' } },
+      'windows source': { windows: { w: { ...window, source: 'margin' } } },
+      'windows partition': { windows: { w: { ...window, partition_by: ['margin'] } } },
+      'windows order': { windows: { w: { ...window, order_by: { column: 'margin', desc: true } } } },
+    };
+    for (const [where, config] of Object.entries(configs)) {
+      const { kind, body } = await attacker.ask('table_make_view', attacker.tableId, { view_id: where, config });
+      expect(kind, where).toBe('server_error');
+      expect(JSON.stringify(body), where).toContain('margin');
+    }
+    const validated = await attacker.ask('table_validate_expr', attacker.tableId, { column_to_expr: { x: '"margin" * 2', y: '"price" * 2' } });
+    expect(validated.body).toMatchObject({ errors: { x: {} }, expression_schema: { y: 'float' } });
+    expect((await attacker.ask('view_get_min_max', 'mine', { column_name: 'margin' })).kind).toBe('server_error');
+    await expectUnharmed(sides);
+  });
+
+  test('TB12 filters joined by or show no more than there is', async () => {
+    const sides = await openSides(engine);
+    const filter = [
+      { column: 'region', op: '==', value: [{ string: 'US' }] },
+      { column: 'id', op: '>', value: [{ float: 0 }] },
+    ];
+    expect(await rowsOf(sides.attacker, 'or', { filter, filter_op: 'or' })).toHaveLength(3);
+    await expectUnharmed(sides);
+  });
+
+  test('TB11 views of one name in two sessions are two, and two of one name in one session are refused', async () => {
+    const sides = await openSides(engine);
+    const { victim, attacker } = sides;
+    expect(await rowsOf(attacker, 'owned')).toHaveLength(3);
+    expect((await attacker.ask('table_make_view', attacker.tableId, { view_id: 'owned', config: {} })).kind).toBe('server_error');
+    expect((await attacker.ask('view_delete', 'owned')).kind).toBe('view_delete');
+    expect((await attacker.ask('view_delete', 'owned')).kind).toBe('server_error');
+    expect(await readRows(victim, 'owned')).toHaveLength(5);
+    await expectUnharmed(sides);
+  });
+
+  test('TB13 sessions that leave in the middle of their work are cleaned up, and others do not notice', async () => {
+    const sides = await openSides(engine);
+    for (let round = 0; round < 20; round += 1) {
+      const leaving = await openTableChannel(bob, sides.attacker.tableId);
+      for (const view of ['a', 'b']) void leaving.ask('table_make_view', leaving.tableId, { view_id: view, config: { group_by: ['region'] } });
+      void leaving.ask('view_on_delete', 'a');
+      void leaving.ask('view_delete', 'a');
+      leaving.close();
+    }
+    await expect.poll(async () => (await bob.table.get({ tableId: sides.attacker.tableId as never })).connections).toBe(1);
+    await expectUnharmed(sides);
+  });
+
+  test('TB11 ten thousand mutated messages give nothing and harm nobody', async () => {
+    const sides = await openSides(engine);
+    const { attacker } = sides;
+    const seeds = KINDS.flatMap((kind) =>
+      [attacker.tableId, 'mine', sides.victim.tableId].map((entity) => requestOf(kind, entity, sides.victim.tableId)),
+    );
+    const mutations = fc.sample(mutated(seeds), { numRuns: 10_000, seed: 4 });
+    for (const [index, bytes] of mutations.entries()) {
+      attacker.send(bytes);
+      // An answer to something that is in order behind them keeps the server from drowning in them.
+      if (index % 100 === 99) await attacker.ask('table_size', attacker.tableId);
+    }
+    expect(await attacker.ask('table_size', attacker.tableId)).toMatchObject({ body: { size: 3 } });
+    await expectUnharmed(sides);
+  });
+
+  test('TB14 who never reads is cut off, and nobody else notices', async () => {
+    const sides = await openSides(engine);
+    const socket = new WebSocket(`${server.url.replace('http', 'ws')}/perspective/${sides.attacker.tableId}?token=${await server.token('bob')}`);
+    const closed = new Promise<number>((resolve) => socket.once('close', resolve));
+    await new Promise((resolve) => socket.once('open', resolve));
+    const wide = Object.fromEntries(Array.from({ length: 150 }, (_, index) => [`column ${index} ${'x'.repeat(900)}`, '"price" + 1']));
+    const columns = { columns: { columns: Object.keys(wide) } };
+    socket.send(
+      requestBytes({
+        msgId: 1,
+        entityId: sides.attacker.tableId,
+        kind: 'table_make_view',
+        body: { view_id: 'v', config: { expressions: wide, columns } },
+      }),
+    );
+    await new Promise((resolve) => socket.once('message', resolve));
+    socket.pause();
+    for (let asked = 2; asked < 400; asked += 1) {
+      socket.send(requestBytes({ msgId: asked, entityId: 'v', kind: 'view_to_columns_string', body: { viewport: null } }));
+    }
+    await expect.poll(async () => (await bob.table.get({ tableId: sides.attacker.tableId as never })).connections).toBe(1);
+    socket.resume();
+    expect(await closed).toBeGreaterThan(1000);
+    await expectUnharmed(sides);
+  });
+});
+
+const requestBytes = (request: object): Uint8Array => encodeRequest(request as PerspectiveRequest);
+
+function requestOf(kind: RequestKind, entityId: string, foreign: string): Uint8Array {
+  return requestBytes({ msgId: 4_000_000_000, entityId, kind, body: bodyOf(kind, foreign) });
+}
+
+/** A subscription that is accepted has no answer. */
+async function silence(kind: RequestKind): Promise<{ kind: string }> {
+  const isSilent = ALLOWED.get(kind)?.way === 'listen';
+  return isSilent ? new Promise((resolve) => setTimeout(() => resolve({ kind: 'server_error' }), 500)) : new Promise(() => undefined);
+}
+
+/** Requests with some bytes changed, left out, doubled or added. */
+function mutated(seeds: readonly Uint8Array[]): fc.Arbitrary<Uint8Array> {
+  const change = fc.record({
+    at: fc.double({ min: 0, max: 1, noNaN: true }),
+    byte: fc.integer({ min: 0, max: 255 }),
+    how: fc.constantFrom('set', 'drop', 'add', 'cut'),
+  });
+  return fc.tuple(fc.constantFrom(...seeds), fc.array(change, { minLength: 1, maxLength: 4 })).map(([seed, changes]) => {
+    let bytes = [...seed];
+    for (const { at, byte, how } of changes) {
+      const index = Math.min(bytes.length - 1, Math.floor(at * bytes.length));
+      if (how === 'set') bytes[index] = byte;
+      else if (how === 'drop') bytes.splice(index, 1);
+      else if (how === 'add') bytes.splice(index, 0, byte);
+      else bytes = bytes.slice(0, Math.max(1, index));
+    }
+    return Uint8Array.from(bytes);
+  });
+}

@@ -48,6 +48,17 @@ describe.skipIf(!hasBrowser)('exploring in the workbench (needs Chromium: apt-ge
     expect(page.url()).toContain('ref=slim');
   });
 
+  test('WB5 the view stays while one looks at other pages of the dataset', async () => {
+    const page = await open('alice');
+    await setViewer(page, { columns: ['product', 'price'], sort: [['price', 'desc']] });
+    await page.getByText('v2', { exact: true }).waitFor();
+    await page.getByRole('link', { name: 'History' }).click();
+    await page.locator('.version').first().waitFor();
+    await page.getByRole('link', { name: 'Explore' }).click();
+    await explored(page);
+    expect(await viewerConfig(page)).toMatchObject({ columns: ['product', 'price'], sort: [['price', 'desc']] });
+  });
+
   test('WB5 a branch that moves on says so, and is shown as it is then', async () => {
     const { datasetId: moving } = await owner.dataset.create({ name: 'Moving', key: ['id'] });
     const page = await workbench.window('alice');

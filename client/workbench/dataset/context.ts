@@ -1,5 +1,6 @@
 import { type Access, type App, type Branch, collect, type Dataset, type Tag } from '../app/app.ts';
 import { linkTo } from '../app/route.ts';
+import type { Drawing } from '../explore/explorer.ts';
 import { Resource } from '../ui/resource.ts';
 import { Signal } from '../ui/signal.ts';
 import { openUpload } from '../upload/upload-dialog.ts';
@@ -21,6 +22,8 @@ export interface DatasetContext {
   readonly tags: Resource<Tag[]>;
   /** Rises whenever anybody changed anything of the dataset. */
   readonly changes: Signal<number>;
+  /** What is drawn when exploring; it stays while one looks at other pages of the dataset. */
+  readonly drawing: Signal<Drawing | undefined>;
   /** Whether the caller may do what asks for this permission; a server that knows better refuses. */
   may(permission: Permission): boolean;
   link(tab: string, query?: Readonly<Record<string, string | undefined>>): string;
@@ -47,6 +50,7 @@ export function openContext(app: App, datasetId: number, life: AbortSignal): Dat
     branches,
     tags,
     changes,
+    drawing: new Signal<Drawing | undefined>(undefined),
     may: (permission) => RANKS.indexOf(access.latest?.permission ?? 'read') >= RANKS.indexOf(permission),
     link: (tab, query) => linkTo(['datasets', datasetId, tab], query),
     upload: (files, branch = 'main') => {

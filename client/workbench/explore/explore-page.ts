@@ -17,7 +17,7 @@ import { exportMenu } from './export-menu.ts';
 /** A version in a viewer, alone or together with others. */
 export function explorePage(context: DatasetContext, life: AbortSignal): HTMLElement {
   const { app, datasetId } = context;
-  const explorer = new Explorer({ client: app.client, datasetId, life });
+  const explorer = new Explorer({ client: app.client, datasetId, life, drawing: context.drawing });
   const room: Resource<Room> = openRoomAgain(context, life);
   const ref = derive(life, app.route, ({ query }) => query.get('ref') ?? 'main');
   const stage = html('div', { class: 'stage' });

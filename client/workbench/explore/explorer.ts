@@ -24,13 +24,15 @@ interface ExplorerOptions {
   readonly client: Client;
   readonly datasetId: number;
   readonly life: AbortSignal;
+  /** Holds what is drawn; what it has at first is drawn first. */
+  readonly drawing: Signal<Drawing | undefined>;
 }
 
 /** One viewer on one dataset: opens tables for refs and keeps what is drawn from one to the next, as far as it fits. */
 export class Explorer {
   readonly state = new Signal<Showing | undefined>(undefined);
   /** What the viewer shows, as somebody changed it last. */
-  readonly drawing = new Signal<Drawing | undefined>(undefined);
+  readonly drawing: Signal<Drawing | undefined>;
   /** What of the last drawing did not fit the table; empty when everything did. */
   readonly dropped = new Signal<AppliedView['dropped']>([]);
   /** Told of the viewer, once it is there. */
@@ -45,6 +47,7 @@ export class Explorer {
 
   constructor(options: ExplorerOptions) {
     this.#options = options;
+    this.drawing = options.drawing;
     options.life.addEventListener('abort', () => void this.#leave(), { once: true });
   }
 

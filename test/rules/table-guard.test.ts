@@ -1,0 +1,171 @@
+import { expect, test } from 'vitest';
+import { CovistaError } from '../../protocol/errors.ts';
+import { tableId as parseTableId, type TableId } from '../../protocol/ids.ts';
+import { defaultLimits, type Limits } from '../../protocol/limits.ts';
+import type { EngineTable, TableEngine } from '../../server/services/tables/engine.ts';
+import { Guard } from '../../server/services/tables/guard.ts';
+import { TablePool, type TableRequest } from '../../server/services/tables/table-pool.ts';
+import { decodeRequest, decodeResponse, encodeRequest, encodeResponse } from '../../server/shared/perspective/codec.ts';
+import type { PerspectiveRequest, PerspectiveResponse, WireFeatures } from '../../server/shared/perspective/types.ts';
+
+const ID = parseTableId.parse('dataset_1_v1_0123456789abcdef0123456789abcdef');
+const FEATURES = decodeResponse(encodeResponse({ msgId: 1, entityId: '', kind: 'get_features', body: {} as WireFeatures })).body as WireFeatures;
+
+interface FakeEngine {
+  readonly table: EngineTable;
+  readonly asked: PerspectiveRequest[];
+  respond(response: PerspectiveResponse): void;
+  closed: number;
+}
+
+/** A table whose engine answers when the test says so; `fail` makes it throw at every request. */
+function fakeTable(options: { readonly bytes?: number; readonly fail?: boolean } = {}): FakeEngine {
+  const asked: PerspectiveRequest[] = [];
+  let respond: (bytes: Uint8Array) => void = () => undefined;
+  const fake: FakeEngine = {
+    asked,
+    closed: 0,
+    respond: (response) => respond(encodeResponse(response)),
+    table: {
+      rows: 10,
+      bytes: options.bytes ?? 0,
+      schema: { a: 'integer' },
+      features: FEATURES,
+      connect: (peer) => {
+        respond = (bytes) => peer.respond(bytes);
+        return {
+          handle: (request) => {
+            if (options.fail === true) throw new Error('the engine is broken');
+            asked.push(decodeRequest(request));
+          },
+          close: () => undefined,
+        };
+      },
+      onLost: () => () => undefined,
+      close: () => {
+        fake.closed += 1;
+      },
+    },
+  };
+  return fake;
+}
+
+function openGuard(fake: FakeEngine, limits: Partial<Limits> = {}): { ask(request: object): void; answers: PerspectiveResponse[] } {
+  const answers: PerspectiveResponse[] = [];
+  const guard = new Guard({
+    tableId: ID,
+    table: fake.table,
+    dialect: 'exprtk',
+    limits: { ...defaultLimits, ...limits },
+    respond: (bytes) => void answers.push(decodeResponse(bytes)),
+    lost: () => undefined,
+  });
+  return { ask: (request) => guard.receive(encodeRequest(request as PerspectiveRequest)), answers };
+}
+
+const makeView = (msgId: number, view_id: string) => ({ msgId, entityId: ID, kind: 'table_make_view', body: { view_id, config: {} } });
+
+function withView(limits: Partial<Limits> = {}) {
+  const fake = fakeTable();
+  const guard = openGuard(fake, limits);
+  guard.ask(makeView(1, 'mine'));
+  const [made] = fake.asked.splice(0);
+  if (made?.kind !== 'table_make_view') throw new Error('no view was made');
+  fake.respond({ msgId: made.msgId, entityId: ID, kind: 'table_make_view', body: { view_id: made.body.view_id } });
+  guard.answers.splice(0);
+  return { fake, guard, engineId: made.body.view_id };
+}
+
+test('TB11 no name or number that a client chose reaches the engine, and the client sees its own again', () => {
+  const { fake, guard, engineId } = withView();
+  expect(engineId).not.toBe('mine');
+  guard.ask({ msgId: 77, entityId: 'mine', kind: 'view_schema', body: {} });
+  const [asked] = fake.asked;
+  expect(asked).toMatchObject({ entityId: engineId, kind: 'view_schema' });
+  expect(asked?.msgId).not.toBe(77);
+  fake.respond({
+    msgId: asked?.msgId ?? 0,
+    entityId: engineId,
+    kind: 'server_error',
+    body: { message: `no ${engineId} here`, status_code: 'server_error' },
+  });
+  expect(guard.answers).toMatchObject([{ msgId: 77, entityId: 'mine', kind: 'server_error', body: { message: 'no this view here' } }]);
+});
+
+test('TB15 a window with more cells than one answer may have is refused, once the size of the view is known', () => {
+  const { fake, guard, engineId } = withView({ viewCellsMax: 100 });
+  guard.ask({ msgId: 2, entityId: 'mine', kind: 'view_to_arrow', body: { viewport: null } });
+  expect(fake.asked).toMatchObject([{ kind: 'view_dimensions', entityId: engineId }]);
+  const body = { num_table_rows: 10, num_table_columns: 1, num_view_rows: 60, num_view_columns: 2 };
+  fake.respond({ msgId: fake.asked[0]?.msgId ?? 0, entityId: engineId, kind: 'view_dimensions', body });
+  expect(guard.answers).toMatchObject([{ msgId: 2, kind: 'server_error' }]);
+  guard.ask({ msgId: 3, entityId: 'mine', kind: 'view_to_arrow', body: { viewport: { start_row: 0, end_row: 50 } } });
+  expect(fake.asked[1]).toMatchObject({ kind: 'view_to_arrow', entityId: engineId });
+});
+
+test('TB15 requests that wait for their answer, views and callbacks of a session are bounded', () => {
+  const { guard } = withView({ sessionRequestsMax: 2, sessionViewsMax: 1, sessionCallbacksMax: 1 });
+  guard.ask(makeView(2, 'second'));
+  expect(guard.answers.splice(0)).toMatchObject([{ msgId: 2, kind: 'server_error' }]);
+  for (const msgId of [3, 4, 5]) guard.ask({ msgId, entityId: 'mine', kind: 'view_schema', body: {} });
+  expect(guard.answers.splice(0)).toMatchObject([{ msgId: 5, kind: 'server_error' }]);
+  for (const msgId of [6, 7]) guard.ask({ msgId, entityId: 'mine', kind: 'view_on_update', body: {} });
+  expect(guard.answers.splice(0)).toMatchObject([{ msgId: 7, kind: 'server_error' }]);
+});
+
+test('TB15 an engine that throws is answered for, and its view is not there', () => {
+  const guard = openGuard(fakeTable({ fail: true }));
+  guard.ask(makeView(1, 'mine'));
+  guard.ask({ msgId: 2, entityId: 'mine', kind: 'view_schema', body: {} });
+  expect(guard.answers).toMatchObject([
+    { msgId: 1, kind: 'server_error', body: { status_code: 'server_error' } },
+    { msgId: 2, kind: 'server_error', body: { status_code: 'view_not_found' } },
+  ]);
+});
+
+const signal = new AbortController().signal;
+const idOf = (number: number): TableId => parseTableId.parse(`dataset_${number}_v1_0123456789abcdef0123456789abcdef`);
+
+function poolOf(limits: Partial<Limits> = {}) {
+  const clock = { nowMs: 0, now: () => clock.nowMs };
+  const pool = new TablePool({ limits: { ...defaultLimits, tableBytesMax: 100, tablesBytesMax: 100, tableIdleMs: 1_000, ...limits }, clock });
+  const request = (number: number, fake: FakeEngine): TableRequest => ({
+    tableId: idOf(number),
+    engine: { name: 'memory', dialect: 'exprtk' } as TableEngine,
+    estimatedBytes: fake.table.bytes,
+    load: async () => fake.table,
+  });
+  return { pool, clock, request };
+}
+
+test('TB16 idle tables make room, least recently used first; those in use stay, and then there is none', async () => {
+  const { pool, request } = poolOf();
+  const [first, second, third] = [fakeTable({ bytes: 50 }), fakeTable({ bytes: 50 }), fakeTable({ bytes: 50 })];
+  const lease = await pool.use(request(1, first), { ended: () => undefined }, { signal });
+  await pool.use(request(2, second), undefined, { signal });
+  const other = await pool.use(request(3, third), { ended: () => undefined }, { signal });
+  expect([first.closed, second.closed, third.closed]).toEqual([0, 1, 0]);
+  const refused = pool.use(request(4, fakeTable({ bytes: 50 })), undefined, { signal });
+  await expect(refused).rejects.toMatchObject({ code: 'memory_limit' });
+  await expect(pool.use(request(5, fakeTable({ bytes: 101 })), undefined, { signal })).rejects.toMatchObject({ code: 'memory_limit' });
+  lease.release();
+  other.release();
+  await pool.use(request(4, fakeTable({ bytes: 50 })), undefined, { signal });
+  expect(first.closed + third.closed).toBe(1);
+  pool.close();
+});
+
+test('TB16 a table that nobody used for a while is unloaded', async () => {
+  const { pool, clock, request } = poolOf();
+  const [idle, used] = [fakeTable(), fakeTable()];
+  await pool.use(request(1, idle), undefined, { signal });
+  const reasons: CovistaError[] = [];
+  await pool.use(request(2, used), { ended: (reason) => void reasons.push(reason) }, { signal });
+  clock.nowMs = 1_001;
+  pool.sweep();
+  expect([idle.closed, used.closed]).toEqual([1, 0]);
+  pool.remove((id) => id === idOf(2), new CovistaError('not_found', 'gone'));
+  expect(used.closed).toBe(1);
+  expect(reasons).toMatchObject([{ code: 'not_found' }]);
+  pool.close();
+});

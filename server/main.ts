@@ -77,12 +77,22 @@ export async function startServer(config: Config, parts: Parts = {}): Promise<St
     const stores = await openStores(config, log, closers);
     const audit = startAuditTrail({ store: stores.metadata.audit, limits: config.limits, clock: systemClock, log });
     closers.add(() => audit.close());
-    const engines = (parts.engines?.(stores) ?? []).map((engine) => holdingTableFiles(engine, stores.objects.lease));
+    const engines = startEngines(parts.engines, stores, log);
     const services = await startServices(config, { stores, engines, log, closers });
     return await openDoors(config, { services, audit, log, closers });
   } catch (error) {
     await closers.close();
     throw error;
+  }
+}
+
+/** Engines that cannot start are missed by tables alone: everything else works without them. */
+function startEngines(start: Parts['engines'], stores: Stores, log: Logger): readonly TableEngine[] {
+  try {
+    return (start?.(stores) ?? []).map((engine) => holdingTableFiles(engine, stores.objects.lease));
+  } catch (error) {
+    log.error({ err: error }, 'the engines of tables cannot start; tables are unavailable');
+    return [];
   }
 }
 

@@ -28,6 +28,14 @@ interface ExplorerOptions {
   readonly drawing: Signal<Drawing | undefined>;
 }
 
+interface Show {
+  readonly ref: string;
+  readonly place: HTMLElement;
+  readonly drawing: Drawing | undefined;
+  /** What was begun before. */
+  readonly previous: Promise<void>;
+}
+
 /** One viewer on one dataset: opens tables for refs and keeps what is drawn from one to the next, as far as it fits. */
 export class Explorer {
   readonly state = new Signal<Showing | undefined>(undefined);
@@ -42,6 +50,8 @@ export class Explorer {
   #table: OpenedTable | undefined;
   /** The viewer has met an error of its client, from which it does not recover; another takes its place. */
   #isSpoiled = false;
+  /** Settles when what was begun last is over. */
+  #showing: Promise<void> = Promise.resolve();
   /** Rises with every ref, so that what comes late for an earlier one is left aside. */
   #turn = 0;
 
@@ -60,7 +70,12 @@ export class Explorer {
   }
 
   /** Shows a ref; `drawing` is what to draw, absent: what is drawn now. */
-  async show(ref: string, place: HTMLElement, drawing = this.drawing.value): Promise<void> {
+  show(ref: string, place: HTMLElement, drawing = this.drawing.value): Promise<void> {
+    this.#showing = this.#show({ ref, place, drawing, previous: this.#showing });
+    return this.#showing;
+  }
+
+  async #show({ ref, place, drawing, previous }: Show): Promise<void> {
     this.#turn += 1;
     const turn = this.#turn;
     const before = this.#table;
@@ -68,6 +83,8 @@ export class Explorer {
     try {
       const { client, datasetId } = this.#options;
       const table = await openTable(client, datasetId, ref);
+      // The viewer does one thing after the other.
+      await previous;
       if (turn !== this.#turn || this.#options.life.aborted) return release(table);
       this.#table = table;
       await table.perspective.on_error(() => this.#lost(turn, place));
@@ -146,7 +163,8 @@ export class Explorer {
     this.#turn += 1;
     const table = this.#table;
     this.#table = undefined;
-    // A viewer that was taken out of the page has to free its view before the table goes.
+    // A viewer must not end while it begins, and has to free its view before the table goes.
+    await this.#showing;
     await this.#discardViewer();
     if (table !== undefined) release(table);
   }

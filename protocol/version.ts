@@ -64,4 +64,10 @@ export const PROTOCOL_HISTORY: readonly { readonly version: number; readonly dat
       fingerprint: 'b686751242388856',
       change: 'Tables and views',
     },
+    {
+      version: 1,
+      date: '2026-11-23',
+      fingerprint: '0fa682c3f77638cb',
+      change: 'Snapshots of documents are taken and listed',
+    },
   ];

@@ -56,6 +56,8 @@ const NEEDED: Readonly<Record<OperationName, 'authenticated' | 'server-admin' | 
   'diff.stream': 'read',
   'document.connect': 'read',
   'document.attribution': 'read',
+  'document.saveSnapshot': 'write',
+  'document.snapshots': 'read',
   'table.open': 'read',
   'table.openUpload': 'authenticated',
   'table.get': 'read',

@@ -76,6 +76,7 @@ const INSTANT = /^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}\.\d{3}Z$/;
 const REPLACED = new Set([
   'datasetId',
   'documentId',
+  'snapshotId',
   'grantId',
   'uploadId',
   'requestId',

@@ -51,6 +51,8 @@ const EXAMPLES: Readonly<Record<OperationName, (client: Methods) => unknown>> = 
   'diff.rows': (client) => client.diff.rows({ datasetId: 1, from: 'main~1', to: 'main', limit: 10 }),
   'diff.stream': (client) => client.diff.stream({ datasetId: 1, from: 'main~1', to: 'main' }),
   'document.connect': (client) => client.document.connect({ name: 'dataset/1' }, { onMessage: () => undefined }),
+  'document.saveSnapshot': (client) => client.document.saveSnapshot({ name: 'dataset/1', label: 'Before the review' }),
+  'document.snapshots': (client) => client.document.snapshots({ name: 'dataset/1' }),
   'document.attribution': (client) => client.document.attribution({ name: 'dataset/1' }),
   'table.open': (client) => client.table.open({ datasetId: 1, ref: 'main' }),
   'table.openUpload': (client) => client.table.openUpload({ uploadId }),

@@ -13,6 +13,8 @@ interface Needs {
   readonly upload?: 'begun' | 'complete';
   /** A grant that the example takes back. */
   readonly grant?: true;
+  /** The dataset's document was opened before. */
+  readonly document?: true;
   /** The newest version of main as an open table. */
   readonly table?: true;
   /** A view of the caller on it. */
@@ -65,6 +67,8 @@ export const NEEDS: Readonly<Record<OperationName, Needs>> = {
   'diff.stream': {},
   'document.connect': {},
   'document.attribution': {},
+  'document.saveSnapshot': { document: true },
+  'document.snapshots': {},
   'table.open': {},
   'table.openUpload': { upload: 'complete' },
   'table.get': { table: true },
@@ -105,6 +109,7 @@ export async function prepareWorld(operation: OperationName, owner: Transport, g
     if (without !== 'tag') await run('tag.create', { datasetId, name: 'v1.0', message: 'Release' });
     if (without !== 'branch') await run('branch.create', { datasetId, name: 'experiment' });
   }
+  if (NEEDS[operation].document === true) await run('document.connect', { name: `dataset/${datasetId}` });
   for (const given of grants) await run('grant.create', { datasetId, ...given });
   const tableId = table && ((await run('table.open', { datasetId, ref: 'main' })) as { readonly tableId?: string }).tableId;
   if (grant === undefined) return { datasetId, grantId: undefined, tableId };

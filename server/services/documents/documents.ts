@@ -7,11 +7,11 @@ import type { Opening } from '../../shared/channel.ts';
 import type { Clock } from '../../shared/clock.ts';
 import type { Logger } from '../../shared/log.ts';
 import { KeyedMutex } from '../../shared/mutex.ts';
-import type { BindingRecord, DocumentOwner, DocumentStore, DocumentTarget, Page } from '../../storage/stores.ts';
+import type { BindingRecord, DocumentOwner, DocumentSnapshotRecord, DocumentStore, DocumentTarget, Page, Provenance } from '../../storage/stores.ts';
 import type { Access } from '../access/access.ts';
 import type { Actor } from '../access/actor.ts';
 import type { Authorizer } from '../access/authorizer.ts';
-import { Compaction, type DocumentStates } from './compaction.ts';
+import { Compaction, type DocumentStates, updatesOf } from './compaction.ts';
 import { DocumentChannel } from './document-channel.ts';
 import { LiveDocument } from './live-document.ts';
 import { datasetDocument } from './scope-documents.ts';
@@ -28,6 +28,9 @@ export interface Documents {
   open(request: DocumentRequest & { readonly receipts: boolean }): Promise<Opening<DocumentOpened>>;
   /** Whose edits those of its client ids are; none where the document was never opened. */
   attribution(request: DocumentRequest, page: Page & { readonly after?: number | undefined }): Promise<BindingRecord[]>;
+  /** Keeps the state that is committed now; `not_found` where the document was never opened. */
+  saveSnapshot(request: DocumentRequest, label: string, provenance: Provenance): Promise<DocumentSnapshotRecord>;
+  snapshots(request: DocumentRequest, page: Page & { readonly before?: number | undefined }): Promise<DocumentSnapshotRecord[]>;
   /** Writes what waits and gives every document up. */
   close(): Promise<void>;
 }
@@ -109,6 +112,19 @@ class DocumentHost implements Documents {
   async attribution(request: DocumentRequest, page: Page & { readonly after?: number | undefined }): Promise<BindingRecord[]> {
     const documentId = await this.#options.store.find(resolve(request).target.name);
     return documentId === undefined ? [] : this.#options.store.bindings(documentId, page);
+  }
+
+  async saveSnapshot(request: DocumentRequest, label: string, provenance: Provenance): Promise<DocumentSnapshotRecord> {
+    const { store, states } = this.#options;
+    const documentId = await store.find(resolve(request).target.name);
+    if (documentId === undefined) throw new CovistaError('not_found', 'nobody has opened this document yet', { name: request.name });
+    const state = await states.compact(updatesOf(await store.load(documentId)));
+    return store.addSnapshot(documentId, { label, state }, provenance);
+  }
+
+  async snapshots(request: DocumentRequest, page: Page & { readonly before?: number | undefined }): Promise<DocumentSnapshotRecord[]> {
+    const documentId = await this.#options.store.find(resolve(request).target.name);
+    return documentId === undefined ? [] : this.#options.store.snapshots(documentId, page);
   }
 
   async close(): Promise<void> {

@@ -14,8 +14,8 @@ const ROOT = resolve(import.meta.dirname, '../..');
 /** Where pictures of the screens are written, to be looked at. */
 export const PICTURES = join(tmpdir(), 'covista-workbench-pictures');
 
-/** A lost connection, which the browser and the viewer report, is no fault of the page. */
-const LOST = /WebSocket|ERR_CONNECTION|Transport error/;
+/** A lost connection, which the browser and the viewer report, is no fault of the page, nor is a question of the viewer about a view that it has just replaced. */
+const EXPECTED = /WebSocket|ERR_CONNECTION|Transport error|no such view in this session/;
 
 export interface WindowOptions {
   readonly theme?: 'light' | 'dark';
@@ -52,7 +52,7 @@ export async function startWorkbench(): Promise<Workbench> {
     const context: BrowserContext = await browser.newContext({ viewport: { width, height }, colorScheme: theme, acceptDownloads: true });
     const page = await context.newPage();
     const complain = (text: string): void => {
-      if (!LOST.test(text)) complaints.push(text);
+      if (!EXPECTED.test(text)) complaints.push(text);
     };
     page.on('pageerror', (error) => complain(String(error.stack ?? error)));
     page.on('console', (message) => {

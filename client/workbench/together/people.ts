@@ -12,32 +12,50 @@ const SHOWN_MAX = 5;
 
 export const nameOf = ({ user }: PresentClient): string => user?.subject ?? user?.name ?? 'somebody';
 
-/** Who else is here, each by a circle that says what they look at and lets one follow them. */
+/**
+ * Who else is here, each by a circle that says what they look at and lets one follow them. A circle stays as long as its
+ * person does, so that its menu is not taken away while they move.
+ */
 export function peopleStrip(room: Room, life: AbortSignal, follow: (client: PresentClient) => void): HTMLElement {
-  return live(life, room.people, (people) => {
+  const circles = new Map<number, HTMLElement>();
+  const more = html('span', { class: 'muted small' });
+  const strip = html('div', { class: 'people', role: 'group', 'aria-label': 'Others who are here' }, more);
+  room.people.watch(life, (people) => {
     const others = people.filter(({ isMe }) => !isMe);
-    if (others.length === 0) return null;
-    const more = others.length - SHOWN_MAX;
-    return html(
-      'div',
-      { class: 'people', role: 'group', 'aria-label': `${others.length} other${others.length === 1 ? '' : 's'} here` },
-      others.slice(0, SHOWN_MAX).map((client) => personButton(client, follow)),
-      more > 0 && html('span', { class: 'muted small' }, `+${more}`),
-    );
+    const listed = new Map(others.slice(0, SHOWN_MAX).map((client) => [client.clientId, client]));
+    for (const [clientId, circle] of circles) {
+      if (listed.has(clientId)) continue;
+      circle.remove();
+      circles.delete(clientId);
+    }
+    for (const [clientId, client] of listed) {
+      const circle = circles.get(clientId) ?? personButton(client, follow);
+      if (!circles.has(clientId)) more.before(circle);
+      circles.set(clientId, circle);
+      describe(circle, client);
+    }
+    more.textContent = others.length > SHOWN_MAX ? `+${others.length - SHOWN_MAX}` : '';
+    strip.hidden = others.length === 0;
   });
+  return strip;
 }
 
 function personButton(client: PresentClient, follow: (client: PresentClient) => void): HTMLElement {
   const name = nameOf(client);
   const circle = avatar(name);
   circle.style.setProperty('--ring', client.user?.color ?? 'var(--accent)');
-  circle.title = `${name} ${activityOf(client)}`;
   return menuButton({
-    label: `${name} ${activityOf(client)}`,
+    label: name,
     class: 'avatar-button',
     face: circle,
     entries: [{ label: `Follow ${name}`, icon: 'eye', run: () => follow(client) }],
   });
+}
+
+function describe(circle: HTMLElement, client: PresentClient): void {
+  const words = `${nameOf(client)} ${activityOf(client)}`;
+  circle.querySelector('button')?.setAttribute('aria-label', words);
+  circle.querySelector('.avatar')?.setAttribute('title', words);
 }
 
 function activityOf({ ref, viewConfig, selection, editing }: PresentClient): string {

@@ -201,6 +201,15 @@ export const LIMITS = {
   duckdbSpillBytesMax: limit(50 * GiB, 'bytes', 'The spill directory of DuckDB'),
   duckdbQueriesMax: limit(4, 'count', 'Queries of DuckDB that run at once; below the thread pool, or they starve file access'),
   duckdbQueueMax: limit(1_000, 'count', 'Queries that wait for DuckDB'),
+  duckdbTablesMemoryBytes: limit(
+    512 * MiB,
+    'bytes',
+    'What DuckDB is told that shared tables may use for what their views came to; more goes to disk',
+  ),
+  duckdbTablesSpillBytesMax: limit(20 * GiB, 'bytes', 'Results of views of shared tables on disk'),
+  duckdbTablesQueriesMax: limit(4, 'count', 'Queries of views of shared tables that run at once, a thread each; one place is kept for windows'),
+  duckdbTablesResultsMax: limit(2_000, 'count', 'Different view configurations of shared tables on DuckDB at once; equal ones count once'),
+  viewColumnsMax: limit(20_000, 'count', 'Columns of one view, which a split multiplies'),
   threadPoolSize: limit(12, 'count', 'libuv threads: DuckDB queries, file access, compression'),
 
   // Caches
@@ -221,11 +230,14 @@ const RELATIONS: readonly { readonly text: string; readonly holds: (limits: Limi
   { text: 'fragmentBytes <= streamCreditBytes', holds: (l) => l.fragmentBytes <= l.streamCreditBytes },
   { text: 'pageBytesMax < outboxBytesMax', holds: (l) => l.pageBytesMax < l.outboxBytesMax },
   { text: 'channelOutboxBytesMax <= outboxBytesMax', holds: (l) => l.channelOutboxBytesMax <= l.outboxBytesMax },
-  { text: 'duckdbQueriesMax < threadPoolSize', holds: (l) => l.duckdbQueriesMax < l.threadPoolSize },
   { text: 'documentUpdateBytesMax <= documentBytesMax', holds: (l) => l.documentUpdateBytesMax <= l.documentBytesMax },
   { text: 'awarenessStateBytesMax < documentUpdateBytesMax', holds: (l) => l.awarenessStateBytesMax < l.documentUpdateBytesMax },
   { text: 'tableBytesMax <= tablesBytesMax', holds: (l) => l.tableBytesMax <= l.tablesBytesMax },
   { text: 'viewRowsMax <= viewCellsMax', holds: (l) => l.viewRowsMax <= l.viewCellsMax },
+  {
+    text: 'duckdbQueriesMax + duckdbTablesQueriesMax < threadPoolSize',
+    holds: (l) => l.duckdbQueriesMax + l.duckdbTablesQueriesMax < l.threadPoolSize,
+  },
   { text: 'pageItemsDefault <= pageItemsMax', holds: (l) => l.pageItemsDefault <= l.pageItemsMax },
   { text: 'uploadBytesMax <= uploadExpandedBytesMax', holds: (l) => l.uploadBytesMax <= l.uploadExpandedBytesMax },
   { text: 'manifestSmallFilesMax < manifestFilesMax', holds: (l) => l.manifestSmallFilesMax < l.manifestFilesMax },

@@ -31,6 +31,29 @@ export function createFilterChecker({ broker, limits }: { readonly broker: Broke
   };
 }
 
+/** An expression that anyone may evaluate over columns that they see: DuckDB's own text of it, and the columns that it names. */
+export interface CheckedExpressionText {
+  readonly sql: string;
+  readonly columns: readonly Column[];
+}
+
+/** Checks an expression of SQL as a row filter is checked, but for its type. It takes no values: a placeholder is refused. */
+export async function checkExpressionText(
+  session: Session,
+  source: string,
+  schema: readonly Column[],
+  limits: Limits,
+): Promise<CheckedExpressionText> {
+  const bounds = { charsMax: limits.filterCharsMax, depthMax: limits.filterDepthMax, nodesMax: limits.filterNodesMax };
+  const text = readFilterText(source, { ...bounds, columns: schema.map(({ name }) => name) });
+  const [placeholder] = text.placeholders;
+  if (placeholder !== undefined) throw filterFault(source, placeholder.offset, 'an expression of a view takes no value from outside');
+  const parsed = await parse(session, text);
+  const tree = asCheckedTree(text, () => checkFilterTree(parsed.expression, bounds));
+  const { sql } = await render(session, text, parsed.json);
+  return { sql, columns: resolveColumns(text, tree, schema) };
+}
+
 interface Parsed {
   /** As DuckDB wrote it: numbers beyond 2^53 would not survive being read and written here. */
   readonly json: string;

@@ -1,0 +1,208 @@
+import { Worker } from 'node:worker_threads';
+import { CovistaError, errorFromBody } from '../../protocol/errors.ts';
+import type { Limits } from '../../protocol/limits.ts';
+import type { Logger } from '../shared/log.ts';
+import type { PerspectiveType, WireFeatures } from '../shared/perspective/types.ts';
+import type { Control } from '../storage/content-store.ts';
+import { DUCKDB_FEATURES } from './duckdb-tables/features.ts';
+import type { DuckdbTableSource } from './duckdb-tables/table.ts';
+import type { DuckdbTablesOptions, FromDuckdbTables, ToDuckdbTables } from './duckdb-tables.protocol.ts';
+
+export interface DuckdbTablesParts {
+  readonly limits: Limits;
+  readonly log: Logger;
+  /** Private to this engine: whatever is in it when it starts is removed. */
+  readonly spillDirectory: string;
+  readonly readableDirectories: readonly string[];
+}
+
+/** Who a session answers. The bytes belong to the peer. */
+export interface DuckdbTablesPeer {
+  respond(bytes: Uint8Array): void;
+  lost(reason: CovistaError): void;
+}
+
+export interface DuckdbTablesSession {
+  handle(request: Uint8Array): void;
+  close(): void;
+}
+
+interface LoadedTable {
+  readonly rows: number;
+  readonly schema: Readonly<Record<string, PerspectiveType>>;
+}
+
+/** Beside this file, with its extension: a checkout runs TypeScript, a package JavaScript. */
+const WORKER = new URL(import.meta.url.replace(/\.client(\.\w+)$/, '.worker$1'));
+
+/** A thread with what depends on it. When it ends, everything of it is lost; the next table starts another. */
+class TablesThread {
+  readonly #worker: Worker;
+  readonly #log: Logger;
+  readonly #loads = new Map<number, PromiseWithResolvers<LoadedTable>>();
+  readonly #sessions = new Map<number, DuckdbTablesPeer>();
+  readonly #lossListeners = new Set<(reason: CovistaError) => void>();
+  readonly ended: Promise<void>;
+  #isLost = false;
+
+  constructor(options: DuckdbTablesOptions, log: Logger) {
+    this.#log = log;
+    this.#worker = new Worker(WORKER, { workerData: options, name: 'duckdb-tables' });
+    this.#worker.unref();
+    this.#worker.on('message', (message: FromDuckdbTables) => this.#receive(message));
+    this.#worker.on('error', (error) => log.error({ err: error }, 'the thread of the duckdb tables failed'));
+    this.ended = new Promise((resolve) => {
+      this.#worker.once('exit', () => {
+        this.#lose();
+        resolve();
+      });
+    });
+  }
+
+  get isLost(): boolean {
+    return this.#isLost;
+  }
+
+  tell(message: ToDuckdbTables): void {
+    if (!this.#isLost) this.#worker.postMessage(message);
+  }
+
+  load(table: number, key: string, source: DuckdbTableSource): Promise<LoadedTable> {
+    const settle = Promise.withResolvers<LoadedTable>();
+    this.#loads.set(table, settle);
+    this.#worker.ref();
+    this.tell({ kind: 'load', table, key, source });
+    return settle.promise.finally(() => {
+      this.#loads.delete(table);
+      if (this.#loads.size === 0) this.#worker.unref();
+    });
+  }
+
+  connect(table: number, session: number, peer: DuckdbTablesPeer): void {
+    if (this.#isLost) throw lostError();
+    this.#sessions.set(session, peer);
+    this.tell({ kind: 'connect', table, session });
+  }
+
+  disconnect(session: number): void {
+    if (this.#sessions.delete(session)) this.tell({ kind: 'disconnect', session });
+  }
+
+  onLost(listener: (reason: CovistaError) => void): () => void {
+    this.#lossListeners.add(listener);
+    return () => this.#lossListeners.delete(listener);
+  }
+
+  #receive(message: FromDuckdbTables): void {
+    switch (message.kind) {
+      case 'ready':
+        this.#log.info('duckdb tables started');
+        break;
+      case 'loaded':
+        this.#loads.get(message.table)?.resolve(message);
+        break;
+      case 'failed':
+        this.#loads.get(message.table)?.reject(errorFromBody(message.error));
+        break;
+      case 'response':
+        this.#sessions.get(message.session)?.respond(message.bytes);
+        break;
+      case 'fault':
+        this.#log.warn({ fault: message.message }, 'a query of a duckdb table failed');
+        break;
+    }
+  }
+
+  #lose(): void {
+    this.#isLost = true;
+    const reason = lostError();
+    for (const { reject } of this.#loads.values()) reject(reason);
+    for (const peer of this.#sessions.values()) peer.lost(reason);
+    this.#sessions.clear();
+    for (const listener of this.#lossListeners) listener(reason);
+    this.#lossListeners.clear();
+  }
+}
+
+const lostError = (): CovistaError => new CovistaError('unavailable', 'the engine of the table ended; open the table again');
+
+/** A table that is read where its files are; it takes next to no memory itself. */
+class DuckdbTable {
+  readonly rows: number;
+  readonly bytes = 0;
+  readonly schema: Readonly<Record<string, PerspectiveType>>;
+  readonly features: WireFeatures = DUCKDB_FEATURES;
+  readonly #thread: TablesThread;
+  readonly #id: number;
+  readonly #nextNumber: () => number;
+
+  constructor(thread: TablesThread, id: number, loaded: LoadedTable, nextNumber: () => number) {
+    this.#thread = thread;
+    this.#id = id;
+    this.#nextNumber = nextNumber;
+    this.rows = loaded.rows;
+    this.schema = loaded.schema;
+  }
+
+  connect(peer: DuckdbTablesPeer): DuckdbTablesSession {
+    const session = this.#nextNumber();
+    this.#thread.connect(this.#id, session, peer);
+    return {
+      handle: (bytes) => this.#thread.tell({ kind: 'request', session, bytes }),
+      close: () => this.#thread.disconnect(session),
+    };
+  }
+
+  onLost(listener: (reason: CovistaError) => void): () => void {
+    return this.#thread.onLost(listener);
+  }
+
+  close(): void {
+    this.#thread.tell({ kind: 'unload', table: this.#id });
+  }
+}
+
+/** The engine that answers Perspective's protocol out of DuckDB, in a thread of its own with an instance of its own. */
+export class DuckdbTables {
+  readonly name = 'duckdb';
+  readonly dialect = 'sql';
+  readonly #options: DuckdbTablesOptions;
+  readonly #log: Logger;
+  #thread: TablesThread | undefined;
+  #numbers = 0;
+
+  constructor({ limits, spillDirectory, readableDirectories, log }: DuckdbTablesParts) {
+    this.#options = { limits, spillDirectory, readableDirectories };
+    this.#log = log;
+  }
+
+  async load(key: string, source: DuckdbTableSource, control: Control): Promise<DuckdbTable> {
+    control.signal.throwIfAborted();
+    const thread = this.#running();
+    const id = this.#nextNumber();
+    const cancel = (): void => thread.tell({ kind: 'unload', table: id });
+    control.signal.addEventListener('abort', cancel, { once: true });
+    try {
+      return new DuckdbTable(thread, id, await thread.load(id, key, source), () => this.#nextNumber());
+    } finally {
+      control.signal.removeEventListener('abort', cancel);
+    }
+  }
+
+  async close(): Promise<void> {
+    const thread = this.#thread;
+    this.#thread = undefined;
+    thread?.tell({ kind: 'close' });
+    await thread?.ended;
+  }
+
+  #running(): TablesThread {
+    if (this.#thread === undefined || this.#thread.isLost) this.#thread = new TablesThread(this.#options, this.#log);
+    return this.#thread;
+  }
+
+  #nextNumber(): number {
+    this.#numbers += 1;
+    return this.#numbers;
+  }
+}

@@ -1,0 +1,34 @@
+import type { ErrorBody } from '../../protocol/errors.ts';
+import type { Limits } from '../../protocol/limits.ts';
+import type { PerspectiveType } from '../shared/perspective/types.ts';
+import type { DuckdbTableSource } from './duckdb-tables/table.ts';
+
+/** What the worker starts with. */
+export interface DuckdbTablesOptions {
+  readonly limits: Limits;
+  /** Private to the worker. */
+  readonly spillDirectory: string;
+  /** Where the data files are. */
+  readonly readableDirectories: readonly string[];
+}
+
+/** Tables and sessions have numbers, which are never used again. */
+export type ToDuckdbTables =
+  | { readonly kind: 'load'; readonly table: number; readonly key: string; readonly source: DuckdbTableSource }
+  /** Ends a table, or the loading of it. */
+  | { readonly kind: 'unload'; readonly table: number }
+  | { readonly kind: 'connect'; readonly table: number; readonly session: number }
+  /** A Request of Perspective's protocol. */
+  | { readonly kind: 'request'; readonly session: number; readonly bytes: Uint8Array }
+  | { readonly kind: 'disconnect'; readonly session: number }
+  /** Ends the worker. */
+  | { readonly kind: 'close' };
+
+export type FromDuckdbTables =
+  | { readonly kind: 'ready' }
+  | { readonly kind: 'loaded'; readonly table: number; readonly rows: number; readonly schema: Readonly<Record<string, PerspectiveType>> }
+  | { readonly kind: 'failed'; readonly table: number; readonly error: ErrorBody }
+  /** A Response of Perspective's protocol. */
+  | { readonly kind: 'response'; readonly session: number; readonly bytes: Uint8Array<ArrayBuffer> }
+  /** Something for the log. */
+  | { readonly kind: 'fault'; readonly message: string };

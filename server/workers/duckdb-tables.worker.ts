@@ -1,0 +1,112 @@
+import { mkdir, rm } from 'node:fs/promises';
+import { parentPort, workerData } from 'node:worker_threads';
+import { CovistaError, errorBody } from '../../protocol/errors.ts';
+import { present } from '../shared/assert.ts';
+import { EngineError } from '../storage/parquet/engine-error.ts';
+import { createHardenedInstance } from '../storage/parquet/instance.ts';
+import { Queries } from './duckdb-tables/queries.ts';
+import { type HostedTable, Results } from './duckdb-tables/results.ts';
+import { type DuckdbTableSource, Table } from './duckdb-tables/table.ts';
+import { TableSession } from './duckdb-tables/table-session.ts';
+import type { DuckdbTablesOptions, FromDuckdbTables, ToDuckdbTables } from './duckdb-tables.protocol.ts';
+
+const port = present(parentPort, 'the port of a worker');
+const { limits, spillDirectory, readableDirectories }: DuckdbTablesOptions = workerData;
+
+interface Loaded {
+  readonly key: string;
+  readonly hosted: HostedTable;
+}
+
+const loading = new Map<number, AbortController>();
+const tables = new Map<number, Loaded>();
+const sessions = new Map<number, TableSession>();
+
+const post = (message: FromDuckdbTables): void => port.postMessage(message);
+const onFault = (fault: unknown): void => post({ kind: 'fault', message: fault instanceof Error ? (fault.stack ?? fault.message) : String(fault) });
+
+await rm(spillDirectory, { recursive: true, force: true });
+await mkdir(spillDirectory, { recursive: true, mode: 0o700 });
+// One thread: a query runs on the thread that carries it, so that as many run side by side as are admitted, and none waits for the tasks of another.
+const instance = await createHardenedInstance({
+  threads: 1,
+  memoryBytes: limits.duckdbTablesMemoryBytes,
+  spillDirectory,
+  spillBytesMax: limits.duckdbTablesSpillBytesMax,
+  directories: [...readableDirectories, spillDirectory],
+});
+const queries = new Queries(instance, limits);
+const results = new Results(queries, limits, onFault);
+
+async function load(id: number, key: string, source: DuckdbTableSource): Promise<void> {
+  const controller = new AbortController();
+  loading.set(id, controller);
+  try {
+    const table = new Table(source);
+    const rows = table.isWhole ? table.fileRows : await count(table, controller.signal);
+    controller.signal.throwIfAborted();
+    tables.set(id, { key, hosted: { id, table, rows } });
+    post({ kind: 'loaded', table: id, rows, schema: Object.fromEntries(table.columns.map(({ name, kind }) => [name, kind])) });
+  } catch (fault) {
+    post({ kind: 'failed', table: id, error: errorBody(loadError(fault)) });
+  } finally {
+    loading.delete(id);
+  }
+}
+
+async function count(table: Table, signal: AbortSignal): Promise<number> {
+  const { sql, values } = table.countStatement();
+  const [row] = await queries.run('interactive', signal, (session) => session.rows(sql, values));
+  return Number(row?.rows ?? 0);
+}
+
+/** What DuckDB says of a row filter that fails can quote what it hides. */
+function loadError(fault: unknown): unknown {
+  if (!(fault instanceof EngineError)) return fault;
+  onFault(fault);
+  return new CovistaError('unprocessable_data', 'the rows of this version cannot be read as you may see them');
+}
+
+function connect(id: number, session: number): void {
+  const loaded = tables.get(id);
+  if (loaded === undefined) return;
+  // The bytes may lie in a buffer that others share, which cannot be given away.
+  const respond = (bytes: Uint8Array): void => {
+    const own = bytes.slice();
+    port.postMessage({ kind: 'response', session, bytes: own } satisfies FromDuckdbTables, [own.buffer]);
+  };
+  sessions.set(session, new TableSession({ ...loaded, limits, queries, results, respond, onFault }));
+}
+
+async function close(): Promise<void> {
+  for (const session of sessions.values()) session.close();
+  await results.settled();
+  queries.close();
+  port.close();
+}
+
+port.on('message', (message: ToDuckdbTables) => {
+  switch (message.kind) {
+    case 'load':
+      void load(message.table, message.key, message.source);
+      break;
+    case 'unload':
+      loading.get(message.table)?.abort(new CovistaError('cancelled', 'the loading was cancelled'));
+      tables.delete(message.table);
+      break;
+    case 'connect':
+      connect(message.table, message.session);
+      break;
+    case 'request':
+      sessions.get(message.session)?.handle(message.bytes).catch(onFault);
+      break;
+    case 'disconnect':
+      sessions.get(message.session)?.close();
+      sessions.delete(message.session);
+      break;
+    case 'close':
+      void close();
+      break;
+  }
+});
+post({ kind: 'ready' });

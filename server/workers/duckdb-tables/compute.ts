@@ -1,0 +1,211 @@
+import type { Session } from '../../storage/parquet/session.ts';
+import { POSITION } from './aggregates.ts';
+import { ancestorValue, flatOrder, treeOrder } from './ordering.ts';
+import type { PlannedAggregate, ViewPlan } from './plan.ts';
+import type { Statement, Table } from './table.ts';
+import { ViewFault } from './view-fault.ts';
+
+/** The statements that make the tables of a result. `name` is the beginning of their names. */
+
+const numbered = (letter: string, count: number): string[] => Array.from({ length: count }, (_unused, index) => `${letter}${index + 1}`);
+
+/** The columns of paths of rows and of columns in results. */
+export const keyNames = (plan: ViewPlan): string[] => numbered('k', plan.keys.length);
+export const splitNames = (plan: ViewPlan): string[] => numbered('s', plan.splits.length);
+/** The columns of a flat result. */
+export const valueNames = (plan: ViewPlan): string[] => plan.terms.map((_term, index) => `v${index}`);
+export const shownAliases = (plan: ViewPlan): string[] => plan.aggregates.slice(0, plan.columns.length).map(({ alias }) => alias);
+
+/** The rows that a view is of, with its fields, and POSITION where its order matters. */
+function rowsOf(table: Table, plan: ViewPlan, isOrdered: boolean): Statement {
+  const { sql, values } = table.body(plan.fields, { isOrdered });
+  return { sql: plan.where === undefined ? sql : `SELECT * FROM (${sql}) WHERE ${plan.where}`, values };
+}
+
+/** Fields of a flat view, followed by those of its split. */
+export function flatItems(plan: ViewPlan): string {
+  const values = plan.terms.map(({ sql }, index) => `${sql} AS v${index}`);
+  const splits = plan.splits.map(({ sql }, index) => `${sql} AS s${index + 1}`);
+  return [...values, ...splits].join(', ') || 'NULL AS nothing';
+}
+
+/** Copies the rows of a flat view in their order. Returns how many there are. */
+export async function computeFlat(session: Session, table: Table, plan: ViewPlan, name: string): Promise<number> {
+  const isSorted = plan.sorts.length > 0;
+  const { sql, values } = rowsOf(table, plan, isSorted);
+  const order = isSorted ? ` ORDER BY ${flatOrder(plan.sorts, POSITION)}` : '';
+  return session.execute(`CREATE TABLE ${name}_rows AS SELECT ${flatItems(plan)} FROM (${sql})${order}`, values);
+}
+
+/** The distinct paths of a split, as columns `s1`, `s2` … in their order. */
+export function pathsStatement(table: Table, plan: ViewPlan): Statement {
+  const { sql, values } = rowsOf(table, plan, false);
+  const items = plan.splits.map(({ sql: split }, index) => `${split} AS s${index + 1}`).join(', ');
+  const order = splitNames(plan).map((split) => `${split} NULLS LAST`);
+  return { sql: `SELECT DISTINCT ${items} FROM (${sql}) ORDER BY ${order.join(', ')}`, values };
+}
+
+interface Levels {
+  readonly rows: readonly number[];
+  readonly columns: readonly number[];
+}
+
+const upTo = (depth: number): number[] => Array.from({ length: depth + 1 }, (_unused, level) => level);
+
+/** Which depths of paths a result shows. */
+function levelsOf({ config, keys, splits }: ViewPlan): Levels {
+  const rows = config.groupRollup === 'total' ? [0] : config.groupRollup === 'flat' ? [keys.length] : upTo(keys.length);
+  return { rows, columns: config.splitRollup === 'rollup' || splits.length === 0 ? upTo(splits.length) : [splits.length] };
+}
+
+/** Which depths must be known: totals of rows order them, those of columns are their paths, and subtotals order both. */
+function computedLevels(plan: ViewPlan): Levels {
+  const { rows, columns } = levelsOf(plan);
+  const needsAbove = plan.aggregates.some(({ after }) => after === 'shareOfParent' || after === 'shareOfTotal');
+  const isColumnSorted = plan.sorts.some(({ sort }) => sort.isOfColumns);
+  return {
+    rows: [...new Set([...(needsAbove ? upTo(plan.keys.length) : rows), 0])],
+    columns: [...new Set([...(isColumnSorted ? upTo(plan.splits.length) : columns), 0])],
+  };
+}
+
+/** Every group of every depth: its path `k…`, `s…`, how deep it is (`d`, `e`), how many rows it has (`z`), its aggregates. */
+function groupsStatement(table: Table, plan: ViewPlan): Statement {
+  const { sql, values } = rowsOf(
+    table,
+    plan,
+    plan.aggregates.some(({ isOrdered }) => isOrdered),
+  );
+  const [keys, splits] = [keyNames(plan), splitNames(plan)];
+  const levels = computedLevels(plan);
+  const sets = levels.rows.flatMap((d) => levels.columns.map((e) => `(${[...keys.slice(0, d), ...splits.slice(0, e)].join(', ')})`));
+  const depth = (names: readonly string[]): string => [String(names.length), ...names.map((name) => `GROUPING(${name})`)].join(' - ');
+  const aliased = [
+    ...plan.keys.map(({ sql: key }, index) => `${key} AS k${index + 1}`),
+    ...plan.splits.map(({ sql: split }, index) => `${split} AS s${index + 1}`),
+  ];
+  const items = [
+    ...keys,
+    ...splits,
+    `CAST(${depth(keys)} AS UTINYINT) AS d`,
+    `CAST(${depth(splits)} AS UTINYINT) AS e`,
+    'count(*) AS z',
+    ...plan.aggregates.map(({ alias, sql: aggregate }) => `${aggregate} AS ${alias}`),
+  ];
+  const source = `SELECT ${['*', ...aliased].join(', ')} FROM (${sql})`;
+  const groups = `SELECT ${items.join(', ')} FROM (${source}) GROUP BY GROUPING SETS (${sets.join(', ')})`;
+  return { sql: finished(plan, groups), values };
+}
+
+/** Of nothing there is no value, not even a count; and some aggregates are made of others. */
+function finished(plan: ViewPlan, groups: string): string {
+  const plain = [...keyNames(plan), ...splitNames(plan), 'd', 'e', 'z'];
+  const values = plan.aggregates.map((aggregate) => `CASE WHEN z > 0 THEN ${afterSql(plan, aggregate)} END AS ${aggregate.alias}`);
+  return `SELECT ${[...plain, ...values].join(', ')} FROM (${groups})`;
+}
+
+function afterSql(plan: ViewPlan, { alias, after }: PlannedAggregate): string {
+  const tree = { keys: keyNames(plan), depth: 'd' };
+  const within = ['e', ...splitNames(plan)];
+  const byDepth = (of: (depth: number) => string): string =>
+    `CASE d ${upTo(tree.keys.length)
+      .map((depth) => `WHEN ${depth} THEN ${of(depth)}`)
+      .join(' ')} END`;
+  switch (after) {
+    case undefined:
+      return alias;
+    case 'leafOnly':
+      return `CASE WHEN d = ${tree.keys.length} THEN ${alias} END`;
+    case 'shareOfTotal':
+      return `100 * CAST(${alias} AS DOUBLE) / nullif(${ancestorValue(tree, 0, alias, within)}, 0)`;
+    case 'shareOfParent':
+      return byDepth((depth) =>
+        depth === 0 ? '100' : `100 * CAST(${alias} AS DOUBLE) / nullif(${ancestorValue(tree, depth - 1, alias, within)}, 0)`,
+      );
+    case 'grossOfChildren':
+      return byDepth((depth) => (depth === tree.keys.length ? alias : childrenSum(tree.keys, depth, alias, within)));
+  }
+}
+
+function childrenSum(keys: readonly string[], depth: number, alias: string, within: readonly string[]): string {
+  const partition = [...within, `d >= ${depth}`, ...keys.slice(0, depth)].join(', ');
+  return `sum(CASE WHEN d = ${depth + 1} THEN abs(${alias}) END) OVER (PARTITION BY ${partition})`;
+}
+
+const anyOf = (column: string, levels: readonly number[]): string => `${column} IN (${levels.join(', ')})`;
+
+/** Makes the rows of a view without a split: paths, depths and aggregates, in order. Returns how many there are. */
+export async function computeGroups(session: Session, table: Table, plan: ViewPlan, name: string): Promise<number> {
+  const { sql, values } = groupsStatement(table, plan);
+  const levels = levelsOf(plan);
+  const order = treeOrder({ keys: keyNames(plan), depth: 'd', sorts: plan.sorts, isNested: levels.rows.length > 1 });
+  const inner = `SELECT ${['*', ...order.items].join(', ')} FROM (${sql}) WHERE ${anyOf('d', levels.rows)}`;
+  const shown = [...keyNames(plan), 'd', ...shownAliases(plan)].join(', ');
+  return session.execute(`CREATE TABLE ${name}_rows AS SELECT ${shown} FROM (${inner})${orderBy(order.orderBy)}`, values);
+}
+
+const orderBy = (terms: string): string => (terms === '' ? '' : ` ORDER BY ${terms}`);
+
+/**
+ * Makes the tables of a view with a split: `_rows` are paths and depths in order, `_columns` the paths of the columns with
+ * their numbers `c`, and `_cells` what is where (`n`, `c`), which is less than every row times every column.
+ */
+export async function computeSplit(session: Session, table: Table, plan: ViewPlan, name: string, columnsMax: number): Promise<number> {
+  const { sql, values } = groupsStatement(table, plan);
+  const levels = levelsOf(plan);
+  await session.execute(`CREATE TABLE ${name}_groups AS ${sql}`, values);
+  const rows = await numberTree(session, `${name}_groups`, `${name}_rows`, {
+    keys: keyNames(plan),
+    depth: 'd',
+    where: `e = 0 AND ${anyOf('d', levels.rows)}`,
+    number: 'n',
+    sorts: plan.sorts.filter(({ sort }) => !sort.isOfColumns),
+    isNested: levels.rows.length > 1,
+  });
+  const hasRows = (await session.rows(`SELECT 1 AS found FROM ${name}_groups WHERE z > 0 LIMIT 1`)).length > 0;
+  const columns = await numberTree(session, `${name}_groups`, `${name}_allcolumns`, {
+    keys: splitNames(plan),
+    depth: 'e',
+    where: hasRows ? 'd = 0' : 'false',
+    number: 'c',
+    sorts: plan.sorts.filter(({ sort }) => sort.isOfColumns),
+    isNested: true,
+  });
+  const shown = `SELECT * REPLACE (row_number() OVER (ORDER BY c) - 1 AS c) FROM ${name}_allcolumns WHERE ${anyOf('e', levels.columns)}`;
+  const paths = await session.execute(`CREATE TABLE ${name}_columns AS ${shown}`);
+  if (Math.min(columns, paths) * plan.columns.length > columnsMax) {
+    throw new ViewFault(`the split has ${paths} columns of each kind; all of them may be at most ${columnsMax}`);
+  }
+  await session.execute(`CREATE TABLE ${name}_cells AS ${cellsSql(plan, name)}`);
+  await session.execute(`DROP TABLE ${name}_groups`);
+  await session.execute(`DROP TABLE ${name}_allcolumns`);
+  return rows;
+}
+
+function cellsSql(plan: ViewPlan, name: string): string {
+  const same = (left: string, names: readonly string[]): string =>
+    names.map((column) => `${left}.${column} IS NOT DISTINCT FROM g.${column}`).join(' AND ');
+  const rows = `JOIN ${name}_rows r ON ${same('r', ['d', ...keyNames(plan)])}`;
+  const columns = `JOIN ${name}_columns p ON ${same('p', ['e', ...splitNames(plan)])}`;
+  const values = shownAliases(plan).map((alias) => `g.${alias}`);
+  return `SELECT ${['r.n', 'p.c', ...values].join(', ')} FROM ${name}_groups g ${rows} ${columns} ORDER BY r.n, p.c`;
+}
+
+interface NumberedTree {
+  readonly keys: readonly string[];
+  readonly depth: string;
+  readonly where: string;
+  /** The name of the column that numbers the rows from 0. */
+  readonly number: string;
+  readonly sorts: ViewPlan['sorts'];
+  readonly isNested: boolean;
+}
+
+async function numberTree(session: Session, from: string, into: string, tree: NumberedTree): Promise<number> {
+  const order = treeOrder(tree);
+  const inner = `SELECT ${['*', ...order.items].join(', ')} FROM ${from} WHERE ${tree.where}`;
+  const over = order.orderBy === '' ? '' : `ORDER BY ${order.orderBy}`;
+  const number = `row_number() OVER (${over}) - 1 AS ${tree.number}`;
+  const items = [number, tree.depth, ...tree.keys].join(', ');
+  return session.execute(`CREATE TABLE ${into} AS SELECT ${items} FROM (${inner}) ORDER BY ${tree.number}`);
+}

@@ -1,0 +1,176 @@
+import { identifier, literal } from '../../storage/parquet/quote.ts';
+import { bucketSql, EXPRTK_FUNCTIONS } from './exprtk-functions.ts';
+import { ExpressionFault, readTokens, type Token, unquoted } from './exprtk-tokens.ts';
+
+/** An expression of ExprTK as SQL over columns by their names. */
+export interface Translation {
+  readonly sql: string;
+  readonly columns: readonly string[];
+  /** Whether its numbers are integers where SQL says so; the results of ExprTK's arithmetic are floats. */
+  readonly keepsIntegers: boolean;
+}
+
+/** How much deeper than this an expression nests, the stack of whoever reads it may not hold. */
+const DEPTH_MAX = 100;
+
+/** Operators by how strongly they bind, weakest first, with what SQL calls them. */
+const LEVELS: readonly Readonly<Record<string, string>>[] = [
+  { or: 'OR', '|': 'OR' },
+  { and: 'AND', '&': 'AND' },
+  { '==': '=', '=': '=', '!=': '<>', '<>': '<>', '<': '<', '<=': '<=', '>': '>', '>=': '>=' },
+  { '+': '+', '-': '-' },
+  { '*': '*', '/': '/', '%': '%' },
+];
+
+const CONSTANTS: Readonly<Record<string, string>> = { true: 'true', false: 'false', pi: 'pi()', null: 'NULL' };
+
+/**
+ * Translates the part of ExprTK that is a single expression: operators, the functions that Perspective's documentation lists,
+ * columns in double and texts in single quotes. Throws ExpressionFault for what is not, such as variables and loops.
+ */
+export function translateExprtk(source: string): Translation {
+  const parser = new Parser(readTokens(source));
+  const sql = parser.expression();
+  parser.expectEnd();
+  return { sql, columns: [...parser.columns], keepsIntegers: /^\s*(?:"(?:[^"\\]|\\[\s\S])*"\s*$|integer\s*\()/.test(source) };
+}
+
+class Parser {
+  readonly columns = new Set<string>();
+  readonly #tokens: readonly Token[];
+  #at = 0;
+  #depth = 0;
+
+  constructor(tokens: readonly Token[]) {
+    this.#tokens = tokens;
+  }
+
+  /** A condition with its two outcomes, or a value. */
+  expression(): string {
+    this.#depth += 1;
+    if (this.#depth > DEPTH_MAX) throw this.#fault('nests too deep');
+    const condition = this.#binary(0);
+    this.#depth -= 1;
+    if (!this.#take('?')) return condition;
+    const yes = this.expression();
+    this.#expect(':');
+    return `(CASE WHEN ${condition} THEN ${yes} ELSE ${this.expression()} END)`;
+  }
+
+  expectEnd(): void {
+    if (this.#next.kind !== 'end') throw this.#fault(`${JSON.stringify(this.#next.text)} does not belong here`);
+  }
+
+  get #next(): Token {
+    return this.#tokens[Math.min(this.#at, this.#tokens.length - 1)] as Token;
+  }
+
+  #binary(level: number): string {
+    const operators = LEVELS[level];
+    if (operators === undefined) return this.#unary();
+    let left = this.#binary(level + 1);
+    for (;;) {
+      const word = this.#next.kind === 'sign' || this.#next.kind === 'word' ? this.#next.text.toLowerCase() : '';
+      const operator = Object.hasOwn(operators, word) ? operators[word] : undefined;
+      if (operator === undefined) return left;
+      this.#at += 1;
+      const right = this.#binary(level + 1);
+      // A division by zero gives an infinity or no number, in ExprTK as in DuckDB's division of floats.
+      left = operator === '/' ? `(CAST(${left} AS DOUBLE) / CAST(${right} AS DOUBLE))` : `(${left} ${operator} ${right})`;
+    }
+  }
+
+  #unary(): string {
+    this.#depth += 1;
+    if (this.#depth > DEPTH_MAX) throw this.#fault('nests too deep');
+    const sql = this.#take('-') ? `(- ${this.#unary()})` : this.#take('+') ? this.#unary() : this.#power();
+    this.#depth -= 1;
+    return sql;
+  }
+
+  #power(): string {
+    const base = this.#primary();
+    return this.#take('^') ? `pow(CAST(${base} AS DOUBLE), CAST(${this.#unary()} AS DOUBLE))` : base;
+  }
+
+  #primary(): string {
+    const token = this.#next;
+    this.#at += 1;
+    switch (token.kind) {
+      case 'number':
+        return `CAST(${literal(token.text)} AS DOUBLE)`;
+      case 'text':
+        return this.#textLiteral(token);
+      case 'column':
+        this.columns.add(unquoted(token.text));
+        return identifier(unquoted(token.text));
+      case 'word':
+        return this.#word(token);
+      default:
+        break;
+    }
+    if (token.text !== '(')
+      throw this.#fault(token.kind === 'end' ? 'ends too early' : `${JSON.stringify(token.text)} does not belong here`, token.at);
+    const inner = this.expression();
+    this.#expect(')');
+    return `(${inner})`;
+  }
+
+  #textLiteral(token: Token): string {
+    const text = unquoted(token.text);
+    if (text.includes('\0')) throw this.#fault('a text contains a character of code 0', token.at);
+    return literal(text);
+  }
+
+  #word(token: Token): string {
+    const word = token.text.toLowerCase();
+    if (this.#next.text !== '(' && word === 'not') return `(NOT ${this.#unary()})`;
+    if (this.#next.text !== '(') {
+      const constant = Object.hasOwn(CONSTANTS, word) ? CONSTANTS[word] : undefined;
+      if (constant === undefined) throw this.#fault(`there is no ${JSON.stringify(token.text)}; a column is written in double quotes`, token.at);
+      return constant;
+    }
+    this.#expect('(');
+    if (word === 'bucket') return this.#bucket();
+    const values = this.#arguments();
+    const known = Object.hasOwn(EXPRTK_FUNCTIONS, word) ? EXPRTK_FUNCTIONS[word] : undefined;
+    if (known === undefined) throw this.#fault(`there is no function ${JSON.stringify(token.text)} here`, token.at);
+    if (values.length < known.least || values.length > known.most) throw this.#fault(`"${word}" takes another number of values`, token.at);
+    return known.sql(...values);
+  }
+
+  #bucket(): string {
+    const value = this.expression();
+    this.#expect(',');
+    const width = this.#next;
+    const sql =
+      width.kind === 'text' ? bucketSql(value, { text: unquoted(width.text) }) : bucketSql(value, { number: `CAST(${this.expression()} AS DOUBLE)` });
+    if (width.kind === 'text') this.#at += 1;
+    if (sql === undefined) throw this.#fault(`there is no unit of time ${width.text}`, width.at);
+    this.#expect(')');
+    return sql;
+  }
+
+  #arguments(): string[] {
+    const values: string[] = [];
+    if (this.#take(')')) return values;
+    do values.push(this.expression());
+    while (this.#take(','));
+    this.#expect(')');
+    return values;
+  }
+
+  #take(sign: string): boolean {
+    if (this.#next.kind !== 'sign' || this.#next.text !== sign) return false;
+    this.#at += 1;
+    return true;
+  }
+
+  #expect(sign: string): void {
+    if (!this.#take(sign)) throw this.#fault(`${JSON.stringify(sign)} is missing`);
+  }
+
+  #fault(message: string, at = this.#next.at): ExpressionFault {
+    return new ExpressionFault(message, at);
+  }
+}

@@ -1,0 +1,119 @@
+import { literal } from '../../storage/parquet/quote.ts';
+import type { Term } from './aggregates.ts';
+import type { ColumnKind } from './column-types.ts';
+import type { Filter, Scalar } from './view-config.ts';
+import { ViewFault } from './view-fault.ts';
+
+const COMPARISONS = ['==', '!=', '>', '>=', '<', '<='];
+const NULL_TESTS = ['is null', 'is not null'];
+const LISTS = ['in', 'not in'];
+const TEXTS = ['begins with', 'not begins with', 'contains', 'not contains', 'ends with', 'not ends with', 'matches', 'not matches'];
+
+const ORDERED = [...COMPARISONS, ...LISTS, ...NULL_TESTS];
+
+/** What filters can ask of columns, by their kind. */
+export const FILTER_OPERATORS: Readonly<Record<ColumnKind, readonly string[]>> = {
+  string: [...COMPARISONS, ...TEXTS, ...LISTS, ...NULL_TESTS],
+  integer: ORDERED,
+  float: ORDERED,
+  date: ORDERED,
+  datetime: ORDERED,
+  boolean: ORDERED,
+};
+
+/** A condition that is true or false or NULL, which is taken for false. */
+export function filterSql(filters: readonly Filter[], isAny: boolean, termOf: (column: string) => Term): string | undefined {
+  if (filters.length === 0) return undefined;
+  return filters.map((filter) => `(${conditionOf(filter, termOf(filter.column))})`).join(isAny ? ' OR ' : ' AND ');
+}
+
+function conditionOf({ operator, values }: Filter, term: Term): string {
+  if (!FILTER_OPERATORS[term.kind].includes(operator)) {
+    throw new ViewFault(`the filter "${operator}" does not fit ${term.name}, which is of type ${term.kind}`);
+  }
+  if (operator === 'is null') return `${term.sql} IS NULL`;
+  if (operator === 'is not null') return `${term.sql} IS NOT NULL`;
+  if (LISTS.includes(operator)) return listCondition(operator === 'not in', values, term);
+  const [value] = values;
+  if (value === undefined) throw new ViewFault(`the filter "${operator}" on ${term.name} needs a value`);
+  if (TEXTS.includes(operator)) return textCondition(operator, String(value ?? ''), term);
+  return comparison(operator, value, term);
+}
+
+/** NULL equals nothing and differs from nothing but values: that a value is unlike another holds of NULL too. */
+function comparison(operator: string, value: Scalar, term: Term): string {
+  if (value === null) return operator === '!=' ? 'true' : 'false';
+  const other = valueSql(value, term);
+  if (operator === '==') return `${term.sql} = ${other}`;
+  if (operator === '!=') return `${term.sql} IS DISTINCT FROM ${other}`;
+  return `${term.sql} ${operator} ${other}`;
+}
+
+function listCondition(isNegated: boolean, values: readonly Scalar[], term: Term): string {
+  const list = values.flatMap((value) => (value === null ? [] : [valueSql(value, term)]));
+  if (list.length === 0) return isNegated ? 'true' : 'false';
+  const condition = `${term.sql} IN (${list.join(', ')})`;
+  return isNegated ? `${term.sql} IS NULL OR NOT (${condition})` : condition;
+}
+
+/** Texts are compared without regard to case; patterns are those of RE2, which take time in proportion to the text. */
+function textCondition(operator: string, value: string, term: Term): string {
+  const isNegated = operator.startsWith('not ');
+  const text = textLiteral(value);
+  const [lowered, part] = [`lower(${term.sql})`, `lower(${text})`];
+  const conditions: Readonly<Record<string, string>> = {
+    'begins with': `starts_with(${lowered}, ${part})`,
+    contains: `contains(${lowered}, ${part})`,
+    'ends with': `suffix(${lowered}, ${part})`,
+    matches: `regexp_matches(${term.sql}, ${text})`,
+  };
+  const condition = conditions[isNegated ? operator.slice('not '.length) : operator] ?? 'false';
+  return isNegated ? `NOT ${condition}` : condition;
+}
+
+/** A text as a constant. A statement ends at a character of code 0, wherever it stands. */
+function textLiteral(value: string): string {
+  if (value.includes('\0')) throw new ViewFault('a filter contains a character of code 0');
+  return literal(value);
+}
+
+function valueSql(value: Exclude<Scalar, null>, term: Term): string {
+  switch (term.kind) {
+    case 'string':
+      return textLiteral(String(value));
+    case 'boolean':
+      return value === true || value === 'true' || value === 1 ? 'true' : 'false';
+    case 'integer':
+    case 'float':
+      return numberSql(value, term);
+    case 'date':
+    case 'datetime':
+      return timeSql(value, term);
+  }
+}
+
+/** A number given as text keeps every digit of it. */
+function numberSql(value: Exclude<Scalar, null>, term: Term): string {
+  const text = String(value).trim();
+  if (/^[-+]?\d{1,38}$/.test(text)) return `CAST(${literal(text)} AS HUGEINT)`;
+  const number = typeof value === 'boolean' || text === '' ? Number.NaN : Number(text);
+  if (!Number.isFinite(number)) throw new ViewFault(`the filter on ${term.name} compares with ${JSON.stringify(value)}, which is no number`);
+  return `CAST(${literal(String(number))} AS DOUBLE)`;
+}
+
+/** Milliseconds since 1970, or a date or time in ISO 8601 or as `Date` of JavaScript reads it, in UTC where no zone is given. */
+function timeSql(value: Exclude<Scalar, null>, term: Term): string {
+  const ms = typeof value === 'number' ? value : parseTime(String(value));
+  if (!Number.isFinite(ms) || Math.abs(ms) > 8.64e15) {
+    throw new ViewFault(`the filter on ${term.name} compares with ${JSON.stringify(value)}, which is no date or time`);
+  }
+  const stamp = `make_timestamp_ms(CAST(${Math.floor(ms)} AS BIGINT))`;
+  return term.kind === 'date' ? `CAST(${stamp} AS DATE)` : stamp;
+}
+
+function parseTime(text: string): number {
+  const plain = /^(\d{4}-\d{2}-\d{2})(?:[ T](\d{2}:\d{2}(?::\d{2}(?:\.\d+)?)?))?$/.exec(text.trim());
+  if (plain !== null) return Date.parse(`${plain[1]}T${plain[2] ?? '00:00'}Z`);
+  const zoned = /(Z|[+-]\d{2}:?\d{2}|GMT|UTC)\)?$/i.test(text.trim());
+  return Date.parse(zoned ? text : `${text} UTC`);
+}

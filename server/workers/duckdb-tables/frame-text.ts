@@ -1,0 +1,80 @@
+import { dateText, type Frame, type FrameColumn, labelOf, timeText, type Value } from './frame.ts';
+
+/** Windows as JSON and CSV, in the shapes of Perspective's own engine. */
+
+export interface TextOptions {
+  /** Dates and times as texts. */
+  readonly isFormatted: boolean;
+}
+
+/** The name of a column: its path, joined. */
+export function columnName({ path }: Pick<FrameColumn, 'path'>): string {
+  return path.map(String).join('|');
+}
+
+/** `{"__ROW_PATH__": […], "name": […], …}` */
+export function columnsJson(frame: Frame, options: TextOptions): string {
+  const parts = frame.columns.map((column) => `${JSON.stringify(columnName(column))}:[${cellsOf(column, options).join(',')}]`);
+  const paths = pathCells(frame, options);
+  if (paths !== undefined) parts.unshift(`"__ROW_PATH__":[${paths.join(',')}]`);
+  return `{${parts.join(',')}}`;
+}
+
+/** `[{"__ROW_PATH__": […], "name": …}, …]` */
+export const rowsJson = (frame: Frame, options: TextOptions): string => `[${rowObjects(frame, options).join(',')}]`;
+
+/** One object a line. */
+export const rowsNdjson = (frame: Frame, options: TextOptions): string => rowObjects(frame, options).join('\n');
+
+function rowObjects(frame: Frame, options: TextOptions): string[] {
+  const columns = frame.columns.map((column) => ({ key: JSON.stringify(columnName(column)), cells: cellsOf(column, options) }));
+  const paths = pathCells(frame, options);
+  return Array.from({ length: frame.rows }, (_unused, row) => {
+    const parts = columns.map(({ key, cells }) => `${key}:${cells[row]}`);
+    if (paths !== undefined) parts.unshift(`"__ROW_PATH__":${paths[row]}`);
+    return `{${parts.join(',')}}`;
+  });
+}
+
+function pathCells({ paths, rows }: Frame, options: TextOptions): string[] | undefined {
+  if (paths === undefined) return undefined;
+  const columns = paths.columns.map((column) => cellsOf(column, options));
+  return Array.from(
+    { length: rows },
+    (_unused, row) =>
+      `[${columns
+        .slice(0, paths.depths[row])
+        .map((cells) => cells[row])
+        .join(',')}]`,
+  );
+}
+
+function cellsOf(column: FrameColumn, { isFormatted }: TextOptions): string[] {
+  const isTime = column.kind === 'date' || column.kind === 'datetime';
+  if (isTime && isFormatted) return column.values.map((value) => (value === null ? 'null' : JSON.stringify(labelOf(value, column.kind))));
+  // Digits of integers and decimals are numbers of JSON, all of them.
+  if (column.kind !== 'string') return column.values.map((value) => (typeof value === 'number' ? numberJson(value) : String(value)));
+  return column.values.map((value) => JSON.stringify(value));
+}
+
+const numberJson = (value: number): string => (Number.isFinite(value) ? String(value) : 'null');
+
+/** With a line of names; texts are quoted, NULL is nothing. `groupNames` head what the rows are grouped by. */
+export function csvText(frame: Frame, groupNames: readonly string[]): string {
+  const paths = frame.paths?.columns ?? [];
+  const names = [...paths.map((_column, index) => groupNames[index] ?? ''), ...frame.columns.map(columnName)];
+  if (names.length === 0) return '';
+  const columns = [...paths, ...frame.columns];
+  const lines = Array.from({ length: frame.rows }, (_unused, row) => columns.map((column) => csvCell(column, column.values[row] ?? null)).join(','));
+  return `${[names.map(quoted).join(','), ...lines].join('\n')}\n`;
+}
+
+const quoted = (text: string): string => `"${text.replaceAll('"', '""')}"`;
+
+function csvCell({ kind }: FrameColumn, value: Value): string {
+  if (value === null) return '';
+  if (kind === 'string') return quoted(String(value));
+  if (kind === 'date') return dateText(Number(value));
+  if (kind === 'datetime') return timeText(Number(value));
+  return typeof value === 'number' && !Number.isFinite(value) ? '' : String(value);
+}

@@ -1,0 +1,259 @@
+import { assert } from '../../shared/assert.ts';
+import type { Session } from '../../storage/parquet/session.ts';
+import type { ColumnKind } from './column-types.ts';
+import { computeFlat, computeGroups, computeSplit, flatItems, keyNames, pathsStatement, shownAliases, splitNames, valueNames } from './compute.ts';
+import { type Frame, type FrameColumn, type FramePaths, type Value, valuesOf } from './frame.ts';
+import type { ViewPlan } from './plan.ts';
+import type { Range, Statement, Table } from './table.ts';
+import { ViewFault } from './view-fault.ts';
+
+/** Rows of a result by their numbers: a range, or a list in ascending order. */
+export type RowChoice = Range | readonly number[];
+
+interface Grid {
+  readonly types: readonly string[];
+  /** By column. */
+  readonly values: readonly Value[][];
+  readonly rows: number;
+}
+
+/** What was computed for a configuration. It is shared by every view that has it, and never changes. */
+export class Result {
+  readonly rows: number;
+  /** What the columns of a split are of, in order; of a view without a split, one empty path. */
+  readonly columnPaths: readonly (readonly Value[])[];
+  readonly #table: Table;
+  readonly #plan: ViewPlan;
+  /** The beginning of the names of its tables; null: it is read where the table is. */
+  readonly #name: string | null;
+  #depths: Promise<Uint8Array> | undefined;
+
+  private constructor(parts: { table: Table; plan: ViewPlan; name: string | null; rows: number; columnPaths: readonly (readonly Value[])[] }) {
+    this.#table = parts.table;
+    this.#plan = parts.plan;
+    this.#name = parts.name;
+    this.rows = parts.rows;
+    this.columnPaths = parts.columnPaths;
+  }
+
+  /** Computes what a plan asks for, into tables that begin with `name`. A view that shows rows as they come is not copied. */
+  static async compute(session: Session, { table, plan, name, tableRows, columnsMax }: Computation): Promise<Result> {
+    const isLazy = plan.where === undefined && plan.sorts.length === 0;
+    switch (plan.shape) {
+      case 'flat':
+        if (isLazy) return new Result({ table, plan, name: null, rows: tableRows, columnPaths: [[]] });
+        return new Result({ table, plan, name, rows: await computeFlat(session, table, plan, name), columnPaths: [[]] });
+      case 'splitRows': {
+        const columnPaths = transposed(await readGrid(session, pathsStatement(table, plan)));
+        if (columnPaths.length * plan.columns.length > columnsMax) throw tooManyColumns(columnPaths.length, columnsMax);
+        if (isLazy) return new Result({ table, plan, name: null, rows: tableRows, columnPaths });
+        return new Result({ table, plan, name, rows: await computeFlat(session, table, plan, name), columnPaths });
+      }
+      case 'grouped':
+        return new Result({ table, plan, name, rows: await computeGroups(session, table, plan, name), columnPaths: [[]] });
+      case 'split': {
+        const rows = await computeSplit(session, table, plan, name, columnsMax);
+        const items = ['e', ...splitNames(plan)].join(', ');
+        const paths = transposed(await readGrid(session, { sql: `SELECT ${items} FROM ${name}_columns ORDER BY c`, values: [] }));
+        return new Result({ table, plan, name, rows, columnPaths: paths.map(([depth, ...path]) => path.slice(0, Number(depth))) });
+      }
+    }
+  }
+
+  /** Removes every table that a computation may have made, whatever became of it. */
+  static async drop(session: Session, name: string): Promise<void> {
+    for (const part of ['rows', 'cells', 'columns', 'allcolumns', 'groups']) await session.execute(`DROP TABLE IF EXISTS ${name}_${part}`);
+  }
+
+  /** Cells of rows and of a range of columns, which are counted over all paths of a split. */
+  async read(session: Session, rows: RowChoice, columns: Range): Promise<Frame> {
+    switch (this.#plan.shape) {
+      case 'flat':
+        return this.#readFlat(session, rows, columns);
+      case 'splitRows':
+        return this.#readSplitRows(session, rows, columns);
+      case 'grouped':
+        return this.#readGroups(session, rows, columns);
+      case 'split':
+        return this.#readSplit(session, rows, columns);
+    }
+  }
+
+  /** How deep each row is. */
+  depths(session: Session): Promise<Uint8Array> {
+    this.#depths ??= readGrid(session, { sql: `SELECT d FROM ${this.#name}_rows ORDER BY rowid`, values: [] }).then(({ values }) =>
+      Uint8Array.from(values[0] ?? [], Number),
+    );
+    // A failed read is not what later views should find.
+    this.#depths.catch(() => {
+      this.#depths = undefined;
+    });
+    return this.#depths;
+  }
+
+  /** The least and the greatest value of a column, in rows of one depth where they have any. */
+  async extremes(session: Session, column: string, depth: number): Promise<{ least: Value; greatest: Value; kind: ColumnKind }> {
+    const index = this.#plan.columns.findIndex(({ name }) => name === column);
+    const shown = this.#plan.columns[index];
+    if (shown === undefined) throw new ViewFault(`the view has no column ${JSON.stringify(column)}`);
+    const { sql, values } = this.#extremesOf(index, depth);
+    const grid = await readGrid(session, { sql, values });
+    return { least: grid.values[0]?.[0] ?? null, greatest: grid.values[1]?.[0] ?? null, kind: shown.kind };
+  }
+
+  #extremesOf(index: number, depth: number): Statement {
+    const alias = shownAliases(this.#plan)[index];
+    const both = (name: string): string => `SELECT min(${name}), max(${name})`;
+    if (this.#plan.shape === 'grouped') return { sql: `${both(`${alias}`)} FROM ${this.#name}_rows WHERE d = ${depth}`, values: [] };
+    if (this.#plan.shape === 'split') {
+      return { sql: `${both(`c.${alias}`)} FROM ${this.#name}_cells c JOIN ${this.#name}_rows r ON r.n = c.n WHERE r.d = ${depth}`, values: [] };
+    }
+    const { sql, values } = this.#flatRows({ start: 0, end: this.rows });
+    return { sql: `${both(`v${index}`)} FROM (${sql})`, values };
+  }
+
+  async #readFlat(session: Session, rows: RowChoice, columns: Range): Promise<Frame> {
+    const { sql, values } = this.#flatRows(rows);
+    const names = valueNames(this.#plan).slice(columns.start, columns.end);
+    const grid = await readGrid(session, { sql: `SELECT ${names.join(', ') || 'NULL'} FROM (${sql})`, values });
+    const shown = this.#plan.columns.slice(columns.start, columns.end);
+    return { rows: grid.rows, columns: shown.map((column, index) => frameColumn(grid, index, [column.name], column.kind)), paths: undefined };
+  }
+
+  /** A row has its values in the columns of its own path, and nothing in the others. */
+  async #readSplitRows(session: Session, rows: RowChoice, range: Range): Promise<Frame> {
+    const { sql, values } = this.#flatRows(rows);
+    const [names, splits] = [valueNames(this.#plan), splitNames(this.#plan)];
+    const grid = await readGrid(session, { sql: `SELECT ${[...names, ...splits].join(', ')} FROM (${sql})`, values });
+    const places = new Map(this.columnPaths.map((path, index) => [pathKey(path), index]));
+    const own = Array.from({ length: grid.rows }, (_unused, row) =>
+      places.get(pathKey(splits.map((_split, at) => grid.values[names.length + at]?.[row] ?? null))),
+    );
+    const columns = this.#columnsIn(range).map(({ path, place, index, name, kind }) => {
+      const column = grid.values[index] ?? [];
+      return {
+        path: [...path, name],
+        kind,
+        type: grid.types[index] ?? '',
+        values: own.map((at, row) => (at === place ? (column[row] ?? null) : null)),
+      };
+    });
+    return { rows: grid.rows, columns, paths: undefined };
+  }
+
+  #flatRows(rows: RowChoice): Statement {
+    assert('start' in rows, 'rows that are not grouped come in ranges');
+    if (this.#name !== null) return { sql: `SELECT * FROM ${this.#name}_rows WHERE ${chosen('rowid', rows)} ORDER BY rowid`, values: [] };
+    const { sql, values } = this.#table.window(this.#plan.fields, rows);
+    return { sql: `SELECT ${flatItems(this.#plan)} FROM (${sql})`, values };
+  }
+
+  async #readGroups(session: Session, rows: RowChoice, columns: Range): Promise<Frame> {
+    const keys = keyNames(this.#plan);
+    const aliases = shownAliases(this.#plan).slice(columns.start, columns.end);
+    const items = ['d', ...keys, ...aliases].join(', ');
+    const grid = await readGrid(session, {
+      sql: `SELECT ${items} FROM ${this.#name}_rows WHERE ${chosen('rowid', rows)} ORDER BY rowid`,
+      values: [],
+    });
+    const shown = this.#plan.columns.slice(columns.start, columns.end);
+    return {
+      rows: grid.rows,
+      columns: shown.map((column, index) => frameColumn(grid, 1 + keys.length + index, [column.name], column.kind)),
+      paths: this.#pathsOf(grid),
+    };
+  }
+
+  async #readSplit(session: Session, rows: RowChoice, range: Range): Promise<Frame> {
+    const items = ['d', ...keyNames(this.#plan), 'n'].join(', ');
+    const grid = await readGrid(session, { sql: `SELECT ${items} FROM ${this.#name}_rows WHERE ${chosen('n', rows)} ORDER BY n`, values: [] });
+    const numbers = grid.values.at(-1) ?? [];
+    const columns = this.#columnsIn(range);
+    const cells = await this.#cells(session, rows, columns);
+    const places = new Map(numbers.map((number, row) => [Number(number), row]));
+    const filled = columns.map(({ path, index, name, kind }) => ({
+      path: [...path, name],
+      kind,
+      type: cells.types[2 + index] ?? '',
+      values: new Array<Value>(grid.rows).fill(null),
+    }));
+    const first = columns[0]?.place ?? 0;
+    const byPlace = Map.groupBy(columns.keys(), (at) => (columns[at]?.place ?? 0) - first);
+    for (let cell = 0; cell < cells.rows; cell += 1) {
+      const row = places.get(Number(cells.values[0]?.[cell]));
+      for (const at of byPlace.get(Number(cells.values[1]?.[cell]) - first) ?? []) {
+        const values = filled[at]?.values;
+        if (row !== undefined && values !== undefined) values[row] = cells.values[2 + (columns[at]?.index ?? 0)]?.[cell] ?? null;
+      }
+    }
+    return { rows: grid.rows, columns: filled, paths: this.#pathsOf(grid) };
+  }
+
+  async #cells(session: Session, rows: RowChoice, columns: readonly { readonly place: number }[]): Promise<Grid> {
+    const places = `c BETWEEN ${columns[0]?.place ?? 0} AND ${columns.at(-1)?.place ?? -1}`;
+    const items = ['n', 'c', ...shownAliases(this.#plan)].join(', ');
+    return readGrid(session, { sql: `SELECT ${items} FROM ${this.#name}_cells WHERE ${chosen('n', rows)} AND ${places}`, values: [] });
+  }
+
+  /** The columns of a range, each with the number of its path and of the column within the path. */
+  #columnsIn({ start, end }: Range): { path: readonly Value[]; place: number; index: number; name: string; kind: ColumnKind }[] {
+    const each = this.#plan.columns;
+    const last = Math.min(end, each.length * this.columnPaths.length);
+    return Array.from({ length: Math.max(0, last - start) }, (_unused, offset) => {
+      const [place, index] = [Math.floor((start + offset) / each.length), (start + offset) % each.length];
+      const column = each[index];
+      assert(column !== undefined, 'a column of a view');
+      return { path: this.columnPaths[place] ?? [], place, index, ...column };
+    });
+  }
+
+  /** Paths of rows, whose depths are the first column of the grid and whose keys follow. */
+  #pathsOf(grid: Grid): FramePaths | undefined {
+    const { keys } = this.#plan;
+    if (keys.length === 0) return undefined;
+    return {
+      columns: keys.map((key, index) => frameColumn(grid, index + 1, [key.name], key.kind)),
+      depths: (grid.values[0] ?? []).map(Number),
+    };
+  }
+}
+
+export interface Computation {
+  readonly table: Table;
+  readonly plan: ViewPlan;
+  readonly name: string;
+  /** How many rows the table has. */
+  readonly tableRows: number;
+  /** How many columns a view may have. */
+  readonly columnsMax: number;
+}
+
+const tooManyColumns = (paths: number, columnsMax: number): ViewFault =>
+  new ViewFault(`the split has ${paths} columns of each kind; all of them may be at most ${columnsMax}`);
+
+const pathKey = (path: readonly Value[]): string => JSON.stringify(path, (_key, value: unknown) => (typeof value === 'bigint' ? `${value}n` : value));
+
+function frameColumn(grid: Grid, index: number, path: readonly Value[], kind: ColumnKind): FrameColumn {
+  return { path, kind, type: grid.types[index] ?? '', values: grid.values[index] ?? [] };
+}
+
+function chosen(column: string, rows: RowChoice): string {
+  if ('start' in rows) return `${column} BETWEEN ${rows.start} AND ${rows.end - 1}`;
+  if (rows.length === 0) return 'false';
+  return `${column} BETWEEN ${rows[0]} AND ${rows.at(-1)} AND ${column} IN (${rows.join(', ')})`;
+}
+
+async function readGrid(session: Session, { sql, values }: Statement): Promise<Grid> {
+  const stream = await session.chunks(sql, values);
+  const columns: Value[][] = stream.types.map(() => []);
+  let rows = 0;
+  for await (const chunk of stream) {
+    rows += chunk.rowCount;
+    for (const [index, column] of columns.entries()) for (const value of valuesOf(chunk, index)) column.push(value);
+  }
+  return { types: stream.types.map(String), values: columns, rows };
+}
+
+function transposed({ values, rows }: Grid): Value[][] {
+  return Array.from({ length: rows }, (_unused, row) => values.map((column) => column[row] ?? null));
+}

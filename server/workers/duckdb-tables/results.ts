@@ -1,0 +1,97 @@
+import { CovistaError } from '../../../protocol/errors.ts';
+import type { Limits } from '../../../protocol/limits.ts';
+import type { ViewPlan } from './plan.ts';
+import type { Queries } from './queries.ts';
+import { Result } from './result.ts';
+import type { Table } from './table.ts';
+
+export interface HostedTable {
+  /** Tells tables apart. */
+  readonly id: number;
+  readonly table: Table;
+  readonly rows: number;
+}
+
+/** A share in a result, given back once. */
+export interface ResultLease {
+  readonly result: Result;
+  release(): void;
+}
+
+interface Entry {
+  readonly key: string;
+  readonly name: string;
+  readonly controller: AbortController;
+  readonly computed: Promise<Result>;
+  leases: number;
+}
+
+/** Results by table and configuration: each is computed once, shared by who asks for it, and removed when nobody has it any more. */
+export class Results {
+  readonly #queries: Queries;
+  readonly #limits: Limits;
+  readonly #onFault: (fault: unknown) => void;
+  readonly #entries = new Map<string, Entry>();
+  readonly #removals = new Set<Promise<void>>();
+  #count = 0;
+
+  constructor(queries: Queries, limits: Limits, onFault: (fault: unknown) => void) {
+    this.#queries = queries;
+    this.#limits = limits;
+    this.#onFault = onFault;
+  }
+
+  async acquire(hosted: HostedTable, plan: ViewPlan): Promise<ResultLease> {
+    const entry = this.#entryOf(hosted, plan);
+    entry.leases += 1;
+    let isHeld = true;
+    const release = (): void => {
+      if (isHeld) this.#release(entry);
+      isHeld = false;
+    };
+    try {
+      return { result: await entry.computed, release };
+    } catch (fault) {
+      release();
+      throw fault;
+    }
+  }
+
+  /** Resolves when what nobody has any more is removed. */
+  async settled(): Promise<void> {
+    await Promise.all(this.#removals);
+  }
+
+  #entryOf(hosted: HostedTable, plan: ViewPlan): Entry {
+    const key = `${hosted.id} ${plan.key}`;
+    const known = this.#entries.get(key);
+    if (known !== undefined) return known;
+    if (this.#entries.size >= this.#limits.duckdbTablesResultsMax) {
+      throw new CovistaError('memory_limit', `there are ${this.#entries.size} different views already; close some of them`);
+    }
+    this.#count += 1;
+    const name = `view${this.#count}`;
+    const controller = new AbortController();
+    const computation = { table: hosted.table, plan, name, tableRows: hosted.rows, columnsMax: this.#limits.viewColumnsMax };
+    const isLazy = plan.shape === 'flat' && plan.where === undefined && plan.sorts.length === 0;
+    const computed = this.#queries.run(isLazy ? 'interactive' : 'bulk', controller.signal, (session) => Result.compute(session, computation));
+    const entry: Entry = { key, name, controller, computed, leases: 0 };
+    this.#entries.set(key, entry);
+    return entry;
+  }
+
+  #release(entry: Entry): void {
+    entry.leases -= 1;
+    if (entry.leases > 0) return;
+    this.#entries.delete(entry.key);
+    entry.controller.abort(new CovistaError('cancelled', 'nobody waits for the view any more'));
+    const removal = this.#remove(entry).catch(this.#onFault);
+    this.#removals.add(removal);
+    void removal.finally(() => this.#removals.delete(removal));
+  }
+
+  async #remove({ computed, name }: Entry): Promise<void> {
+    await computed.catch(() => undefined);
+    await this.#queries.run('interactive', new AbortController().signal, (session) => Result.drop(session, name));
+  }
+}

@@ -1,0 +1,148 @@
+import { CovistaError } from '../../../protocol/errors.ts';
+import type { Limits } from '../../../protocol/limits.ts';
+import { KeyedMutex } from '../../shared/mutex.ts';
+import { decodeRequest, encodeResponse, messageIdOf } from '../../shared/perspective/codec.ts';
+import type { PerspectiveRequest, PerspectiveResponse } from '../../shared/perspective/types.ts';
+import { planView } from './plan.ts';
+import type { Queries } from './queries.ts';
+import { checkedExpressions, SUBSCRIPTIONS, TABLE_REQUESTS, type TableRequestContext, VIEW_REQUESTS, type ViewRequestContext } from './requests.ts';
+import type { HostedTable, Results } from './results.ts';
+import { type Query, View } from './view.ts';
+import { ViewFault } from './view-fault.ts';
+import { readWireConfig } from './wire-config.ts';
+
+export interface TableSessionParts {
+  readonly hosted: HostedTable;
+  /** The name under which the table is hosted. */
+  readonly key: string;
+  readonly limits: Limits;
+  readonly queries: Queries;
+  readonly results: Results;
+  /** Takes a Response of the protocol. */
+  readonly respond: (bytes: Uint8Array) => void;
+  /** Told of faults that the one who asked is told nothing about, because what they say may be data. */
+  readonly onFault: (fault: unknown) => void;
+}
+
+/** A view from when it is asked for; its requests wait for it, and for one another. */
+interface ViewEntry {
+  readonly ready: Promise<View>;
+}
+
+type Answer = Pick<PerspectiveResponse, 'kind' | 'body'>;
+
+/** Speaks Perspective's protocol with one client about one table. */
+export class TableSession {
+  readonly #parts: TableSessionParts;
+  readonly #views = new Map<string, ViewEntry>();
+  readonly #order = new KeyedMutex<ViewEntry>();
+  readonly #controller = new AbortController();
+  readonly #context: TableRequestContext;
+
+  constructor(parts: TableSessionParts) {
+    this.#parts = parts;
+    const query: Query = (work) => parts.queries.run('interactive', this.#controller.signal, work);
+    this.#context = { hosted: parts.hosted, key: parts.key, limits: parts.limits, query };
+  }
+
+  /** Answers one Request, with its number, sooner or later. */
+  async handle(bytes: Uint8Array): Promise<void> {
+    let request: PerspectiveRequest | undefined;
+    try {
+      request = decodeRequest(bytes);
+      const answer = await this.#answer(request);
+      if (answer !== undefined) this.#send({ ...answer, msgId: request.msgId, entityId: request.entityId } as PerspectiveResponse);
+    } catch (fault) {
+      const msgId = request?.msgId ?? messageIdOf(bytes) ?? 0;
+      this.#send({ msgId, entityId: request?.entityId ?? '', kind: 'server_error', body: this.#errorBody(fault) });
+    }
+  }
+
+  /** Frees its views, those that are still being made too. Nothing is sent any more. */
+  close(): void {
+    this.#controller.abort(new CovistaError('cancelled', 'the session has ended'));
+    for (const { ready } of this.#views.values()) {
+      ready.then(
+        (view) => view.close(),
+        () => undefined,
+      );
+    }
+    this.#views.clear();
+  }
+
+  #send(response: PerspectiveResponse): void {
+    if (!this.#controller.signal.aborted) this.#parts.respond(encodeResponse(response));
+  }
+
+  async #answer(request: PerspectiveRequest): Promise<Answer | undefined> {
+    if (SUBSCRIPTIONS.includes(request.kind)) return undefined;
+    if (request.kind === 'get_hosted_tables' && request.body.subscribe) return undefined;
+    if (request.kind === 'table_make_view') return this.#makeView(request.body);
+    if (request.kind === 'view_delete') return this.#deleteView(request.entityId);
+    const ofTable = TABLE_REQUESTS[request.kind] as ((context: TableRequestContext, body: unknown) => Promise<Answer> | Answer) | undefined;
+    if (ofTable !== undefined) return ofTable(this.#context, request.body);
+    const ofView = VIEW_REQUESTS[request.kind] as ((context: ViewRequestContext, body: unknown) => Promise<Answer> | Answer) | undefined;
+    if (ofView === undefined) throw new ViewFault(`"${request.kind}" cannot be done: the table is read only`);
+    return this.#onView(request.entityId, (view) => ofView({ view, query: this.#context.query, hosted: this.#parts.hosted }, request.body));
+  }
+
+  async #makeView({ view_id: id, config }: Extract<PerspectiveRequest, { kind: 'table_make_view' }>['body']): Promise<Answer> {
+    if (this.#views.has(id)) throw new ViewFault('there is a view of this name already');
+    const ready = this.#createView(config);
+    this.#views.set(id, { ready });
+    try {
+      await ready;
+    } catch (fault) {
+      this.#views.delete(id);
+      throw fault;
+    }
+    return { kind: 'table_make_view', body: { view_id: id } };
+  }
+
+  async #createView(wire: Extract<PerspectiveRequest, { kind: 'table_make_view' }>['body']['config']): Promise<View> {
+    const { hosted, results } = this.#parts;
+    const expressions = await checkedExpressions(this.#context, wire);
+    const plan = planView(hosted.table, readWireConfig(wire), expressions);
+    this.#throwIfClosed();
+    const view = new View(plan, await results.acquire(hosted, plan), wire);
+    try {
+      this.#throwIfClosed();
+      await view.start(this.#context.query);
+      return view;
+    } catch (fault) {
+      view.close();
+      throw fault;
+    }
+  }
+
+  #throwIfClosed(): void {
+    if (this.#controller.signal.aborted) throw this.#controller.signal.reason;
+  }
+
+  async #deleteView(id: string): Promise<Answer> {
+    const entry = this.#entryOf(id);
+    this.#views.delete(id);
+    const view = await entry.ready;
+    await this.#order.run(entry, async () => view.close());
+    return { kind: 'view_delete', body: {} };
+  }
+
+  async #onView(id: string, work: (view: View) => Promise<Answer> | Answer): Promise<Answer> {
+    const entry = this.#entryOf(id);
+    const view = await entry.ready;
+    return this.#order.run(entry, async () => work(view));
+  }
+
+  #entryOf(id: string): ViewEntry {
+    const entry = this.#views.get(id);
+    if (entry === undefined) throw new ViewFault('there is no view of this name', { isViewMissing: true });
+    return entry;
+  }
+
+  #errorBody(fault: unknown): Extract<PerspectiveResponse, { kind: 'server_error' }>['body'] {
+    if (fault instanceof ViewFault) return { message: fault.message, status_code: fault.isViewMissing ? 'view_not_found' : 'server_error' };
+    if (fault instanceof CovistaError) return { message: fault.message, status_code: 'server_error' };
+    this.#parts.onFault(fault);
+    return { message: 'this cannot be computed of the data of this table', status_code: 'server_error' };
+  }
+}

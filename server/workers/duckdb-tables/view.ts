@@ -1,0 +1,122 @@
+import type { WireScalar, WireViewConfig, WireViewPort } from '../../shared/perspective/types.ts';
+import type { Session } from '../../storage/parquet/session.ts';
+import type { ColumnKind } from './column-types.ts';
+import { type Frame, labelOf, type Value } from './frame.ts';
+import type { ViewPlan } from './plan.ts';
+import type { ResultLease } from './results.ts';
+import { RowTree } from './row-tree.ts';
+import { resolvedWireConfig } from './wire-config.ts';
+
+/** Runs work on a connection, when there is one to spare. */
+export type Query = <T>(work: (session: Session) => Promise<T>) => Promise<T>;
+
+/** A view of one session: its share in a result, and which rows of it are open. */
+export class View {
+  readonly plan: ViewPlan;
+  readonly #lease: ResultLease;
+  readonly #wire: WireViewConfig | null;
+  #tree: RowTree | undefined;
+
+  constructor(plan: ViewPlan, lease: ResultLease, wire: WireViewConfig | null) {
+    this.plan = plan;
+    this.#lease = lease;
+    this.#wire = wire;
+  }
+
+  get rows(): number {
+    return this.#tree?.length ?? this.#lease.result.rows;
+  }
+
+  get columns(): number {
+    return this.plan.columns.length * this.#lease.result.columnPaths.length;
+  }
+
+  get config(): WireViewConfig {
+    return resolvedWireConfig(
+      this.#wire,
+      this.plan.columns.map(({ name }) => name),
+      this.plan.config.groupBy.length === 0 ? {} : this.plan.resolvedAggregates,
+    );
+  }
+
+  get schema(): Record<string, ColumnKind> {
+    return Object.fromEntries(this.plan.columns.map(({ name, kind }) => [name, kind]));
+  }
+
+  get expressionSchema(): Record<string, ColumnKind> {
+    return Object.fromEntries(this.plan.expressions.map(({ name, kind }) => [name, kind]));
+  }
+
+  /** What heads the paths of rows in tables that have columns only. */
+  groupNames(isLegacy: boolean): string[] {
+    return this.plan.config.groupBy.map((name, index) => (isLegacy ? `${name} (Group by ${index + 1})` : `__ROW_PATH_${index}__`));
+  }
+
+  /** Closes the rows that the configuration wants closed at first. */
+  async start(query: Query): Promise<void> {
+    const depth = this.plan.config.groupDepth;
+    if (depth !== undefined && depth > 0 && depth < this.plan.keys.length) (await this.#treeOf(query))?.openTo(depth);
+  }
+
+  /** The cells of a window; without bounds it is everything. */
+  async read(query: Query, viewport: WireViewPort | null): Promise<Frame> {
+    const start = Math.min(viewport?.start_row ?? 0, this.rows);
+    const end = Math.max(start, Math.min(viewport?.end_row ?? this.rows, this.rows));
+    const startColumn = Math.min(viewport?.start_col ?? 0, this.columns);
+    const columns = { start: startColumn, end: Math.max(startColumn, Math.min(viewport?.end_col ?? this.columns, this.columns)) };
+    const rows = this.#tree?.slice(start, end) ?? { start, end };
+    const frame = await query((session) => this.#lease.result.read(session, rows, columns));
+    return { ...frame, columns: frame.columns.map((column) => ({ ...column, path: this.#labelled(column.path) })) };
+  }
+
+  columnPaths(start: number, end: number): string[] {
+    const names = this.plan.columns.map(({ name }) => name);
+    const all = this.#lease.result.columnPaths.flatMap((path) => names.map((name) => this.#labelled([...path, name]).join('|')));
+    return all.slice(start, end);
+  }
+
+  async extremes(query: Query, column: string): Promise<{ min: WireScalar; max: WireScalar }> {
+    const depth = this.#tree?.depth ?? this.#deepest;
+    const { least, greatest } = await query((session) => this.#lease.result.extremes(session, column, depth));
+    return { min: scalarOf(least), max: scalarOf(greatest) };
+  }
+
+  async expand(query: Query, place: number): Promise<number> {
+    return (await this.#treeOf(query))?.expand(place) ?? 0;
+  }
+
+  async collapse(query: Query, place: number): Promise<number> {
+    return (await this.#treeOf(query))?.collapse(place) ?? 0;
+  }
+
+  /** Shows the rows as deep as a number of groups beside the first, as the protocol counts. */
+  async setDepth(query: Query, depth: number): Promise<void> {
+    if (depth <= this.plan.keys.length) (await this.#treeOf(query))?.openTo(depth + 1);
+  }
+
+  close(): void {
+    this.#lease.release();
+  }
+
+  get #deepest(): number {
+    return this.plan.config.groupRollup === 'total' ? 0 : this.plan.keys.length;
+  }
+
+  async #treeOf(query: Query): Promise<RowTree | undefined> {
+    const isNested = this.plan.keys.length > 0 && this.plan.config.groupRollup === 'rollup';
+    if (!isNested) return undefined;
+    this.#tree ??= new RowTree(await query((session) => this.#lease.result.depths(session)));
+    return this.#tree;
+  }
+
+  #labelled(path: readonly Value[]): string[] {
+    return path.map((value, index) => labelOf(value, index < path.length - 1 ? (this.plan.splits[index]?.kind ?? 'string') : 'string'));
+  }
+}
+
+function scalarOf(value: Value): WireScalar {
+  if (value === null) return { null: 'null' };
+  if (typeof value === 'boolean') return { bool: value };
+  if (typeof value === 'string') return { string: value };
+  return { float: Number(value) };
+}

@@ -1,0 +1,50 @@
+import type { SortOp, WireScalar, WireViewConfig } from '../../shared/perspective/types.ts';
+import type { Scalar, Sort, ViewConfig } from './view-config.ts';
+
+/** A configuration as it came, in the terms of this engine. */
+export function readWireConfig(wire: WireViewConfig | null): ViewConfig {
+  return {
+    groupBy: wire?.group_by ?? [],
+    splitBy: wire?.split_by ?? [],
+    columns: wire?.columns?.columns?.columns ?? null,
+    filter: (wire?.filter ?? []).map(({ column, op, value }) => ({ column, operator: op, values: value.map(scalarOf) })),
+    isAnyFilter: wire?.filter_op === 'or',
+    sort: (wire?.sort ?? []).flatMap(({ column, op }) => sortOf(column, op)),
+    aggregates: Object.fromEntries(Object.entries(wire?.aggregates ?? {}).map(([column, { aggregations }]) => [column, aggregations])),
+    expressions: { ...wire?.expressions },
+    groupRollup: wire?.group_rollup_mode ?? 'rollup',
+    splitRollup: wire?.split_rollup_mode ?? 'flat',
+    groupDepth: wire?.group_by_depth,
+  };
+}
+
+function scalarOf({ bool, float, string }: WireScalar): Scalar {
+  return bool ?? float ?? string ?? null;
+}
+
+function sortOf(column: string, op: SortOp): Sort[] {
+  if (op === 'none') return [];
+  return [{ column, isDescending: op.includes('desc'), isAbsolute: op.endsWith('abs'), isOfColumns: op.startsWith('col') }];
+}
+
+/** The configuration as the view has it, with the columns and aggregates that it came to. */
+export function resolvedWireConfig(
+  wire: WireViewConfig | null,
+  columns: readonly string[],
+  aggregates: Readonly<Record<string, readonly string[]>>,
+): WireViewConfig {
+  return {
+    group_by: wire?.group_by ?? [],
+    split_by: wire?.split_by ?? [],
+    columns: { columns: { columns } },
+    filter: wire?.filter ?? [],
+    sort: wire?.sort ?? [],
+    expressions: wire?.expressions ?? {},
+    aggregates: Object.fromEntries(Object.entries(aggregates).map(([column, aggregations]) => [column, { aggregations }])),
+    filter_op: wire?.filter_op ?? 'and',
+    windows: {},
+    group_rollup_mode: wire?.group_rollup_mode ?? 'rollup',
+    split_rollup_mode: wire?.split_rollup_mode ?? 'flat',
+    ...(wire?.group_by_depth === undefined ? {} : { group_by_depth: wire.group_by_depth }),
+  };
+}

@@ -42,7 +42,7 @@ class TablesThread {
   readonly #loads = new Map<number, PromiseWithResolvers<LoadedTable>>();
   readonly #sessions = new Map<number, DuckdbTablesPeer>();
   readonly #lossListeners = new Set<(reason: CovistaError) => void>();
-  readonly ended: Promise<void>;
+  readonly #ended: Promise<void>;
   #isLost = false;
 
   constructor(options: DuckdbTablesOptions, log: Logger) {
@@ -51,7 +51,7 @@ class TablesThread {
     this.#worker.unref();
     this.#worker.on('message', (message: FromDuckdbTables) => this.#receive(message));
     this.#worker.on('error', (error) => log.error({ err: error }, 'the thread of the duckdb tables failed'));
-    this.ended = new Promise((resolve) => {
+    this.#ended = new Promise((resolve) => {
       this.#worker.once('exit', () => {
         this.#lose();
         resolve();
@@ -70,27 +70,43 @@ class TablesThread {
   load(table: number, key: string, source: DuckdbTableSource): Promise<LoadedTable> {
     const settle = Promise.withResolvers<LoadedTable>();
     this.#loads.set(table, settle);
-    this.#worker.ref();
+    this.#hold();
     this.tell({ kind: 'load', table, key, source });
     return settle.promise.finally(() => {
       this.#loads.delete(table);
-      if (this.#loads.size === 0) this.#worker.unref();
+      this.#hold();
     });
   }
 
   connect(table: number, session: number, peer: DuckdbTablesPeer): void {
     if (this.#isLost) throw lostError();
     this.#sessions.set(session, peer);
+    this.#hold();
     this.tell({ kind: 'connect', table, session });
   }
 
   disconnect(session: number): void {
-    if (this.#sessions.delete(session)) this.tell({ kind: 'disconnect', session });
+    if (!this.#sessions.delete(session)) return;
+    this.tell({ kind: 'disconnect', session });
+    this.#hold();
+  }
+
+  /** Ends the thread in peace. */
+  async close(): Promise<void> {
+    this.#worker.ref();
+    this.tell({ kind: 'close' });
+    await this.#ended;
   }
 
   onLost(listener: (reason: CovistaError) => void): () => void {
     this.#lossListeners.add(listener);
     return () => this.#lossListeners.delete(listener);
+  }
+
+  /** Keeps the process alive for as long as somebody may wait for an answer. */
+  #hold(): void {
+    if (this.#loads.size + this.#sessions.size > 0) this.#worker.ref();
+    else this.#worker.unref();
   }
 
   #receive(message: FromDuckdbTables): void {
@@ -192,8 +208,7 @@ export class DuckdbTables {
   async close(): Promise<void> {
     const thread = this.#thread;
     this.#thread = undefined;
-    thread?.tell({ kind: 'close' });
-    await thread?.ended;
+    await thread?.close();
   }
 
   #running(): TablesThread {

@@ -61,18 +61,19 @@ async function count(table: Table, signal: AbortSignal): Promise<number> {
 }
 
 /** What DuckDB says of a row filter that fails can quote what it hides. */
-function loadError(fault: unknown): unknown {
-  if (!(fault instanceof EngineError)) return fault;
+function loadError(fault: unknown): CovistaError {
+  if (fault instanceof CovistaError) return fault;
   onFault(fault);
-  return new CovistaError('unprocessable_data', 'the rows of this version cannot be read as you may see them');
+  if (fault instanceof EngineError) return new CovistaError('unprocessable_data', 'the rows of this version cannot be read as you may see them');
+  return new CovistaError('internal', 'the table cannot be loaded');
 }
 
 function connect(id: number, session: number): void {
   const loaded = tables.get(id);
   if (loaded === undefined) return;
-  // The bytes may lie in a buffer that others share, which cannot be given away.
+  // Small messages lie in a buffer that others share, which cannot be given away.
   const respond = (bytes: Uint8Array): void => {
-    const own = bytes.slice();
+    const own = new Uint8Array(bytes);
     port.postMessage({ kind: 'response', session, bytes: own } satisfies FromDuckdbTables, [own.buffer]);
   };
   sessions.set(session, new TableSession({ ...loaded, limits, queries, results, respond, onFault }));

@@ -34,7 +34,14 @@ export async function computeFlat(session: Session, table: Table, plan: ViewPlan
   const isSorted = plan.sorts.length > 0;
   const { sql, values } = rowsOf(table, plan, isSorted);
   const order = isSorted ? ` ORDER BY ${flatOrder(plan.sorts, POSITION)}` : '';
-  return session.execute(`CREATE TABLE ${name}_rows AS SELECT ${flatItems(plan)} FROM (${sql})${order}`, values);
+  return create(session, `${name}_rows`, { sql: `SELECT ${flatItems(plan)} FROM (${sql})${order}`, values });
+}
+
+/** Makes a table of what a statement yields, in its order. Returns how many rows that is. */
+async function create(session: Session, name: string, { sql, values }: Statement): Promise<number> {
+  await session.execute(`CREATE TABLE ${name} AS ${sql}`, values);
+  const [row] = await session.rows(`SELECT count(*) AS rows FROM ${name}`);
+  return Number(row?.rows ?? 0);
 }
 
 /** The distinct paths of a split, as columns `s1`, `s2` … in their order. */
@@ -79,16 +86,19 @@ function groupsStatement(table: Table, plan: ViewPlan): Statement {
   const [keys, splits] = [keyNames(plan), splitNames(plan)];
   const levels = computedLevels(plan);
   const sets = levels.rows.flatMap((d) => levels.columns.map((e) => `(${[...keys.slice(0, d), ...splits.slice(0, e)].join(', ')})`));
+  // What no group is of cannot be grouped by, and is NULL in every one.
+  const [grouped, split] = [keys.slice(0, Math.max(...levels.rows)), splits.slice(0, Math.max(...levels.columns))];
   const depth = (names: readonly string[]): string => [String(names.length), ...names.map((name) => `GROUPING(${name})`)].join(' - ');
   const aliased = [
     ...plan.keys.map(({ sql: key }, index) => `${key} AS k${index + 1}`),
     ...plan.splits.map(({ sql: split }, index) => `${split} AS s${index + 1}`),
   ];
   const items = [
-    ...keys,
-    ...splits,
-    `CAST(${depth(keys)} AS UTINYINT) AS d`,
-    `CAST(${depth(splits)} AS UTINYINT) AS e`,
+    ...grouped,
+    ...plan.keys.slice(grouped.length).map(({ type }, index) => `CAST(NULL AS ${type}) AS k${grouped.length + index + 1}`),
+    ...split,
+    `CAST(${depth(grouped)} AS UTINYINT) AS d`,
+    `CAST(${depth(split)} AS UTINYINT) AS e`,
     'count(*) AS z',
     ...plan.aggregates.map(({ alias, sql: aggregate }) => `${aggregate} AS ${alias}`),
   ];
@@ -141,7 +151,7 @@ export async function computeGroups(session: Session, table: Table, plan: ViewPl
   const order = treeOrder({ keys: keyNames(plan), depth: 'd', sorts: plan.sorts, isNested: levels.rows.length > 1 });
   const inner = `SELECT ${['*', ...order.items].join(', ')} FROM (${sql}) WHERE ${anyOf('d', levels.rows)}`;
   const shown = [...keyNames(plan), 'd', ...shownAliases(plan)].join(', ');
-  return session.execute(`CREATE TABLE ${name}_rows AS SELECT ${shown} FROM (${inner})${orderBy(order.orderBy)}`, values);
+  return create(session, `${name}_rows`, { sql: `SELECT ${shown} FROM (${inner})${orderBy(order.orderBy)}`, values });
 }
 
 const orderBy = (terms: string): string => (terms === '' ? '' : ` ORDER BY ${terms}`);
@@ -172,7 +182,7 @@ export async function computeSplit(session: Session, table: Table, plan: ViewPla
     isNested: true,
   });
   const shown = `SELECT * REPLACE (row_number() OVER (ORDER BY c) - 1 AS c) FROM ${name}_allcolumns WHERE ${anyOf('e', levels.columns)}`;
-  const paths = await session.execute(`CREATE TABLE ${name}_columns AS ${shown}`);
+  const paths = await create(session, `${name}_columns`, { sql: shown, values: [] });
   if (Math.min(columns, paths) * plan.columns.length > columnsMax) {
     throw new ViewFault(`the split has ${paths} columns of each kind; all of them may be at most ${columnsMax}`);
   }
@@ -207,5 +217,5 @@ async function numberTree(session: Session, from: string, into: string, tree: Nu
   const over = order.orderBy === '' ? '' : `ORDER BY ${order.orderBy}`;
   const number = `row_number() OVER (${over}) - 1 AS ${tree.number}`;
   const items = [number, tree.depth, ...tree.keys].join(', ');
-  return session.execute(`CREATE TABLE ${into} AS SELECT ${items} FROM (${inner}) ORDER BY ${tree.number}`);
+  return create(session, into, { sql: `SELECT ${items} FROM (${inner}) ORDER BY ${tree.number}`, values: [] });
 }

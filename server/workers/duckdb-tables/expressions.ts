@@ -58,7 +58,7 @@ function asExprtk(columns: readonly TableColumn[], source: string): Draft | Expr
 
 async function asSql({ session, columns, limits }: ExpressionContext, source: string, exprtk: ExpressionFault): Promise<Draft> {
   try {
-    const schema = columns.map(({ name, type }) => ({ name, type, nullable: true }));
+    const schema = columns.map(({ name, type }, columnId) => ({ columnId, name, type, nullable: true }));
     const checked = await checkExpressionText(session, source, schema, limits);
     return { sql: checked.sql, columns: checked.columns.map(({ name }) => name), keepsIntegers: true };
   } catch (fault) {

@@ -1,0 +1,66 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { Client, Table } from '@perspective-dev/client';
+import { pino } from 'pino';
+import { defaultLimits, type Limits } from '../../protocol/limits.ts';
+import type { EngineSession, TableEngine, TableSource } from '../../server/services/tables/engine.ts';
+import { DuckdbTables } from '../../server/workers/duckdb-tables.client.ts';
+
+/** Runs an engine in a directory of its own; what it stands for is removed when it closes. */
+export interface EngineUnderTest {
+  readonly engine: TableEngine;
+  close(): Promise<void>;
+}
+
+export async function duckdbEngine(readableDirectories: readonly string[], limits: Limits = defaultLimits): Promise<EngineUnderTest> {
+  const directory = await mkdtemp(join(tmpdir(), 'covista-duckdb-tables-'));
+  const engine: TableEngine = new DuckdbTables({
+    limits,
+    log: pino({ level: 'warn' }),
+    spillDirectory: join(directory, 'spill'),
+    readableDirectories,
+  });
+  return {
+    engine,
+    close: async () => {
+      await engine.close();
+      await rm(directory, { recursive: true, force: true });
+    },
+  };
+}
+
+export interface OpenTable {
+  readonly client: Client;
+  readonly table: Table;
+  readonly session: EngineSession;
+  close(): Promise<void>;
+}
+
+/** A real Perspective client that speaks with an engine through bytes, about one table. */
+export async function openTable(engine: TableEngine, key: string, source: TableSource): Promise<OpenTable> {
+  const loaded = await engine.load(key, source, { signal: new AbortController().signal });
+  const { client, session } = await connectClient(loaded);
+  const table = await client.open_table(key);
+  return {
+    client,
+    table,
+    session,
+    close: async () => {
+      session.close();
+      loaded.close();
+    },
+  };
+}
+
+/** A Perspective client on a session of its own. */
+export async function connectClient(loaded: Awaited<ReturnType<TableEngine['load']>>): Promise<{ client: Client; session: EngineSession }> {
+  const { make_client } = await import('@perspective-dev/client/node');
+  const session = loaded.connect({
+    // What one client asks while it is told something comes after that.
+    respond: (bytes) => queueMicrotask(() => void client.handle_response(bytes)),
+    lost: () => undefined,
+  });
+  const client = make_client(async (request: Uint8Array) => session.handle(request.slice()));
+  return { client, session };
+}

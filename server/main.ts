@@ -49,6 +49,7 @@ import { openMetadataStore } from './storage/postgres/open.ts';
 import type { Stores } from './storage/stores.ts';
 import { loadWorkbench } from './workbench.ts';
 import { DocumentStatesThread } from './workers/document-states.client.ts';
+import { DuckdbTables } from './workers/duckdb-tables.client.ts';
 
 export interface StartedServer extends RunningServer {
   /** The way to the handlers that all doors share. */
@@ -74,10 +75,12 @@ export async function startServer(config: Config, parts: Parts = {}): Promise<St
   const log = createLog(config.logLevel, config.logPretty);
   const closers = new Closers();
   try {
-    const stores = await openStores(config, log, closers);
+    const { directories, inMemoryOnly, ...stores } = await openStores(config, log, closers);
     const audit = startAuditTrail({ store: stores.metadata.audit, limits: config.limits, clock: systemClock, log });
     closers.add(() => audit.close());
-    const engines = startEngines(parts.engines, stores, log);
+    const place = { spillDirectory: join(directories.own, 'tables'), readableDirectories: [resolve(config.dataDir)], inMemoryOnly };
+    const duckdb = (): TableEngine => new DuckdbTables({ ...place, limits: config.limits, log });
+    const engines = startEngines(parts.engines ?? (() => [duckdb()]), stores, log);
     const services = await startServices(config, { stores, engines, log, closers });
     return await openDoors(config, { services, audit, log, closers });
   } catch (error) {
@@ -87,16 +90,18 @@ export async function startServer(config: Config, parts: Parts = {}): Promise<St
 }
 
 /** Engines that cannot start are missed by tables alone: everything else works without them. */
-function startEngines(start: Parts['engines'], stores: Stores, log: Logger): readonly TableEngine[] {
+function startEngines(start: NonNullable<Parts['engines']>, stores: Stores, log: Logger): readonly TableEngine[] {
   try {
-    return (start?.(stores) ?? []).map((engine) => holdingTableFiles(engine, stores.objects.lease));
+    return start(stores).map((engine) => holdingTableFiles(engine, stores.objects.lease));
   } catch (error) {
     log.error({ err: error }, 'the engines of tables cannot start; tables are unavailable');
     return [];
   }
 }
 
-async function openStores(config: Config, log: Logger, closers: Closers): Promise<Stores> {
+type Opened = Stores & { readonly directories: WorkDirectories; readonly inMemoryOnly: boolean };
+
+async function openStores(config: Config, log: Logger, closers: Closers): Promise<Opened> {
   const { limits } = config;
   const dataDir = resolve(config.dataDir);
   const url = config.databaseUrl ?? (await openEmbedded(dataDir, log, closers));
@@ -117,7 +122,7 @@ async function openStores(config: Config, log: Logger, closers: Closers): Promis
     log,
   });
   closers.add(() => content.close());
-  return { metadata, objects, staging, content };
+  return { metadata, objects, staging, content, directories, inMemoryOnly: key !== undefined };
 }
 
 interface Files {

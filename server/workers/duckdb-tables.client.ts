@@ -14,6 +14,8 @@ export interface DuckdbTablesParts {
   /** Private to this engine: whatever is in it when it starts is removed. */
   readonly spillDirectory: string;
   readonly readableDirectories: readonly string[];
+  /** Whether nothing may be written to disk; what exceeds the memory fails then. */
+  readonly inMemoryOnly?: boolean;
 }
 
 /** Who a session answers. The bytes belong to the peer. */
@@ -187,8 +189,9 @@ export class DuckdbTables {
   #thread: TablesThread | undefined;
   #numbers = 0;
 
-  constructor({ limits, spillDirectory, readableDirectories, log }: DuckdbTablesParts) {
-    this.#options = { limits, spillDirectory, readableDirectories };
+  constructor({ limits, spillDirectory, readableDirectories, inMemoryOnly = false, log }: DuckdbTablesParts) {
+    const duckdbTablesSpillBytesMax = inMemoryOnly ? 0 : limits.duckdbTablesSpillBytesMax;
+    this.#options = { limits: { ...limits, duckdbTablesSpillBytesMax }, spillDirectory, readableDirectories };
     this.#log = log;
   }
 

@@ -65,10 +65,13 @@ function levelsOf({ config, keys, splits }: ViewPlan): Levels {
   return { rows, columns: config.splitRollup === 'rollup' || splits.length === 0 ? upTo(splits.length) : [splits.length] };
 }
 
+/** Sorted leaves keep together what belongs together, as they do below their groups. */
+const isOrderedByGroups = ({ config, sorts }: ViewPlan): boolean => config.groupRollup === 'flat' && sorts.some(({ sort }) => !sort.isOfColumns);
+
 /** Which depths must be known: totals of rows order them, those of columns are their paths, and subtotals order both. */
 function computedLevels(plan: ViewPlan): Levels {
   const { rows, columns } = levelsOf(plan);
-  const needsAbove = plan.aggregates.some(({ after }) => after === 'shareOfParent' || after === 'shareOfTotal');
+  const needsAbove = isOrderedByGroups(plan) || plan.aggregates.some(({ after }) => after === 'shareOfParent' || after === 'shareOfTotal');
   const isColumnSorted = plan.sorts.some(({ sort }) => sort.isOfColumns);
   return {
     rows: [...new Set([...(needsAbove ? upTo(plan.keys.length) : rows), 0])],
@@ -148,8 +151,8 @@ const anyOf = (column: string, levels: readonly number[]): string => `${column} 
 export async function computeGroups(session: Session, table: Table, plan: ViewPlan, name: string): Promise<number> {
   const { sql, values } = groupsStatement(table, plan);
   const levels = levelsOf(plan);
-  const order = treeOrder({ keys: keyNames(plan), depth: 'd', sorts: plan.sorts, isNested: levels.rows.length > 1 });
-  const inner = `SELECT ${['*', ...order.items].join(', ')} FROM (${sql}) WHERE ${anyOf('d', levels.rows)}`;
+  const order = treeOrder({ keys: keyNames(plan), depth: 'd', sorts: plan.sorts, isNested: levels.rows.length > 1 || isOrderedByGroups(plan) });
+  const inner = `SELECT * FROM (SELECT ${['*', ...order.items].join(', ')} FROM (${sql})) WHERE ${anyOf('d', levels.rows)}`;
   const shown = [...keyNames(plan), 'd', ...shownAliases(plan)].join(', ');
   return create(session, `${name}_rows`, { sql: `SELECT ${shown} FROM (${inner})${orderBy(order.orderBy)}`, values });
 }
@@ -167,28 +170,27 @@ export async function computeSplit(session: Session, table: Table, plan: ViewPla
   const rows = await numberTree(session, `${name}_groups`, `${name}_rows`, {
     keys: keyNames(plan),
     depth: 'd',
-    where: `e = 0 AND ${anyOf('d', levels.rows)}`,
+    where: 'e = 0',
+    shown: levels.rows,
     number: 'n',
     sorts: plan.sorts.filter(({ sort }) => !sort.isOfColumns),
-    isNested: levels.rows.length > 1,
+    isNested: levels.rows.length > 1 || isOrderedByGroups(plan),
   });
   const hasRows = (await session.rows(`SELECT 1 AS found FROM ${name}_groups WHERE z > 0 LIMIT 1`)).length > 0;
-  const columns = await numberTree(session, `${name}_groups`, `${name}_allcolumns`, {
+  const paths = await numberTree(session, `${name}_groups`, `${name}_columns`, {
     keys: splitNames(plan),
     depth: 'e',
     where: hasRows ? 'd = 0' : 'false',
+    shown: levels.columns,
     number: 'c',
     sorts: plan.sorts.filter(({ sort }) => sort.isOfColumns),
     isNested: true,
   });
-  const shown = `SELECT * REPLACE (row_number() OVER (ORDER BY c) - 1 AS c) FROM ${name}_allcolumns WHERE ${anyOf('e', levels.columns)}`;
-  const paths = await create(session, `${name}_columns`, { sql: shown, values: [] });
-  if (Math.min(columns, paths) * plan.columns.length > columnsMax) {
+  if (paths * plan.columns.length > columnsMax) {
     throw new ViewFault(`the split has ${paths} columns of each kind; all of them may be at most ${columnsMax}`);
   }
   await session.execute(`CREATE TABLE ${name}_cells AS ${cellsSql(plan, name)}`);
   await session.execute(`DROP TABLE ${name}_groups`);
-  await session.execute(`DROP TABLE ${name}_allcolumns`);
   return rows;
 }
 
@@ -205,6 +207,8 @@ interface NumberedTree {
   readonly keys: readonly string[];
   readonly depth: string;
   readonly where: string;
+  /** The depths of the rows that are numbered; others order them. */
+  readonly shown: readonly number[];
   /** The name of the column that numbers the rows from 0. */
   readonly number: string;
   readonly sorts: ViewPlan['sorts'];
@@ -213,7 +217,8 @@ interface NumberedTree {
 
 async function numberTree(session: Session, from: string, into: string, tree: NumberedTree): Promise<number> {
   const order = treeOrder(tree);
-  const inner = `SELECT ${['*', ...order.items].join(', ')} FROM ${from} WHERE ${tree.where}`;
+  const ordered = `SELECT ${['*', ...order.items].join(', ')} FROM ${from} WHERE ${tree.where}`;
+  const inner = `SELECT * FROM (${ordered}) WHERE ${anyOf(tree.depth, tree.shown)}`;
   const over = order.orderBy === '' ? '' : `ORDER BY ${order.orderBy}`;
   const number = `row_number() OVER (${over}) - 1 AS ${tree.number}`;
   const items = [number, tree.depth, ...tree.keys].join(', ');

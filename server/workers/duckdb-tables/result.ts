@@ -62,7 +62,7 @@ export class Result {
 
   /** Removes every table that a computation may have made, whatever became of it. */
   static async drop(session: Session, name: string): Promise<void> {
-    for (const part of ['rows', 'cells', 'columns', 'allcolumns', 'groups']) await session.execute(`DROP TABLE IF EXISTS ${name}_${part}`);
+    for (const part of ['rows', 'cells', 'columns', 'groups']) await session.execute(`DROP TABLE IF EXISTS ${name}_${part}`);
   }
 
   /** Cells of rows and of a range of columns, which are counted over all paths of a split. */

@@ -1,3 +1,4 @@
+import type { PerspectiveType } from '../shared/perspective/types.ts';
 import type { Scope } from './scope.ts';
 import type { CheckedFilter, Column, Compression, Conversion, FileFormat, PendingColumn, StagedFile } from './stores.ts';
 
@@ -138,6 +139,26 @@ export interface ExportedFile {
   close(): void;
 }
 
+/** What of some content becomes a table. */
+export interface TableSelection {
+  /** Names of visible columns, in the order of the table; null: all that are visible. */
+  readonly columns: readonly string[] | null;
+  /** At most so many rows, the first in manifest order; null: all. */
+  readonly rowLimit: number | null;
+  /** What takes more bytes as Arrow is refused with `memory_limit`. */
+  readonly bytesMax: number;
+}
+
+/** Rows for an engine of tables: an Arrow IPC stream of one record batch, its texts encoded by dictionary. */
+export interface TableArrow {
+  readonly rows: number;
+  /** In the order of the columns. */
+  readonly schema: readonly { readonly name: string; readonly type: PerspectiveType }[];
+  /** The stream, in pieces one behind the other, whose memory belongs to the receiver. */
+  readonly pieces: readonly Uint8Array[];
+  readonly bytes: number;
+}
+
 export interface ContentStore {
   /**
    * Converts an uploaded file to one Parquet file (zstd) in the staging area. Faults of rows are in `conversion`; faults
@@ -159,6 +180,8 @@ export interface ContentStore {
     window: { readonly startRow: number; readonly endRow: number; readonly columns: readonly string[] | undefined; readonly bytesMax: number },
     control: Control,
   ): Promise<Row[]>;
+  /** Rows in manifest order with the types that tables have (SPEC, "Types of tables"). */
+  tableArrow(source: ScopedContent, selection: TableSelection, control: Control): Promise<TableArrow>;
   /** How many rows the scope shows. */
   count(source: ScopedContent, control: Control): Promise<number>;
   statistics(source: ScopedContent, columns: readonly string[] | undefined, control: Control): Promise<ColumnStatistics[]>;

@@ -16,6 +16,7 @@ export function denyWhereFiltersFail(store: ContentStore): ContentStore {
   return {
     ...store,
     rows: (source, window, control) => denying([source.scope], () => store.rows(source, window, control)),
+    tableArrow: (source, selection, control) => denying([source.scope], () => store.tableArrow(source, selection, control)),
     count: (source, control) => denying([source.scope], () => store.count(source, control)),
     statistics: (source, columns, control) => denying([source.scope], () => store.statistics(source, columns, control)),
     export: (source, format, control) => denying([source.scope], () => store.export(source, format, control)),

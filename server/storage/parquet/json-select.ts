@@ -9,7 +9,7 @@ export function jsonSelect(sql: string, schema: readonly Column[]): string {
 }
 
 /** An expression for a value of a type; the value itself where DuckDB's own JSON says the same. */
-function jsonValue(value: string, type: TypeTree, depth = 0): string {
+export function jsonValue(value: string, type: TypeTree, depth = 0): string {
   switch (type.kind) {
     case 'plain':
       return plainValue(value, type.name);

@@ -15,6 +15,7 @@ import { createReader } from './reading.ts';
 import { createRewriter } from './rewrite.ts';
 import { Staging } from './staging.ts';
 import { createStatistics } from './statistics.ts';
+import { createTableArrow } from './table-arrow.ts';
 
 export interface ContentStoreOptions {
   readonly directories: {
@@ -48,6 +49,7 @@ export async function openContentStore({ directories, lease, inMemoryOnly, limit
     merge: createMerger(broker, staging),
     rewrite: createRewriter(parts),
     ...createReader(broker),
+    tableArrow: createTableArrow(broker),
     statistics: createStatistics(broker),
     diff: differ.diff,
     export: await createExporter({ broker, limits, directory: directories.exports }),

@@ -1,0 +1,41 @@
+import type { ErrorBody } from '../../protocol/errors.ts';
+import type { WireFeatures } from '../shared/perspective/types.ts';
+
+/** What the worker is told. Bytes are transferred, not copied, wherever their memory is their own. */
+export type ToMemory =
+  /** Makes a table of an Arrow IPC stream, given in pieces; answered by `loaded` or `refused`. */
+  | { readonly kind: 'load'; readonly load: number; readonly table: string; readonly pieces: readonly Uint8Array[] }
+  /** Frees a table; its sessions have been closed before. Answered by `freed`. */
+  | { readonly kind: 'free'; readonly table: string }
+  | { readonly kind: 'open'; readonly session: number }
+  /** One Request of Perspective's protocol; answered by `answered`. */
+  | { readonly kind: 'request'; readonly session: number; readonly bytes: Uint8Array }
+  | { readonly kind: 'close'; readonly session: number };
+
+export interface LoadedTable {
+  /** What the engine took for it. */
+  readonly bytes: number;
+  readonly features: WireFeatures;
+}
+
+export type FromMemory =
+  /** The engine runs. */
+  | { readonly kind: 'ready' }
+  | ({ readonly kind: 'loaded'; readonly load: number; readonly heapBytes: number } & LoadedTable)
+  | { readonly kind: 'refused'; readonly load: number; readonly heapBytes: number; readonly error: ErrorBody }
+  | { readonly kind: 'freed'; readonly heapBytes: number }
+  /** A request has been handled. Each response says for which session it is: subscriptions of others may have one. */
+  | { readonly kind: 'answered'; readonly session: number; readonly responses: readonly MemoryResponse[] }
+  | { readonly kind: 'closed'; readonly session: number; readonly held: MemoryHoldings };
+
+export interface MemoryResponse {
+  readonly session: number;
+  readonly bytes: Uint8Array;
+}
+
+/** What the engine holds for all sessions together. */
+export interface MemoryHoldings {
+  readonly sessions: number;
+  readonly views: number;
+  readonly heapBytes: number;
+}

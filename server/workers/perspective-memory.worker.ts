@@ -1,0 +1,59 @@
+import { parentPort } from 'node:worker_threads';
+import { CovistaError, errorBody } from '../../protocol/errors.ts';
+import { present } from '../shared/assert.ts';
+import { PerspectiveEngine } from './perspective-engine.ts';
+import type { FromMemory, ToMemory } from './perspective-memory.protocol.ts';
+import { PerspectiveSessions } from './perspective-sessions.ts';
+
+const port = present(parentPort, 'the port of the thread that started this one');
+const { PerspectiveServer } = await import('@perspective-dev/client/node');
+// The package ends the process on Ctrl-C, which is for the server to decide.
+process.removeAllListeners('SIGINT');
+const sessions = new PerspectiveSessions(new PerspectiveEngine(new PerspectiveServer()));
+
+function post(message: FromMemory, bytes: readonly Uint8Array[] = []): void {
+  port.postMessage(
+    message,
+    bytes.map(({ buffer }) => buffer as ArrayBuffer),
+  );
+}
+
+function load({ load: number, table, pieces }: ToMemory & { kind: 'load' }): void {
+  try {
+    const loaded = sessions.load(table, pieces);
+    post({ kind: 'loaded', load: number, heapBytes: sessions.heapBytes, ...loaded });
+  } catch (fault) {
+    if (!(fault instanceof CovistaError)) throw fault;
+    post({ kind: 'refused', load: number, heapBytes: sessions.heapBytes, error: errorBody(fault) });
+  }
+}
+
+function request({ session, bytes }: ToMemory & { kind: 'request' }): void {
+  const responses = sessions.handle(session, bytes);
+  post(
+    { kind: 'answered', session, responses },
+    responses.map((response) => response.bytes),
+  );
+}
+
+port.on('message', (message: ToMemory) => {
+  switch (message.kind) {
+    case 'load':
+      load(message);
+      break;
+    case 'free':
+      sessions.free(message.table);
+      post({ kind: 'freed', heapBytes: sessions.heapBytes });
+      break;
+    case 'open':
+      sessions.open(message.session);
+      break;
+    case 'request':
+      request(message);
+      break;
+    case 'close':
+      post({ kind: 'closed', session: message.session, held: sessions.close(message.session) });
+      break;
+  }
+});
+post({ kind: 'ready' });

@@ -1,0 +1,190 @@
+import protobuf from 'protobufjs/light.js';
+import { CovistaError } from '../../protocol/errors.ts';
+import { present } from '../shared/assert.ts';
+import { decodeRequest, decodeResponse, EnvelopeFault, encodeRequest, errorResponse, messageIdOf } from '../shared/perspective/codec.ts';
+import { REQUESTS } from '../shared/perspective/schema.ts';
+import type { PerspectiveResponse } from '../shared/perspective/types.ts';
+import type { PerspectiveEngine } from './perspective-engine.ts';
+import type { LoadedTable, MemoryHoldings, MemoryResponse } from './perspective-memory.protocol.ts';
+
+interface Session {
+  readonly client: number;
+  /** Ids of the views that it made and that are still there. */
+  readonly views: Set<string>;
+}
+
+/** Fields of MakeTableReq and MakeTableData. */
+const DATA_FIELD = 1;
+const ARROW_FIELD = 3;
+const BYTES = 2;
+
+/** The requests that are looked into; all others pass as they are. */
+const MAKE_VIEW = REQUESTS.table_make_view;
+const DELETE_VIEW = REQUESTS.view_delete;
+
+/** Tables and sessions of one engine. A session leaves nothing behind, whatever it did and whatever the engine throws. */
+export class PerspectiveSessions {
+  readonly #engine: PerspectiveEngine;
+  /** Makes and frees the tables. */
+  readonly #owner: number;
+  readonly #sessions = new Map<number, Session>();
+  readonly #sessionOfClient = new Map<number, number>();
+  /** Views of all sessions: the engine would replace one by another of the same id, and then fail when both are closed. */
+  readonly #views = new Set<string>();
+
+  constructor(engine: PerspectiveEngine) {
+    this.#engine = engine;
+    this.#owner = engine.open();
+  }
+
+  get heapBytes(): number {
+    return this.#engine.heapBytes;
+  }
+
+  /** Makes a table of an Arrow IPC stream; `memory_limit` or `unprocessable_data` where the engine refuses it. */
+  load(table: string, pieces: readonly Uint8Array[]): LoadedTable {
+    const before = this.#usedBytes();
+    const arrowBytes = pieces.reduce((sum, { length }) => sum + length, 0);
+    const [response] = this.#engine.handle(this.#owner, [makeTableHead(table, arrowBytes), ...pieces]);
+    const answer = decodeResponse(present(response, 'the answer to a new table').bytes);
+    if (answer.kind === 'server_error') throw new CovistaError('unprocessable_data', `the table cannot be made: ${answer.body.message}`);
+    return { bytes: Math.max(0, this.#usedBytes() - before), features: this.#features() };
+  }
+
+  free(table: string): void {
+    this.#engine.handle(this.#owner, [encodeRequest({ msgId: 1, entityId: table, kind: 'table_delete', body: { is_immediate: true } })]);
+  }
+
+  open(session: number): void {
+    const client = this.#engine.open();
+    this.#sessions.set(session, { client, views: new Set() });
+    this.#sessionOfClient.set(client, session);
+  }
+
+  handle(session: number, bytes: Uint8Array): MemoryResponse[] {
+    const state = this.#sessions.get(session);
+    if (state === undefined) return [];
+    try {
+      const refusal = this.#note(state, bytes);
+      if (refusal !== undefined) return [{ session, bytes: refusal }];
+      return this.#toSessions(session, this.#engine.handle(state.client, [bytes]));
+    } catch (fault) {
+      // What the engine throws ends the call and nothing else; a trap ends the worker.
+      if (fault instanceof EnvelopeFault || isEngineException(fault)) return [{ session, bytes: faultResponse(bytes, fault) }];
+      throw fault;
+    }
+  }
+
+  /** Deletes the views one by one first: the engine gives up a closing session half-way when one is not there. */
+  close(session: number): MemoryHoldings {
+    const state = this.#sessions.get(session);
+    if (state !== undefined) {
+      for (const view of state.views) this.#deleteView(state, view);
+      this.#contain(() => this.#engine.close(state.client));
+      this.#sessions.delete(session);
+      this.#sessionOfClient.delete(state.client);
+    }
+    return { sessions: this.#sessions.size, views: this.#views.size, heapBytes: this.heapBytes };
+  }
+
+  #deleteView(state: Session, view: string): void {
+    this.#contain(() => this.#engine.handle(state.client, [encodeRequest({ msgId: 1, entityId: view, kind: 'view_delete', body: {} })]));
+    this.#views.delete(view);
+  }
+
+  #contain(work: () => void): void {
+    try {
+      work();
+    } catch (fault) {
+      if (!isEngineException(fault)) throw fault;
+    }
+  }
+
+  /** Keeps account of views; answers what must not reach the engine. */
+  #note(state: Session, bytes: Uint8Array): Uint8Array | undefined {
+    const kind = bodyField(bytes);
+    if (kind !== MAKE_VIEW && kind !== DELETE_VIEW) return undefined;
+    const request = decodeRequest(bytes);
+    if (request.kind === 'table_make_view') {
+      const { view_id: view } = request.body;
+      if (this.#views.has(view)) return errorResponse(request.msgId, request.entityId, `there is a view ${JSON.stringify(view)} already`);
+      this.#views.add(view);
+      state.views.add(view);
+    } else if (request.kind === 'view_delete') {
+      if (!state.views.delete(request.entityId)) return errorResponse(request.msgId, request.entityId, 'there is no such view', 'view_not_found');
+      this.#views.delete(request.entityId);
+    }
+    return undefined;
+  }
+
+  #toSessions(asking: number, responses: readonly { client: number; bytes: Uint8Array }[]): MemoryResponse[] {
+    return responses.flatMap(({ client, bytes }) => {
+      const session = client === 0 ? asking : this.#sessionOfClient.get(client);
+      return session === undefined ? [] : [{ session, bytes }];
+    });
+  }
+
+  #features(): LoadedTable['features'] {
+    const answer = this.#ask('get_features');
+    if (answer.kind !== 'get_features') throw new Error('the engine does not tell its features');
+    return answer.body;
+  }
+
+  #usedBytes(): number {
+    const answer = this.#ask('server_system_info');
+    return answer.kind === 'server_system_info' ? Number((answer.body as { used_size?: number }).used_size ?? 0) : 0;
+  }
+
+  #ask(kind: 'get_features' | 'server_system_info'): PerspectiveResponse {
+    const [response] = this.#engine.handle(this.#owner, [encodeRequest({ msgId: 1, entityId: '', kind, body: {} })]);
+    return decodeResponse(present(response, `the answer to ${kind}`).bytes);
+  }
+}
+
+/** C++ exceptions unwind and leave the engine whole; traps, such as running out of memory, do not. */
+function isEngineException(fault: unknown): boolean {
+  return 'Exception' in WebAssembly && fault instanceof (WebAssembly as unknown as { Exception: new () => object }).Exception;
+}
+
+function faultResponse(request: Uint8Array, fault: unknown): Uint8Array {
+  const message = fault instanceof EnvelopeFault ? fault.message : 'the engine cannot do this';
+  return errorResponse(messageIdOf(request) ?? 0, '', message);
+}
+
+/** The number of the field that says what is asked: the first behind `msg_id` (1) and `entity_id` (2). */
+function bodyField(bytes: Uint8Array): number | undefined {
+  const reader = protobuf.Reader.create(bytes);
+  try {
+    while (reader.pos < reader.len) {
+      const tag = reader.uint32();
+      if (tag >>> 3 > 2) return tag >>> 3;
+      reader.skipType(tag & 7);
+    }
+  } catch (fault) {
+    throw new EnvelopeFault('the bytes are no message of the protocol', { cause: fault });
+  }
+  return undefined;
+}
+
+/** The start of a Request whose last field is the Arrow that follows it, so that it need not be copied to be enclosed. */
+function makeTableHead(table: string, arrowBytes: number): Uint8Array {
+  const field = (id: number): number => (id << 3) | BYTES;
+  const dataHead = protobuf.Writer.create().uint32(field(ARROW_FIELD)).uint32(arrowBytes).finish();
+  const dataBytes = dataHead.length + arrowBytes;
+  const requestHead = protobuf.Writer.create().uint32(field(DATA_FIELD)).uint32(dataBytes).finish();
+  const writer = protobuf.Writer.create();
+  writer.uint32(1 << 3).uint32(1);
+  writer.uint32(field(2)).string(table);
+  writer.uint32(field(REQUESTS.make_table)).uint32(requestHead.length + dataBytes);
+  return concat([writer.finish(), requestHead, dataHead]);
+}
+
+function concat(parts: readonly Uint8Array[]): Uint8Array {
+  const joined = new Uint8Array(parts.reduce((sum, { length }) => sum + length, 0));
+  let at = 0;
+  for (const part of parts) {
+    joined.set(part, at);
+    at += part.length;
+  }
+  return joined;
+}

@@ -171,6 +171,9 @@ export const LIMITS = {
     'Rows up to which a table whose engine is not chosen is held in memory; above, DuckDB pivots tens of times faster',
   ),
   memoryTableCellBytes: limit(40, 'bytes', 'What a cell of a table in memory takes, about, before it is loaded and known'),
+  memoryThreadsMax: limit(4, 'count', 'Threads that hold tables in memory; views of a table wait for those of others in the same thread'),
+  memoryThreadBytesMax: limit(2 * GiB, 'bytes', 'Tables of one such thread, which has 4 GiB before Node 24; views and changes need the rest'),
+  memoryThreadIdleBytes: limit(256 * MiB, 'bytes', 'A thread whose memory has grown beyond this ends when it has no table, which gives it back'),
   uploadSourcesMax: limit(1_000, 'count', 'Uploaded files that were read as tables and are kept on disk for them'),
   tableBytesMax: limit(1 * GiB, 'bytes', 'Memory of one table, as far as its engine can tell'),
   tablesBytesMax: limit(2 * GiB, 'bytes', 'Memory of all tables; idle ones make room'),
@@ -232,6 +235,7 @@ const RELATIONS: readonly { readonly text: string; readonly holds: (limits: Limi
   { text: 'channelOutboxBytesMax <= outboxBytesMax', holds: (l) => l.channelOutboxBytesMax <= l.outboxBytesMax },
   { text: 'documentUpdateBytesMax <= documentBytesMax', holds: (l) => l.documentUpdateBytesMax <= l.documentBytesMax },
   { text: 'awarenessStateBytesMax < documentUpdateBytesMax', holds: (l) => l.awarenessStateBytesMax < l.documentUpdateBytesMax },
+  { text: 'tableBytesMax <= memoryThreadBytesMax', holds: (l) => l.tableBytesMax <= l.memoryThreadBytesMax },
   { text: 'tableBytesMax <= tablesBytesMax', holds: (l) => l.tableBytesMax <= l.tablesBytesMax },
   { text: 'viewRowsMax <= viewCellsMax', holds: (l) => l.viewRowsMax <= l.viewCellsMax },
   {

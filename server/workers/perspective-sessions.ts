@@ -1,7 +1,8 @@
-import protobuf from 'protobufjs/light.js';
+import protobuf from 'protobufjs/minimal.js';
 import { CovistaError } from '../../protocol/errors.ts';
 import { present } from '../shared/assert.ts';
 import { decodeRequest, decodeResponse, EnvelopeFault, encodeRequest, errorResponse, messageIdOf } from '../shared/perspective/codec.ts';
+import { readHeader } from '../shared/perspective/header.ts';
 import { REQUESTS } from '../shared/perspective/schema.ts';
 import type { PerspectiveResponse } from '../shared/perspective/types.ts';
 import type { PerspectiveEngine } from './perspective-engine.ts';
@@ -17,10 +18,6 @@ interface Session {
 const DATA_FIELD = 1;
 const ARROW_FIELD = 3;
 const BYTES = 2;
-
-/** The requests that are looked into; all others pass as they are. */
-const MAKE_VIEW = REQUESTS.table_make_view;
-const DELETE_VIEW = REQUESTS.view_delete;
 
 /** Tables and sessions of one engine. A session leaves nothing behind, whatever it did and whatever the engine throws. */
 export class PerspectiveSessions {
@@ -102,8 +99,9 @@ export class PerspectiveSessions {
 
   /** Keeps account of views; answers what must not reach the engine. */
   #note(state: Session, bytes: Uint8Array): Uint8Array | undefined {
-    const kind = bodyField(bytes);
-    if (kind !== MAKE_VIEW && kind !== DELETE_VIEW) return undefined;
+    // The header of a request is like that of its response. All but these two pass as they are.
+    const kind = readHeader(bytes)?.kind;
+    if (kind !== 'table_make_view' && kind !== 'view_delete') return undefined;
     const request = decodeRequest(bytes);
     if (request.kind === 'table_make_view') {
       const { view_id: view } = request.body;
@@ -132,7 +130,7 @@ export class PerspectiveSessions {
 
   #usedBytes(): number {
     const answer = this.#ask('server_system_info');
-    return answer.kind === 'server_system_info' ? Number((answer.body as { used_size?: number }).used_size ?? 0) : 0;
+    return answer.kind === 'server_system_info' ? answer.body.used_size : 0;
   }
 
   #ask(kind: 'get_features' | 'server_system_info'): PerspectiveResponse {
@@ -149,21 +147,6 @@ function isEngineException(fault: unknown): boolean {
 function faultResponse(request: Uint8Array, fault: unknown): Uint8Array {
   const message = fault instanceof EnvelopeFault ? fault.message : 'the engine cannot do this';
   return errorResponse(messageIdOf(request) ?? 0, '', message);
-}
-
-/** The number of the field that says what is asked: the first behind `msg_id` (1) and `entity_id` (2). */
-function bodyField(bytes: Uint8Array): number | undefined {
-  const reader = protobuf.Reader.create(bytes);
-  try {
-    while (reader.pos < reader.len) {
-      const tag = reader.uint32();
-      if (tag >>> 3 > 2) return tag >>> 3;
-      reader.skipType(tag & 7);
-    }
-  } catch (fault) {
-    throw new EnvelopeFault('the bytes are no message of the protocol', { cause: fault });
-  }
-  return undefined;
 }
 
 /** The start of a Request whose last field is the Arrow that follows it, so that it need not be copied to be enclosed. */

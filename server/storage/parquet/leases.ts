@@ -26,6 +26,7 @@ export function holdingFiles(store: ContentStore, lease: Lease): ContentStore {
     merge: (content, control) => during([content], () => store.merge(content, control)),
     rewrite: (base, incoming, key, mode, control) => during([base, incoming], () => store.rewrite(base, incoming, key, mode, control)),
     rows: (source, window, control) => reading(source, () => store.rows(source, window, control)),
+    tableArrow: (source, selection, control) => reading(source, () => store.tableArrow(source, selection, control)),
     count: (source, control) => reading(source, () => store.count(source, control)),
     statistics: (source, columns, control) => reading(source, () => store.statistics(source, columns, control)),
     diff: async (from, to, key, control) => {

@@ -1,0 +1,123 @@
+import { CovistaError } from '../../protocol/errors.ts';
+import type { Limits } from '../../protocol/limits.ts';
+import { throwIfAborted } from '../shared/abort.ts';
+import type { Logger } from '../shared/log.ts';
+import type { PerspectiveType } from '../shared/perspective/types.ts';
+import type { ContentStore, Control, ScopedContent, TableArrow } from '../storage/content-store.ts';
+import { type MemoryHosted, MemoryThread } from './perspective-memory.client.ts';
+
+/** What a table is made of: see `TableSource` of the services, which this fits. */
+interface MemorySource {
+  readonly source: ScopedContent;
+  readonly columns: readonly string[] | null;
+  readonly rowLimit: number | null;
+}
+
+export interface MemoryTable extends MemoryHosted {
+  readonly rows: number;
+  readonly schema: Readonly<Record<string, PerspectiveType>>;
+}
+
+interface PerspectiveMemoryOptions {
+  readonly content: Pick<ContentStore, 'tableArrow'>;
+  readonly limits: Pick<Limits, 'tableBytesMax' | 'memoryThreadsMax' | 'memoryThreadBytesMax' | 'memoryThreadIdleBytes'>;
+  readonly log: Logger;
+}
+
+/** While it is made, a table is in the engine's memory as Arrow too; and columns there are wider. */
+const BYTES_PER_ARROW_BYTE = 3;
+
+/**
+ * The `memory` engine of tables: Perspective's own, in threads. A table lives in one thread; one that is not loaded yet takes
+ * the thread with the fewest bytes. A thread that fails takes its tables with it and nothing else.
+ */
+export class PerspectiveMemory {
+  readonly name = 'memory';
+  readonly dialect = 'exprtk';
+  readonly #options: PerspectiveMemoryOptions;
+  readonly #threads = new Set<MemoryThread>();
+  /** Threads that have ended their work and are about to be gone. */
+  readonly #ending = new Set<Promise<void>>();
+  #isClosed = false;
+
+  constructor(options: PerspectiveMemoryOptions) {
+    this.#options = options;
+  }
+
+  /** The threads that run, for those who watch them. */
+  get threads(): readonly MemoryThread[] {
+    return [...this.#threads];
+  }
+
+  /**
+   * Makes a table, hosted under `key`. `memory_limit` when it is too large or no thread has room, `unavailable` when the
+   * engine does not run, `unprocessable_data` when it refuses the data, `cancelled` when the signal aborts.
+   */
+  async load(key: string, { source, columns, rowLimit }: MemorySource, control: Control): Promise<MemoryTable> {
+    this.#assertOpen();
+    // A thread takes some tenths of a second to start, in which the rows can be read.
+    if (this.#threads.size === 0) this.#start();
+    const { content, limits } = this.#options;
+    const arrow = await content.tableArrow(source, { columns, rowLimit, bytesMax: limits.tableBytesMax }, control);
+    this.#assertOpen();
+    throwIfAborted(control.signal);
+    const reservedBytes = arrow.bytes * BYTES_PER_ARROW_BYTE;
+    const hosted = await this.#threadFor(reservedBytes).load(key, arrow.pieces, reservedBytes);
+    if (control.signal.aborted) hosted.close();
+    throwIfAborted(control.signal);
+    return describe(hosted, arrow);
+  }
+
+  /** Ends every table and thread. */
+  async close(): Promise<void> {
+    this.#isClosed = true;
+    for (const thread of [...this.#threads]) this.#retire(thread);
+    await Promise.all(this.#ending);
+  }
+
+  #assertOpen(): void {
+    if (this.#isClosed) throw new CovistaError('unavailable', 'the engine of tables is closed');
+  }
+
+  #threadFor(bytes: number): MemoryThread {
+    const { memoryThreadsMax, memoryThreadBytesMax } = this.#options.limits;
+    const byBytes = [...this.#threads].sort((one, other) => one.bytes - other.bytes);
+    const [least] = byBytes;
+    if (least?.isEmpty) return least;
+    if (this.#threads.size < memoryThreadsMax) return this.#start();
+    if (least !== undefined && least.bytes + bytes <= memoryThreadBytesMax) return least;
+    const message = 'no thread of the engine has room for this table; close others, or open fewer rows or columns';
+    throw new CovistaError('memory_limit', message, { bytes, memoryThreadBytesMax });
+  }
+
+  #start(): MemoryThread {
+    const thread: MemoryThread = new MemoryThread({
+      log: this.#options.log,
+      onGone: () => this.#threads.delete(thread),
+      onEmpty: () => {
+        // The engine never gives memory back, so a thread that has more than it needs makes way for a new one.
+        if (thread.held.heapBytes > this.#options.limits.memoryThreadIdleBytes) this.#retire(thread);
+      },
+    });
+    this.#threads.add(thread);
+    return thread;
+  }
+
+  #retire(thread: MemoryThread): void {
+    this.#threads.delete(thread);
+    const ending = thread.kill().finally(() => this.#ending.delete(ending));
+    this.#ending.add(ending);
+  }
+}
+
+function describe(hosted: MemoryHosted, { rows, schema }: TableArrow): MemoryTable {
+  return {
+    rows,
+    bytes: hosted.bytes,
+    schema: Object.fromEntries(schema.map(({ name, type }) => [name, type])),
+    features: hosted.features,
+    connect: (peer) => hosted.connect(peer),
+    onLost: (listener) => hosted.onLost(listener),
+    close: () => hosted.close(),
+  };
+}

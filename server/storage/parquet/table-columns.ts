@@ -69,7 +69,7 @@ export function tableColumn(column: Column, isUnusual: boolean): TableColumn {
   }
   if (!isUnusual && type === 'DATE') return { name, type: 'date', sql: value, sqlType: 'DATE' };
   const millis = isUnusual ? undefined : millisecondsSql(value, type);
-  if (millis !== undefined) return { name, type: 'datetime', sql: `make_timestamp_ms(${millis})`, sqlType: 'TIMESTAMP_MS' };
+  if (millis !== undefined) return { name, type: 'datetime', sql: `CAST(make_timestamp_ms(${millis}) AS TIMESTAMP_MS)`, sqlType: 'TIMESTAMP_MS' };
   return { name, type: 'string', sql: textSql(value, type), sqlType: 'VARCHAR' };
 }
 

@@ -50,6 +50,7 @@ import type { Stores } from './storage/stores.ts';
 import { loadWorkbench } from './workbench.ts';
 import { DocumentStatesThread } from './workers/document-states.client.ts';
 import { DuckdbTables } from './workers/duckdb-tables.client.ts';
+import { PerspectiveMemory } from './workers/perspective-memory-pool.ts';
 
 export interface StartedServer extends RunningServer {
   /** The way to the handlers that all doors share. */
@@ -80,7 +81,10 @@ export async function startServer(config: Config, parts: Parts = {}): Promise<St
     closers.add(() => audit.close());
     const place = { spillDirectory: join(directories.own, 'tables'), readableDirectories: [resolve(config.dataDir)], inMemoryOnly };
     const duckdb = (): TableEngine => new DuckdbTables({ ...place, limits: config.limits, log });
-    const engines = startEngines(parts.engines ?? (() => [duckdb()]), stores, log);
+    const memory = (): TableEngine => new PerspectiveMemory({ content: stores.content, limits: config.limits, log });
+    const { engines: others } = parts;
+    const starts = others === undefined ? [() => [memory()], () => [duckdb()]] : [() => others(stores)];
+    const engines = starts.flatMap((start) => startEngines(start, stores, log));
     const services = await startServices(config, { stores, engines, log, closers });
     return await openDoors(config, { services, audit, log, closers });
   } catch (error) {
@@ -89,12 +93,12 @@ export async function startServer(config: Config, parts: Parts = {}): Promise<St
   }
 }
 
-/** Engines that cannot start are missed by tables alone: everything else works without them. */
-function startEngines(start: NonNullable<Parts['engines']>, stores: Stores, log: Logger): readonly TableEngine[] {
+/** An engine that cannot start is missed by its tables alone: everything else works without it. */
+function startEngines(start: () => readonly TableEngine[], stores: Stores, log: Logger): readonly TableEngine[] {
   try {
-    return start(stores).map((engine) => holdingTableFiles(engine, stores.objects.lease));
+    return start().map((engine) => holdingTableFiles(engine, stores.objects.lease));
   } catch (error) {
-    log.error({ err: error }, 'the engines of tables cannot start; tables are unavailable');
+    log.error({ err: error }, 'an engine of tables cannot start; its tables are unavailable');
     return [];
   }
 }

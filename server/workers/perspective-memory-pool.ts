@@ -24,8 +24,10 @@ interface PerspectiveMemoryOptions {
   readonly log: Logger;
 }
 
-/** While it is made, a table is in the engine's memory as Arrow too; and columns there are wider. */
-const BYTES_PER_ARROW_BYTE = 3;
+/** A table holds its columns wider than Arrow does, and is in the engine's memory as Arrow too while it is made. */
+const BYTES_PER_ARROW_BYTE = 3.5;
+/** What a table takes beside its columns. */
+const TABLE_BYTES = 256 * 1024;
 
 /**
  * The `memory` engine of tables: Perspective's own, in threads. A table lives in one thread; one that is not loaded yet takes
@@ -61,11 +63,11 @@ export class PerspectiveMemory {
     const arrow = await content.tableArrow(source, { columns, rowLimit, bytesMax: limits.tableBytesMax }, control);
     this.#assertOpen();
     throwIfAborted(control.signal);
-    const reservedBytes = arrow.bytes * BYTES_PER_ARROW_BYTE;
-    const hosted = await this.#threadFor(reservedBytes).load(key, arrow.pieces, reservedBytes);
+    const bytes = TABLE_BYTES + Math.ceil(arrow.bytes * BYTES_PER_ARROW_BYTE);
+    const hosted = await this.#threadFor(bytes).load(key, arrow.pieces, bytes);
     if (control.signal.aborted) hosted.close();
     throwIfAborted(control.signal);
-    return describe(hosted, arrow);
+    return describe(hosted, arrow, bytes);
   }
 
   /** Ends every table and thread. */
@@ -110,10 +112,14 @@ export class PerspectiveMemory {
   }
 }
 
-function describe(hosted: MemoryHosted, { rows, schema }: TableArrow): MemoryTable {
+/**
+ * What a table takes is told as it follows from its rows: what the engine measures depends on what else it did, and with it on
+ * rows that who is told must not know of.
+ */
+function describe(hosted: MemoryHosted, { rows, schema }: TableArrow, bytes: number): MemoryTable {
   return {
     rows,
-    bytes: hosted.bytes,
+    bytes,
     schema: Object.fromEntries(schema.map(({ name, type }) => [name, type])),
     features: hosted.features,
     connect: (peer) => hosted.connect(peer),

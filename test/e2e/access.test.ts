@@ -6,7 +6,6 @@ import { present } from '../../server/shared/assert.ts';
 import { CALLERS, type Caller, GRANTS, grantsIn, grantsOf } from '../support/access-callers.ts';
 import { query } from '../support/inspect.ts';
 import { startTestServer, type TestServer } from '../support/server.ts';
-import { thinEngine } from '../support/thin-engine.ts';
 import { overRest, overSocket, type Transport } from '../support/transports.ts';
 import { askedOf, prepareWorld, type World } from '../support/world.ts';
 
@@ -87,9 +86,7 @@ let owner: Transport;
 const transports = new Map<string, readonly [Transport, Transport]>();
 
 beforeAll(async () => {
-  server = await startTestServer(['--uploads-open-per-subject-max', '1000', '--views-per-subject-max', '1000'], {
-    engines: ({ content }) => [thinEngine(content)],
-  });
+  server = await startTestServer(['--uploads-open-per-subject-max', '1000', '--views-per-subject-max', '1000'], {});
   owner = overRest(server.url, await server.token('owner'));
   for (const [name, { token }] of Object.entries(CALLERS)) {
     transports.set(name, [overRest(server.url, await server.token(token.subject, token)), overSocket(await server.client(token.subject, token))]);

@@ -6,7 +6,6 @@ import { present } from '../../server/shared/assert.ts';
 import { query } from '../support/inspect.ts';
 import { RpcClient } from '../support/rpc-client.ts';
 import { startTestServer, type TestServer } from '../support/server.ts';
-import { thinEngine } from '../support/thin-engine.ts';
 import { overRest, overSocket, type Transport } from '../support/transports.ts';
 import { askedOf, prepareWorld } from '../support/world.ts';
 
@@ -27,21 +26,18 @@ let server: TestServer;
 let owner: Transport;
 
 beforeAll(async () => {
-  server = await startTestServer(
-    [
-      '--audit-flush-ms',
-      '20',
-      '--audit-period-ms',
-      '3600000',
-      '--views-per-subject-max',
-      '1000',
-      '--uploads-open-per-subject-max',
-      '1000',
-      '--step-up-amr',
-      'otp',
-    ],
-    { engines: ({ content }) => [thinEngine(content)] },
-  );
+  server = await startTestServer([
+    '--audit-flush-ms',
+    '20',
+    '--audit-period-ms',
+    '3600000',
+    '--views-per-subject-max',
+    '1000',
+    '--uploads-open-per-subject-max',
+    '1000',
+    '--step-up-amr',
+    'otp',
+  ]);
   owner = overRest(server.url, await server.token('owner', { claims: { amr: ['otp'] } }));
 });
 

@@ -8,7 +8,6 @@ import { type ProcessServer, prepareProcessServer } from '../support/process-ser
 import { csv } from '../support/samples.ts';
 import { buildScopeWorld, HIDDEN_CELL, READERS, readings, type ScopeWorld } from '../support/scope-world.ts';
 import { startTestServer, type TestServer } from '../support/server.ts';
-import { thinEngine } from '../support/thin-engine.ts';
 import { answerOverRest } from '../support/transports.ts';
 
 const key = (): string => randomBytes(32).toString('base64');
@@ -20,9 +19,7 @@ let worlds: readonly [ScopeWorld, ScopeWorld];
 
 beforeAll(async () => {
   plain = await startTestServer();
-  encrypted = await startTestServer(['--master-key', key(), '--decrypted-cache-bytes-max', '300000'], {
-    engines: ({ content }) => [thinEngine(content)],
-  });
+  encrypted = await startTestServer(['--master-key', key(), '--decrypted-cache-bytes-max', '300000'], {});
   const variant = { hiddenShare: 1, seed: 1 };
   worlds = [await buildScopeWorld(await plain.client('alice'), variant), await buildScopeWorld(await encrypted.client('alice'), variant)];
 });

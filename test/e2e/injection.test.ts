@@ -8,7 +8,6 @@ import { type OperationName, operationsByName } from '../../protocol/operations/
 import { present } from '../../server/shared/assert.ts';
 import { query } from '../support/inspect.ts';
 import { startTestServer, type TestServer } from '../support/server.ts';
-import { thinEngine } from '../support/thin-engine.ts';
 import { type Asked, overRest, overSocket, type Transport } from '../support/transports.ts';
 import { askedOf, prepareWorld, type World } from '../support/world.ts';
 
@@ -44,19 +43,16 @@ let server: TestServer;
 let caller: readonly [Transport, Transport];
 
 beforeAll(async () => {
-  server = await startTestServer(
-    [
-      '--uploads-open-per-subject-max',
-      '100000',
-      '--views-per-subject-max',
-      '10000',
-      '--tickets-per-subject-max',
-      '100000',
-      '--revocations-max',
-      '100000',
-    ],
-    { engines: ({ content }) => [thinEngine(content)] },
-  );
+  server = await startTestServer([
+    '--uploads-open-per-subject-max',
+    '100000',
+    '--views-per-subject-max',
+    '10000',
+    '--tickets-per-subject-max',
+    '100000',
+    '--revocations-max',
+    '100000',
+  ]);
   const admin = { admin: true };
   caller = [overRest(server.url, await server.token('owner', admin)), overSocket(await server.client('owner', admin))];
 });

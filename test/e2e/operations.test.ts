@@ -4,14 +4,13 @@ import { type OperationName, operationsByName } from '../../protocol/operations/
 import { ANONYMOUS } from '../../server/gateway/call.ts';
 import { present } from '../../server/shared/assert.ts';
 import { startTestServer, type TestServer } from '../support/server.ts';
-import { thinEngine } from '../support/thin-engine.ts';
 import { type Asked, inProcess, overRest, overSocket, type Transport } from '../support/transports.ts';
 import { askedOf, NEEDS, prepareWorld } from '../support/world.ts';
 
 let server: TestServer;
 
 beforeAll(async () => {
-  server = await startTestServer([], { engines: ({ content }) => [thinEngine(content)] });
+  server = await startTestServer([]);
 });
 
 afterAll(async () => {

@@ -8,7 +8,6 @@ import type { RestAnswer } from '../support/rest.ts';
 import { RpcClient } from '../support/rpc-client.ts';
 import { buildScopeWorld, HIDDEN_COLUMN, HIDDEN_ROW, LIVE_READINGS, READERS, type ScopedReader, type ScopeWorld } from '../support/scope-world.ts';
 import { startTestServer, type TestServer } from '../support/server.ts';
-import { thinEngine } from '../support/thin-engine.ts';
 import { answerOverRest } from '../support/transports.ts';
 
 /** Two worlds that differ in nothing but what is hidden, as in `scope-leaks.test.ts`. */
@@ -17,7 +16,7 @@ let worlds: readonly [ScopeWorld, ScopeWorld];
 const tried = new Set<OperationName>();
 
 beforeAll(async () => {
-  server = await startTestServer(['--views-per-subject-max', '1000'], { engines: ({ content }) => [thinEngine(content)] });
+  server = await startTestServer(['--views-per-subject-max', '1000']);
   const alice = await server.client('alice');
   worlds = [await buildScopeWorld(alice, { hiddenShare: 1, seed: 1 }), await buildScopeWorld(alice, { hiddenShare: 3, seed: 2 })];
 });

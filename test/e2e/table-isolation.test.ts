@@ -9,7 +9,6 @@ import type { PerspectiveRequest, RequestKind } from '../../server/shared/perspe
 import { startTestServer, type TestServer } from '../support/server.ts';
 import { openTableChannel, readRows, rowsOf, type TableChannel } from '../support/table-channel.ts';
 import { CANARIES, prepareOrders } from '../support/table-world.ts';
-import { thinEngine } from '../support/thin-engine.ts';
 
 const KINDS = Object.keys(REQUESTS) as RequestKind[];
 /** Of the hidden column only what it holds: its name comes back in errors to whoever asked for it. */
@@ -21,7 +20,7 @@ let bob: Client;
 let datasetId: number;
 
 beforeAll(async () => {
-  server = await startTestServer([], { engines: ({ content }) => [thinEngine(content, 'memory'), thinEngine(content, 'duckdb')] });
+  server = await startTestServer([]);
   ({ owner, datasetId } = await prepareOrders(server));
   bob = await server.client('bob');
 });

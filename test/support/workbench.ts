@@ -5,7 +5,6 @@ import type { Browser, BrowserContext, Page } from 'playwright-core';
 import { build } from 'vite';
 import { launchBrowser } from './browser.ts';
 import { startTestServer, type TestServer } from './server.ts';
-import { thinEngine } from './thin-engine.ts';
 
 export { hasBrowser } from './browser.ts';
 
@@ -45,7 +44,7 @@ export async function startWorkbench(): Promise<Workbench> {
     build: { outDir: directory, emptyOutDir: true },
   });
   await mkdir(PICTURES, { recursive: true });
-  const server = await startTestServer(['--workbench-dir', directory], { engines: ({ content }) => [thinEngine(content)] });
+  const server = await startTestServer(['--workbench-dir', directory]);
   const browser = await launchBrowser();
   const complaints: string[] = [];
   const blank = async ({ theme = 'light', width = 1280, height = 720 }: WindowOptions = {}): Promise<Page> => {

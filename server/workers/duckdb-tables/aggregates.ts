@@ -25,6 +25,8 @@ interface AggregateForm {
   readonly sql: (input: AggregateInput) => string;
   /** What becomes of it once all groups are known. */
   readonly after?: AfterAggregate;
+  /** Whether its NULL is that of a row, which sorts behind every value, and not the want of any value, which sorts before. */
+  readonly isOfRow?: true;
 }
 
 /** Aggregates that are made of those of other groups: the share of the parent or of everything, or what the groups below sum up to. */
@@ -128,11 +130,11 @@ export const AGGREGATES: Readonly<Record<string, AggregateForm>> = {
   any: { kinds: ALL, isOrdered: true, sql: any },
   or: { kinds: ['boolean'], isOrdered: true, sql: any },
   and: { kinds: ['boolean'], sql: ({ value }) => `bool_and(coalesce(${value.sql}, false))` },
-  first: { kinds: ALL, isOrdered: true, sql: first },
-  last: { kinds: ALL, isOrdered: true, sql: last },
-  'last by index': { kinds: ALL, isOrdered: true, sql: last },
-  'max by': { kinds: ALL, takesColumn: true, sql: ({ value, by }) => `arg_max_null(${value.sql}, ${by?.sql})` },
-  'min by': { kinds: ALL, takesColumn: true, sql: ({ value, by }) => `arg_min_null(${value.sql}, ${by?.sql})` },
+  first: { kinds: ALL, isOfRow: true, isOrdered: true, sql: first },
+  last: { kinds: ALL, isOfRow: true, isOrdered: true, sql: last },
+  'last by index': { kinds: ALL, isOfRow: true, isOrdered: true, sql: last },
+  'max by': { kinds: ALL, isOfRow: true, takesColumn: true, sql: ({ value, by }) => `arg_max_null(${value.sql}, ${by?.sql})` },
+  'min by': { kinds: ALL, isOfRow: true, takesColumn: true, sql: ({ value, by }) => `arg_min_null(${value.sql}, ${by?.sql})` },
   dominant: { kinds: ALL, sql: ({ value }) => `mode(${value.sql})` },
   unique: { kinds: ALL, sql: unique },
   join: { kinds: ALL, kind: 'string', sql: join },
@@ -151,6 +153,7 @@ export interface Aggregate {
   readonly sql: string;
   readonly isOrdered: boolean;
   readonly after: AfterAggregate | undefined;
+  readonly isOfRow: boolean;
 }
 
 /** Aggregates of a column that its kind does not say otherwise for. */
@@ -163,7 +166,14 @@ export function aggregateOf(name: string, { value, by }: AggregateInput): Aggreg
   if (form === undefined) throw new ViewFault(`there is no aggregate ${JSON.stringify(name)}`);
   if (!form.kinds.includes(value.kind)) throw new ViewFault(`the aggregate "${name}" does not fit ${value.name}, which is of type ${value.kind}`);
   if (form.takesColumn === true && by === undefined) throw new ViewFault(`the aggregate "${name}" of ${value.name} takes another column`);
-  return { name: known, kind: form.kind ?? value.kind, sql: form.sql({ value, by }), isOrdered: form.isOrdered === true, after: form.after };
+  return {
+    name: known,
+    kind: form.kind ?? value.kind,
+    sql: form.sql({ value, by }),
+    isOrdered: form.isOrdered === true,
+    after: form.after,
+    isOfRow: form.isOfRow === true,
+  };
 }
 
 /** Names of the aggregates that fit columns of a kind, with the kinds of what they take beside the column. */

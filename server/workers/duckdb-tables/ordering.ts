@@ -46,14 +46,14 @@ export function treeOrder(order: TreeOrder): { readonly items: string[]; readonl
   return { items, orderBy: terms.join(', ') };
 }
 
-/** What rows are grouped by sorts NULL behind everything; an aggregate that has no value sorts before every value. */
-function sortTerm({ sort, key, term }: PlannedSort, level: number, keys: readonly string[], alias: string): string {
+/** What rows are grouped by sorts NULL behind everything; an aggregate that has no value sorts before every value, one whose row has none behind. */
+function sortTerm({ sort, key, term, isNullGreatest }: PlannedSort, level: number, keys: readonly string[], alias: string): string {
   const isKey = key !== undefined && level > key;
   const value = isKey ? (keys[key] ?? alias) : alias;
   return directed(value, {
     isAbsolute: sort.isAbsolute && (term.kind === 'integer' || term.kind === 'float'),
     isDescending: sort.isDescending,
-    isNullGreatest: isKey,
+    isNullGreatest: isKey || isNullGreatest,
   });
 }
 

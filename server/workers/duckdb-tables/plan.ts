@@ -27,6 +27,8 @@ export interface PlannedSort {
   readonly alias: string;
   /** Where rows are sorted by what they are grouped by: its place in `groupBy`, or in `splitBy` for the columns of a split. */
   readonly key: number | undefined;
+  /** Whether NULL sorts behind every value of it. */
+  readonly isNullGreatest: boolean;
 }
 
 /** A configuration that was checked against its table, in the terms of SQL. */
@@ -112,14 +114,14 @@ interface SortContext {
 function planSort(context: SortContext, sort: Sort, index: number): PlannedSort[] {
   const { config, fields, columns, isFlat, aggregates } = context;
   const term = fields.use(sort.column);
-  if (isFlat) return sort.isOfColumns ? [] : [{ sort, term, alias: term.sql, key: undefined }];
+  if (isFlat) return sort.isOfColumns ? [] : [{ sort, term, alias: term.sql, key: undefined, isNullGreatest: true }];
   if (sort.isOfColumns && config.splitBy.length === 0) return [];
   const shown = columns.indexOf(sort.column);
-  if (shown >= 0) return [{ sort, term, alias: `a${shown}`, key: undefined }];
+  if (shown >= 0) return [{ sort, term, alias: `a${shown}`, key: undefined, isNullGreatest: aggregates[shown]?.isOfRow === true }];
   const key = (sort.isOfColumns ? config.splitBy : config.groupBy).indexOf(sort.column);
   const alias = `h${index}`;
   const hidden =
     key >= 0 ? { ...aggregateOf('unique', { value: term, by: undefined }), column: sort.column } : aggregateFor(config, fields, sort.column, alias);
   aggregates.push({ ...hidden, alias });
-  return [{ sort, term, alias, key: key >= 0 ? key : undefined }];
+  return [{ sort, term, alias, key: key >= 0 ? key : undefined, isNullGreatest: hidden.isOfRow }];
 }

@@ -4,7 +4,7 @@ export interface Measurement {
   readonly name: string;
   /** Median of the runs. */
   readonly value: number;
-  readonly unit: 'ratio' | 'ms' | 'MiB' | 'per second' | 'count';
+  readonly unit: 'ratio' | 'ms' | 'KiB' | 'MiB' | 'per second' | 'count';
   /** Lowest and highest of the runs. */
   readonly spread?: readonly [number, number];
   readonly limit?: number;

@@ -2,6 +2,7 @@ import type { Scenario } from '../measurement.ts';
 import { access } from './access.ts';
 import { append } from './append.ts';
 import { commit } from './commit.ts';
+import { connections } from './connections.ts';
 import { contention } from './contention.ts';
 import { diff } from './diff.ts';
 import { history } from './history.ts';
@@ -9,4 +10,4 @@ import { metadata } from './metadata.ts';
 import { rpc } from './rpc.ts';
 
 /** In the order in which they run: those that need a quiet machine most come first. */
-export const scenarios: readonly Scenario[] = [rpc, access, metadata, history, contention, append, commit, diff];
+export const scenarios: readonly Scenario[] = [rpc, access, connections, metadata, history, contention, append, commit, diff];

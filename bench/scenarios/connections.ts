@@ -1,0 +1,87 @@
+import { once } from 'node:events';
+import { setTimeout as delay } from 'node:timers/promises';
+import { WebSocket } from 'ws';
+import { encodeFrame, FRAME } from '../../protocol/frame.ts';
+import { PROTOCOL_VERSION } from '../../protocol/version.ts';
+import { type Measurement, type Scenario, type ScenarioOptions, sizeOf } from '../measurement.ts';
+import { type BenchServer, startBenchServer } from '../support/server.ts';
+
+const KiB = 1024;
+const AREA = 'connections';
+/** Sockets that are opened at once. */
+const BATCH = 100;
+
+export const connections: Scenario = {
+  name: 'connections',
+  about: 'resident memory of the server for each idle session on /rpc, and what it keeps once they are gone',
+  run: async (options) => {
+    const server = await startBenchServer();
+    try {
+      return await measure(server, options);
+    } finally {
+      await server.stop();
+    }
+  },
+};
+
+async function measure(server: BenchServer, options: ScenarioOptions): Promise<Measurement[]> {
+  const token = server.token('bench');
+  // The first sessions pay for code that is compiled and pools that fill.
+  await closeAll(await openSessions(server.url, token, sizeOf(options, [10, 50, 100])));
+  const before = await settled(server, options);
+  const sockets: WebSocket[] = [];
+  const measurements: Measurement[] = [];
+  for (const count of sizeOf<readonly number[]>(options, [[50], [100, 500], [500, 1_000, 2_000, 5_000]])) {
+    sockets.push(...(await openSessions(server.url, token, count - sockets.length)));
+    const bytes = (await settled(server, options)) - before;
+    options.say(`${count} sessions: ${(bytes / count / KiB).toFixed(1)} KiB each`);
+    measurements.push({
+      area: AREA,
+      name: 'idle session',
+      value: Math.max(0, bytes / count / KiB),
+      unit: 'KiB',
+      at: { of: 'sessions', value: count },
+    });
+  }
+  await closeAll(sockets);
+  const kept = Math.max(0, (await settled(server, options)) - before) / KiB / KiB;
+  return [...measurements, { area: AREA, name: 'memory kept after all sessions closed', value: kept, unit: 'MiB' }];
+}
+
+async function openSessions(url: string, token: string, count: number): Promise<WebSocket[]> {
+  const sockets: WebSocket[] = [];
+  while (sockets.length < count) {
+    const batch = Array.from({ length: Math.min(BATCH, count - sockets.length) }, () => openSession(url, token));
+    sockets.push(...(await Promise.all(batch)));
+  }
+  return sockets;
+}
+
+async function openSession(url: string, token: string): Promise<WebSocket> {
+  const socket = new WebSocket(new URL('/rpc', url.replace('http', 'ws')));
+  await once(socket, 'open');
+  const welcomed = once(socket, 'message');
+  socket.send(encodeFrame([FRAME.hello, PROTOCOL_VERSION, token, 'bench']));
+  await welcomed;
+  return socket;
+}
+
+async function closeAll(sockets: readonly WebSocket[]): Promise<void> {
+  await Promise.all(
+    sockets.map(async (socket) => {
+      const closed = once(socket, 'close');
+      socket.close();
+      await closed;
+    }),
+  );
+}
+
+/** Resident memory once it has come to rest: the least of some looks. */
+async function settled(server: BenchServer, options: ScenarioOptions): Promise<number> {
+  let least = Number.POSITIVE_INFINITY;
+  for (let look = 0; look < sizeOf(options, [2, 5, 10]); look += 1) {
+    await delay(sizeOf(options, [50, 300, 500]));
+    least = Math.min(least, server.memory().now);
+  }
+  return least;
+}

@@ -263,6 +263,11 @@ function readTls(certificate: string | undefined, key: string | undefined): Conf
   return certificate === undefined || key === undefined ? undefined : { certificate, key };
 }
 
+/** Whether others than this machine can reach the server, be it through a proxy. */
+export function isReachable({ host, trustedProxies }: Pick<Config, 'host' | 'trustedProxies'>): boolean {
+  return !isLoopback(host) || trustedProxies.length > 0;
+}
+
 /** Throws ConfigError where tokens and data would travel between machines for everybody to read. */
 export function assertSafeToListen({ host, tls, trustedProxies }: Pick<Config, 'host' | 'tls' | 'trustedProxies'>): void {
   if (isLoopback(host) || tls !== undefined || trustedProxies.length > 0) return;

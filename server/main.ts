@@ -4,11 +4,14 @@ import { rm } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import type { Limits } from '../protocol/limits.ts';
 import { type RunningServer, runCommand } from './cli/commands.ts';
-import { assertSafeToListen, type Config } from './config.ts';
+import { assertSafeToListen, type Config, isReachable } from './config.ts';
 import { createAuthenticator } from './gateway/authenticate.ts';
+import { measured } from './gateway/call-metrics.ts';
 import { createGateway, type Gateway } from './gateway/dispatch.ts';
+import { withMetrics } from './gateway/metrics-face.ts';
 import { loadOrCreateSecret } from './gateway/mint.ts';
 import { createRest } from './gateway/rest.ts';
+import { houseMetrics } from './house-metrics.ts';
 import { createHandlers } from './operations/index.ts';
 import type { Services } from './operations/services.ts';
 import { type AuditTrail, startAuditTrail } from './services/access/audit-trail.ts';
@@ -228,7 +231,8 @@ interface House {
 async function openDoors(config: Config, { services, audit, log, closers }: House): Promise<StartedServer> {
   const { limits } = config;
   const { metadata } = services.stores;
-  const gateway = createGateway({
+  const metrics = houseMetrics({ metadata, tables: services.tables });
+  const unmeasured = createGateway({
     handlers: createHandlers(services),
     authorize: services.authorizer.decide,
     hold: services.authorizer.hold,
@@ -238,6 +242,7 @@ async function openDoors(config: Config, { services, audit, log, closers }: Hous
     limits,
     log,
   });
+  const gateway = measured(unmeasured, metrics);
   const authenticator = createAuthenticator({
     key: config.jwksUrl === undefined ? { secret: config.jwtSecret ?? (await loadOrCreateSecret(config.dataDir)) } : { jwksUrl: config.jwksUrl },
     issuer: config.jwtIssuer,
@@ -250,12 +255,8 @@ async function openDoors(config: Config, { services, audit, log, closers }: Hous
     limits,
     clock: systemClock,
   });
-  const rest = createRest({ gateway, authenticator, limits, log });
-  const ready = (): Promise<boolean> =>
-    metadata.ping().then(
-      () => true,
-      () => false,
-    );
+  const rest = withMetrics(createRest({ gateway, authenticator, limits, log }), { metrics, authenticator, isReachable: isReachable(config) });
+  const ready = async (): Promise<boolean> => (await Promise.allSettled([metadata.ping()]))[0].status === 'fulfilled';
   const { host } = config;
   const listener = await listen({
     allowedOrigins: config.allowedOrigins,

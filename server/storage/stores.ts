@@ -63,6 +63,10 @@ export interface DatasetStore {
   list(filter: DatasetFilter): Promise<DatasetRecord[]>;
   get(datasetId: DatasetId): Promise<DatasetRecord | undefined>;
   update(datasetId: DatasetId, changes: Partial<NewDataset>, provenance: Provenance): Promise<DatasetRecord>;
+  /** Bytes of data files and originals: of so many datasets that have most, and of all others together. */
+  storage(
+    datasetsMax: number,
+  ): Promise<{ readonly largest: readonly { readonly datasetId: DatasetId; readonly bytes: number }[]; readonly othersBytes: number }>;
   /** Removes the dataset with everything that refers to it but its audit rows; files are the caller's to delete. */
   delete(datasetId: DatasetId, provenance: Provenance): Promise<void>;
 }

@@ -8,6 +8,7 @@ import type { Clock } from '../../shared/clock.ts';
 import type { Control, Scope } from '../../storage/content-store.ts';
 import type { Actor } from '../access/actor.ts';
 import type { RefResolver } from '../versioning/refs.ts';
+import type { TableEngine } from './engine.ts';
 import { createPlanner, type Planner, type PlannerOptions, type TableOptions, type TablePlan } from './plan.ts';
 import type { TableOrigin } from './table-id.ts';
 import { type Lease, type LoadedTable, TablePool, type TableRequest, type TableUser } from './table-pool.ts';
@@ -39,6 +40,12 @@ interface Known {
   readonly totalRows: number;
   /** Who opened it and did not close it. */
   readonly holders: LRUCache<string, true>;
+}
+
+export interface TableMemory {
+  readonly tableId: TableId;
+  readonly engine: TableEngine['name'];
+  readonly bytes: number;
 }
 
 /**
@@ -73,6 +80,11 @@ export class Tables {
   async get(at: TableAt, control: Control): Promise<OpenTableInfo> {
     const { loaded } = await this.#load(await this.#resolve(at, control), undefined, control);
     return openInfoOf(this.#knownOf(at.tableId), loaded);
+  }
+
+  /** What every table that is loaded takes; for who runs the server. */
+  memory(): TableMemory[] {
+    return this.#pool.all().map(({ tableId, engine, table }) => ({ tableId, engine: engine.name, bytes: table.bytes }));
   }
 
   /** Loaded tables that the actor opened, did not close and may still see; for server admins all. */

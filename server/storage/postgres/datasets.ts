@@ -53,6 +53,19 @@ export class PostgresDatasetStore implements DatasetStore {
     return this.#database.first(sql<DatasetRecord>`SELECT ${COLUMNS} FROM datasets d WHERE d.dataset_id = ${datasetId}`);
   }
 
+  async storage(datasetsMax: number): Promise<{ largest: { datasetId: DatasetId; bytes: number }[]; othersBytes: number }> {
+    const rows = await this.#database.rows(sql<{ datasetId: DatasetId; bytes: number }>`
+      WITH stored AS (
+        SELECT dataset_id, bytes FROM data_files
+        UNION ALL
+        SELECT dataset_id, bytes FROM (
+          SELECT DISTINCT ON (original_key) dataset_id, (original ->> 'bytes')::bigint AS bytes FROM versions WHERE original_key IS NOT NULL
+        ) AS originals
+      )
+      SELECT dataset_id AS "datasetId", sum(bytes)::bigint AS bytes FROM stored GROUP BY dataset_id ORDER BY bytes DESC, dataset_id`);
+    return { largest: rows.slice(0, datasetsMax), othersBytes: rows.slice(datasetsMax).reduce((sum, { bytes }) => sum + bytes, 0) };
+  }
+
   update(datasetId: DatasetId, changes: Partial<NewDataset>, provenance: Provenance): Promise<DatasetRecord> {
     const changed = Object.fromEntries(Object.entries(changes).filter(([, value]) => value !== undefined));
     return changeDataset(this.#database, { datasetId, provenance }, async (transaction, { at }) => {

@@ -11,10 +11,12 @@ const { PerspectiveServer } = await import('@perspective-dev/client/node');
 process.removeAllListeners('SIGINT');
 const sessions = new PerspectiveSessions(new PerspectiveEngine(new PerspectiveServer()));
 
+/** Bytes whose memory is theirs alone are transferred; what is encoded here lies in memory that others share. */
 function post(message: FromMemory, bytes: readonly Uint8Array[] = []): void {
+  const own = bytes.filter(({ buffer, byteLength }) => buffer.byteLength === byteLength);
   port.postMessage(
     message,
-    bytes.map(({ buffer }) => buffer as ArrayBuffer),
+    own.map(({ buffer }) => buffer as ArrayBuffer),
   );
 }
 

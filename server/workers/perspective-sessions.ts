@@ -4,7 +4,7 @@ import { present } from '../shared/assert.ts';
 import { decodeRequest, decodeResponse, EnvelopeFault, encodeRequest, errorResponse, messageIdOf } from '../shared/perspective/codec.ts';
 import { readHeader } from '../shared/perspective/header.ts';
 import { REQUESTS } from '../shared/perspective/schema.ts';
-import type { PerspectiveResponse } from '../shared/perspective/types.ts';
+import type { PerspectiveRequest, PerspectiveResponse } from '../shared/perspective/types.ts';
 import type { PerspectiveEngine } from './perspective-engine.ts';
 import type { LoadedTable, MemoryHoldings, MemoryResponse } from './perspective-memory.protocol.ts';
 
@@ -13,6 +13,17 @@ interface Session {
   /** Ids of the views that it made and that are still there. */
   readonly views: Set<string>;
 }
+
+/** What a request means for the views that there are. */
+interface Account {
+  /** Answered in the place of the engine. */
+  readonly refusal?: Uint8Array;
+  /** Called when the engine did what was asked. */
+  done(): void;
+}
+
+const nothing = (): void => undefined;
+const NO_ACCOUNT: Account = { done: nothing };
 
 /** Fields of MakeTableReq and MakeTableData. */
 const DATA_FIELD = 1;
@@ -62,9 +73,11 @@ export class PerspectiveSessions {
     const state = this.#sessions.get(session);
     if (state === undefined) return [];
     try {
-      const refusal = this.#note(state, bytes);
-      if (refusal !== undefined) return [{ session, bytes: refusal }];
-      return this.#toSessions(session, this.#engine.handle(state.client, [bytes]));
+      const account = this.#accountFor(state, bytes);
+      if (account.refusal !== undefined) return [{ session, bytes: account.refusal }];
+      const responses = this.#engine.handle(state.client, [bytes]);
+      if (!responses.some((response) => readHeader(response.bytes)?.kind === 'server_error')) account.done();
+      return this.#toSessions(session, responses);
     } catch (fault) {
       // What the engine throws ends the call and nothing else; a trap ends the worker.
       if (fault instanceof EnvelopeFault || isEngineException(fault)) return [{ session, bytes: faultResponse(bytes, fault) }];
@@ -86,7 +99,7 @@ export class PerspectiveSessions {
 
   #deleteView(state: Session, view: string): void {
     this.#contain(() => this.#engine.handle(state.client, [encodeRequest({ msgId: 1, entityId: view, kind: 'view_delete', body: {} })]));
-    this.#views.delete(view);
+    this.#forget(state, view);
   }
 
   #contain(work: () => void): void {
@@ -97,22 +110,30 @@ export class PerspectiveSessions {
     }
   }
 
-  /** Keeps account of views; answers what must not reach the engine. */
-  #note(state: Session, bytes: Uint8Array): Uint8Array | undefined {
+  /** Keeps account of views; refuses what must not reach the engine. */
+  #accountFor(state: Session, bytes: Uint8Array): Account {
     // The header of a request is like that of its response. All but these two pass as they are.
     const kind = readHeader(bytes)?.kind;
-    if (kind !== 'table_make_view' && kind !== 'view_delete') return undefined;
+    if (kind !== 'table_make_view' && kind !== 'view_delete') return NO_ACCOUNT;
     const request = decodeRequest(bytes);
-    if (request.kind === 'table_make_view') {
-      const { view_id: view } = request.body;
-      if (this.#views.has(view)) return errorResponse(request.msgId, request.entityId, `there is a view ${JSON.stringify(view)} already`);
+    if (request.kind === 'table_make_view') return this.#accountForNew(state, request);
+    if (state.views.has(request.entityId)) return { done: () => this.#forget(state, request.entityId) };
+    return { refusal: errorResponse(request.msgId, request.entityId, 'there is no such view', 'view_not_found'), done: nothing };
+  }
+
+  #accountForNew(state: Session, { msgId, entityId, body }: PerspectiveRequest & { kind: 'table_make_view' }): Account {
+    const { view_id: view } = body;
+    if (this.#views.has(view)) return { refusal: errorResponse(msgId, entityId, `there is a view ${JSON.stringify(view)} already`), done: nothing };
+    const done = (): void => {
       this.#views.add(view);
       state.views.add(view);
-    } else if (request.kind === 'view_delete') {
-      if (!state.views.delete(request.entityId)) return errorResponse(request.msgId, request.entityId, 'there is no such view', 'view_not_found');
-      this.#views.delete(request.entityId);
-    }
-    return undefined;
+    };
+    return { done };
+  }
+
+  #forget(state: Session, view: string): void {
+    state.views.delete(view);
+    this.#views.delete(view);
   }
 
   #toSessions(asking: number, responses: readonly { client: number; bytes: Uint8Array }[]): MemoryResponse[] {

@@ -5,7 +5,9 @@ import type { Client, Table } from '@perspective-dev/client';
 import { pino } from 'pino';
 import { defaultLimits, type Limits } from '../../protocol/limits.ts';
 import type { EngineSession, TableEngine, TableSource } from '../../server/services/tables/engine.ts';
+import type { ContentStore } from '../../server/storage/content-store.ts';
 import { DuckdbTables } from '../../server/workers/duckdb-tables.client.ts';
+import { PerspectiveMemory } from '../../server/workers/perspective-memory-pool.ts';
 
 /** Runs an engine in a directory of its own; what it stands for is removed when it closes. */
 export interface EngineUnderTest {
@@ -28,6 +30,11 @@ export async function duckdbEngine(readableDirectories: readonly string[], limit
       await rm(directory, { recursive: true, force: true });
     },
   };
+}
+
+/** Perspective's own engine in threads; each test closes it. */
+export function memoryEngine(content: Pick<ContentStore, 'tableArrow'>, limits: Limits = defaultLimits): PerspectiveMemory {
+  return new PerspectiveMemory({ content, limits, log: pino({ level: 'silent' }) });
 }
 
 export interface OpenTable {

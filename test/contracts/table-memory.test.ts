@@ -1,0 +1,372 @@
+import { tableFromIPC } from 'apache-arrow';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { resolveLimits } from '../../protocol/limits.ts';
+import type { EngineTable, TableSource } from '../../server/services/tables/engine.ts';
+import { decodeResponse, encodeRequest } from '../../server/shared/perspective/codec.ts';
+import type { PerspectiveRequest, PerspectiveResponse } from '../../server/shared/perspective/types.ts';
+import type { Content, Scope } from '../../server/storage/content-store.ts';
+import type { PerspectiveMemory } from '../../server/workers/perspective-memory-pool.ts';
+import { bytes, calm, contentOfIngested, openTestContent, type TestContent, unrestricted } from '../support/content.ts';
+import { sample } from '../support/samples.ts';
+import { connectClient, memoryEngine } from '../support/table-engines.ts';
+
+const FLIGHTS = 200_000;
+
+let content: TestContent;
+let memory: PerspectiveMemory;
+let small: TableSource;
+let superstore: Content;
+
+const sourceOf = (of: Content, options: Partial<TableSource> = {}): TableSource => ({
+  source: unrestricted(of),
+  columns: null,
+  rowLimit: null,
+  ...options,
+});
+
+beforeAll(async () => {
+  content = await openTestContent();
+  memory = memoryEngine(content.store);
+  small = sourceOf(contentOfIngested(await content.ingest(bytes('id,name\n1,a\n2,b\n3,\n'))));
+  superstore = contentOfIngested(await content.ingest(sample('superstore.parquet')));
+});
+
+afterAll(async () => {
+  await memory?.close();
+  await content?.close();
+});
+
+let keys = 0;
+async function load(source: TableSource, engine = memory): Promise<{ key: string; table: EngineTable }> {
+  keys += 1;
+  const key = `table${keys}`;
+  return { key, table: await engine.load(key, source, calm()) };
+}
+
+/** All cells of a table, as a client reads them. */
+async function columnsOf(source: TableSource): Promise<Record<string, unknown[]>> {
+  const { key, table } = await load(source);
+  const { client, session } = await connectClient(table);
+  const view = await (await client.open_table(key)).view();
+  const arrow = tableFromIPC(await view.to_arrow());
+  session.close();
+  table.close();
+  return Object.fromEntries(arrow.schema.fields.map(({ name }) => [name, [...(arrow.getChild(name) ?? [])]]));
+}
+
+/** Speaks the protocol without a client, so that views have the ids that a test chooses. */
+function bareSession(table: EngineTable) {
+  const answers: PerspectiveResponse[] = [];
+  let heard = (): void => undefined;
+  let lost: string | undefined;
+  const session = table.connect({
+    respond: (answer) => {
+      answers.push(decodeResponse(answer));
+      heard();
+    },
+    lost: ({ code }) => {
+      lost = code;
+    },
+  });
+  let numbers = 0;
+  const send = (request: Pick<PerspectiveRequest, 'entityId' | 'kind' | 'body'>): number => {
+    numbers += 1;
+    session.handle(encodeRequest({ ...request, msgId: numbers } as PerspectiveRequest));
+    return numbers;
+  };
+  const answer = async (msgId: number): Promise<PerspectiveResponse> => {
+    for (;;) {
+      const found = answers.find((candidate) => candidate.msgId === msgId);
+      if (found !== undefined) return found;
+      await new Promise<void>((resolve) => {
+        heard = resolve;
+      });
+    }
+  };
+  return { session, send, ask: (request: Parameters<typeof send>[0]) => answer(send(request)), lost: () => lost };
+}
+
+const makeView = (key: string, id: string) => ({ entityId: key, kind: 'table_make_view', body: { view_id: id, config: null } }) as never;
+const deleteView = (id: string) => ({ entityId: id, kind: 'view_delete', body: {} }) as never;
+const tableSize = (key: string) => ({ entityId: key, kind: 'table_size', body: {} }) as never;
+
+describe('loading', () => {
+  test('MEM2 holds real rows in manifest order, texts and numbers alike', async () => {
+    const flights = contentOfIngested(await content.ingest(sample('flights-200k.arrow')));
+    expect(flights.rows).toBe(FLIGHTS);
+    const window = { startRow: 0, endRow: 10_000, columns: undefined, bytesMax: 1e9 };
+    for (const [of, columns] of [
+      [flights, ['delay', 'distance', 'time']],
+      [superstore, ['Row ID', 'Customer Name', 'City', 'Sales', 'Quantity']],
+    ] as const) {
+      const rows = await content.store.rows(unrestricted(of), window, calm());
+      const cells = await columnsOf(sourceOf(of, { columns, rowLimit: 10_000 }));
+      expect(Object.keys(cells)).toEqual(columns);
+      for (const name of columns)
+        expect(cells[name]?.map((cell) => (typeof cell === 'bigint' ? Number(cell) : cell))).toEqual(rows.map((row) => row[name]));
+    }
+  });
+
+  test('MEM2 holds nothing that the scope hides, and the first rows of what it shows, in the order of columns that was asked for', async () => {
+    const row = { sql: '"State" = ?', values: ['California'], columns: [{ name: 'State', type: 'VARCHAR' }] };
+    const scope: Scope = { parts: [{ rows: row, mask: { hidden: ['Profit'], columnIdsBelow: 1_000 } }] };
+    const source = { content: superstore, scope };
+    const { table } = await load({ source, columns: null, rowLimit: null });
+    expect(table.rows).toBe(await content.store.count(source, calm()));
+    expect(Object.keys(table.schema)).not.toContain('Profit');
+    table.close();
+    const cells = await columnsOf({ source, columns: ['City', 'Row ID'], rowLimit: 1_001 });
+    const rows = await content.store.rows(source, { startRow: 0, endRow: 1_001, columns: ['City', 'Row ID'], bytesMax: 1e9 }, calm());
+    expect(Object.keys(cells)).toEqual(['City', 'Row ID']);
+    expect(cells.City).toEqual(rows.map(({ City }) => City));
+    await expect(load({ source, columns: ['Profit'], rowLimit: null })).rejects.toMatchObject({ code: 'invalid_input' });
+  });
+
+  test('MEM1 keeps what every type is said to keep', async () => {
+    const of = contentOfIngested(await content.ingest(await typedParquet()));
+    const { table } = await load(sourceOf(of));
+    const { schema } = table;
+    table.close();
+    expect(schema).toEqual(TYPES);
+    const cells = await columnsOf(sourceOf(of));
+    for (const [name, expected] of Object.entries(CELLS)) expect(cells[name], name).toEqual(expected);
+  });
+
+  test('MEM1 holds a table without rows, and columns of NULL alone', async () => {
+    const of = contentOfIngested(await content.ingest(bytes('id,name\n1,\n')));
+    expect(await columnsOf(sourceOf(of))).toEqual({ id: [1n], name: [null] });
+    expect(await columnsOf(sourceOf(of, { rowLimit: 0 }))).toEqual({ id: [], name: [] });
+  });
+
+  test('MEM5 refuses what is too large before the engine sees it, and ends a thread that has grown', async () => {
+    const engine = memoryEngine(content.store, resolveLimits({ tableBytesMax: 100_000, memoryThreadIdleBytes: 1 }));
+    try {
+      await expect(load(sourceOf(superstore), engine)).rejects.toMatchObject({ code: 'memory_limit', details: { bytesMax: 100_000 } });
+      const { key, table } = await load(small, engine);
+      const [thread] = engine.threads;
+      const { ask } = bareSession(table);
+      await ask(tableSize(key));
+      const ended = new Promise((resolve) => table.onLost(resolve));
+      table.close();
+      await Promise.race([ended, until(() => engine.threads.length === 0)]);
+      expect(engine.threads).not.toContain(thread);
+      const again = await load(small, engine);
+      expect(again.table.rows).toBe(3);
+    } finally {
+      await engine.close();
+    }
+  });
+
+  test('MEM6 leaves the signals to the server', async () => {
+    const before = process.listenerCount('SIGINT');
+    const { table } = await load(small);
+    table.close();
+    expect(process.listenerCount('SIGINT')).toBe(before);
+  });
+});
+
+describe('threads', () => {
+  test('MEM3 a thread that fails loses its tables and no others; they load again', async () => {
+    const engine = memoryEngine(content.store);
+    try {
+      const [one, other] = [await load(small, engine), await load(sourceOf(superstore), engine)];
+      expect(engine.threads).toHaveLength(2);
+      const [first] = engine.threads;
+      const [ofOne, ofOther] = [bareSession(one.table), bareSession(other.table)];
+      await ofOne.ask(tableSize(one.key));
+      const lost = new Promise<{ code: string }>((resolve) => one.table.onLost(resolve));
+      await first?.kill();
+      expect(await lost).toMatchObject({ code: 'unavailable' });
+      expect(ofOne.lost()).toBe('unavailable');
+      expect(() => one.table.connect({ respond: () => undefined, lost: () => undefined })).toThrow(/open it again/);
+      expect(await ofOther.ask(tableSize(other.key))).toMatchObject({ kind: 'table_size', body: { size: superstore.rows } });
+      expect(ofOther.lost()).toBeUndefined();
+      const again = await engine.load(one.key, small, calm());
+      expect(await bareSession(again).ask(tableSize(one.key))).toMatchObject({ body: { size: 3 } });
+    } finally {
+      await engine.close();
+    }
+  });
+
+  test('MEM3 a load under way in a thread that fails is refused', async () => {
+    const engine = memoryEngine(content.store);
+    try {
+      await load(small, engine).then(({ table }) => table.close());
+      const loading = load(sourceOf(superstore), engine);
+      loading.catch(() => undefined);
+      await until(() => engine.threads.some(({ isEmpty }) => !isEmpty));
+      await Promise.all(engine.threads.map((thread) => thread.kill()));
+      await expect(loading).rejects.toMatchObject({ code: 'unavailable' });
+    } finally {
+      await engine.close();
+    }
+  });
+});
+
+describe('sessions', () => {
+  test('MEM4 a second view of one name is refused, and the session that tried leaves nothing', async () => {
+    const { key, table } = await load(small);
+    const [one, other] = [bareSession(table), bareSession(table)];
+    expect(await one.ask(makeView('no such table', 'v'))).toMatchObject({ kind: 'server_error' });
+    expect(await one.ask(makeView(key, 'v'))).toMatchObject({ kind: 'table_make_view' });
+    expect(await one.ask(makeView(key, 'v'))).toMatchObject({ kind: 'server_error' });
+    expect(await other.ask(makeView(key, 'v'))).toMatchObject({ kind: 'server_error' });
+    one.session.close();
+    expect(await other.ask(makeView(key, 'v'))).toMatchObject({ kind: 'table_make_view' });
+    other.session.close();
+    await expectNothingLeft(key, table);
+  });
+
+  test('MEM4 a view is not deleted by another session, and one that was deleted does not disturb the end', async () => {
+    const { key, table } = await load(small);
+    const [one, other] = [bareSession(table), bareSession(table)];
+    await one.ask(makeView(key, 'mine'));
+    expect(await other.ask(deleteView('mine'))).toMatchObject({ kind: 'server_error', body: { status_code: 'view_not_found' } });
+    expect(await one.ask(deleteView('mine'))).toMatchObject({ kind: 'view_delete' });
+    one.session.close();
+    other.session.close();
+    await expectNothingLeft(key, table);
+  });
+
+  test('MEM4 a session that closes while requests are under way hears nothing more and leaves nothing', async () => {
+    const { key, table } = await load(sourceOf(superstore));
+    const heard: Uint8Array[] = [];
+    const session = table.connect({ respond: (answer) => heard.push(answer), lost: () => undefined });
+    for (let view = 0; view < 20; view += 1) session.handle(encodeRequest({ msgId: view + 1, ...(makeView(key, `w${view}`) as object) } as never));
+    session.close();
+    await expectNothingLeft(key, table);
+    expect(heard).toEqual([]);
+  });
+
+  test('MEM4 a thousand sessions leave no view and no session behind', async () => {
+    const { key, table } = await load(small);
+    const sizes: number[] = [];
+    for (let round = 0; round < 4; round += 1) {
+      for (let one = 0; one < 250; one += 1) {
+        const { send, session } = bareSession(table);
+        send(makeView(key, `r${round}n${one}`));
+        session.close();
+      }
+      sizes.push(await heapBytesAfter(key, table));
+    }
+    // What the first sessions took is taken again by those that follow.
+    expect(sizes.at(-1)).toBe(sizes[0]);
+    await expectNothingLeft(key, table);
+  });
+
+  test('MEM4 bytes that are no request are answered or passed over, and other sessions go on', async () => {
+    const { key, table } = await load(small);
+    const [one, other] = [bareSession(table), bareSession(table)];
+    for (const noise of [new Uint8Array(0), new Uint8Array([255, 255, 255]), bytes('no request'), new Uint8Array(1_000)]) one.session.handle(noise);
+    expect(await other.ask(tableSize(key))).toMatchObject({ body: { size: 3 } });
+    one.session.close();
+    other.session.close();
+    await expectNothingLeft(key, table);
+  });
+});
+
+/** A thread handles messages in order: when it has answered this one, everything before is done. */
+async function heapBytesAfter(key: string, table: EngineTable): Promise<number> {
+  const last = bareSession(table);
+  await last.ask(tableSize(key));
+  const held = memory.threads.map((thread) => thread.held);
+  last.session.close();
+  return held.reduce((sum, { heapBytes }) => sum + heapBytes, 0);
+}
+
+async function expectNothingLeft(key: string, table: EngineTable): Promise<void> {
+  const last = bareSession(table);
+  await last.ask(tableSize(key));
+  const held = memory.threads.map((thread) => thread.held);
+  last.session.close();
+  table.close();
+  expect(held.map(({ views }) => views)).toEqual(held.map(() => 0));
+  // The one that asked is still there.
+  expect(held.reduce((sum, { sessions }) => sum + sessions, 0)).toBeLessThanOrEqual(1);
+}
+
+async function until(condition: () => boolean): Promise<void> {
+  while (!condition()) await new Promise((resolve) => setImmediate(resolve));
+}
+
+const DAY = 86_400_000;
+
+/** A column of three rows per type: two values at the edges, and NULL. */
+const EDGES: Readonly<Record<string, readonly [sql: string, sql: string]>> = {
+  flag: ['true', 'false'],
+  tiny: ['(-128)::TINYINT', '127::TINYINT'],
+  utiny: ['255::UTINYINT', '0::UTINYINT'],
+  small: ['(-32768)::SMALLINT', '1::SMALLINT'],
+  usmall: ['65535::USMALLINT', '1::USMALLINT'],
+  whole: ['(-2147483648)::INTEGER', '1::INTEGER'],
+  uwhole: ['4294967295::UINTEGER', '1::UINTEGER'],
+  big: ['9007199254740993::BIGINT', '(-9223372036854775807)::BIGINT'],
+  ubig: ['18446744073709551615::UBIGINT', '1::UBIGINT'],
+  float: ['1.5::FLOAT', "'nan'::FLOAT"],
+  double: ['0.1::DOUBLE', "'infinity'::DOUBLE"],
+  money: ['123456789012.25::DECIMAL(18,2)', '(-0.01)::DECIMAL(18,2)'],
+  day: ["DATE '0001-01-01'", "DATE '9999-12-31'"],
+  forever: ["DATE 'infinity'", "DATE '2026-07-31'"],
+  ancient: ["DATE '2026-01-01'", "DATE '0044-03-15 (BC)'"],
+  moment: ["TIMESTAMP '1969-12-31 23:59:59.9999'", "TIMESTAMP '2026-07-31 12:34:56.789999'"],
+  zoned: ["TIMESTAMPTZ '1969-12-31 23:59:59.9999+00'", "TIMESTAMPTZ '2026-07-31 14:34:56.789+02'"],
+  nanos: ['make_timestamp_ns(-1)', 'make_timestamp_ns(1999999)'],
+  text: ["''", "'a|\"''é' || chr(0) || 'b'"],
+  clock: ["TIME '12:34:56.5'", "TIME '00:00:00'"],
+  id: ["'00000000-0000-0000-0000-00000000000a'::UUID", "'ffffffff-ffff-ffff-ffff-ffffffffffff'::UUID"],
+  blob: ["'\\x00\\xFF'::BLOB", "''::BLOB"],
+  list: ['[1, NULL, 3]', '[]::INTEGER[]'],
+  struct: ["{'a': 1, 'b': 'x'}", "{'a': NULL, 'b': 'y'}"],
+};
+
+const TYPES = {
+  ...{ flag: 'boolean', tiny: 'integer', utiny: 'integer', small: 'integer', usmall: 'integer', whole: 'integer', uwhole: 'integer' },
+  ...{ big: 'integer', ubig: 'integer', float: 'float', double: 'float', money: 'float', day: 'date', forever: 'string', ancient: 'string' },
+  ...{ moment: 'datetime', zoned: 'datetime', nanos: 'datetime', text: 'string', clock: 'string', id: 'string', blob: 'string' },
+  ...{ list: 'string', struct: 'string' },
+};
+
+const CELLS: Readonly<Record<string, readonly unknown[]>> = {
+  flag: [true, false, null],
+  tiny: [-128, 127, null],
+  utiny: [255, 0, null],
+  small: [-32_768, 1, null],
+  usmall: [65_535, 1, null],
+  whole: [-2_147_483_648, 1, null],
+  uwhole: [4_294_967_295, 1, null],
+  big: [9_007_199_254_740_993n, -9_223_372_036_854_775_807n, null],
+  ubig: [18_446_744_073_709_551_615n, 1n, null],
+  float: [1.5, Number.NaN, null],
+  double: [0.1, Number.POSITIVE_INFINITY, null],
+  money: [123_456_789_012.25, -0.01, null],
+  day: [-719_162 * DAY, 2_932_896 * DAY, null],
+  forever: ['infinity', '2026-07-31', null],
+  ancient: ['2026-01-01', '0044-03-15 (BC)', null],
+  moment: [-1, Date.UTC(2026, 6, 31, 12, 34, 56, 789), null],
+  zoned: [-1, Date.UTC(2026, 6, 31, 12, 34, 56, 789), null],
+  nanos: [-1, 1, null],
+  text: ['', 'a|"\'é\u2400b', null],
+  clock: ['12:34:56.5', '00:00:00', null],
+  id: ['00000000-0000-0000-0000-00000000000a', 'ffffffff-ffff-ffff-ffff-ffffffffffff', null],
+  blob: ['AP8=', '', null],
+  list: ['[1,null,3]', '[]', null],
+  struct: ['{"a":1,"b":"x"}', '{"a":null,"b":"y"}', null],
+};
+
+async function typedParquet(): Promise<Uint8Array> {
+  const { DuckDBInstance } = await import('@duckdb/node-api');
+  const { readFile } = await import('node:fs/promises');
+  const path = `${content.directory}/types.parquet`;
+  const row = (edge: 0 | 1): string =>
+    Object.entries(EDGES)
+      .map(([name, edges]) => `${edges[edge]} AS ${name}`)
+      .join(', ');
+  const nulls = Object.keys(EDGES).map((name) => `NULL AS ${name}`);
+  const instance = await DuckDBInstance.create(':memory:', { threads: '1' });
+  const connection = await instance.connect();
+  await connection.run("SET TimeZone = 'UTC'");
+  await connection.run(`COPY (SELECT ${row(0)} UNION ALL SELECT ${row(1)} UNION ALL SELECT ${nulls.join(', ')}) TO '${path}' (FORMAT parquet)`);
+  connection.closeSync();
+  instance.closeSync();
+  return new Uint8Array(await readFile(path));
+}

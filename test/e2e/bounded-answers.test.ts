@@ -10,7 +10,14 @@ let server: TestServer;
 let alice: Client;
 
 beforeAll(async () => {
-  server = await startTestServer(['--outbox-bytes-max', String(OUTBOX_BYTES_MAX), '--page-bytes-max', String(PAGE_BYTES_MAX)]);
+  server = await startTestServer([
+    '--outbox-bytes-max',
+    String(OUTBOX_BYTES_MAX),
+    '--channel-outbox-bytes-max',
+    String(OUTBOX_BYTES_MAX),
+    '--page-bytes-max',
+    String(PAGE_BYTES_MAX),
+  ]);
   alice = await server.client('alice');
 });
 

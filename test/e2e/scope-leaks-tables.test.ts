@@ -29,7 +29,7 @@ afterAll(async () => {
 const VERSIONS = [1, 2, 5, 6, 8];
 
 /** By the tests below of what is no request. */
-const TRIED_ELSEWHERE = new Set<OperationName>(['table.connect', 'document.connect', 'document.attribution']);
+const TRIED_ELSEWHERE = new Set<OperationName>(['table.connect', 'document.connect', 'document.attribution', 'document.snapshots']);
 
 const TABLES: readonly object[] = [
   {},
@@ -156,6 +156,8 @@ describe.each(READERS)('$subject', (reader) => {
     await socket.frame((frame) => frame[0] === FRAME.response && frame[1] === 1);
     socket.request(2, 'document.attribution', { name: `dataset/${datasetId}` });
     await socket.last(2);
+    socket.request(3, 'document.snapshots', { name: `dataset/${datasetId}` });
+    await socket.last(3);
     await socket.close();
     for (const frame of socket.raw) expectNoTrace(reader, 'a document', encodeFrame(frame as never));
   });

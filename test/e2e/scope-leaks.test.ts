@@ -145,10 +145,11 @@ describe.each(READERS)('$subject', (reader) => {
   test('SCOPE1 what is not reading is refused, without a trace of what is hidden', async () => {
     const rest = await server.rest(reader.subject, reader.token);
     const { datasetId } = worlds[0];
-    for (const [operation, { permission, example }] of operationsByName) {
+    for (const [operation, { permission, example, input }] of operationsByName) {
       if (permission.action !== 'write' && permission.action !== 'admin') continue;
       if (operation === 'upload.commit') continue;
-      const answer = await answerOverRest(rest, { operation, input: { ...(example.input as Asked['input']), datasetId } });
+      const target = 'datasetId' in input.shape ? { datasetId } : { name: `dataset/${datasetId}` };
+      const answer = await answerOverRest(rest, { operation, input: { ...(example.input as Asked['input']), ...target } });
       expect([operation, answer.status]).toEqual([operation, 403]);
       expectNoTrace(reader, operation, answer.bytes);
     }

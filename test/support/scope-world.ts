@@ -116,6 +116,7 @@ export const LIVE_READINGS = [
   'view.close',
   'document.connect',
   'document.attribution',
+  'document.snapshots',
 ] as const satisfies readonly OperationName[];
 
 /** Everything that can be read of a world, in every format; refs and versions in every pair. */

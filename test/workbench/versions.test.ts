@@ -67,8 +67,8 @@ describe.skipIf(!hasBrowser)('versions in the workbench (needs Chromium: apt-get
 
     await choose(page, 'Actions for version 1', 'Restore…');
     await page.getByRole('button', { name: 'Restore', exact: true }).click();
+    await expect.poll(async () => (await owner.branch.get({ datasetId, branch: 'main' })).versionId).toBe(3);
     await page.getByText('Restore version 1').waitFor();
-    expect(await owner.branch.get({ datasetId, branch: 'main' })).toMatchObject({ versionId: 3 });
     expect(workbench.complaints).toEqual([]);
   });
 

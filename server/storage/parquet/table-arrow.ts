@@ -63,7 +63,7 @@ async function render(session: Session, job: Job, control: Control): Promise<Tab
   const collectors = columns.map(({ name, sqlType }) => collectorOf(sqlType, rows, dictionaries.get(name)));
   await collect(session, { selected, columns, collectors }, control);
   const pieces = await toStream(columns, collectors, rows);
-  return { rows, pieces, bytes: pieces.reduce((sum, { length }) => sum + length, 0), schema: columns.map(({ name, type }) => ({ name, type })) };
+  return { rows, pieces, bytes: room.bytes, schema: columns.map(({ name, type }) => ({ name, type })) };
 }
 
 /** How many rows there are, and what their columns are in a table: of times it depends on the values. */
@@ -87,6 +87,11 @@ class Room {
   constructor(bytesMax: number, bytes: number) {
     this.#bytesMax = bytesMax;
     this.take(bytes);
+  }
+
+  /** What was taken: it follows from the rows alone, which the length of the stream does not quite. */
+  get bytes(): number {
+    return this.#bytes;
   }
 
   take(bytes: number): void {

@@ -257,6 +257,11 @@ describe('faults', () => {
     expect(await refused('a,b,\n1,2,\n')).toMatchObject({ code: 'unprocessable_data', details: { columns: [{ name: '', position: 3 }] } });
   });
 
+  test('ING6 names of columns that Perspective keeps for itself are refused', async () => {
+    const error = await refused('psp_okey,Psp_Pkey,psp_op,__index__,psp\n1,2,3,4,5\n');
+    expect(error.details.columns.map(({ position }: { position: number }) => position)).toEqual([1, 2, 3, 4]);
+  });
+
   test('ING6 too many columns are refused before the rows are read, however long the header', async () => {
     for (const count of [COLUMNS_MAX + 1, 10_000, 200_000]) {
       const line = Array.from({ length: count }, (_unused, index) => `column ${index}`).join(',');

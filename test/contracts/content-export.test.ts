@@ -77,6 +77,20 @@ describe('exports', () => {
     ]);
   });
 
+  test('EXP6 long texts and many rows end record batches', async () => {
+    const batchesOf = async (lines: string[]) => {
+      const source = unrestricted(contentOfIngested(await content.ingest(bytes(`text\n${lines.join('\n')}\n`))));
+      const { batches } = tableFromIPC(await render(source, 'arrow'));
+      expect(batches.reduce((sum, { numRows }) => sum + numRows, 0)).toBe(lines.length);
+      return batches.map(({ numRows }) => numRows);
+    };
+    const long = await batchesOf(Array.from({ length: 2_000 }, (_unused, line) => `${line} ${'x'.repeat(8_000)}`));
+    expect(long.length).toBeGreaterThanOrEqual(3);
+    expect(Math.max(...long)).toBeLessThanOrEqual(1_024);
+    const many = await batchesOf(Array.from({ length: 70_000 }, (_unused, line) => `${line}a`));
+    expect(many).toEqual([32_768, 32_768, 4_464]);
+  });
+
   test('EXP4 EXP5 values of every type come out of every format as they went in', async () => {
     const values = [
       "CAST('18446744073709551615' AS UBIGINT) AS huge",

@@ -1,84 +1,18 @@
 import type { DuckDBValue } from '@duckdb/node-api';
 import { type Data, type DataType, makeData } from 'apache-arrow';
+import { Bits, Growing, type Numbers } from './growing.ts';
 
 /** Collects values, and gives them as the Arrow data of a batch. */
 export interface ArrowBuilder {
   readonly type: DataType;
+  /** What was appended takes so many bytes, but for a bit a value. */
+  readonly bytes: number;
   append(value: DuckDBValue): void;
   /** Everything that was appended; begins anew. */
   take(): Data;
 }
 
 export type Present = Exclude<DuckDBValue, null>;
-
-type Numbers =
-  | Int8Array
-  | Int16Array
-  | Int32Array
-  | Uint8Array
-  | Uint16Array
-  | Uint32Array
-  | Float32Array
-  | Float64Array
-  | BigInt64Array
-  | BigUint64Array;
-
-/** A typed array that grows, and keeps its size for the next batch. */
-class Growing<T extends Numbers> {
-  readonly #create: (length: number) => T;
-  #items: T;
-  length = 0;
-
-  constructor(create: (length: number) => T) {
-    this.#create = create;
-    this.#items = create(1024);
-  }
-
-  push(value: T[number]): void {
-    if (this.length === this.#items.length) this.reserve(1);
-    this.#items[this.length] = value;
-    this.length += 1;
-  }
-
-  /** Makes room for `count` more, and returns the array. */
-  reserve(count: number): T {
-    if (this.length + count > this.#items.length) {
-      const larger = this.#create(Math.max(this.length + count, this.#items.length * 2));
-      larger.set(this.#items as never);
-      this.#items = larger;
-    }
-    return this.#items;
-  }
-
-  take(): T {
-    const taken = this.#items.slice(0, this.length) as T;
-    this.length = 0;
-    return taken;
-  }
-}
-
-/** One bit a value, least significant first. */
-class Bits {
-  readonly #bytes = new Growing((length) => new Uint8Array(length));
-  length = 0;
-  unset = 0;
-
-  push(isSet: boolean): void {
-    const bit = this.length & 7;
-    if (bit === 0) this.#bytes.push(0);
-    const bytes = this.#bytes.reserve(0);
-    if (isSet) bytes[this.#bytes.length - 1] = (bytes[this.#bytes.length - 1] ?? 0) | (1 << bit);
-    else this.unset += 1;
-    this.length += 1;
-  }
-
-  take(): { bits: Uint8Array; length: number; unset: number } {
-    const taken = { bits: this.#bytes.take(), length: this.length, unset: this.unset };
-    this.length = 0;
-    this.unset = 0;
-    return taken;
-  }
-}
 
 /** What makeData takes, whose types tell every Arrow type apart. */
 interface Buffers {
@@ -95,6 +29,8 @@ abstract class BaseBuilder implements ArrowBuilder {
   constructor(type: DataType) {
     this.type = type;
   }
+
+  abstract readonly bytes: number;
 
   append(value: DuckDBValue): void {
     this.#validity.push(value !== null);
@@ -124,6 +60,10 @@ export class NumberBuilder<T extends Numbers> extends BaseBuilder {
     this.#convert = convert;
   }
 
+  override get bytes(): number {
+    return this.#values.bytes;
+  }
+
   protected override appendNull(): void {
     this.#values.push(this.#zero);
   }
@@ -139,6 +79,10 @@ export class NumberBuilder<T extends Numbers> extends BaseBuilder {
 
 export class BooleanBuilder extends BaseBuilder {
   readonly #values = new Bits();
+
+  override get bytes(): number {
+    return this.#values.length >> 3;
+  }
 
   protected override appendNull(): void {
     this.#values.push(false);
@@ -161,6 +105,10 @@ export class DecimalBuilder extends BaseBuilder {
   constructor(type: DataType, scaled: (value: Present) => bigint) {
     super(type);
     this.#scaled = scaled;
+  }
+
+  override get bytes(): number {
+    return this.#words.bytes;
   }
 
   protected override appendNull(): void {
@@ -194,6 +142,10 @@ export class TextBuilder extends BaseBuilder {
     super(type);
     this.#convert = convert;
     this.#offsets.push(0);
+  }
+
+  override get bytes(): number {
+    return this.#bytes.bytes + this.#offsets.bytes;
   }
 
   protected override appendNull(): void {
@@ -233,6 +185,10 @@ export class ListBuilder extends BaseBuilder {
     this.#offsets.push(0);
   }
 
+  override get bytes(): number {
+    return this.#items.bytes + this.#offsets.bytes;
+  }
+
   protected override appendNull(): void {
     this.#offsets.push(this.#length);
   }
@@ -262,6 +218,10 @@ export class StructBuilder extends BaseBuilder {
     super(type);
     this.#fields = fields;
     this.#valuesOf = valuesOf;
+  }
+
+  override get bytes(): number {
+    return this.#fields.reduce((sum, { bytes }) => sum + bytes, 0);
   }
 
   protected override appendNull(): void {

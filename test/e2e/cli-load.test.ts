@@ -25,7 +25,7 @@ afterAll(async () => {
 
 /** A short run. */
 const load = (...flags: string[]) => {
-  const short = ['--people', '4', '--duration', '2', '--ramp', '1', '--think', '50', '--rows', '2000'];
+  const short = ['--people', '4', '--duration', '2', '--ramp', '1', '--think', '50', '--rows', '2000', '--scenario', 'browse'];
   return runCli(['load', '--url', server.url, ...short, ...flags]);
 };
 
@@ -48,6 +48,13 @@ describe('load', () => {
     expect(run.out).toMatch(/^MISSED {2}version\.preview:max=0\.001ms, was /m);
     expect(run.out).toMatch(/^MISSED {2}no\.such:errors=0, which never happened$/m);
     expect(run.out).toContain('COVISTA_SESSIONS_PER_SUBJECT_MAX [10000]');
+  });
+
+  test('CLI9 people explore together, and see each other’s notes', async () => {
+    const run = await load('--token', token, '--scenario', 'co-analysis', '--think', '20', '--slo', '*:errors=0', '--slo', 'note.seen:p99=60s');
+    expect(run.out).toMatch(/^view\.data +\d+ +0 /m);
+    expect(run.out).toMatch(/^view\.create +\d+ +0 /m);
+    expect(run).toMatchObject({ status: 0 });
   });
 
   test('CLI9 the people come with tokens of their own, out of a file', async () => {

@@ -3,6 +3,7 @@ import { connect } from '../../../client/index.ts';
 import { LIMITS, type LimitName } from '../../../protocol/limits.ts';
 import { type Command, type FlagValues, type Invocation, listFlag, textFlag, UsageError } from '../command.ts';
 import { browse } from './browse.ts';
+import { coAnalysis } from './co-analysis.ts';
 import { Crowd } from './crowd.ts';
 import { judge, type Objective, readObjective } from './objectives.ts';
 import { readPeople, type TokenOf } from './people.ts';
@@ -12,7 +13,7 @@ import type { AnyScenario, World } from './scenario.ts';
 import { serverMemory } from './server-memory.ts';
 import { existingWorld, makeWorld } from './world.ts';
 
-const SCENARIOS: Readonly<Record<string, AnyScenario>> = { browse };
+const SCENARIOS: Readonly<Record<string, AnyScenario>> = { 'co-analysis': coAnalysis, browse };
 
 export const load: Command = {
   summary: 'Put a server under the load of many people and say how it bears it',
@@ -21,7 +22,7 @@ export const load: Command = {
     token: { type: 'string', value: 'TOKEN', prose: 'Token that all people share, and that prepares the run; absent: COVISTA_TOKEN' },
     tokens: { type: 'string', value: 'FILE', prose: 'Tokens of the people, one a line, used in turn' },
     'as-many': { type: 'boolean', prose: 'Make the tokens of as many people, with the secret or data directory of the settings' },
-    scenario: { type: 'string', value: Object.keys(SCENARIOS).join('|'), prose: 'What the people do [browse]' },
+    scenario: { type: 'string', value: Object.keys(SCENARIOS).join('|'), prose: 'What the people do [co-analysis]' },
     people: { type: 'string', value: 'N', prose: 'How many there are [50]' },
     duration: { type: 'string', value: 'SECONDS', prose: 'How long they work once all are there [60]' },
     ramp: { type: 'string', value: 'SECONDS', prose: 'Over how long they arrive [10]' },
@@ -77,7 +78,7 @@ interface Plan {
 async function readPlan({ flags, client, config }: Invocation): Promise<Plan> {
   const url = textFlag(flags, 'url') ?? client.url ?? `http://${config.host}:${config.port}`;
   assertOwnServer(url, flags['i-own-this-server'] === true);
-  const name = textFlag(flags, 'scenario') ?? 'browse';
+  const name = textFlag(flags, 'scenario') ?? 'co-analysis';
   const scenario = SCENARIOS[name];
   if (scenario === undefined) throw new UsageError(`there is no scenario "${name}"; there are ${Object.keys(SCENARIOS).join(', ')}`);
   const token = textFlag(flags, 'token') ?? client.token;

@@ -166,9 +166,9 @@ export const LIMITS = {
 
   // Tables
   memoryTableRowsMax: limit(
-    100_000,
+    10_000,
     'count',
-    'Rows up to which a table whose engine is not chosen is held in memory; above, DuckDB pivots tens of times faster',
+    'Rows up to which a table whose engine is not chosen is held in memory; above, DuckDB pivots faster and shares what is equal',
   ),
   memoryTableCellBytes: limit(40, 'bytes', 'What a cell of a table in memory takes, about, before it is loaded and known'),
   memoryThreadsMax: limit(4, 'count', 'Threads that hold tables in memory; views of a table wait for those of others in the same thread'),

@@ -196,6 +196,15 @@ export const LIMITS = {
   viewGroupsMax: limit(32, 'count', 'Columns of group_by, and of split_by'),
   viewExportRows: limit(20_000, 'count', 'Rows that an export reads from its view at a time'),
 
+  // Backups
+  backupPeriodMs: limit(
+    HOUR,
+    'ms',
+    'Between backups into the directory of the setting backupDir; what happened since the last is lost with the disk',
+  ),
+  backupKeepMs: limit(30 * 24 * HOUR, 'ms', 'Every backup is kept for so long'),
+  backupKeepDailyMs: limit(90 * 24 * HOUR, 'ms', 'The first backup of each day is kept for so long'),
+
   // Engines
   databasePoolMax: limit(10, 'count', 'PostgreSQL connections'),
   databaseQueueMax: limit(10_000, 'count', 'Requests that wait for a PostgreSQL connection'),
@@ -244,6 +253,7 @@ const RELATIONS: readonly { readonly text: string; readonly holds: (limits: Limi
   },
   { text: 'pageItemsDefault <= pageItemsMax', holds: (l) => l.pageItemsDefault <= l.pageItemsMax },
   { text: 'uploadBytesMax <= uploadExpandedBytesMax', holds: (l) => l.uploadBytesMax <= l.uploadExpandedBytesMax },
+  { text: 'backupKeepMs <= backupKeepDailyMs', holds: (l) => l.backupKeepMs <= l.backupKeepDailyMs },
   { text: 'manifestSmallFilesMax < manifestFilesMax', holds: (l) => l.manifestSmallFilesMax < l.manifestFilesMax },
 ];
 

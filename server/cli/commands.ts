@@ -1,14 +1,17 @@
 import { CovistaError } from '../../protocol/errors.ts';
 import { ConfigError, type Environment } from '../config.ts';
+import { backup } from './backup.ts';
 import { type Command, type Programs, readInvocation, UsageError } from './command.ts';
 import { demo } from './demo.ts';
 import { commandHelp, overview, packageVersion } from './help.ts';
 import { importFiles } from './import.ts';
 import { load } from './load/load.ts';
 import { migrateDatabase } from './migrate.ts';
+import { restore } from './restore.ts';
 import { serve } from './serve.ts';
 import { processTerminal, type Terminal } from './terminal.ts';
 import { token } from './token.ts';
+import { verify } from './verify.ts';
 
 export type { Programs, RunningServer, StartServer } from './command.ts';
 
@@ -20,6 +23,9 @@ const COMMANDS: Readonly<Record<string, Command>> = {
   migrate: migrateDatabase,
   import: importFiles,
   load,
+  backup,
+  restore,
+  verify,
 };
 
 /** Runs a command line and answers its exit status: 0 done, 1 failed, 2 not understood. Never rejects for what a user did. */

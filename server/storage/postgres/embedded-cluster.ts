@@ -114,11 +114,13 @@ export function collect(child: ChildProcess): () => string {
 }
 
 /** What PostgreSQL says of itself in the cluster (https://www.postgresql.org/docs/current/storage-file-layout.html). */
-export async function readPostmaster(directory: string): Promise<{ readonly pid: number; readonly isReady: boolean } | undefined> {
+export async function readPostmaster(
+  directory: string,
+): Promise<{ readonly pid: number; readonly port: number; readonly isReady: boolean } | undefined> {
   const text = await readOr(join(directory, 'postmaster.pid'));
   if (text === undefined) return undefined;
   const lines = text.split('\n');
-  return { pid: Number(lines[0]), isReady: lines[7]?.trim() === 'ready' };
+  return { pid: Number(lines[0]), port: Number(lines[3]), isReady: lines[7]?.trim() === 'ready' };
 }
 
 const STOP_POLL_MS = 20;

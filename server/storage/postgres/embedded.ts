@@ -1,6 +1,6 @@
 import type { ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdir, realpath } from 'node:fs/promises';
+import { mkdir, readFile, realpath } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
@@ -9,6 +9,7 @@ import type { Logger } from '../../shared/log.ts';
 import { lockDirectory } from './directory-lock.ts';
 import { type Cluster, collect, ensureCluster, ROLE, readPostmaster, spawnProgram, stopLeftover } from './embedded-cluster.ts';
 import { databaseUser, findPrograms } from './embedded-programs.ts';
+import { isPostgresOf } from './process-identity.ts';
 
 export interface EmbeddedOptions {
   /** The cluster comes to be in `postgres` below it (mode 0700), its password in `postgres-password` (0600). */
@@ -67,6 +68,20 @@ export async function startEmbedded(options: EmbeddedOptions): Promise<Embedded>
   }
 }
 
+/**
+ * The PostgreSQL of a data directory: the one that runs, which goes on running, or else one that is started and that `stop`
+ * stops again. For what may be done beside a server.
+ */
+export async function attachEmbedded(options: EmbeddedOptions): Promise<Embedded> {
+  const directory = join(options.dataDir, 'postgres');
+  const running = await readPostmaster(directory);
+  if (running === undefined || !running.isReady || !(await isPostgresOf(running.pid, directory))) return startEmbedded(options);
+  const password = (await readFile(join(options.dataDir, 'postgres-password'), 'utf8')).trim();
+  return { url: urlOf(password, running.port), stop: async () => undefined };
+}
+
+const urlOf = (password: string, port: number): string => `postgresql://${ROLE}:${password}@127.0.0.1:${port}/postgres`;
+
 async function start({ dataDir, log, settings, copiesDir = '/var/lib/covista' }: EmbeddedOptions): Promise<{ child: ChildProcess; url: string }> {
   const directory = join(dataDir, 'postgres');
   const user = await databaseUser(directory, log);
@@ -79,7 +94,7 @@ async function start({ dataDir, log, settings, copiesDir = '/var/lib/covista' }:
     const port = await freePort();
     const child = await spawnProgram(cluster, 'postgres', ['-p', String(port), ...flags]);
     const failure = await untilReady(cluster, child);
-    if (failure === undefined) return { child, url: `postgresql://${ROLE}:${password}@127.0.0.1:${port}/postgres` };
+    if (failure === undefined) return { child, url: urlOf(password, port) };
     // Somebody may have taken the port in between, or the remains of a crash may not have left yet.
     if (attempt === STARTS_MAX) throw new Error(`the embedded PostgreSQL does not start: ${failure}`);
     log.warn({ failure, attempt }, 'the embedded PostgreSQL did not start, trying again');

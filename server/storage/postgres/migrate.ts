@@ -10,9 +10,10 @@ const directory = fileURLToPath(new URL('../../../migrations', import.meta.url))
 /**
  * Brings the database at `url` to the schema of `migrations/`, all in one transaction. Servers that start at once wait for
  * each other on an advisory lock, and the later ones find nothing left to do. `unavailable` when the database does not answer.
+ * With `count`, at most so many migrations are applied.
  */
-export async function migrate(url: string, log: Logger): Promise<void> {
-  const applied = await run(url, log);
+export async function migrate(url: string, log: Logger, count?: number): Promise<void> {
+  const applied = await run(url, log, count);
   for (const { name } of applied) log.info({ migration: name }, 'migration applied');
 }
 
@@ -56,9 +57,9 @@ async function assertMayNotOwn(client: pg.Client, role: string): Promise<void> {
     throw new CovistaError('conflict', `the role ${JSON.stringify(role)} owns the tables or is a superuser, so nothing can be kept from it`);
 }
 
-async function run(url: string, log: Logger) {
+async function run(url: string, log: Logger, count: number | undefined) {
   try {
-    return await runner(optionsFor(url, log));
+    return await runner({ ...optionsFor(url, log), ...(count === undefined ? {} : { count }) });
   } catch (error) {
     // The runner tells of refusals in its words only, so whether this is one is asked of the database.
     if (!(await mayMigrate(url))) {

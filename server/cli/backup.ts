@@ -1,0 +1,33 @@
+import { resolve } from 'node:path';
+import { BackupDirectory } from '../storage/backup/backup-directory.ts';
+import { damageOf, takeBackup } from '../storage/backup/take-backup.ts';
+import { type Command, UsageError } from './command.ts';
+import { withDatabase } from './installation.ts';
+
+export const backup: Command = {
+  summary: 'Copy metadata and files of one moment into a directory of backups, beside a server that goes on working; prints the name of the backup',
+  operands: 'DIRECTORY',
+  flags: { verify: { type: 'boolean', prose: 'Read the backup again and compare every byte with what was copied' } },
+  run: async ({ flags, operands, config, terminal }) => {
+    const path = directoryOf(operands);
+    const { backupKeepMs: keepMs, backupKeepDailyMs: keepDailyMs } = config.limits;
+    const dataDir = resolve(config.dataDir);
+    const { snapshot, copied } = await withDatabase(config, { isNew: false }, ({ databaseUrl, log }) =>
+      takeBackup({ dataDir, databaseUrl, directory: path, keepMs, keepDailyMs, log }),
+    );
+    terminal.print(`${snapshot.snapshotId}\n`);
+    const { objects } = snapshot;
+    terminal.say(`${objects.count} files, ${objects.bytes} bytes; new were ${copied.objects} files, ${copied.bytes} bytes.\n`);
+    const problems =
+      flags.verify === true ? await damageOf(new BackupDirectory(path), snapshot) : snapshot.damaged.map((key) => `${key} is missing or damaged`);
+    for (const problem of problems) terminal.say(`covista: ${problem}\n`);
+    return problems.length === 0 ? 0 : 1;
+  },
+};
+
+/** The one operand of a command that takes a directory. */
+export function directoryOf(operands: readonly string[]): string {
+  const [path, ...more] = operands;
+  if (path === undefined || more.length > 0) throw new UsageError('give one directory of backups');
+  return resolve(path);
+}

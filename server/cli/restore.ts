@@ -1,0 +1,26 @@
+import { mkdir, readdir } from 'node:fs/promises';
+import { resolve } from 'node:path';
+import { CovistaError } from '../../protocol/errors.ts';
+import { restoreBackup } from '../storage/backup/restore.ts';
+import { directoryOf } from './backup.ts';
+import { type Command, textFlag } from './command.ts';
+import { withDatabase } from './installation.ts';
+
+export const restore: Command = {
+  summary: 'Make an installation of a backup, in an empty data directory and an empty database',
+  operands: 'DIRECTORY',
+  flags: { backup: { type: 'string', value: 'NAME', prose: 'Which backup, by the name that `backup` printed; absent: the newest' } },
+  run: async ({ flags, operands, config, terminal }) => {
+    const directory = directoryOf(operands);
+    const dataDir = resolve(config.dataDir);
+    await mkdir(dataDir, { recursive: true });
+    // Before a database is made in it.
+    if ((await readdir(dataDir)).length > 0) throw new CovistaError('conflict', `${dataDir} is not empty; restore into a directory that is`);
+    const { snapshot, damaged } = await withDatabase(config, { isNew: true }, ({ databaseUrl, log }) =>
+      restoreBackup({ directory, snapshotId: textFlag(flags, 'backup'), dataDir, databaseUrl, log }),
+    );
+    terminal.print(`${snapshot.snapshotId}\n`);
+    for (const name of damaged) terminal.say(`covista: ${name} is missing or damaged in the backup\n`);
+    return damaged.length === 0 ? 0 : 1;
+  },
+};

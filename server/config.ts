@@ -22,6 +22,7 @@ export interface Config {
   readonly host: string;
   readonly dataDir: string;
   readonly databaseUrl: string | undefined;
+  readonly backupDir: string | undefined;
   readonly jwtSecret: string | undefined;
   readonly jwksUrl: string | undefined;
   readonly jwtIssuer: string | undefined;
@@ -57,6 +58,7 @@ const OWN_SETTINGS: readonly Setting[] = [
   { name: 'host', type: 'text', fallback: '127.0.0.1', prose: 'Address to listen on' },
   { name: 'dataDir', type: 'text', fallback: './data', prose: 'Directory of files, secrets and the embedded PostgreSQL' },
   { name: 'databaseUrl', type: 'url', fallback: undefined, prose: 'PostgreSQL to use; absent: the embedded one', secret: true },
+  { name: 'backupDir', type: 'text', fallback: undefined, prose: 'Directory into which the server takes backups of itself; absent: none' },
   { name: 'jwtSecret', type: 'text', fallback: undefined, prose: 'Shared secret (HS256) of tokens; absent: made on first start', secret: true },
   { name: 'jwksUrl', type: 'url', fallback: undefined, prose: 'Where the public keys of tokens are published (JWKS)' },
   { name: 'jwtIssuer', type: 'text', fallback: undefined, prose: 'Issuer that tokens must name' },
@@ -131,6 +133,7 @@ export function readConfig(flags: readonly string[], environment: Environment): 
     host: text('host'),
     dataDir: text('dataDir'),
     databaseUrl: value('databaseUrl')?.text,
+    backupDir: value('backupDir')?.text,
     jwtSecret: value('jwtSecret')?.text,
     jwksUrl: value('jwksUrl')?.text,
     jwtIssuer: value('jwtIssuer')?.text,

@@ -11,6 +11,7 @@ import { createGateway, type Gateway } from './gateway/dispatch.ts';
 import { withMetrics } from './gateway/metrics-face.ts';
 import { loadOrCreateSecret } from './gateway/mint.ts';
 import { createRest } from './gateway/rest.ts';
+import { houseBackups } from './house-backups.ts';
 import { houseMetrics } from './house-metrics.ts';
 import { createHandlers } from './operations/index.ts';
 import type { Services } from './operations/services.ts';
@@ -129,6 +130,7 @@ async function openStores(config: Config, log: Logger, closers: Closers): Promis
     log,
   });
   closers.add(() => content.close());
+  closers.add(houseBackups(config, url, log).stop);
   return { metadata, objects, staging, content, directories, inMemoryOnly: key !== undefined };
 }
 

@@ -35,6 +35,11 @@ export class Places {
     return { dataDir: await this.directory(), databaseUrl: database.url };
   }
 
+  /** Takes directories of others' making, to remove them with its own. */
+  take(...directories: readonly string[]): void {
+    this.#directories.push(...directories);
+  }
+
   async remove(): Promise<void> {
     for (const database of this.#databases) await database.drop();
     for (const directory of this.#directories) await rm(directory, { recursive: true, force: true });

@@ -1,0 +1,31 @@
+import { resolve } from 'node:path';
+import type { Config } from './config.ts';
+import { type Backups, startBackups } from './services/maintenance/backups.ts';
+import { systemClock } from './shared/clock.ts';
+import type { Logger } from './shared/log.ts';
+import { BackupDirectory } from './storage/backup/backup-directory.ts';
+import { takeBackup } from './storage/backup/take-backup.ts';
+
+/** The backups that the server takes by itself, where the settings name a directory for them. */
+export function houseBackups({ backupDir, dataDir, limits }: Config, databaseUrl: string, log: Logger): Backups {
+  if (backupDir === undefined) return { stop: async () => undefined };
+  const { backupPeriodMs: periodMs, backupKeepMs: keepMs, backupKeepDailyMs: keepDailyMs } = limits;
+  const directory = resolve(backupDir);
+  const kept = new BackupDirectory(directory);
+  return startBackups({
+    newestAtMs: async () => {
+      await kept.prepare();
+      const newest = await kept.latest();
+      return newest && Date.parse(newest.takenAt);
+    },
+    take: async () => {
+      const { snapshot, copied } = await takeBackup({ dataDir: resolve(dataDir), databaseUrl, directory, keepMs, keepDailyMs, log });
+      log.info({ backup: snapshot.snapshotId, files: snapshot.objects.count, newBytes: copied.bytes }, 'a backup was taken');
+      if (snapshot.damaged.length > 0)
+        log.error({ objects: snapshot.damaged.slice(0, 20), count: snapshot.damaged.length }, 'files are missing or damaged; run `covista verify`');
+    },
+    periodMs,
+    clock: systemClock,
+    log,
+  });
+}

@@ -1,0 +1,95 @@
+import { randomBytes } from 'node:crypto';
+import { readdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import { afterAll, expect, test } from 'vitest';
+import { startBackups } from '../../server/services/maintenance/backups.ts';
+import { createLog } from '../../server/shared/log.ts';
+import { onPlace, Places } from '../support/backups.ts';
+import { runCli } from '../support/cli.ts';
+import { isFoundBelow } from '../support/files.ts';
+import { prepareProcessServer, temporaryDirectory } from '../support/process-server.ts';
+import { csv } from '../support/samples.ts';
+import { startTestServer } from '../support/server.ts';
+
+const places = new Places();
+afterAll(() => places.remove());
+
+const QUIET = ['--log-level', 'error', '--no-log-pretty'];
+
+test('BAK3 a server with a PostgreSQL of its own is backed up while it runs, and restored with another', async () => {
+  const server = await prepareProcessServer();
+  const [directory, dataDir] = [await temporaryDirectory(), await temporaryDirectory()];
+  const again = await prepareProcessServer({ dataDir });
+  try {
+    await server.start();
+    const alice = await server.client('alice');
+    const { datasetId } = await alice.dataset.create({ name: 'Own' });
+    await alice.version.commit({ datasetId, branch: 'main' }, { body: csv('id', '1', '2') });
+    const taken = await runCli(['backup', directory, '--verify', '--data-dir', server.dataDir, ...QUIET]);
+    expect(taken).toMatchObject({ status: 0, out: expect.stringMatching(/^\d{8}t\d{9}z\n$/) });
+    await alice.version.commit({ datasetId, branch: 'main' }, { body: csv('id', '3') });
+    expect(await runCli(['restore', directory, '--data-dir', dataDir, ...QUIET])).toMatchObject({ status: 0, out: taken.out });
+    await again.start();
+    const page = await (await again.client('alice')).version.preview({ datasetId, versionId: 1 });
+    expect(page.rows).toEqual([{ id: 1 }, { id: 2 }]);
+  } finally {
+    await again.dispose();
+    await server.dispose();
+    places.take(directory, dataDir);
+  }
+});
+
+test('BAK3 what is encrypted is encrypted in the backup, and read again with the same master key', async () => {
+  const masterKey = randomBytes(32).toString('base64');
+  const server = await startTestServer(['--master-key', masterKey]);
+  try {
+    const alice = await server.client('alice');
+    const { datasetId } = await alice.dataset.create({ name: 'Sealed' });
+    await alice.version.commit({ datasetId, branch: 'main' }, { body: csv('secret', ...Array.from({ length: 1_000 }, () => 'only-with-the-key')) });
+    const directory = await places.directory();
+    expect((await onPlace(server, 'backup', directory, '--master-key', masterKey)).status).toBe(0);
+    expect(await isFoundBelow(join(directory, 'objects'), 'only-with-the-key')).toEqual([]);
+    const place = await places.empty();
+    expect((await onPlace(place, 'restore', directory)).status).toBe(0);
+    expect((await onPlace(place, 'verify', '--master-key', masterKey)).out).toContain('0 problems');
+    const wrong = await onPlace(place, 'verify', '--master-key', randomBytes(32).toString('base64'));
+    expect(wrong).toMatchObject({ status: 1, err: expect.stringContaining('is encrypted with the master key') });
+  } finally {
+    await server.stop();
+  }
+});
+
+test('BAK7 a server with a directory of backups takes one when it starts, and none while the newest is new', async () => {
+  const directory = await places.directory();
+  const server = await startTestServer(['--backup-dir', directory]);
+  try {
+    await server.restart();
+    await server.restart();
+    expect(await readdir(join(directory, 'snapshots'))).toHaveLength(1);
+  } finally {
+    await server.stop();
+  }
+});
+
+test('BAK7 backups come by the period, and what fails is tried again', async () => {
+  const takenAtMs: number[] = [];
+  const done = Promise.withResolvers<void>();
+  let attempts = 0;
+  const backups = startBackups({
+    newestAtMs: async () => takenAtMs.at(-1),
+    take: async () => {
+      attempts += 1;
+      if (attempts === 2) throw new Error('the disk is away');
+      takenAtMs.push(Date.now());
+      if (takenAtMs.length === 3) done.resolve();
+    },
+    periodMs: 20,
+    clock: { now: () => Date.now() },
+    log: createLog('silent', false),
+  });
+  await done.promise;
+  await backups.stop();
+  expect(attempts).toBe(4);
+  for (const [index, atMs] of takenAtMs.slice(1).entries()) expect(atMs - (takenAtMs[index] ?? 0)).toBeGreaterThanOrEqual(20);
+  expect(takenAtMs).toHaveLength(3);
+});

@@ -1,6 +1,7 @@
 import { resolve } from 'node:path';
+import { BackupCheck } from '../storage/backup/backup-check.ts';
 import { BackupDirectory } from '../storage/backup/backup-directory.ts';
-import { damageOf, takeBackup } from '../storage/backup/take-backup.ts';
+import { takeBackup } from '../storage/backup/take-backup.ts';
 import { type Command, UsageError } from './command.ts';
 import { withDatabase } from './installation.ts';
 
@@ -19,7 +20,9 @@ export const backup: Command = {
     const { objects } = snapshot;
     terminal.say(`${objects.count} files, ${objects.bytes} bytes; new were ${copied.objects} files, ${copied.bytes} bytes.\n`);
     const problems =
-      flags.verify === true ? await damageOf(new BackupDirectory(path), snapshot) : snapshot.damaged.map((key) => `${key} is missing or damaged`);
+      flags.verify === true
+        ? await new BackupCheck(new BackupDirectory(path)).damageOf(snapshot)
+        : snapshot.damaged.map((key) => `${key} is missing or damaged`);
     for (const problem of problems) terminal.say(`covista: ${problem}\n`);
     return problems.length === 0 ? 0 : 1;
   },

@@ -1,8 +1,8 @@
 import { join, resolve } from 'node:path';
 import type { Config } from '../config.ts';
 import type { Logger } from '../shared/log.ts';
+import { BackupCheck } from '../storage/backup/backup-check.ts';
 import { BackupDirectory } from '../storage/backup/backup-directory.ts';
-import { damageOf } from '../storage/backup/take-backup.ts';
 import { verifyInstallation } from '../storage/backup/verify.ts';
 import { createEncryptedObjects } from '../storage/files/encrypted-objects.ts';
 import { createLocalObjects } from '../storage/files/local-objects.ts';
@@ -55,9 +55,10 @@ async function openObjects(config: Config, dataDir: string, log: Logger): Promis
 
 async function verifyBackups(path: string, terminal: Terminal): Promise<number> {
   const directory = new BackupDirectory(path);
+  const check = new BackupCheck(directory);
   let problems = 0;
   for (const snapshotId of await directory.snapshotIds()) {
-    const damage = await damageOf(directory, await directory.readSnapshot(snapshotId));
+    const damage = await check.damageOf(await directory.readSnapshot(snapshotId));
     for (const problem of damage) terminal.say(`covista: ${snapshotId}: ${problem}\n`);
     terminal.print(`${snapshotId} ${damage.length === 0 ? 'is whole' : `has ${damage.length} problems`}\n`);
     problems += damage.length;

@@ -5,7 +5,7 @@ import type { Logger } from '../../shared/log.ts';
 import { objectPath } from '../files/object-files.ts';
 import { lockDirectory } from '../postgres/directory-lock.ts';
 import { type KnownObject, type MetadataMoment, readMetadata, stillReferenced } from '../postgres/metadata-dump.ts';
-import { BackupDirectory, type Copier, hashOf, type Snapshot, type StoredObject, sizeOf } from './backup-directory.ts';
+import { BackupDirectory, type Copier, type Snapshot, type StoredObject, sizeOf } from './backup-directory.ts';
 import { prune } from './keep.ts';
 
 export interface BackupOptions {
@@ -69,6 +69,8 @@ async function lockBackups(directory: string): Promise<{ release(): Promise<void
   try {
     return await lockDirectory(join(directory, 'backup.lock'));
   } catch (cause) {
+    // A failure of the file system has a code, and says itself what is wrong.
+    if (cause instanceof Error && 'code' in cause) throw cause;
     throw new CovistaError('conflict', `another backup into ${directory} is under way`, {}, cause);
   }
 }
@@ -161,7 +163,8 @@ interface Found {
 }
 
 async function findStored(dataDir: string, objectKey: string): Promise<Found | undefined> {
-  for (const name of [objectKey, `${objectKey}${SEALED}`]) {
+  // Where there are both, it is the sealed one that is read.
+  for (const name of [`${objectKey}${SEALED}`, objectKey]) {
     const path = objectPath(join(dataDir, 'objects'), name);
     const bytes = await sizeOf(path);
     if (bytes !== undefined) return { name, path, bytes };
@@ -195,40 +198,4 @@ async function copySecrets(dataDir: string, directory: BackupDirectory): Promise
     secrets.push({ name, piece });
   }
   return secrets;
-}
-
-/** What is wrong with the content of a backup; nothing, if all is well. */
-export async function damageOf(directory: BackupDirectory, snapshot: Snapshot): Promise<string[]> {
-  const problems = snapshot.damaged.map((objectKey) => `object ${objectKey} was missing or damaged when the backup was taken`);
-  for (const { name, piece, rows } of snapshot.tables) {
-    const lines = await countLines(directory, piece);
-    if (lines !== rows) problems.push(`table ${name} ${typeof lines === 'string' ? lines : `has ${lines} rows, not ${rows}`}`);
-  }
-  for (const { name, piece } of snapshot.secrets) {
-    const lines = await countLines(directory, piece);
-    if (lines !== 1) problems.push(`file ${name} ${typeof lines === 'string' ? lines : 'is not whole'}`);
-  }
-  const listed = await countLines(directory, snapshot.objects.piece);
-  if (listed !== snapshot.objects.count) return [...problems, 'the list of objects is damaged'];
-  for await (const { name, bytes, sha256 } of directory.readObjects(snapshot)) {
-    if ((await sizeOf(directory.objectPath(name))) === undefined) problems.push(`object ${name} is missing`);
-    else if (!isSame(await hashOf(directory.objectPath(name)), { bytes, sha256 })) problems.push(`object ${name} is damaged`);
-  }
-  return problems;
-}
-
-type Content = Pick<StoredObject, 'bytes' | 'sha256'>;
-
-const isSame = (one: Content, other: Content): boolean => one.bytes === other.bytes && one.sha256 === other.sha256;
-
-/** How many lines a piece has, or what is wrong with it. */
-async function countLines(directory: BackupDirectory, piece: string): Promise<number | string> {
-  let lines = 0;
-  try {
-    for await (const _ of directory.readPiece(piece)) lines += 1;
-    return lines;
-  } catch (error) {
-    if (error instanceof CovistaError) return error.message;
-    throw error;
-  }
 }

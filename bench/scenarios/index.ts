@@ -8,6 +8,7 @@ import { diff } from './diff.ts';
 import { history } from './history.ts';
 import { metadata } from './metadata.ts';
 import { rpc } from './rpc.ts';
+import { tableOpen } from './table-open.ts';
 
 /** In the order in which they run: those that need a quiet machine most come first. */
-export const scenarios: readonly Scenario[] = [rpc, access, connections, metadata, history, contention, append, commit, diff];
+export const scenarios: readonly Scenario[] = [rpc, access, connections, metadata, history, contention, append, commit, diff, tableOpen];

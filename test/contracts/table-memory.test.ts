@@ -4,9 +4,10 @@ import { resolveLimits } from '../../protocol/limits.ts';
 import type { EngineTable, TableSource } from '../../server/services/tables/engine.ts';
 import { decodeResponse, encodeRequest } from '../../server/shared/perspective/codec.ts';
 import type { PerspectiveRequest, PerspectiveResponse } from '../../server/shared/perspective/types.ts';
-import type { Content, Scope } from '../../server/storage/content-store.ts';
+import { type Content, type Scope, UNRESTRICTED } from '../../server/storage/content-store.ts';
 import type { PerspectiveMemory } from '../../server/workers/perspective-memory-pool.ts';
 import { bytes, calm, contentOfIngested, openTestContent, type TestContent, unrestricted } from '../support/content.ts';
+import { seededRandom } from '../support/random.ts';
 import { sample } from '../support/samples.ts';
 import { CELLS, TYPES, typedParquet } from '../support/table-cells.ts';
 import { connectClient, memoryEngine } from '../support/table-engines.ts';
@@ -131,6 +132,24 @@ describe('loading', () => {
     expect(schema).toEqual(TYPES);
     const cells = await columnsOf(sourceOf(of));
     for (const [name, expected] of Object.entries(CELLS)) expect(cells[name], name).toEqual(expected);
+  });
+
+  test('MEM1 keeps texts of every length, seldom and often, among NULLs and behind a filter', async () => {
+    const random = seededRandom(20_260_731);
+    const text = (bytesMax: number): string =>
+      Array.from({ length: random.below(bytesMax) }, () => random.pick(['a', 'b', '"', '|', 'é', '€', '😀'])).join('');
+    const rows = Array.from({ length: 9_000 }, (_unused, id) => ({
+      id,
+      ...{ tiny: text(4), short: text(10), middle: text(40), long: text(300), often: ['one of few', 'another of few that is longer'][id % 2] },
+      ...(random.below(10) < 3 ? { middle: null, tiny: null, long: null } : {}),
+    }));
+    const of = contentOfIngested(await content.ingest(bytes(rows.map((row) => JSON.stringify(row)).join('\n'))));
+    const third = { sql: '"id" % 3 = 0', values: [], columns: [{ name: 'id', type: 'BIGINT' }] };
+    for (const scope of [UNRESTRICTED, { parts: [{ rows: third, mask: null }] }]) {
+      const shown = rows.filter(({ id }) => scope === UNRESTRICTED || id % 3 === 0);
+      const cells = await columnsOf({ source: { content: of, scope }, columns: null, rowLimit: null });
+      for (const name of ['tiny', 'short', 'middle', 'long', 'often'] as const) expect(cells[name], name).toEqual(shown.map((row) => row[name]));
+    }
   });
 
   test('MEM1 holds a table without rows, and columns of NULL alone', async () => {

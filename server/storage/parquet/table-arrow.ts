@@ -1,9 +1,17 @@
 import { setImmediate as yieldToLoop } from 'node:timers/promises';
-import { Field, makeData, Null, RecordBatch, RecordBatchStreamWriter, Schema, Struct, Utf8, Vector } from 'apache-arrow';
+import { type Data, Field, makeData, Null, RecordBatch, RecordBatchStreamWriter, Schema, Struct, Utf8, Vector } from 'apache-arrow';
 import { CovistaError } from '../../../protocol/errors.ts';
 import { throwIfAborted } from '../../shared/abort.ts';
 import { assert } from '../../shared/assert.ts';
-import { type ContentStore, type Control, type ScopedContent, showsAllRows, type TableArrow, type TableSelection } from '../content-store.ts';
+import {
+  type ContentStore,
+  type Control,
+  type Row,
+  type ScopedContent,
+  showsAllRows,
+  type TableArrow,
+  type TableSelection,
+} from '../content-store.ts';
 import type { Column } from '../stores.ts';
 import { TextBuilder } from './arrow-builders.ts';
 import type { Broker, Session } from './broker.ts';
@@ -11,7 +19,8 @@ import type { Broker, Session } from './broker.ts';
 import { identifier } from './quote.ts';
 import { scopedRelation } from './relation.ts';
 import { type TableColumn, tableColumn, unusualTimeSql } from './table-columns.ts';
-import { type ColumnCollector, collectorOf, rowBytes } from './table-vectors.ts';
+import { type ColumnCollector, codeCollector, rowBytes, TextCollector, valueCollector } from './table-vectors.ts';
+import { PIECE_BYTES, showingNul } from './text-dictionary.ts';
 
 /** The rows that a table is made of, as SQL that takes `values` once, for its `?` in order. */
 interface Selected {
@@ -22,7 +31,7 @@ interface Selected {
 
 /**
  * Renders rows as one Arrow IPC stream with one record batch, its texts encoded by dictionary. Everything that takes time is
- * done by DuckDB in its own threads: here vectors are only copied, and the event loop gets its turn after each 2,048 rows.
+ * done by DuckDB in its own threads: here vectors are copied and short texts numbered, and the event loop gets its turn after each 2,048 rows.
  */
 export function createTableArrow(broker: Broker): ContentStore['tableArrow'] {
   return (source, selection, control) => {
@@ -51,32 +60,51 @@ interface Job {
   readonly selected: Selected;
 }
 
+/** A column with what is known of its values. */
+interface Surveyed extends TableColumn {
+  /** Bytes of the longest text; 0 in a column of none. */
+  readonly textBytes: number;
+}
+
+/** How a column is read, and what takes it. */
+interface ColumnRead {
+  /** SQL of its vectors. */
+  readonly vectors: readonly string[];
+  readonly collector: ColumnCollector;
+}
+
 async function render(session: Session, job: Job, control: Control): Promise<TableArrow> {
   const { selected, selection } = job;
   const { rows, columns } = await survey(session, job);
-  const bytes = rows * columns.reduce((sum, { sqlType }) => sum + rowBytes(sqlType), 0);
-  const room = new Room(selection.bytesMax, bytes);
-  const dictionaries = new Map<string, Vector>();
-  for (const [index, column] of columns.entries()) {
-    if (column.sqlType === 'VARCHAR') dictionaries.set(column.name, await makeDictionary(session, { selected, column, index, room }, control));
-  }
-  const collectors = columns.map(({ name, sqlType }) => collectorOf(sqlType, rows, dictionaries.get(name)));
-  await collect(session, { selected, columns, collectors }, control);
-  const pieces = await toStream(columns, collectors, rows);
+  const room = new Room(selection.bytesMax, rows * columns.reduce((sum, { sqlType }) => sum + rowBytes(sqlType), 0));
+  const reads: ColumnRead[] = [];
+  for (const [index, column] of columns.entries()) reads.push(await planRead(session, { selected, column, index, room, rows }, control));
+  await collect(session, { selected, reads, room }, control);
+  const pieces = await toStream(columns, reads, rows);
   return { rows, pieces, bytes: room.bytes, schema: columns.map(({ name, type }) => ({ name, type })) };
 }
 
-/** How many rows there are, and what their columns are in a table: of times it depends on the values. */
-async function survey(session: Session, { source, selection, selected }: Job): Promise<{ rows: number; columns: TableColumn[] }> {
-  const checks = selected.schema.map(unusualTimeSql);
-  const aggregates = checks.flatMap((check, index) => (check === undefined ? [] : [`coalesce(bool_or(${check}), false) AS "u${index}"`]));
-  const isCounted = showsAllRows(source.content.schema, source.scope);
-  if (isCounted && aggregates.length === 0) {
-    const rows = Math.min(source.content.rows, selection.rowLimit ?? source.content.rows);
-    return { rows, columns: selected.schema.map((column) => tableColumn(column, false)) };
+/** Bytes of the longest text that a time becomes which is not held as such. */
+const TIME_TEXT_BYTES = 48;
+
+/** How many rows there are, what their columns are in a table, which depends on the values of times, and how long texts are. */
+async function survey(session: Session, { source, selection, selected }: Job): Promise<{ rows: number; columns: Surveyed[] }> {
+  const aggregates = selected.schema.flatMap((column, index) => {
+    const isUnusual = unusualTimeSql(column);
+    if (isUnusual !== undefined) return [`coalesce(bool_or(${isUnusual}), false) AS "u${index}"`];
+    const { sqlType, sql } = tableColumn(column, false);
+    return sqlType === 'VARCHAR' ? [`coalesce(max(strlen(${sql})), 0) AS "t${index}"`] : [];
+  });
+  const describe = (row: Row): Surveyed[] =>
+    selected.schema.map((column, index) => {
+      const isUnusual = row[`u${index}`] === true;
+      return { ...tableColumn(column, isUnusual), textBytes: isUnusual ? TIME_TEXT_BYTES : Number(row[`t${index}`] ?? 0) };
+    });
+  if (aggregates.length === 0 && showsAllRows(source.content.schema, source.scope)) {
+    return { rows: Math.min(source.content.rows, selection.rowLimit ?? source.content.rows), columns: describe({}) };
   }
   const [row] = await session.rows(`SELECT ${['count(*) AS rows', ...aggregates].join(', ')} FROM (${selected.sql})`, selected.values);
-  return { rows: Number(row?.rows), columns: selected.schema.map((column, index) => tableColumn(column, row?.[`u${index}`] === true)) };
+  return { rows: Number(row?.rows), columns: describe(row ?? {}) };
 }
 
 /** What Arrow takes is told before it is taken. */
@@ -102,17 +130,36 @@ class Room {
   }
 }
 
-interface DictionaryJob {
+interface ReadJob {
   readonly selected: Selected;
-  readonly column: TableColumn;
+  readonly column: Surveyed;
   readonly index: number;
   readonly room: Room;
+  readonly rows: number;
 }
+
+/** Texts are read in so many pieces at most; longer ones DuckDB numbers, which takes it longer the more different ones there are. */
+const PIECES_MAX = 8;
+
+async function planRead(session: Session, job: ReadJob, control: Control): Promise<ColumnRead> {
+  const { column, rows, index } = job;
+  const { sql, sqlType, textBytes } = column;
+  if (sqlType !== 'VARCHAR') return { vectors: [sql], collector: valueCollector(sqlType, rows) };
+  const pieces = Math.max(1, Math.ceil(textBytes / PIECE_BYTES));
+  if (pieces === 1) return { vectors: [sql], collector: new TextCollector(rows, 1) };
+  if (pieces <= PIECES_MAX)
+    return { vectors: [`CAST(strlen(${sql}) AS INTEGER)`, ...piecesSql(sql, pieces)], collector: new TextCollector(rows, pieces) };
+  const dictionary = await makeDictionary(session, job, control);
+  return { vectors: [`CAST(enum_code(CAST(${sql} AS ${typeName(index)})) AS INTEGER)`], collector: codeCollector(rows, dictionary) };
+}
+
+const piecesSql = (sql: string, pieces: number): string[] =>
+  Array.from({ length: pieces }, (_unused, piece) => `encode(${sql})[${piece * PIECE_BYTES + 1}:${(piece + 1) * PIECE_BYTES}]`);
 
 const typeName = (index: number): string => identifier(`covista_texts_${index}`);
 
 /** DuckDB numbers the distinct texts of a column, so that none of them is read twice. */
-async function makeDictionary(session: Session, { selected, column, index, room }: DictionaryJob, control: Control): Promise<Vector> {
+async function makeDictionary(session: Session, { selected, column, index, room }: ReadJob, control: Control): Promise<Vector> {
   const texts = `SELECT DISTINCT ${column.sql} AS text FROM (${selected.sql})`;
   await session.execute(`CREATE TEMP TYPE ${typeName(index)} AS ENUM (SELECT text FROM (${texts}) WHERE text IS NOT NULL)`, selected.values);
   const builder = new TextBuilder(new Utf8(), (value) => value as string);
@@ -124,7 +171,7 @@ async function makeDictionary(session: Session, { selected, column, index, room 
       const text = vector.getItem(row);
       assert(typeof text === 'string', 'a text');
       chars += text.length;
-      builder.append(text);
+      builder.append(showingNul(text));
     }
     room.take(chars);
     await yieldToLoop();
@@ -134,24 +181,31 @@ async function makeDictionary(session: Session, { selected, column, index, room 
 
 interface CollectJob {
   readonly selected: Selected;
-  readonly columns: readonly TableColumn[];
-  readonly collectors: readonly ColumnCollector[];
+  readonly reads: readonly ColumnRead[];
+  readonly room: Room;
 }
 
-async function collect(session: Session, { selected, columns, collectors }: CollectJob, control: Control): Promise<void> {
-  const list = columns.map(({ sql, sqlType }, index) =>
-    sqlType === 'VARCHAR' ? `CAST(enum_code(CAST(${sql} AS ${typeName(index)})) AS INTEGER) AS "c${index}"` : `${sql} AS "c${index}"`,
-  );
+async function collect(session: Session, { selected, reads, room }: CollectJob, control: Control): Promise<void> {
+  const list = reads.flatMap(({ vectors }) => vectors).map((sql, index) => `${sql} AS "c${index}"`);
+  let extraBytes = 0;
   for await (const chunk of await session.chunks(`SELECT ${list.join(', ')} FROM (${selected.sql})`, selected.values)) {
     throwIfAborted(control.signal);
-    for (const [index, collector] of collectors.entries()) collector.append(chunk.getColumnVector(index));
+    let at = 0;
+    for (const { vectors, collector } of reads) {
+      collector.append(vectors.map((_sql, index) => chunk.getColumnVector(at + index)));
+      at += vectors.length;
+    }
+    const taken = reads.reduce((sum, { collector }) => sum + collector.extraBytes, 0);
+    room.take(taken - extraBytes);
+    extraBytes = taken;
     await yieldToLoop();
   }
 }
 
 /** The stream in the pieces that it is made of: the values of a column stay where they were collected. */
-async function toStream(columns: readonly TableColumn[], collectors: readonly ColumnCollector[], rows: number): Promise<Uint8Array[]> {
-  const children = collectors.map((collector) => collector.take());
+async function toStream(columns: readonly TableColumn[], reads: readonly ColumnRead[], rows: number): Promise<Uint8Array[]> {
+  const children: Data[] = [];
+  for (const { collector } of reads) children.push(await collector.take());
   const schema = new Schema(columns.map(({ name }, index) => new Field(name, children[index]?.type ?? new Null(), true)));
   const writer = new RecordBatchStreamWriter();
   writer.reset(undefined, schema);

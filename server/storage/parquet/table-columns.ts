@@ -83,12 +83,9 @@ function millisecondsSql(value: string, type: string): string | undefined {
 
 const floorSql = (value: string, step: number): string => `((${value} - ((${value} % ${step}) + ${step}) % ${step}) // ${step})`;
 
-/** The text that stands for a value in JSON. An engine of tables ends texts at NUL, so its picture takes its place. */
+/** The text that stands for a value in JSON. */
 function textSql(value: string, type: string): string {
   const tree = parseType(type);
-  if (tree.kind !== 'plain') return withoutNul(`CAST(to_json(${jsonValue(value, tree)}) AS VARCHAR)`);
-  if (type === 'VARCHAR') return withoutNul(value);
-  return `CAST(${jsonValue(value, tree)} AS VARCHAR)`;
+  if (tree.kind !== 'plain') return `CAST(to_json(${jsonValue(value, tree)}) AS VARCHAR)`;
+  return type === 'VARCHAR' ? value : `CAST(${jsonValue(value, tree)} AS VARCHAR)`;
 }
-
-const withoutNul = (text: string): string => `replace(${text}, chr(0), '\u2400')`;

@@ -22,6 +22,7 @@ import {
 } from 'apache-arrow';
 import { assert } from '../../shared/assert.ts';
 import type { TableSqlType } from './table-columns.ts';
+import { PIECE_BYTES, TextDictionary } from './text-dictionary.ts';
 
 type Numbers = Exclude<ArrayBufferView, DataView> & { readonly length: number };
 
@@ -81,20 +82,25 @@ interface RawVector {
   readonly validity: { readonly data: BigUint64Array | null };
 }
 
-/** Takes the vectors of one column, one after the other, for a number of rows that is known before. */
+/** Takes the vectors of one column, one set after the other, for a number of rows that is known before. */
 export interface ColumnCollector {
-  append(vector: DuckDBVector): void;
-  take(): Data;
+  /** Bytes that it took beyond those of its rows. */
+  readonly extraBytes: number;
+  append(vectors: readonly DuckDBVector[]): void;
+  take(): Promise<Data>;
 }
 
-export function collectorOf(sqlType: TableSqlType, rows: number, dictionary: Vector | undefined): ColumnCollector {
-  if (sqlType === 'BOOLEAN') return new BooleanCollector(rows);
-  if (dictionary === undefined) {
-    assert(sqlType !== 'VARCHAR', 'a dictionary of texts');
-    return new NumberCollector(LAYOUTS[sqlType], rows);
-  }
-  return new NumberCollector({ arrow: () => new Dictionary(new Utf8(), new Int32(), null, false), create: int32 }, rows, dictionary);
+/** A column of values of a fixed width, in one vector. */
+export function valueCollector(sqlType: Exclude<TableSqlType, 'VARCHAR'>, rows: number): ColumnCollector {
+  return sqlType === 'BOOLEAN' ? new BooleanCollector(rows) : new NumberCollector(LAYOUTS[sqlType], rows);
 }
+
+/** A column of numbers of texts, in one vector of INTEGER, with the texts. */
+export function codeCollector(rows: number, dictionary: Vector): ColumnCollector {
+  return new NumberCollector({ arrow: textsType, create: int32 }, rows, dictionary);
+}
+
+const textsType = (): DataType => new Dictionary(new Utf8(), new Int32(), null, false);
 
 /** Bytes that a row of the column takes, its validity included. */
 export function rowBytes(sqlType: TableSqlType): number {
@@ -151,6 +157,7 @@ function countBits(bits: Uint8Array, length: number): number {
 const BITS = Uint8Array.from({ length: 256 }, (_unused, byte) => byte.toString(2).replaceAll('0', '').length);
 
 class NumberCollector implements ColumnCollector {
+  readonly extraBytes = 0;
   readonly #type: DataType;
   readonly #values: Numbers;
   readonly #bytes: Uint8Array;
@@ -168,7 +175,8 @@ class NumberCollector implements ColumnCollector {
     this.#dictionary = dictionary;
   }
 
-  append(vector: DuckDBVector): void {
+  append([vector]: readonly DuckDBVector[]): void {
+    assert(vector !== undefined, 'a vector');
     const { items, validity } = vector as unknown as RawVector;
     assert(ArrayBuffer.isView(items) && items.constructor === this.#values.constructor, `values of ${this.#type}`);
     this.#validity.append(validity.data, vector.itemCount);
@@ -176,7 +184,7 @@ class NumberCollector implements ColumnCollector {
     this.#offset += items.byteLength;
   }
 
-  take(): Data {
+  async take(): Promise<Data> {
     const { nullBitmap, nullCount } = this.#validity.take();
     const buffers = { type: this.#type, length: this.#rows, nullCount, nullBitmap, data: this.#values };
     return makeData({ ...buffers, ...(this.#dictionary === undefined ? {} : { dictionary: this.#dictionary }) } as never);
@@ -185,6 +193,7 @@ class NumberCollector implements ColumnCollector {
 
 /** Arrow has a bit for a truth value, DuckDB a byte. */
 class BooleanCollector implements ColumnCollector {
+  readonly extraBytes = 0;
   readonly #bits: Uint8Array;
   readonly #validity: Validity;
   readonly #rows: number;
@@ -196,7 +205,8 @@ class BooleanCollector implements ColumnCollector {
     this.#validity = new Validity(rows);
   }
 
-  append(vector: DuckDBVector): void {
+  append([vector]: readonly DuckDBVector[]): void {
+    assert(vector !== undefined, 'a vector');
     const { dataView, validity } = vector as unknown as RawVector;
     assert(dataView instanceof DataView, 'truth values');
     this.#validity.append(validity.data, vector.itemCount);
@@ -206,8 +216,84 @@ class BooleanCollector implements ColumnCollector {
     }
   }
 
-  take(): Data {
+  async take(): Promise<Data> {
     const { nullBitmap, nullCount } = this.#validity.take();
     return makeData({ type: new Bool(), length: this.#rows, nullCount, nullBitmap, data: this.#bits } as never);
   }
+}
+
+/**
+ * Texts in vectors of their pieces: of one piece the text itself, of more their length in bytes as INTEGER and then the pieces,
+ * as BLOB of up to twelve bytes each.
+ */
+export class TextCollector implements ColumnCollector {
+  readonly #dictionary: TextDictionary;
+  readonly #codes: Int32Array;
+  readonly #validity: Validity;
+  readonly #rows: number;
+  /** The words of one text. */
+  readonly #text: Uint32Array;
+  #length = 0;
+
+  constructor(rows: number, pieces: number) {
+    this.#dictionary = new TextDictionary(pieces);
+    this.#codes = new Int32Array(rows);
+    this.#validity = new Validity(rows);
+    this.#rows = rows;
+    this.#text = new Uint32Array(1 + (pieces * PIECE_BYTES) / Uint32Array.BYTES_PER_ELEMENT);
+  }
+
+  get extraBytes(): number {
+    return this.#dictionary.bytes;
+  }
+
+  append(vectors: readonly DuckDBVector[]): void {
+    const [first] = vectors;
+    assert(first !== undefined, 'a vector');
+    const mask = (first as unknown as RawVector).validity.data;
+    const lengths = vectors.length === 1 ? undefined : lengthsOf(first);
+    const pieces = (lengths === undefined ? vectors : vectors.slice(1)).map(wordsOf);
+    const valid = mask === null ? undefined : new Uint8Array(mask.buffer, mask.byteOffset, mask.byteLength);
+    for (let row = 0; row < first.itemCount; row += 1) {
+      const isPresent = valid === undefined || (((valid[row >> 3] ?? 0) >> (row & 7)) & 1) === 1;
+      if (isPresent) this.#codes[this.#length + row] = this.#codeOf(pieces, row, lengths?.[row]);
+    }
+    this.#validity.append(mask, first.itemCount);
+    this.#length += first.itemCount;
+  }
+
+  async take(): Promise<Data> {
+    const { nullBitmap, nullCount } = this.#validity.take();
+    const dictionary = await this.#dictionary.toVector();
+    return makeData({ type: textsType(), length: this.#rows, nullCount, nullBitmap, data: this.#codes, dictionary } as never);
+  }
+
+  #codeOf(pieces: readonly Uint32Array[], row: number, length: number | undefined): number {
+    const text = this.#text;
+    const at = row * VECTOR_WORDS;
+    text[0] = length ?? pieces[0]?.[at] ?? 0;
+    let word = 1;
+    for (const piece of pieces) {
+      text[word] = piece[at + 1] ?? 0;
+      text[word + 1] = piece[at + 2] ?? 0;
+      text[word + 2] = piece[at + 3] ?? 0;
+      word += 3;
+    }
+    return this.#dictionary.code(text);
+  }
+}
+
+/** Words of a text in a vector: its length, and either its bytes or where they are. */
+const VECTOR_WORDS = 4;
+
+function wordsOf(vector: DuckDBVector): Uint32Array {
+  const { dataView } = vector as unknown as RawVector;
+  assert(dataView instanceof DataView, 'texts');
+  return new Uint32Array(dataView.buffer, dataView.byteOffset, vector.itemCount * VECTOR_WORDS);
+}
+
+function lengthsOf(vector: DuckDBVector): Int32Array {
+  const { items } = vector as unknown as RawVector;
+  assert(items instanceof Int32Array, 'lengths of texts');
+  return items;
 }

@@ -2,10 +2,10 @@ import { tableFromIPC } from 'apache-arrow';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { resolveLimits } from '../../protocol/limits.ts';
 import type { EngineTable, TableSource } from '../../server/services/tables/engine.ts';
-import { decodeResponse, encodeRequest } from '../../server/shared/perspective/codec.ts';
-import type { PerspectiveRequest, PerspectiveResponse } from '../../server/shared/perspective/types.ts';
+import { encodeRequest } from '../../server/shared/perspective/codec.ts';
 import { type Content, type Scope, UNRESTRICTED } from '../../server/storage/content-store.ts';
 import type { PerspectiveMemory } from '../../server/workers/perspective-memory-pool.ts';
+import { bareSession, deleteView, makeView, tableSize } from '../support/bare-session.ts';
 import { bytes, calm, contentOfIngested, openTestContent, type TestContent, unrestricted } from '../support/content.ts';
 import { seededRandom } from '../support/random.ts';
 import { sample } from '../support/samples.ts';
@@ -55,42 +55,6 @@ async function columnsOf(source: TableSource): Promise<Record<string, unknown[]>
   table.close();
   return Object.fromEntries(arrow.schema.fields.map(({ name }) => [name, [...(arrow.getChild(name) ?? [])]]));
 }
-
-/** Speaks the protocol without a client, so that views have the ids that a test chooses. */
-function bareSession(table: EngineTable) {
-  const answers: PerspectiveResponse[] = [];
-  let heard = (): void => undefined;
-  let lost: string | undefined;
-  const session = table.connect({
-    respond: (answer) => {
-      answers.push(decodeResponse(answer));
-      heard();
-    },
-    lost: ({ code }) => {
-      lost = code;
-    },
-  });
-  let numbers = 0;
-  const send = (request: Pick<PerspectiveRequest, 'entityId' | 'kind' | 'body'>): number => {
-    numbers += 1;
-    session.handle(encodeRequest({ ...request, msgId: numbers } as PerspectiveRequest));
-    return numbers;
-  };
-  const answer = async (msgId: number): Promise<PerspectiveResponse> => {
-    for (;;) {
-      const found = answers.find((candidate) => candidate.msgId === msgId);
-      if (found !== undefined) return found;
-      await new Promise<void>((resolve) => {
-        heard = resolve;
-      });
-    }
-  };
-  return { session, send, ask: (request: Parameters<typeof send>[0]) => answer(send(request)), lost: () => lost };
-}
-
-const makeView = (key: string, id: string) => ({ entityId: key, kind: 'table_make_view', body: { view_id: id, config: null } }) as never;
-const deleteView = (id: string) => ({ entityId: id, kind: 'view_delete', body: {} }) as never;
-const tableSize = (key: string) => ({ entityId: key, kind: 'table_size', body: {} }) as never;
 
 describe('loading', () => {
   test('MEM2 holds real rows in manifest order, texts and numbers alike', async () => {

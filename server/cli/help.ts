@@ -1,5 +1,5 @@
 import { createRequire } from 'node:module';
-import { settingsHelp } from '../config.ts';
+import { settingsHelp } from '../settings.ts';
 import type { Command, Flag } from './command.ts';
 
 /** The version of the package, wherever the compiled files lie in it. */

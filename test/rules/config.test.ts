@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { LIMITS } from '../../protocol/limits.ts';
-import { ConfigError, flagOf, readConfig, SETTINGS, separateFlags, settingsHelp, variableOf } from '../../server/config.ts';
+import { ConfigError, readConfig, separateFlags } from '../../server/config.ts';
+import { flagOf, SETTINGS, settingsHelp, variableOf } from '../../server/settings.ts';
 
 function refusal(flags: readonly string[], environment: Record<string, string> = {}): string {
   try {

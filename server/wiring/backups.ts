@@ -1,10 +1,10 @@
 import { resolve } from 'node:path';
-import type { Config } from './config.ts';
-import { type Backups, startBackups } from './services/maintenance/backups.ts';
-import { systemClock } from './shared/clock.ts';
-import type { Logger } from './shared/log.ts';
-import { BackupDirectory } from './storage/backup/backup-directory.ts';
-import { takeBackup } from './storage/backup/take-backup.ts';
+import type { Config } from '../config.ts';
+import { type Backups, startBackups } from '../services/maintenance/backups.ts';
+import { systemClock } from '../shared/clock.ts';
+import type { Logger } from '../shared/log.ts';
+import { BackupDirectory } from '../storage/backup/backup-directory.ts';
+import { takeBackup } from '../storage/backup/take-backup.ts';
 
 /** The backups that the server takes by itself, where the settings name a directory for them. */
 export function houseBackups({ backupDir, dataDir, limits }: Config, databaseUrl: string, log: Logger): Backups {

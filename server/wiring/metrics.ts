@@ -1,6 +1,6 @@
-import type { TableMemory } from './services/tables/tables.ts';
-import { Metrics, type Reading } from './shared/metrics.ts';
-import type { MetadataStore } from './storage/stores.ts';
+import type { TableMemory } from '../services/tables/tables.ts';
+import { Metrics, type Reading } from '../shared/metrics.ts';
+import type { MetadataStore } from '../storage/stores.ts';
 
 /** Datasets and tables that have a label of their own; the others are told together. */
 const NAMED_MAX = 20;

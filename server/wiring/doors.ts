@@ -1,0 +1,94 @@
+import type { RunningServer } from '../cli/commands.ts';
+import { type Config, isReachable } from '../config.ts';
+import { createAuthenticator } from '../gateway/authenticate.ts';
+import { measured } from '../gateway/call-metrics.ts';
+import { createGateway, type Gateway } from '../gateway/dispatch.ts';
+import { withMetrics } from '../gateway/metrics-face.ts';
+import { loadOrCreateSecret } from '../gateway/mint.ts';
+import { createRest } from '../gateway/rest.ts';
+import { createHandlers } from '../operations/index.ts';
+import type { Services } from '../operations/services.ts';
+import type { AuditTrail } from '../services/access/audit-trail.ts';
+import { systemClock } from '../shared/clock.ts';
+import type { Closers } from '../shared/closers.ts';
+import type { Logger } from '../shared/log.ts';
+import { listen } from '../socket/listen.ts';
+import { loadWorkbench } from '../workbench.ts';
+import { houseMetrics } from './metrics.ts';
+
+export interface StartedServer extends RunningServer {
+  /** The way to the handlers that all doors share. */
+  readonly gateway: Gateway;
+}
+
+interface House {
+  readonly services: Services;
+  readonly audit: AuditTrail;
+  readonly log: Logger;
+  readonly closers: Closers;
+}
+
+export async function openDoors(config: Config, { services, audit, log, closers }: House): Promise<StartedServer> {
+  const { limits } = config;
+  const { metadata } = services.stores;
+  const metrics = houseMetrics({ metadata, tables: services.tables });
+  const unmeasured = createGateway({
+    handlers: createHandlers(services),
+    authorize: services.authorizer.decide,
+    hold: services.authorizer.hold,
+    stepUp: config.stepUp,
+    idempotency: metadata.idempotency,
+    audit,
+    limits,
+    log,
+  });
+  const gateway = measured(unmeasured, metrics);
+  const authenticator = createAuthenticator({
+    key: config.jwksUrl === undefined ? { secret: config.jwtSecret ?? (await loadOrCreateSecret(config.dataDir)) } : { jwksUrl: config.jwksUrl },
+    issuer: config.jwtIssuer,
+    audience: config.jwtAudience,
+    clockToleranceMs: config.jwtClockToleranceMs,
+    groupsClaim: config.jwtGroupsClaim,
+    revocations: services.revocations,
+    tickets: services.tickets,
+    audit,
+    limits,
+    clock: systemClock,
+  });
+  const rest = withMetrics(createRest({ gateway, authenticator, limits, log }), { metrics, authenticator, isReachable: isReachable(config) });
+  const ready = async (): Promise<boolean> => (await Promise.allSettled([metadata.ping()]))[0].status === 'fulfilled';
+  const { host } = config;
+  const listener = await listen({
+    allowedOrigins: config.allowedOrigins,
+    tls: config.tls,
+    trustedProxies: config.trustedProxies,
+    host,
+    port: config.port,
+    gateway,
+    rest,
+    authenticator,
+    limits,
+    log,
+    pages: await loadWorkbench(config.workbenchDir),
+    ready,
+  });
+  closers.add(() => listener.close());
+  const url = `${config.tls === undefined ? 'http' : 'https'}://${host.includes(':') ? `[${host}]` : host}:${listener.port}`;
+  log.info({ url }, 'serving');
+  const stop = async (): Promise<void> => {
+    log.info('stopping');
+    listener.stopAccepting();
+    await listener.closeAll('the server is stopping');
+    await closers.close();
+    log.info('stopped');
+  };
+  let stopped: Promise<void> | undefined;
+  return {
+    url,
+    gateway,
+    stop: () => {
+      stopped ??= stop();
+      return stopped;
+    },
+  };
+}

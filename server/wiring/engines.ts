@@ -1,0 +1,40 @@
+import { join, resolve } from 'node:path';
+import type { Config } from '../config.ts';
+import type { TableEngine } from '../services/tables/engine.ts';
+import { holdingTableFiles } from '../services/tables/engine-files.ts';
+import type { Logger } from '../shared/log.ts';
+import type { Stores } from '../storage/stores.ts';
+import { DuckdbTables } from '../workers/duckdb-tables.client.ts';
+import { PerspectiveMemory } from '../workers/perspective-memory-pool.ts';
+import type { OpenedStores } from './stores.ts';
+
+/** What stands in the place of a part of the server. */
+export interface Parts {
+  readonly engines?: (stores: Stores) => readonly TableEngine[];
+}
+
+interface Place {
+  readonly stores: OpenedStores;
+  readonly log: Logger;
+}
+
+/** The engines of tables, each in threads of its own. */
+export function startEngines(config: Config, { engines: others }: Parts, { stores, log }: Place): readonly TableEngine[] {
+  const { limits, dataDir } = config;
+  const { content, directories, inMemoryOnly } = stores;
+  const place = { spillDirectory: join(directories.own, 'tables'), readableDirectories: [resolve(dataDir)], inMemoryOnly };
+  const duckdb = (): TableEngine => new DuckdbTables({ ...place, limits, log });
+  const memory = (): TableEngine => new PerspectiveMemory({ content, limits, log });
+  const starts = others === undefined ? [() => [memory()], () => [duckdb()]] : [() => others(stores)];
+  return starts.flatMap((start) => startEngine(start, stores, log));
+}
+
+/** An engine that cannot start is missed by its tables alone: everything else works without it. */
+function startEngine(start: () => readonly TableEngine[], stores: Stores, log: Logger): readonly TableEngine[] {
+  try {
+    return start().map((engine) => holdingTableFiles(engine, stores.objects.lease));
+  } catch (error) {
+    log.error({ err: error }, 'an engine of tables cannot start; its tables are unavailable');
+    return [];
+  }
+}

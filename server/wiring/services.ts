@@ -1,0 +1,96 @@
+import type { Config } from '../config.ts';
+import { loadOrCreateSecret } from '../gateway/mint.ts';
+import type { Services } from '../operations/services.ts';
+import { createAuthorizer } from '../services/access/authorizer.ts';
+import { createExplanations } from '../services/access/explanations.ts';
+import { openRevocations } from '../services/access/revocations.ts';
+import { createTickets } from '../services/access/tickets.ts';
+import { createVisibleVersions } from '../services/access/visible-versions.ts';
+import { createDatasetRemoval } from '../services/datasets.ts';
+import { createDocuments } from '../services/documents/documents.ts';
+import { createEventFeed } from '../services/events/event-feed.ts';
+import { startHousekeeping } from '../services/maintenance/housekeeping.ts';
+import type { TableEngine } from '../services/tables/engine.ts';
+import { startTables } from '../services/tables/start.ts';
+import { createUploads } from '../services/uploads/uploads.ts';
+import { createCommitQueue } from '../services/versioning/commit-queue.ts';
+import { createCommits } from '../services/versioning/commits.ts';
+import { createDiffs } from '../services/versioning/diffs.ts';
+import { createDownloads } from '../services/versioning/downloads.ts';
+import { createPreviews } from '../services/versioning/previews.ts';
+import { createRefResolver } from '../services/versioning/refs.ts';
+import { createVersionReader } from '../services/versioning/version-reader.ts';
+import { systemClock } from '../shared/clock.ts';
+import type { Closers } from '../shared/closers.ts';
+import type { Logger } from '../shared/log.ts';
+import type { Stores } from '../storage/stores.ts';
+import { DocumentStatesThread } from '../workers/document-states.client.ts';
+
+/** With a database of its own nobody else can have commits under way; on a shared one, others are given this long. */
+const SHARED_GRACE_MS = 60 * 60 * 1_000;
+
+interface Foundation {
+  readonly stores: Stores;
+  readonly engines: readonly TableEngine[];
+  readonly log: Logger;
+  readonly closers: Closers;
+}
+
+export async function startServices(config: Config, { stores, engines, log, closers }: Foundation): Promise<Services> {
+  const { limits } = config;
+  const { metadata, objects } = stores;
+  const authorizer = createAuthorizer({ grants: metadata.grants, limits, clock: systemClock });
+  const events = createEventFeed({ events: metadata.events, limits });
+  const revocations = await openRevocations({
+    store: metadata.sessions,
+    clockToleranceMs: config.jwtClockToleranceMs,
+    limits,
+    clock: systemClock,
+    log,
+  });
+  closers.add(() => revocations.close());
+  const listening = await metadata.events.listen((notice) => {
+    authorizer.notice(notice);
+    revocations.notice(notice);
+    events.notice(notice);
+  });
+  closers.add(() => listening.close());
+  const graceMs = config.databaseUrl === undefined ? 0 : SHARED_GRACE_MS;
+  const housekeeping = startHousekeeping({ stores, limits, log, graceMs: SHARED_GRACE_MS });
+  closers.add(() => housekeeping.stop());
+  await housekeeping.sweep(graceMs);
+  const reader = createVersionReader({ versions: metadata.versions, objects, limits });
+  const refs = createRefResolver({ pointers: metadata.pointers, versions: metadata.versions, reader });
+  const visible = createVisibleVersions({ content: stores.content, reader, limits });
+  // A database of its own is this server's alone: what others held of it, they held before they ended.
+  if (config.databaseUrl === undefined) await metadata.documents.releaseAll();
+  const states = new DocumentStatesThread();
+  closers.add(() => states.close());
+  const documents = createDocuments({ store: metadata.documents, states, authorizer, limits, clock: systemClock, log });
+  closers.add(() => documents.close());
+  const uploads = createUploads({ stores, limits });
+  const key = await loadOrCreateSecret(config.dataDir, 'table-secret');
+  const tableServices = startTables({ engines, key, stores, authorizer, reader, refs, visible, uploads, limits, clock: systemClock });
+  closers.add(() => tableServices.close());
+  const queue = createCommitQueue({ versions: metadata.versions, objects, limits });
+  return {
+    stores,
+    authorizer,
+    revocations,
+    tickets: createTickets({ store: metadata.sessions, limits, clock: systemClock }),
+    events,
+    reader,
+    refs,
+    documents,
+    datasets: createDatasetRemoval({ stores, authorizer, tables: tableServices.tables }),
+    uploads,
+    ...tableServices,
+    commits: createCommits({ stores, queue, refs, reader, limits }),
+    previews: createPreviews({ stores, reader, visible, limits }),
+    explanations: createExplanations({ authorizer, refs, reader }),
+    visible,
+    diffs: createDiffs({ stores, reader }),
+    downloads: createDownloads({ stores, reader }),
+    limits,
+  };
+}

@@ -1,0 +1,68 @@
+import { rm } from 'node:fs/promises';
+import { join, resolve } from 'node:path';
+import type { Limits } from '../../protocol/limits.ts';
+import type { Config } from '../config.ts';
+import type { Closers } from '../shared/closers.ts';
+import type { Logger } from '../shared/log.ts';
+import { bindDataDirectory } from '../storage/files/deployment.ts';
+import { createEncryptedObjects } from '../storage/files/encrypted-objects.ts';
+import { createEncryptedStaging } from '../storage/files/encrypted-staging.ts';
+import { createLocalObjects } from '../storage/files/local-objects.ts';
+import { createStaging, prepareStaging, type WorkDirectories } from '../storage/files/staging.ts';
+import { openStoreKey } from '../storage/files/store-key.ts';
+import { openContentStore } from '../storage/parquet/open.ts';
+import { startEmbedded } from '../storage/postgres/embedded.ts';
+import { migrate } from '../storage/postgres/migrate.ts';
+import { openMetadataStore } from '../storage/postgres/open.ts';
+import type { Stores } from '../storage/stores.ts';
+import { houseBackups } from './backups.ts';
+
+export type OpenedStores = Stores & { readonly directories: WorkDirectories; readonly inMemoryOnly: boolean };
+
+export async function openStores(config: Config, log: Logger, closers: Closers): Promise<OpenedStores> {
+  const { limits } = config;
+  const dataDir = resolve(config.dataDir);
+  const url = config.databaseUrl ?? (await openEmbedded(dataDir, log, closers));
+  await migrate(url, log);
+  const metadata = await openMetadataStore({ url, limits, log });
+  closers.add(() => metadata.close());
+  await bindDataDirectory(dataDir, await metadata.deploymentId());
+  const directories = await prepareStaging(dataDir, { shared: config.databaseUrl !== undefined });
+  closers.add(() => rm(directories.own, { recursive: true, force: true }));
+  const key = await openStoreKey(dataDir, config.masterKeys, log);
+  const { objects, staging } = await openFiles({ dataDir, directories, key, limits });
+  const exports = { staging: directories.staging, spill: directories.spill, exports: directories.exports };
+  const content = await openContentStore({
+    directories: { ...exports, readable: [dataDir] },
+    lease: objects.lease,
+    inMemoryOnly: key !== undefined,
+    limits,
+    log,
+  });
+  closers.add(() => content.close());
+  closers.add(houseBackups(config, url, log).stop);
+  return { metadata, objects, staging, content, directories, inMemoryOnly: key !== undefined };
+}
+
+interface Files {
+  readonly dataDir: string;
+  readonly directories: WorkDirectories;
+  /** Undefined: nothing is encrypted. */
+  readonly key: Uint8Array | undefined;
+  readonly limits: Limits;
+}
+
+async function openFiles({ dataDir, directories, key, limits }: Files): Promise<Pick<Stores, 'objects' | 'staging'>> {
+  const root = join(dataDir, 'objects');
+  if (key === undefined) return { objects: createLocalObjects(root), staging: createStaging(directories) };
+  return {
+    objects: createEncryptedObjects({ root, key, cacheDirectory: directories.decrypted, limits }),
+    staging: await createEncryptedStaging(directories, key),
+  };
+}
+
+async function openEmbedded(dataDir: string, log: Logger, closers: Closers): Promise<string> {
+  const embedded = await startEmbedded({ dataDir, log });
+  closers.add(() => embedded.stop());
+  return embedded.url;
+}

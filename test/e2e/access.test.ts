@@ -218,10 +218,18 @@ describe('a grant', () => {
     const { datasetId } = await prepareWorld('dataset.get', owner);
     const guest = overRest(server.url, await server.token('guest'));
     const get = () => guest.run({ operation: 'dataset.get', input: { datasetId } });
+    const codeOf = ({ code }: CovistaError): string => code;
+    const grant = async (during: { readonly validFrom?: string; readonly validUntil?: string }): Promise<number> => {
+      const input = { datasetId, principal: 'user:guest', permission: 'read', ...during };
+      return ((await owner.run({ operation: 'grant.create', input })) as { grantId: number }).grantId;
+    };
+    const validFrom = new Date(Date.now() + 500).toISOString();
+    const grantId = await grant({ validFrom });
+    await expect.poll(() => get().then(() => Date.now() >= Date.parse(validFrom), codeOf)).toBe(true);
+    await owner.run({ operation: 'grant.revoke', input: { datasetId, grantId } });
     const validUntil = new Date(Date.now() + 1_000).toISOString();
-    await owner.run({ operation: 'grant.create', input: { datasetId, principal: 'user:guest', permission: 'read', validUntil } });
-    await get();
-    await expect.poll(() => get().catch((error: CovistaError) => error.code), { timeout: 10_000 }).toBe('not_found');
+    await grant({ validUntil });
+    await expect.poll(() => get().then(() => Date.now() < Date.parse(validUntil), codeOf)).toBe('not_found');
   });
 
   test('counts at once when it is given or taken', async () => {

@@ -4,7 +4,7 @@ import type { DatasetId, GrantId } from '../../protocol/ids.ts';
 import { defaultLimits } from '../../protocol/limits.ts';
 import type { Actor } from '../../server/services/access/actor.ts';
 import { type Authorizer, createAuthorizer } from '../../server/services/access/authorizer.ts';
-import { systemClock } from '../../server/shared/clock.ts';
+import { type Clock, systemClock } from '../../server/shared/clock.ts';
 import { isUnrestricted } from '../../server/storage/content-store.ts';
 import type { EffectiveGrant, GrantStore } from '../../server/storage/stores.ts';
 
@@ -45,12 +45,18 @@ const byRegion = {
   filter: { pieces: ['(region = ', ')'], parameters: [{ claim: 'region', type: 'VARCHAR', isListItem: false }], columns: [] },
 };
 
-/** An authorizer over grants that the test changes, with the number of times that it read them. */
-function authorizerOf(...given: EffectiveGrant[]): {
+interface Authorizing {
   readonly authorizer: Authorizer;
   readonly set: (...grants: EffectiveGrant[]) => void;
   reads: number;
-} {
+}
+
+/** An authorizer over grants that the test changes, with the number of times that it read them. */
+function authorizerOf(...given: EffectiveGrant[]): Authorizing {
+  return authorizerAt(systemClock, ...given);
+}
+
+function authorizerAt(clock: Clock, ...given: EffectiveGrant[]): Authorizing {
   let grants = given;
   const state = {
     reads: 0,
@@ -64,7 +70,7 @@ function authorizerOf(...given: EffectiveGrant[]): {
     return grants.length === 0 ? undefined : grants;
   };
   const store = { ofDataset } as unknown as GrantStore;
-  state.authorizer = createAuthorizer({ grants: store, limits: { ...defaultLimits, scopePartsMax: 3 }, clock: systemClock });
+  state.authorizer = createAuthorizer({ grants: store, limits: { ...defaultLimits, scopePartsMax: 3 }, clock });
   return state;
 }
 
@@ -129,9 +135,39 @@ describe('work under way', () => {
   });
 
   test('SCOPE11 ends when the time of the grant is over, though nothing is told', async () => {
-    const { authorizer } = authorizerOf(grant({ validUntil: inMs(150) }));
-    expect(await lost(authorizer)).toMatchObject({ code: 'not_found' });
+    const clock = { now: () => timeMs };
+    const endsMs = Date.now();
+    let timeMs = endsMs - 50;
+    const { authorizer } = authorizerAt(clock, grant({ validUntil: new Date(endsMs).toISOString() }));
+    const reason = lost(authorizer);
+    let isLost = false;
+    reason.then(() => {
+      isLost = true;
+    });
+    await authorizer.authorize(BOB, 'read', DATASET);
+    expect(isLost).toBe(false);
+    timeMs = endsMs;
+    expect(await reason).toMatchObject({ code: 'not_found' });
   });
+
+  test.each([1, 2, 3, 4, 5, 6, 7, 8])(
+    'SCOPE11 ends also when the time is over just while it is looked at, before look %i at the clock',
+    async (looks) => {
+      const endsMs = Date.now();
+      let looked = Number.NEGATIVE_INFINITY;
+      const clock = {
+        now: () => {
+          looked += 1;
+          return looked < looks ? endsMs - 1 : endsMs;
+        },
+      };
+      const { authorizer } = authorizerAt(clock, grant({ validUntil: new Date(endsMs).toISOString() }));
+      const access = await authorizer.authorize(BOB, 'read', DATASET);
+      looked = 0;
+      const reason = new Promise((resolve) => authorizer.hold({ actor: BOB, level: 'read', access, followsScope: true, onLost: resolve }));
+      expect(await reason).toMatchObject({ code: 'not_found' });
+    },
+  );
 
   test('SCOPE11 ends when less may be seen than at its beginning, but not what goes by the scope as it is', async () => {
     const { authorizer, set } = authorizerOf(grant());

@@ -77,8 +77,9 @@ export class Holds {
   async #reasonToEnd(hold: Hold): Promise<CovistaError | undefined> {
     const { actor, level, access, followsScope } = hold;
     try {
-      const now = await this.#options.authorize(actor, level, access.datasetId);
+      // In this order: what time changes between the two, the second one sees, and what it changes later, the timer does.
       await this.#wait(hold);
+      const now = await this.#options.authorize(actor, level, access.datasetId);
       if (followsScope || showsAsMuch(now, access)) return undefined;
       return new CovistaError('forbidden', `what you may see of dataset ${access.datasetId} has changed; start again`, {
         datasetId: access.datasetId,

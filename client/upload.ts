@@ -19,6 +19,16 @@ export interface FileOptions extends Omit<CommitInput, 'uploadId' | 'sha256'> {
   readonly signal?: AbortSignal | undefined;
   /** Told the bytes that the server has (phase `upload`), then how far the commit is. */
   readonly onProgress?: ((progress: Progress) => void) | undefined;
+  /**
+   * Told the id of the upload before anything is sent. Who keeps it can resume the upload, also from another program; therefore one
+   * that fails is left to the server then, which removes it when it expires. `upload.abort` gives it up.
+   */
+  readonly onUpload?: ((uploadId: string) => void) | undefined;
+  /**
+   * An upload of the same file that was begun before and failed: what the server has already is read and hashed, but not sent
+   * again. When its commit had landed after all, the answer is that version. It is left to the server when it fails again.
+   */
+  readonly resume?: string | undefined;
   /** Another SHA-256 than the client's own, such as a faster one. */
   readonly createHash?: (() => GrowingHash) | undefined;
 }
@@ -30,25 +40,51 @@ interface UploadRequest {
   readonly options: FileOptions;
 }
 
-export async function uploadFile({ methods, settings, source, options }: UploadRequest): Promise<Committed> {
-  const { bytes = knownBytes(source), signal, onProgress, createHash = createSha256, ...commit } = options;
-  const fileName = commit.fileName ?? (source instanceof File ? source.name : undefined);
-  const upload = await methods.upload.begin({ bytes, fileName }, { signal });
+export async function uploadFile(request: UploadRequest): Promise<Committed> {
+  const { methods, settings, source, options } = request;
+  const { bytes = knownBytes(source), signal, onProgress, onUpload, resume, createHash = createSha256, ...commit } = options;
+  const upload = resume === undefined ? await begin(request, bytes) : await standing(request, resume);
   const { uploadId } = upload;
+  onUpload?.(uploadId);
   try {
     const sha256 = await writeChunks(iterate(source), {
       methods,
       uploadId,
+      had: upload.offset,
       chunkBytes: Math.min(settings.uploadChunkBytes, upload.chunkBytesMax),
       hash: createHash(),
       signal,
       written: (done) => onProgress?.({ phase: 'upload', done, total: bytes ?? null, unit: 'bytes' }),
     });
-    return await methods.upload.commit({ ...commit, uploadId, sha256 }, { signal, onProgress });
+    const idempotencyKey = `upload.commit ${uploadId}`;
+    return await methods.upload.commit({ ...commit, uploadId, sha256 }, { signal, onProgress, idempotencyKey });
   } catch (error) {
     // The caller needs the first error; an upload that cannot be aborted expires by itself.
-    await methods.upload.abort({ uploadId }).catch(() => undefined);
+    if (resume === undefined && onUpload === undefined) await methods.upload.abort({ uploadId }).catch(() => undefined);
     throw error;
+  }
+}
+
+/** What is known of an upload before bytes are sent. */
+interface Upload {
+  readonly uploadId: string;
+  /** Bytes that the server has. */
+  readonly offset: number;
+  readonly chunkBytesMax: number;
+}
+
+function begin({ methods, source, options }: UploadRequest, bytes: number | undefined): Promise<Upload> {
+  const fileName = options.fileName ?? (source instanceof File ? source.name : undefined);
+  return methods.upload.begin({ bytes, fileName }, { signal: options.signal });
+}
+
+/** An upload that is not there any more has ended with its commit or expired: the commit tells which, and needs no bytes for that. */
+async function standing({ methods, settings, options }: UploadRequest, uploadId: string): Promise<Upload> {
+  try {
+    return await methods.upload.status({ uploadId }, { signal: options.signal });
+  } catch (error) {
+    if (!(error instanceof CovistaError) || error.code !== 'not_found') throw error;
+    return { uploadId, offset: Number.POSITIVE_INFINITY, chunkBytesMax: settings.uploadChunkBytes };
   }
 }
 
@@ -60,6 +96,8 @@ function knownBytes(source: FileSource): number | undefined {
 interface ChunkTarget {
   readonly methods: Methods;
   readonly uploadId: string;
+  /** Bytes that the server had before. */
+  readonly had: number;
   readonly chunkBytes: number;
   readonly hash: GrowingHash;
   readonly signal: AbortSignal | undefined;
@@ -83,13 +121,16 @@ async function writeChunks(pieces: AsyncIterable<Uint8Array>, target: ChunkTarge
   } finally {
     await writing;
   }
+  if (offset < target.had && target.had !== Number.POSITIVE_INFINITY) {
+    throw new CovistaError('conflict', `the upload has ${target.had} bytes, and the file only ${offset}: it is another file`, { offset: target.had });
+  }
   return hexadecimal(target.hash.digest());
 }
 
 /** Writes a chunk; after a lost connection the server may have all or a part of it already, and says how much. */
-async function writeChunk(chunk: Uint8Array, offset: number, { methods, uploadId, signal, written }: ChunkTarget): Promise<void> {
+async function writeChunk(chunk: Uint8Array, offset: number, { methods, uploadId, had, signal, written }: ChunkTarget): Promise<void> {
   const end = offset + chunk.length;
-  for (let at = offset; at < end; ) {
+  for (let at = Math.max(offset, had); at < end; ) {
     try {
       ({ offset: at } = await methods.upload.write({ uploadId, offset: at }, { body: chunk.subarray(at - offset), signal }));
     } catch (error) {

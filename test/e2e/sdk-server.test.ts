@@ -101,6 +101,46 @@ describe('upload.file', () => {
     await expect(client.version.history({ datasetId })).rejects.toMatchObject({ code: 'not_found' });
   });
 
+  test('SDK21 another program goes on with an upload that one before it began, and sends only what is missing', async () => {
+    const file = sample('superstore.csv');
+    const begun: string[] = [];
+    const first = await startClient({ settings: { uploadChunkBytes: 200_000 } });
+    const datasetId = await newDataset(first.client);
+    const options = { datasetId, branch: 'main', onUpload: (uploadId: string) => begun.push(uploadId) };
+    async function* half(): AsyncGenerator<Uint8Array> {
+      yield file.subarray(0, 1_100_000);
+      throw new Error('the program ends here');
+    }
+    await expect(first.client.upload.file(half(), options)).rejects.toThrow('the program ends here');
+    first.client.close();
+    await server.restart();
+    const [resume = ''] = begun;
+    const { client, proxy } = await startClient({ settings: { uploadChunkBytes: 300_000 } });
+    expect(await client.upload.status({ uploadId: resume })).toMatchObject({ offset: 1_000_000 });
+    await expect(client.upload.file(file.subarray(0, 900_000), { ...options, resume })).rejects.toMatchObject({ code: 'conflict' });
+    const version = await client.upload.file(file, { ...options, resume });
+    expect(version.original).toMatchObject({ bytes: file.length, sha256: createHash('sha256').update(file).digest('hex') });
+    expect(proxy.sentBytes).toBeGreaterThan(file.length - 1_000_000);
+    expect(proxy.sentBytes).toBeLessThan(file.length - 900_000);
+    expect(begun).toEqual([resume, resume, resume]);
+    // The answer to the commit may have been lost with the program: then it comes now.
+    expect(await client.upload.file(file, { ...options, resume })).toMatchObject({ versionId: version.versionId });
+    expect((await client.version.history({ datasetId })).items).toHaveLength(1);
+    expect(await server.leftovers()).toEqual([]);
+  });
+
+  test('SDK21 an upload that is resumed with other bytes is refused, and one that expired is not found', async () => {
+    const { client } = await startClient({ settings: { uploadChunkBytes: 1_000 } });
+    const datasetId = await newDataset(client);
+    const { uploadId: resume } = await client.upload.begin({});
+    await client.upload.write({ uploadId: resume, offset: 0 }, { body: new TextEncoder().encode('id\n1\n') });
+    const other = new TextEncoder().encode('id\n2\n3\n');
+    await expect(client.upload.file(other, { datasetId, branch: 'main', resume })).rejects.toMatchObject({ code: 'unprocessable_data' });
+    expect(await client.upload.status({ uploadId: resume })).toMatchObject({ offset: other.length });
+    await client.upload.abort({ uploadId: resume });
+    await expect(client.upload.file(other, { datasetId, branch: 'main', resume })).rejects.toMatchObject({ code: 'not_found' });
+  });
+
   test('SDK15 a source of odd pieces and another hash make the same version', async () => {
     const { client } = await startClient({ settings: { uploadChunkBytes: 65_536 } });
     const datasetId = await newDataset(client);

@@ -71,6 +71,11 @@ export interface Operation<
   /** Whether a stream of bytes accompanies the request: a client stream on a socket, the raw body over REST. */
   readonly body?: 'bytes';
   /**
+   * Of a command with a body: the SHA-256, in hexadecimal, of the body that led to this result; null where none did. By it a
+   * command that is repeated with its idempotency key is told from one of other bytes.
+   */
+  bodyHash?(input: z.output<Input>, output: z.output<Output>): string | null;
+  /**
    * How long the operation may take: `long` (`commitTimeoutMs`, as has everything with a body), `endless` (as long as the
    * caller stays); absent: `operationTimeoutMs`. Of a stream, how long each item may take.
    */

@@ -102,6 +102,7 @@ export const versionOperations = {
     input: z.object({ ...commitOptions, restore: ref.optional().describe('Instead of a body: commit the content of this ref') }),
     output: committed,
     body: 'bytes',
+    bodyHash: ({ restore }, { original }) => (restore === undefined && original !== null ? original.sha256 : null),
     errors: ['conflict', 'unprocessable_data', 'payload_too_large', 'storage_full', 'memory_limit'],
     permission: { action: 'write', on: (input) => input.datasetId },
     http: { method: 'POST', path: '/api/datasets/{datasetId}/branches/{branch}/commit', status: 201 },

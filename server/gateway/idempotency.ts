@@ -9,7 +9,7 @@ export interface IdempotentRuns {
   /**
    * Runs a command unless one with its key succeeded before: then its result is returned. Calls with the same key that
    * arrive meanwhile wait for the first; when it fails, the next of them runs. Rejects as `run` does, and with `conflict`
-   * when the key was used with another input.
+   * when the key was used with another input or other bytes, which are read for that.
    */
   once(entry: Entry, call: Call, input: unknown, run: () => Outcome | Promise<Outcome>): Promise<Outcome>;
 }
@@ -19,13 +19,22 @@ interface Running {
   readonly outcome: Promise<Outcome>;
 }
 
+interface Command {
+  readonly entry: Entry;
+  readonly call: Call;
+  readonly input: unknown;
+  run(): Outcome | Promise<Outcome>;
+}
+
 export function createIdempotency({ idempotency: store, limits }: GatewayOptions): IdempotentRuns {
   /** By subject and key; as many as commands are in flight, which connections bound. */
   const running = new Map<string, Running>();
 
-  const start = async (call: Call, idempotency: Idempotency, run: () => Outcome | Promise<Outcome>): Promise<Outcome> => {
+  const start = async ({ entry, call, input, run }: Command, idempotency: Idempotency): Promise<Outcome> => {
     const earlier = await store.find(call.actor.subject, idempotency);
-    return earlier === undefined ? run() : { kind: 'value', value: earlier.result };
+    if (earlier === undefined) return run();
+    await assertSameBody(entry, call, input, earlier.result);
+    return { kind: 'value', value: earlier.result };
   };
 
   return {
@@ -36,9 +45,11 @@ export function createIdempotency({ idempotency: store, limits }: GatewayOptions
       for (let other = running.get(name); other !== undefined; other = running.get(name)) {
         if (other.inputHash !== idempotency.inputHash) throw reused();
         const outcome = await other.outcome;
-        if (outcome.kind === 'value') return outcome;
+        if (outcome.kind !== 'value') continue;
+        await assertSameBody(entry, call, input, outcome.value);
+        return outcome;
       }
-      const outcome = start(call, idempotency, run);
+      const outcome = start({ entry, call, input, run }, idempotency);
       running.set(name, { inputHash: idempotency.inputHash, outcome: outcome.catch(failed) });
       try {
         return await outcome;
@@ -55,7 +66,16 @@ function failed(): Outcome {
 }
 
 function reused(): CovistaError {
-  return new CovistaError('conflict', 'this idempotency key was used with another operation or input');
+  return new CovistaError('conflict', 'this idempotency key was used with another operation, input or body');
+}
+
+/** A body that comes again has to be the one that led to the result. */
+async function assertSameBody({ operation }: Entry, call: Call, input: unknown, result: unknown): Promise<void> {
+  const expected = operation.bodyHash?.(input as never, result) ?? null;
+  if (expected === null) return;
+  const hash = createHash('sha256');
+  for await (const bytes of call.body ?? []) hash.update(bytes);
+  if (hash.digest('hex') !== expected) throw reused();
 }
 
 function describe(entry: Entry, call: Call, input: unknown, charsMax: number): Idempotency {

@@ -135,6 +135,24 @@ describe('committing', () => {
     const other = alice.version.commit({ datasetId, branch: 'other' }, { body: NUMBERS, idempotencyKey: `commit-${datasetId}` });
     await expect(other).rejects.toMatchObject({ code: 'conflict' });
   });
+
+  test('VC17 a key that comes again with other bytes is a conflict, afterwards and at once, over REST too', async () => {
+    const datasetId = await newDataset();
+    const input = { datasetId, branch: 'main' };
+    const bodies = [NUMBERS, csv('other', 'x')];
+    const both = await Promise.allSettled(bodies.map((body) => alice.version.commit(input, { body, idempotencyKey: `both-${datasetId}` })));
+    expect(both.map(({ status }) => status).sort()).toEqual(['fulfilled', 'rejected']);
+    expect(both.find(({ status }) => status === 'rejected')).toMatchObject({ reason: { code: 'conflict' } });
+    const rest = await server.rest('alice');
+    const headers = { 'idempotency-key': `rest-${datasetId}` };
+    const send = (body: Uint8Array) => rest.send('POST', `/api/datasets/${datasetId}/branches/main/commit`, { body, headers });
+    const answers = [await send(NUMBERS), await send(csv('other', 'x')), await send(NUMBERS), await send(new Uint8Array())];
+    expect(answers.map(({ status }) => status)).toEqual([201, 409, 201, 409]);
+    const restore = () => alice.version.commit({ ...input, restore: '1' }, { idempotencyKey: `restore-${datasetId}` });
+    expect(await restore()).toEqual(await restore());
+    expect((await alice.version.history({ datasetId })).items).toHaveLength(3);
+    expect(await server.leftovers()).toEqual([]);
+  });
 });
 
 function withoutIdentical<T extends { identical: boolean }>({ identical: _, ...version }: T): Omit<T, 'identical'> {

@@ -10,7 +10,7 @@ interface Stored {
 }
 
 export function otherInput(key: string): CovistaError {
-  return new CovistaError('conflict', 'this idempotency key was used for another command or other input', { idempotencyKey: key });
+  return new CovistaError('conflict', 'this idempotency key was used for another command, other input or other bytes', { idempotencyKey: key });
 }
 
 /** The result of the command with this key, if there was one; `conflict` when its input was another. */

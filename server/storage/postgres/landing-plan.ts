@@ -88,11 +88,13 @@ export class LandingPlan {
   }
 
   /** A command that was carried out before answers as it did then. */
-  #repeat({ provenance: { actor, idempotency } }: PendingCommit): Landing | undefined {
+  #repeat({ provenance: { actor, idempotency }, mode, original }: PendingCommit): Landing | undefined {
     const earlier = idempotency && this.#results.get(commandOf(actor, idempotency.key));
     if (!earlier) return undefined;
-    if (earlier.inputHash !== idempotency.inputHash) return { outcome: 'refused', error: otherInput(idempotency.key) };
-    return { outcome: 'landed', version: earlier.result as NewVersion['record'] };
+    const version = earlier.result as NewVersion['record'];
+    // What a restore takes up depends on when it is asked for, not on bytes that come with it.
+    const isSame = earlier.inputHash === idempotency.inputHash && (mode === 'restore' || original?.sha256 === version.original?.sha256);
+    return isSame ? { outcome: 'landed', version } : { outcome: 'refused', error: otherInput(idempotency.key) };
   }
 
   #obstacle(commit: PendingCommit): Landing | undefined {

@@ -6,6 +6,7 @@ import { startAuditTrail } from './services/access/audit-trail.ts';
 import { systemClock } from './shared/clock.ts';
 import { Closers } from './shared/closers.ts';
 import { createLog } from './shared/log.ts';
+import { Metrics } from './shared/metrics.ts';
 import { openDoors, type StartedServer } from './wiring/doors.ts';
 import { type Parts, startEngines } from './wiring/engines.ts';
 import { startServices } from './wiring/services.ts';
@@ -21,13 +22,14 @@ export async function startServer(config: Config, parts: Parts = {}): Promise<St
   process.env.UV_THREADPOOL_SIZE ??= String(config.limits.threadPoolSize);
   const log = createLog(config.logLevel, config.logPretty);
   const closers = new Closers();
+  const metrics = new Metrics();
   try {
-    const stores = await openStores(config, log, closers);
+    const stores = await openStores(config, { log, closers, metrics });
     const audit = startAuditTrail({ store: stores.metadata.audit, limits: config.limits, clock: systemClock, log });
     closers.add(() => audit.close());
-    const engines = startEngines(config, parts, { stores, log });
-    const services = await startServices(config, { stores, engines, log, closers });
-    return await openDoors(config, { services, audit, log, closers });
+    const engines = startEngines(config, parts, { stores, log, metrics });
+    const services = await startServices(config, { stores, engines, log, closers, metrics });
+    return await openDoors(config, { services, audit, log, closers, metrics });
   } catch (error) {
     await closers.close();
     throw error;

@@ -1,88 +1,145 @@
 import type { ErrorCode } from '../../protocol/errors.ts';
 import type { Metrics, Reading } from '../shared/metrics.ts';
-import type { Gateway, Outcome } from './dispatch.ts';
+import type { Authorize, Gateway, Outcome } from './dispatch.ts';
 
-/** What the operations that make or show something are also counted as. */
-const KINDS: Readonly<Record<string, 'upload' | 'table' | 'view'>> = {
-  'version.commit': 'upload',
-  'upload.commit': 'upload',
+/** What the operations that make or show something are also timed as. */
+const KINDS: Readonly<Record<string, 'table' | 'view'>> = {
   'table.open': 'table',
   'table.openUpload': 'table',
   'view.create': 'view',
   'view.data': 'view',
 };
 
+/** Of what is answered at once, one in so many is timed and stands for them all. */
+const SAMPLED_ONE_IN = 16;
+
 /** Calls of one operation so far. */
 interface Tally {
   readonly operation: string;
   done: number;
+  channels: number;
   readonly errors: Map<ErrorCode, number>;
 }
 
-/**
- * A gateway that counts what becomes of calls, and times those that are not answered at once. What is answered at once is
- * only counted, in plain numbers that are read when the metrics are: a histogram would cost more than the call.
- */
-export function measured(gateway: Gateway, metrics: Metrics): Gateway {
-  const tallies = new Map<string, Tally>();
-  let latest: Tally | undefined;
-  const tallyOf = (operation: string): Tally => {
-    if (latest?.operation === operation) return latest;
-    latest = tallies.get(operation) ?? { operation, done: 0, errors: new Map() };
-    return latest;
-  };
-  const count = (operation: string, outcome: Outcome): void => {
+/** Which operations have come to what so far. */
+class Tallies {
+  readonly #tallies = new Map<string, Tally>();
+  #latest: Tally | undefined;
+
+  count(operation: string, outcome: Outcome): Tally {
     const isUnknown = outcome.kind === 'error' && outcome.error.code === 'unknown_operation';
     // Callers choose names, and those that mean nothing must not fill the memory.
-    const tally = tallyOf(isUnknown ? 'unknown' : operation);
-    tallies.set(tally.operation, tally);
+    const tally = this.#tallyOf(isUnknown ? 'unknown' : operation);
     if (outcome.kind !== 'error') tally.done += 1;
     else tally.errors.set(outcome.error.code, (tally.errors.get(outcome.error.code) ?? 0) + 1);
-  };
+    return tally;
+  }
+
+  show(metrics: Metrics): void {
+    metrics.total('requests', 'Requests that were answered, by operation', ['operation'], () =>
+      this.#each(({ operation, done, errors }) => [{ labels: { operation }, value: done + sum(errors.values()) }]),
+    );
+    metrics.total(
+      'error_rate_by_endpoint',
+      'Requests that failed, by operation and code; rate() of it is the error rate',
+      ['operation', 'code'],
+      () => this.#each(({ operation, errors }) => [...errors].map(([code, value]) => ({ labels: { operation, code }, value }))),
+    );
+    metrics.gauge('channels', 'Channels that are open, on sockets of their own or not', ['operation'], () =>
+      this.#each(({ operation, channels }) => (operation.endsWith('.connect') ? [{ labels: { operation }, value: channels }] : [])),
+    );
+  }
+
+  #tallyOf(operation: string): Tally {
+    if (this.#latest?.operation === operation) return this.#latest;
+    this.#latest = this.#tallies.get(operation) ?? { operation, done: 0, channels: 0, errors: new Map() };
+    this.#tallies.set(operation, this.#latest);
+    return this.#latest;
+  }
+
+  #each(readings: (tally: Tally) => Reading[]): Reading[] {
+    return [...this.#tallies.values()].flatMap(readings);
+  }
+}
+
+/**
+ * A gateway that counts what becomes of calls and times them. What is answered at once is timed by samples: the clock and the
+ * histogram would cost a good part of what such a call does.
+ */
+export function measured(gateway: Gateway, metrics: Metrics): Gateway {
+  const tallies = new Tallies();
+  tallies.show(metrics);
   const time = timersOf(metrics);
-  metrics.total('requests', 'Requests that were answered, by operation', ['operation'], () =>
-    [...tallies.values()].map(({ operation, done, errors }) => ({ labels: { operation }, value: done + sum(errors.values()) })),
-  );
-  metrics.total('errors', 'Requests that failed, by operation and code (error_rate_by_endpoint)', ['operation', 'code'], () =>
-    failuresOf(tallies.values()),
-  );
-  metrics.total('versions_created', 'Versions that were created (version_creation_rate)', [], () => [
-    { labels: {}, value: (tallies.get('version.commit')?.done ?? 0) + (tallies.get('upload.commit')?.done ?? 0) },
-  ]);
+  let turn = 0;
+  const settle = (operation: string, outcome: Outcome): Outcome => {
+    const tally = tallies.count(operation, outcome);
+    return outcome.kind === 'channel' ? countedWhileOpen(outcome, tally) : outcome;
+  };
   return {
     ...gateway,
     dispatch: (call) => {
+      turn = (turn + 1) % SAMPLED_ONE_IN;
+      const startedAtMs = performance.now();
       const outcome = gateway.dispatch(call);
       if (!(outcome instanceof Promise)) {
-        count(call.operation, outcome);
-        return outcome;
+        if (turn === 0 && outcome.kind !== 'error') time(call.operation, secondsSince(startedAtMs), SAMPLED_ONE_IN);
+        return settle(call.operation, outcome);
       }
-      const startedAtMs = performance.now();
       return outcome.then((settled) => {
-        count(call.operation, settled);
-        if (settled.kind !== 'error') time(call.operation, (performance.now() - startedAtMs) / 1_000);
-        return settled;
+        if (settled.kind !== 'error') time(call.operation, secondsSince(startedAtMs), 1);
+        return settle(call.operation, settled);
       });
     },
   };
 }
 
-function timersOf(metrics: Metrics): (operation: string, seconds: number) => void {
-  const requests = metrics.seconds('request_duration', 'From request to answer of what is not answered at once (end_to_end_latency)', ['operation']);
-  const kinds = {
-    upload: metrics.seconds('dataset_upload_duration', 'Commits of uploaded files, conversion included (dataset_upload_duration)'),
-    table: metrics.seconds('table_creation', 'Opening tables (table_creation_time)'),
-    view: metrics.seconds('view_computation', 'Making views and reading windows of them (view_computation_time)'),
-  };
-  return (operation, seconds) => {
-    requests.observe({ operation }, seconds);
-    const kind = KINDS[operation];
-    if (kind !== undefined) kinds[kind].observe({}, seconds);
+/** The check of permissions, timed; by samples where the grants are in memory. */
+export function measuredAuthorize(authorize: Authorize, metrics: Metrics): Authorize {
+  const checks = metrics.seconds('permission_check_duration', 'Finding out what somebody may do on a dataset');
+  let turn = 0;
+  return (actor, level, datasetId) => {
+    turn = (turn + 1) % SAMPLED_ONE_IN;
+    const startedAtMs = performance.now();
+    const access = authorize(actor, level, datasetId);
+    if (access instanceof Promise) {
+      const note = (): void => checks.observe([], secondsSince(startedAtMs));
+      access.then(note, note);
+    } else if (turn === 0) checks.observe([], secondsSince(startedAtMs), SAMPLED_ONE_IN);
+    return access;
   };
 }
 
-function failuresOf(tallies: Iterable<Tally>): Reading[] {
-  return [...tallies].flatMap(({ operation, errors }) => [...errors].map(([code, value]) => ({ labels: { operation, code }, value })));
+/** An opening is attached or abandoned once, and an attached channel ends once. */
+function countedWhileOpen(outcome: Extract<Outcome, { kind: 'channel' }>, tally: Tally): Outcome {
+  return {
+    ...outcome,
+    attach: (peer) => {
+      const channel = outcome.attach(peer);
+      tally.channels += 1;
+      return {
+        receive: (bytes) => channel.receive(bytes),
+        closed: () => {
+          tally.channels -= 1;
+          channel.closed();
+        },
+      };
+    },
+  };
 }
+
+function timersOf(metrics: Metrics): (operation: string, seconds: number, weight: number) => void {
+  const requests = metrics.seconds('end_to_end_latency', 'From a request until it is answered; of a stream until it begins', ['operation']);
+  const kinds = {
+    table: metrics.seconds('table_creation_time', 'Opening tables'),
+    view: metrics.seconds('view_computation_time', 'Making views and reading windows of them'),
+  };
+  return (operation, seconds, weight) => {
+    requests.observe([operation], seconds, weight);
+    const kind = KINDS[operation];
+    if (kind !== undefined) kinds[kind].observe([], seconds, weight);
+  };
+}
+
+const secondsSince = (startedAtMs: number): number => (performance.now() - startedAtMs) / 1_000;
 
 const sum = (values: Iterable<number>): number => [...values].reduce((total, value) => total + value, 0);

@@ -1,6 +1,6 @@
-import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
-
-const SECONDS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300];
+import { Counter, collectDefaultMetrics, Gauge, Registry } from 'prom-client';
+import { ThreadCounts } from './thread-counts.ts';
+import { TimeHistogram } from './time-histogram.ts';
 
 /** A figure that is asked for whenever the metrics are read, once for each combination of label values. */
 export interface Reading {
@@ -8,46 +8,91 @@ export interface Reading {
   readonly value: number;
 }
 
-/** What the server tells of itself in the text format of Prometheus; names begin with `covista_`, those of the process do not. */
+type Readings = Iterable<Reading> | Promise<Iterable<Reading>>;
+
+/** How often a cache was asked and had what it was asked for. */
+export interface Hits {
+  readonly hits: number;
+  readonly misses: number;
+}
+
+/**
+ * What the server tells of itself in the text format of Prometheus; names begin with `covista_`, those of the process do not.
+ * Label values are chosen from what the code knows (operations, engines, kinds) or bounded (`largest`), never made by callers.
+ */
 export class Metrics {
   readonly #registry = new Registry();
+  readonly #histograms: TimeHistogram[] = [];
+  readonly #failures = new Map<string, number>();
+  readonly #caches = new Map<string, () => Hits>();
+  readonly #jobs = new Map<string, () => number>();
+  /** Where worker threads are counted. */
+  readonly threads = new ThreadCounts();
 
   constructor() {
     collectDefaultMetrics({ register: this.#registry });
+    this.total('metric_failures', 'Metrics that could not be read, and were left out', ['metric'], () => toReadings('metric', this.#failures));
+    this.gauge('cache_hit_ratio', 'Share of look-ups that a cache answered since the start', ['cache'], () =>
+      this.#eachCache(({ hits, misses }) => (hits + misses === 0 ? 0 : hits / (hits + misses))),
+    );
+    this.total('cache_hits', 'Look-ups that a cache answered', ['cache'], () => this.#eachCache(({ hits }) => hits));
+    this.total('cache_misses', 'Look-ups that a cache could not answer', ['cache'], () => this.#eachCache(({ misses }) => misses));
+    this.gauge('worker_threads', 'Worker threads that run', ['worker'], () => toReadings('worker', this.threads.running));
+    this.total('worker_failures', 'Worker threads that ended though nobody ended them', ['worker'], () =>
+      toReadings('worker', this.threads.failures),
+    );
+    this.gauge('job_lag_seconds', 'How late a background job is; 0: it is not due', ['job'], () =>
+      [...this.#jobs].map(([job, lagMs]) => ({ labels: { job }, value: Math.max(0, lagMs()) / 1_000 })),
+    );
   }
 
-  /** Times in seconds, by label. */
-  seconds(name: string, help: string, labels: readonly string[] = []): { observe(labels: Readonly<Record<string, string>>, seconds: number): void } {
-    return new Histogram({ name: `covista_${name}_seconds`, help, labelNames: [...labels], buckets: SECONDS, registers: [this.#registry] });
+  /** Times in seconds, by label: the histogram `covista_{name}_seconds`. */
+  seconds(name: string, help: string, labels: readonly string[] = []): TimeHistogram {
+    const histogram = new TimeHistogram(`covista_${name}_seconds`, help, labels);
+    this.#histograms.push(histogram);
+    return histogram;
   }
 
-  /** A count that only rises, read when it is asked for. */
-  total(name: string, help: string, labels: readonly string[], read: () => Iterable<Reading>): void {
+  /** A count that only rises, read when it is asked for: the counter `covista_{name}_total`. */
+  total(name: string, help: string, labels: readonly string[], read: () => Readings): void {
+    const readings = this.#reader(name, read);
     new Counter({
       name: `covista_${name}_total`,
       help,
       labelNames: [...labels],
       registers: [this.#registry],
-      collect() {
+      async collect() {
+        const found = await readings();
         this.reset();
-        for (const { labels: values, value } of read()) this.inc(values, value);
+        for (const { labels: values, value } of found) this.inc(values, value);
       },
     });
   }
 
-  /** A figure that rises and falls, read when it is asked for. */
-  gauge(name: string, help: string, labels: readonly string[], read: () => Iterable<Reading> | Promise<Iterable<Reading>>): void {
+  /** A figure that rises and falls, read when it is asked for: the gauge `covista_{name}`; the unit is a part of the name. */
+  gauge(name: string, help: string, labels: readonly string[], read: () => Readings): void {
+    const readings = this.#reader(name, read);
     new Gauge({
       name: `covista_${name}`,
       help,
       labelNames: [...labels],
       registers: [this.#registry],
       async collect() {
-        const readings = [...(await read())];
+        const found = await readings();
         this.reset();
-        for (const { labels: values, value } of readings) this.set(values, value);
+        for (const { labels: values, value } of found) this.set(values, value);
       },
     });
+  }
+
+  /** A cache of which `covista_cache_hit_ratio`, `covista_cache_hits_total` and `covista_cache_misses_total` tell. */
+  cache(name: string, read: () => Hits): void {
+    this.#caches.set(name, read);
+  }
+
+  /** A background job of which `covista_job_lag_seconds` tells how late it is, in milliseconds; 0 or less: not late. */
+  job(name: string, lagMs: () => number): void {
+    this.#jobs.set(name, lagMs);
   }
 
   /** The media type of `text`. */
@@ -55,7 +100,36 @@ export class Metrics {
     return this.#registry.contentType;
   }
 
-  text(): Promise<string> {
-    return this.#registry.metrics();
+  async text(): Promise<string> {
+    const counted = await this.#registry.metrics();
+    return `${[counted.trimEnd(), ...this.#histograms.map((histogram) => histogram.text())].join('\n\n')}\n`;
   }
+
+  /** One that cannot be read, such as while the database is away, must not take the others with it. */
+  #reader(name: string, read: () => Readings): () => Promise<Iterable<Reading>> {
+    return async () => {
+      try {
+        return [...(await read())];
+      } catch {
+        this.#failures.set(name, (this.#failures.get(name) ?? 0) + 1);
+        return [];
+      }
+    };
+  }
+
+  #eachCache(value: (hits: Hits) => number): Reading[] {
+    return [...this.#caches].map(([cache, read]) => ({ labels: { cache }, value: value(read()) }));
+  }
+}
+
+/** A reading for each entry, its key as the label. */
+export function toReadings(label: string, values: Iterable<readonly [string, number]>): Reading[] {
+  return [...values].map(([key, value]) => ({ labels: { [label]: key }, value }));
+}
+
+/** The largest, and the others together as `other`, so that there are few labels however many things there are. */
+export function largest(label: string, values: Iterable<readonly [string, number]>, namedMax: number): Reading[] {
+  const sorted = [...values].sort(([, one], [, other]) => other - one);
+  const others = sorted.slice(namedMax).reduce((total, [, value]) => total + value, 0);
+  return toReadings(label, [...sorted.slice(0, namedMax), ['other', others]]);
 }

@@ -8,8 +8,14 @@ import { type Counts, enterSession } from './counts.ts';
 import { Outbox, type SendSocket } from './outbox.ts';
 import { Session, type SessionContext } from './session.ts';
 
+export type DoorKind = 'rpc' | 'perspective' | 'documents';
+
 /** One WebSocket, as the engine sees it. */
 export interface Door {
+  /** Which kind of socket it is, for those who watch the server. */
+  readonly kind: DoorKind;
+  /** Bytes that wait to be sent, those that the engine holds included. */
+  readonly queuedBytes: number;
   /** A message came; its bytes are valid during this call only. */
   receive(message: ArrayBuffer, isBinary: boolean): void;
   /** The socket took what it held back. */
@@ -61,6 +67,7 @@ type State =
 
 /** One WebSocket on `/rpc`. */
 export class Connection implements Door {
+  readonly kind = 'rpc';
   readonly id: string;
   readonly #address: string;
   readonly #socket: ConnectionSocket;
@@ -80,6 +87,10 @@ export class Connection implements Door {
     const deadline = setTimeout(() => this.close(new CovistaError('timeout', `there was no session within ${helloTimeoutMs} ms`)), helloTimeoutMs);
     this.#state = { kind: 'awaiting', deadline };
     context.onAwaiting(1);
+  }
+
+  get queuedBytes(): number {
+    return this.#outbox.queuedBytes + (this.#state.kind === 'closing' ? 0 : this.#socket.getBufferedAmount());
   }
 
   /** A message came; its bytes are valid during this call only. */

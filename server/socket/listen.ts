@@ -1,6 +1,4 @@
-import { readFileSync } from 'node:fs';
 import type { BlockList } from 'node:net';
-import { createSecureContext } from 'node:tls';
 import { CovistaError } from '../../protocol/errors.ts';
 import type { Limits } from '../../protocol/limits.ts';
 import type { Authenticator } from '../gateway/authenticate.ts';
@@ -16,10 +14,12 @@ import { Connection, type ConnectionContext, type ConnectionSocket, type Door } 
 import { Counts } from './counts.ts';
 import { type HttpRequest, type HttpResponse, loadEngine, type TemplatedApp, type us_listen_socket, type us_socket_context_t } from './engine.ts';
 import { type HttpContext, HttpExchange, peerOf } from './http-exchange.ts';
+import { type ListenerLoad, loadOf } from './listener-load.ts';
 import { Origins } from './origins.ts';
 import { RawConnection, type RawTarget } from './raw-connection.ts';
 import { rawRoutes, rawTarget } from './raw-target.ts';
 import { createSite, type Pages } from './site.ts';
+import { tlsOptions } from './tls.ts';
 
 export interface ListenOptions {
   readonly host: string;
@@ -42,6 +42,7 @@ export interface ListenOptions {
 
 export interface Listener {
   readonly port: number;
+  load(): ListenerLoad;
   /** Takes no new connections and no new requests; `/readyz` says so on connections that are open. */
   stopAccepting(): void;
   /** Says goodbye, waits for requests in flight up to `drainTimeoutMs`, then closes every connection. */
@@ -62,17 +63,6 @@ interface SocketKind {
   readonly pattern: string;
   readonly messageBytesMax: number;
   readonly target: (request: HttpRequest) => RawTarget | null;
-}
-
-/** Reads the files first, because the engine does not say what is wrong with them. It speaks TLS 1.2 and newer. */
-function tlsOptions({ certificate, key }: NonNullable<ListenOptions['tls']>): { cert_file_name: string; key_file_name: string } {
-  try {
-    createSecureContext({ cert: readFileSync(certificate), key: readFileSync(key) });
-  } catch (cause) {
-    const reason = cause instanceof Error ? cause.message : String(cause);
-    throw new CovistaError('invalid_input', `the TLS certificate ${certificate} and the key ${key} cannot be used: ${reason}`, {}, cause);
-  }
-  return { cert_file_name: certificate, key_file_name: key };
 }
 
 /** Serves `ws /rpc`, the sockets of channels, and HTTP on one port; rejects when the port cannot be had. */
@@ -144,6 +134,7 @@ class SocketServer {
   start(_socket: us_listen_socket, port: number, stopListening: () => void): Listener {
     return {
       port,
+      load: () => loadOf(this.#connections, { http: this.#exchanges.size, awaiting: this.#awaitingHello }),
       stopAccepting: () => {
         if (this.#isDraining) return;
         this.#isDraining = true;

@@ -5,7 +5,7 @@ import { Call } from '../gateway/call.ts';
 import { AUTHENTICATE } from '../gateway/call-audit.ts';
 import type { Outcome } from '../gateway/dispatch.ts';
 import { setLongTimeout } from '../shared/long-timeout.ts';
-import type { ConnectionContext, ConnectionSocket, Door } from './connection.ts';
+import type { ConnectionContext, ConnectionSocket, Door, DoorKind } from './connection.ts';
 import { Conversation, type Way } from './conversation.ts';
 import { enterSession } from './counts.ts';
 
@@ -40,6 +40,7 @@ type State =
 
 /** One WebSocket that carries a single channel, each message being one of the channel's. */
 export class RawConnection implements Door {
+  readonly kind: DoorKind;
   readonly #options: RawOptions;
   #state: State;
   #waitingBytes = 0;
@@ -47,10 +48,15 @@ export class RawConnection implements Door {
 
   constructor(options: RawOptions) {
     this.#options = options;
+    this.kind = options.target.operation.startsWith('document.') ? 'documents' : 'perspective';
     const { authenticator, onAwaiting } = options.context;
     this.#state = { kind: 'opening', waiting: [] };
     onAwaiting(1);
     authenticator.admit(options.target.token, options.address).then((actor) => this.#ask(actor), this.#fail);
+  }
+
+  get queuedBytes(): number {
+    return this.#state.kind === 'closed' ? 0 : this.#options.socket.getBufferedAmount();
   }
 
   receive(message: ArrayBuffer, isBinary: boolean): void {

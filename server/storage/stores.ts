@@ -615,6 +615,8 @@ export interface MetadataStore {
   deploymentId(): Promise<string>;
   /** Answers when the database does. */
   ping(): Promise<void>;
+  /** Connections to the database, and statements and transactions that wait for one. */
+  pool(): { readonly busy: number; readonly idle: number; readonly waiting: number };
   close(): Promise<void>;
 }
 

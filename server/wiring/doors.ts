@@ -1,7 +1,7 @@
 import type { RunningServer } from '../cli/commands.ts';
 import { type Config, isReachable } from '../config.ts';
 import { createAuthenticator } from '../gateway/authenticate.ts';
-import { measured } from '../gateway/call-metrics.ts';
+import { measured, measuredAuthorize } from '../gateway/call-metrics.ts';
 import { createGateway, type Gateway } from '../gateway/dispatch.ts';
 import { withMetrics } from '../gateway/metrics-face.ts';
 import { loadOrCreateSecret } from '../gateway/mint.ts';
@@ -12,9 +12,10 @@ import type { AuditTrail } from '../services/access/audit-trail.ts';
 import { systemClock } from '../shared/clock.ts';
 import type { Closers } from '../shared/closers.ts';
 import type { Logger } from '../shared/log.ts';
+import type { Metrics } from '../shared/metrics.ts';
 import { listen } from '../socket/listen.ts';
 import { loadWorkbench } from '../workbench.ts';
-import { houseMetrics } from './metrics.ts';
+import { watchListener } from './metrics.ts';
 
 export interface StartedServer extends RunningServer {
   /** The way to the handlers that all doors share. */
@@ -26,15 +27,15 @@ interface House {
   readonly audit: AuditTrail;
   readonly log: Logger;
   readonly closers: Closers;
+  readonly metrics: Metrics;
 }
 
-export async function openDoors(config: Config, { services, audit, log, closers }: House): Promise<StartedServer> {
+export async function openDoors(config: Config, { services, audit, log, closers, metrics }: House): Promise<StartedServer> {
   const { limits } = config;
   const { metadata } = services.stores;
-  const metrics = houseMetrics({ metadata, tables: services.tables });
   const unmeasured = createGateway({
     handlers: createHandlers(services),
-    authorize: services.authorizer.decide,
+    authorize: measuredAuthorize(services.authorizer.decide, metrics),
     hold: services.authorizer.hold,
     stepUp: config.stepUp,
     idempotency: metadata.idempotency,
@@ -73,6 +74,7 @@ export async function openDoors(config: Config, { services, audit, log, closers 
     ready,
   });
   closers.add(() => listener.close());
+  watchListener(metrics, listener);
   const url = `${config.tls === undefined ? 'http' : 'https'}://${host.includes(':') ? `[${host}]` : host}:${listener.port}`;
   log.info({ url }, 'serving');
   const stop = async (): Promise<void> => {

@@ -3,6 +3,7 @@ import type { Config } from '../config.ts';
 import type { TableEngine } from '../services/tables/engine.ts';
 import { holdingTableFiles } from '../services/tables/engine-files.ts';
 import type { Logger } from '../shared/log.ts';
+import type { Metrics } from '../shared/metrics.ts';
 import type { Stores } from '../storage/stores.ts';
 import { DuckdbTables } from '../workers/duckdb-tables.client.ts';
 import { PerspectiveMemory } from '../workers/perspective-memory-pool.ts';
@@ -16,15 +17,17 @@ export interface Parts {
 interface Place {
   readonly stores: OpenedStores;
   readonly log: Logger;
+  readonly metrics: Metrics;
 }
 
 /** The engines of tables, each in threads of its own. */
-export function startEngines(config: Config, { engines: others }: Parts, { stores, log }: Place): readonly TableEngine[] {
+export function startEngines(config: Config, { engines: others }: Parts, { stores, log, metrics }: Place): readonly TableEngine[] {
   const { limits, dataDir } = config;
   const { content, directories, inMemoryOnly } = stores;
+  const { threads } = metrics;
   const place = { spillDirectory: join(directories.own, 'tables'), readableDirectories: [resolve(dataDir)], inMemoryOnly };
-  const duckdb = (): TableEngine => new DuckdbTables({ ...place, limits, log });
-  const memory = (): TableEngine => new PerspectiveMemory({ content, limits, log });
+  const duckdb = (): TableEngine => new DuckdbTables({ ...place, limits, log, threads });
+  const memory = (): TableEngine => new PerspectiveMemory({ content, limits, log, counts: threads });
   const starts = others === undefined ? [() => [memory()], () => [duckdb()]] : [() => others(stores)];
   return starts.flatMap((start) => startEngine(start, stores, log));
 }

@@ -1,41 +1,84 @@
-import type { TableMemory } from '../services/tables/tables.ts';
-import { Metrics, type Reading } from '../shared/metrics.ts';
-import type { MetadataStore } from '../storage/stores.ts';
+import type { Services } from '../operations/services.ts';
+import type { CommitReport } from '../services/versioning/commits.ts';
+import type { VersionReader } from '../services/versioning/version-reader.ts';
+import { largest, type Metrics, toReadings } from '../shared/metrics.ts';
+import type { Listener } from '../socket/listen.ts';
+import type { OpenedStores } from './stores.ts';
 
 /** Datasets and tables that have a label of their own; the others are told together. */
 const NAMED_MAX = 20;
 
-interface House {
-  readonly metadata: Pick<MetadataStore, 'datasets'>;
-  readonly tables: { memory(): readonly TableMemory[] };
+/** What stores tell when somebody reads the metrics. */
+export function watchStores(metrics: Metrics, { metadata, content }: Pick<OpenedStores, 'metadata' | 'content'>): void {
+  const help = 'Data files and originals of the largest datasets, and of the others together';
+  metrics.gauge('storage_usage_by_dataset_bytes', help, ['dataset'], async () => {
+    const { largest: named, othersBytes } = await metadata.datasets.storage(NAMED_MAX);
+    return toReadings('dataset', [...named.map(({ datasetId, bytes }) => [String(datasetId), bytes] as const), ['other', othersBytes]]);
+  });
+  metrics.gauge('database_connections', 'Connections to PostgreSQL that work and that are idle', ['state'], () => {
+    const { busy, idle } = metadata.pool();
+    return toReadings('state', Object.entries({ busy, idle }));
+  });
+  metrics.gauge('database_waiting', 'Statements and transactions that wait for a connection to PostgreSQL', [], () => one(metadata.pool().waiting));
+  metrics.gauge('queries', 'Queries of DuckDB that run and that wait', ['state'], () => toReadings('state', Object.entries(content.queryLoad())));
 }
 
-/** Metrics for which the parts of the server are asked when somebody reads them. */
-export function houseMetrics({ metadata, tables }: House): Metrics {
-  const metrics = new Metrics();
-  metrics.gauge('active_tables', 'Tables that are loaded (active_table_count)', ['engine'], () => countBy(tables.memory()));
-  metrics.gauge('table_memory_bytes', 'Memory of the largest tables, about, and of the others together (memory_usage_per_table)', ['table'], () =>
-    largest(tables.memory().map(({ tableId, bytes }) => ({ labels: { table: tableId }, value: bytes }))),
+export function watchServices(metrics: Metrics, { tables, documents, authorizer }: Pick<Services, 'tables' | 'documents' | 'authorizer'>): void {
+  metrics.gauge('active_table_count', 'Tables that are loaded', ['engine'], () => {
+    const counts = new Map([...(['memory', 'duckdb'] as const)].map((engine) => [engine as string, 0]));
+    for (const { engine } of tables.memory()) counts.set(engine, (counts.get(engine) ?? 0) + 1);
+    return toReadings('engine', counts);
+  });
+  metrics.gauge('memory_usage_per_table_bytes', 'Memory of the largest tables, about, and of the others together', ['table'], () =>
+    largest(
+      'table',
+      tables.memory().map(({ tableId, bytes }) => [tableId, bytes] as const),
+      NAMED_MAX,
+    ),
   );
-  metrics.gauge(
-    'storage_bytes',
-    'Data files and originals of the largest datasets, and of the others together (storage_usage_by_dataset)',
-    ['dataset'],
-    async () => {
-      const { largest: named, othersBytes } = await metadata.datasets.storage(NAMED_MAX);
-      const readings = named.map(({ datasetId, bytes }) => ({ labels: { dataset: String(datasetId) }, value: bytes }));
-      return [...readings, { labels: { dataset: 'other' }, value: othersBytes }];
-    },
+  metrics.gauge('documents', 'Live documents that are open', [], () => one(documents.counts.documents));
+  metrics.gauge('document_channels', 'Channels of live documents', [], () => one(documents.counts.channels));
+  metrics.cache('grants', authorizer.grantHits);
+  metrics.cache('tables', () => tables.hits());
+}
+
+/** Counts and times the versions that are made; `waiting`: commits that wait to land. */
+export function watchCommits(metrics: Metrics, reader: VersionReader, waiting: () => number): (report: CommitReport) => void {
+  const uploads = metrics.seconds('dataset_upload_duration', 'Commits of uploaded files, with receiving and converting them');
+  const creations = metrics.seconds('version_creation', 'Making versions, from when all bytes are there');
+  let created = 0;
+  let changed = 0;
+  metrics.total('version_creation_rate', 'Versions that were made; rate() of it is the rate', [], () => one(created));
+  metrics.total('schema_change_frequency', 'Versions whose columns are other than those of their parent; rate() of it is the frequency', [], () =>
+    one(changed),
   );
-  return metrics;
+  metrics.gauge('commits_waiting', 'Commits that wait to land', [], () => one(waiting()));
+  return ({ version, creationMs, uploadMs }) => {
+    created += 1;
+    creations.observe([], creationMs / 1_000);
+    if (uploadMs !== null) uploads.observe([], uploadMs / 1_000);
+    const [parent] = version.parents;
+    if (parent === undefined) return;
+    reader.record(version.datasetId, parent).then(
+      ({ schema }) => {
+        if (JSON.stringify(schema.map(({ name, type }) => [name, type])) !== JSON.stringify(version.schema.map(({ name, type }) => [name, type])))
+          changed += 1;
+      },
+      // The dataset is gone; nobody asks for its changes any more.
+      () => undefined,
+    );
+  };
 }
 
-function countBy(tables: readonly TableMemory[]): Reading[] {
-  return (['memory', 'duckdb'] as const).map((engine) => ({ labels: { engine }, value: tables.filter((table) => table.engine === engine).length }));
+export function watchListener(metrics: Metrics, listener: Pick<Listener, 'load'>): void {
+  metrics.gauge('connections', 'Sockets that are open, and HTTP requests that are being answered', ['kind'], () => {
+    const { sockets, http, awaiting } = listener.load();
+    return toReadings('kind', Object.entries({ ...sockets, http, awaiting }));
+  });
+  metrics.gauge('outbox_bytes', 'Bytes that wait to be sent to readers of all sockets', [], () => one(listener.load().outboxBytes));
+  metrics.gauge('outbox_largest_bytes', 'Bytes that wait to be sent on the socket with the slowest reader', [], () =>
+    one(listener.load().outboxBytesLargest),
+  );
 }
 
-function largest(readings: readonly Reading[]): Reading[] {
-  const sorted = [...readings].sort((one, other) => other.value - one.value);
-  const others = sorted.slice(NAMED_MAX).reduce((total, { value }) => total + value, 0);
-  return [...sorted.slice(0, NAMED_MAX), { labels: { table: 'other' }, value: others }];
-}
+const one = (value: number) => [{ labels: {}, value }];

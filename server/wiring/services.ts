@@ -23,8 +23,10 @@ import { createVersionReader } from '../services/versioning/version-reader.ts';
 import { systemClock } from '../shared/clock.ts';
 import type { Closers } from '../shared/closers.ts';
 import type { Logger } from '../shared/log.ts';
+import type { Metrics } from '../shared/metrics.ts';
 import type { Stores } from '../storage/stores.ts';
 import { DocumentStatesThread } from '../workers/document-states.client.ts';
+import { watchCommits, watchServices } from './metrics.ts';
 
 /** With a database of its own nobody else can have commits under way; on a shared one, others are given this long. */
 const SHARED_GRACE_MS = 60 * 60 * 1_000;
@@ -34,9 +36,10 @@ interface Foundation {
   readonly engines: readonly TableEngine[];
   readonly log: Logger;
   readonly closers: Closers;
+  readonly metrics: Metrics;
 }
 
-export async function startServices(config: Config, { stores, engines, log, closers }: Foundation): Promise<Services> {
+export async function startServices(config: Config, { stores, engines, log, closers, metrics }: Foundation): Promise<Services> {
   const { limits } = config;
   const { metadata, objects } = stores;
   const authorizer = createAuthorizer({ grants: metadata.grants, limits, clock: systemClock });
@@ -64,7 +67,7 @@ export async function startServices(config: Config, { stores, engines, log, clos
   const visible = createVisibleVersions({ content: stores.content, reader, limits });
   // A database of its own is this server's alone: what others held of it, they held before they ended.
   if (config.databaseUrl === undefined) await metadata.documents.releaseAll();
-  const states = new DocumentStatesThread();
+  const states = new DocumentStatesThread(metrics.threads);
   closers.add(() => states.close());
   const documents = createDocuments({ store: metadata.documents, states, authorizer, limits, clock: systemClock, log });
   closers.add(() => documents.close());
@@ -73,6 +76,8 @@ export async function startServices(config: Config, { stores, engines, log, clos
   const tableServices = startTables({ engines, key, stores, authorizer, reader, refs, visible, uploads, limits, clock: systemClock });
   closers.add(() => tableServices.close());
   const queue = createCommitQueue({ versions: metadata.versions, objects, limits });
+  const onCommitted = watchCommits(metrics, reader, queue.waiting);
+  watchServices(metrics, { tables: tableServices.tables, documents, authorizer });
   return {
     stores,
     authorizer,
@@ -85,7 +90,7 @@ export async function startServices(config: Config, { stores, engines, log, clos
     datasets: createDatasetRemoval({ stores, authorizer, tables: tableServices.tables }),
     uploads,
     ...tableServices,
-    commits: createCommits({ stores, queue, refs, reader, limits }),
+    commits: createCommits({ stores, queue, refs, reader, limits, onCommitted }),
     previews: createPreviews({ stores, reader, visible, limits }),
     explanations: createExplanations({ authorizer, refs, reader }),
     visible,

@@ -4,6 +4,7 @@ import type { Limits } from '../../protocol/limits.ts';
 import type { Config } from '../config.ts';
 import type { Closers } from '../shared/closers.ts';
 import type { Logger } from '../shared/log.ts';
+import type { Metrics } from '../shared/metrics.ts';
 import { bindDataDirectory } from '../storage/files/deployment.ts';
 import { createEncryptedObjects } from '../storage/files/encrypted-objects.ts';
 import { createEncryptedStaging } from '../storage/files/encrypted-staging.ts';
@@ -16,10 +17,21 @@ import { migrate } from '../storage/postgres/migrate.ts';
 import { openMetadataStore } from '../storage/postgres/open.ts';
 import type { Stores } from '../storage/stores.ts';
 import { houseBackups } from './backups.ts';
+import { watchStores } from './metrics.ts';
 
-export type OpenedStores = Stores & { readonly directories: WorkDirectories; readonly inMemoryOnly: boolean };
+export type OpenedStores = Stores & {
+  readonly content: Awaited<ReturnType<typeof openContentStore>>;
+  readonly directories: WorkDirectories;
+  readonly inMemoryOnly: boolean;
+};
 
-export async function openStores(config: Config, log: Logger, closers: Closers): Promise<OpenedStores> {
+interface Foundation {
+  readonly log: Logger;
+  readonly closers: Closers;
+  readonly metrics: Metrics;
+}
+
+export async function openStores(config: Config, { log, closers, metrics }: Foundation): Promise<OpenedStores> {
   const { limits } = config;
   const dataDir = resolve(config.dataDir);
   const url = config.databaseUrl ?? (await openEmbedded(dataDir, log, closers));
@@ -41,6 +53,7 @@ export async function openStores(config: Config, log: Logger, closers: Closers):
   });
   closers.add(() => content.close());
   closers.add(houseBackups(config, url, log).stop);
+  watchStores(metrics, { metadata, content });
   return { metadata, objects, staging, content, directories, inMemoryOnly: key !== undefined };
 }
 

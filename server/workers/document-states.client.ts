@@ -1,4 +1,5 @@
 import { Worker } from 'node:worker_threads';
+import type { ThreadCounts } from '../shared/thread-counts.ts';
 import type { FromDocumentStates, ToDocumentStates } from './document-states.protocol.ts';
 
 /** Beside this file, with its extension: a checkout runs TypeScript, a package JavaScript. */
@@ -6,8 +7,14 @@ const WORKER = new URL(import.meta.url.replace(/\.client(\.\w+)$/, '.worker$1'))
 
 /** One thread that puts states of documents together, which takes long for large ones. It starts with the first, and anew after a fault. */
 export class DocumentStatesThread {
+  readonly #threads: ThreadCounts | undefined;
   #worker: Worker | undefined;
+  #isClosing = false;
   #waiting: PromiseWithResolvers<FromDocumentStates>[] = [];
+
+  constructor(threads?: ThreadCounts) {
+    this.#threads = threads;
+  }
 
   /** What updates come to, as one update. */
   async compact(updates: readonly Uint8Array[]): Promise<Uint8Array> {
@@ -24,6 +31,7 @@ export class DocumentStatesThread {
   }
 
   async close(): Promise<void> {
+    this.#isClosing = true;
     await this.#worker?.terminate();
   }
 
@@ -40,13 +48,17 @@ export class DocumentStatesThread {
   #start(): Worker {
     const worker = new Worker(WORKER, { name: 'document-states' });
     this.#worker = worker;
+    this.#threads?.started('document-states');
     worker.unref();
     worker.on('message', (answer: FromDocumentStates) => {
       this.#waiting.shift()?.resolve(answer);
       if (this.#waiting.length === 0) worker.unref();
     });
     worker.once('error', (error) => this.#lose(error));
-    worker.once('exit', () => this.#lose(new Error('the thread for states of documents ended')));
+    worker.once('exit', () => {
+      this.#threads?.ended('document-states', !this.#isClosing);
+      this.#lose(new Error('the thread for states of documents ended'));
+    });
     return worker;
   }
 

@@ -3,6 +3,7 @@ import { CovistaError, errorFromBody } from '../../protocol/errors.ts';
 import type { Limits } from '../../protocol/limits.ts';
 import type { Logger } from '../shared/log.ts';
 import type { PerspectiveType, WireFeatures } from '../shared/perspective/types.ts';
+import type { ThreadCounts } from '../shared/thread-counts.ts';
 import type { Control } from '../storage/content-store.ts';
 import { DUCKDB_FEATURES } from './duckdb-tables/features.ts';
 import type { DuckdbTableSource } from './duckdb-tables/table.ts';
@@ -16,6 +17,8 @@ export interface DuckdbTablesParts {
   readonly readableDirectories: readonly string[];
   /** Whether nothing may be written to disk; what exceeds the memory fails then. */
   readonly inMemoryOnly?: boolean;
+  /** Where its threads are counted. */
+  readonly threads?: ThreadCounts;
 }
 
 /** Who a session answers. The bytes belong to the peer. */
@@ -46,15 +49,18 @@ class TablesThread {
   readonly #lossListeners = new Set<(reason: CovistaError) => void>();
   readonly #ended: Promise<void>;
   #isLost = false;
+  #isClosing = false;
 
-  constructor(options: DuckdbTablesOptions, log: Logger) {
+  constructor(options: DuckdbTablesOptions, log: Logger, threads: ThreadCounts | undefined) {
     this.#log = log;
+    threads?.started('duckdb-tables');
     this.#worker = new Worker(WORKER, { workerData: options, name: 'duckdb-tables' });
     this.#worker.unref();
     this.#worker.on('message', (message: FromDuckdbTables) => this.#receive(message));
     this.#worker.on('error', (error) => log.error({ err: error }, 'the thread of the duckdb tables failed'));
     this.#ended = new Promise((resolve) => {
       this.#worker.once('exit', () => {
+        threads?.ended('duckdb-tables', !this.#isClosing);
         this.#lose();
         resolve();
       });
@@ -95,6 +101,7 @@ class TablesThread {
 
   /** Ends the thread in peace. */
   async close(): Promise<void> {
+    this.#isClosing = true;
     this.#worker.ref();
     this.tell({ kind: 'close' });
     await this.#ended;
@@ -186,13 +193,15 @@ export class DuckdbTables {
   readonly dialect = 'sql';
   readonly #options: DuckdbTablesOptions;
   readonly #log: Logger;
+  readonly #threads: ThreadCounts | undefined;
   #thread: TablesThread | undefined;
   #numbers = 0;
 
-  constructor({ limits, spillDirectory, readableDirectories, inMemoryOnly = false, log }: DuckdbTablesParts) {
+  constructor({ limits, spillDirectory, readableDirectories, inMemoryOnly = false, log, threads }: DuckdbTablesParts) {
     const duckdbTablesSpillBytesMax = inMemoryOnly ? 0 : limits.duckdbTablesSpillBytesMax;
     this.#options = { limits: { ...limits, duckdbTablesSpillBytesMax }, spillDirectory, readableDirectories };
     this.#log = log;
+    this.#threads = threads;
   }
 
   async load(key: string, source: DuckdbTableSource, control: Control): Promise<DuckdbTable> {
@@ -215,7 +224,7 @@ export class DuckdbTables {
   }
 
   #running(): TablesThread {
-    if (this.#thread === undefined || this.#thread.isLost) this.#thread = new TablesThread(this.#options, this.#log);
+    if (this.#thread === undefined || this.#thread.isLost) this.#thread = new TablesThread(this.#options, this.#log, this.#threads);
     return this.#thread;
   }
 

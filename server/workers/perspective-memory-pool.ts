@@ -3,6 +3,7 @@ import type { Limits } from '../../protocol/limits.ts';
 import { throwIfAborted } from '../shared/abort.ts';
 import type { Logger } from '../shared/log.ts';
 import type { PerspectiveType } from '../shared/perspective/types.ts';
+import type { ThreadCounts } from '../shared/thread-counts.ts';
 import type { ContentStore, Control, ScopedContent, TableArrow } from '../storage/content-store.ts';
 import { type MemoryHosted, MemoryThread } from './perspective-memory.client.ts';
 
@@ -22,6 +23,8 @@ interface PerspectiveMemoryOptions {
   readonly content: Pick<ContentStore, 'tableArrow'>;
   readonly limits: Pick<Limits, 'tableBytesMax' | 'memoryThreadsMax' | 'memoryThreadBytesMax' | 'memoryThreadIdleBytes'>;
   readonly log: Logger;
+  /** Where its threads are counted. */
+  readonly counts?: ThreadCounts;
 }
 
 /** A table holds its columns wider than Arrow does, and is in the engine's memory as Arrow too while it is made. */
@@ -95,13 +98,17 @@ export class PerspectiveMemory {
   #start(): MemoryThread {
     const thread: MemoryThread = new MemoryThread({
       log: this.#options.log,
-      onGone: () => this.#threads.delete(thread),
+      onGone: (isFailure) => {
+        this.#threads.delete(thread);
+        this.#options.counts?.ended('perspective-memory', isFailure);
+      },
       onEmpty: () => {
         // The engine never gives memory back, so a thread that has more than it needs makes way for a new one.
         if (thread.held.heapBytes > this.#options.limits.memoryThreadIdleBytes) this.#retire(thread);
       },
     });
     this.#threads.add(thread);
+    this.#options.counts?.started('perspective-memory');
     return thread;
   }
 

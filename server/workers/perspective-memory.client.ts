@@ -25,8 +25,8 @@ export interface MemoryHosted extends LoadedTable {
 
 interface MemoryThreadOptions {
   readonly log: Logger;
-  /** Called once, when the thread is gone. */
-  readonly onGone: () => void;
+  /** Called once, when the thread is gone; whether it failed. */
+  readonly onGone: (isFailure: boolean) => void;
   /** Called when the last table was freed. */
   readonly onEmpty: () => void;
 }
@@ -47,6 +47,7 @@ export class MemoryThread {
   #numbers = 0;
   #reservedBytes = 0;
   #gone: CovistaError | undefined;
+  #isKilled = false;
   #held: MemoryHoldings = { sessions: 0, views: 0, heapBytes: 0 };
 
   constructor(options: MemoryThreadOptions) {
@@ -96,6 +97,7 @@ export class MemoryThread {
 
   /** Ends the thread; its tables are lost. */
   async kill(): Promise<void> {
+    this.#isKilled = true;
     await this.#worker.terminate();
   }
 
@@ -171,7 +173,7 @@ export class MemoryThread {
   #end(reason: CovistaError): void {
     if (this.#gone !== undefined) return;
     this.#gone = reason;
-    this.#options.onGone();
+    this.#options.onGone(!this.#isKilled);
     if (reason.cause !== undefined) this.#options.log.error({ err: reason.cause }, 'an engine of tables failed');
     for (const load of this.#loads.values()) load.reject(reason);
     this.#loads.clear();

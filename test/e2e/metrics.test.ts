@@ -1,7 +1,8 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { CovistaError } from '../../protocol/errors.ts';
 import { withMetrics } from '../../server/gateway/metrics-face.ts';
-import { Metrics } from '../../server/shared/metrics.ts';
+import { largest, Metrics } from '../../server/shared/metrics.ts';
+import { TimeHistogram } from '../../server/shared/time-histogram.ts';
 import { RpcClient } from '../support/rpc-client.ts';
 import { csv } from '../support/samples.ts';
 import { startTestServer, type TestServer } from '../support/server.ts';
@@ -25,22 +26,77 @@ async function read(sample: string): Promise<number | undefined> {
   return line === undefined ? undefined : Number(line.slice(sample.length + 1));
 }
 
+/** The metrics that the requirements name, and those that running the server needs. */
+const NAMED = [
+  ...['dataset_upload_duration_seconds', 'version_creation_rate_total', 'storage_usage_by_dataset_bytes', 'schema_change_frequency_total'],
+  ...['table_creation_time_seconds', 'memory_usage_per_table_bytes', 'active_table_count', 'view_computation_time_seconds'],
+  ...['end_to_end_latency_seconds', 'permission_check_duration_seconds', 'cache_hit_ratio', 'error_rate_by_endpoint_total'],
+  ...['connections', 'channels', 'outbox_bytes', 'worker_threads', 'worker_failures_total', 'database_connections', 'database_waiting'],
+  ...['queries', 'documents', 'document_channels', 'commits_waiting', 'job_lag_seconds', 'metric_failures_total'],
+];
+
 describe('metrics', () => {
   test('OPS1 they tell what was done, what failed, and what is held', async () => {
     const alice = await server.client('alice');
     const { datasetId } = await alice.dataset.create({ name: 'Measured' });
     await alice.version.commit({ datasetId, branch: 'main' }, { body: csv('id,name', '1,a', '2,b') });
-    await alice.table.open({ datasetId, ref: 'main', engine: 'memory' }, { perspective: false });
+    await alice.version.commit({ datasetId, branch: 'main' }, { body: csv('id,name', '1,a') });
+    await alice.version.commit({ datasetId, branch: 'main' }, { body: csv('id,title', '1,a') });
+    await alice.table.open({ datasetId, ref: 'main', engine: 'memory' });
+    const document = await alice.document.open(`dataset/${datasetId}`);
+    await document.whenSynced();
     await expect(alice.dataset.get({ datasetId: 999_999 })).rejects.toMatchObject({ code: 'not_found' });
-    expect(await read('covista_versions_created_total')).toBe(1);
+    expect(await read('covista_version_creation_rate_total')).toBe(3);
+    expect(await read('covista_schema_change_frequency_total')).toBe(1);
     expect(await read('covista_requests_total{operation="dataset.create"}')).toBe(1);
-    expect(await read('covista_errors_total{operation="dataset.get",code="not_found"}')).toBe(1);
-    expect(await read('covista_dataset_upload_duration_seconds_count')).toBe(1);
-    expect(await read('covista_table_creation_seconds_count')).toBe(1);
-    expect(await read('covista_active_tables{engine="memory"}')).toBe(1);
-    expect(await read(`covista_storage_bytes{dataset="${datasetId}"}`)).toBeGreaterThan(12);
-    expect(await read('covista_storage_bytes{dataset="other"}')).toBe(0);
+    expect(await read('covista_error_rate_by_endpoint_total{operation="dataset.get",code="not_found"}')).toBe(1);
+    expect(await read('covista_dataset_upload_duration_seconds_count')).toBe(3);
+    expect(await read('covista_end_to_end_latency_seconds_count{operation="version.commit"}')).toBe(3);
+    expect(await read('covista_table_creation_time_seconds_count')).toBe(1);
+    expect(await read('covista_permission_check_duration_seconds_count')).toBeGreaterThan(0);
+    expect(await read('covista_active_table_count{engine="memory"}')).toBe(1);
+    expect(await read(`covista_storage_usage_by_dataset_bytes{dataset="${datasetId}"}`)).toBeGreaterThan(12);
+    expect(await read('covista_storage_usage_by_dataset_bytes{dataset="other"}')).toBe(0);
+    expect(await read('covista_cache_hit_ratio{cache="grants"}')).toBeGreaterThan(0);
+    expect(await read('covista_connections{kind="rpc"}')).toBe(1);
+    expect(await read('covista_channels{operation="table.connect"}')).toBe(1);
+    expect(await read('covista_channels{operation="document.connect"}')).toBe(1);
+    expect(await read('covista_documents')).toBe(1);
+    expect(await read('covista_worker_threads{worker="perspective-memory"}')).toBe(1);
+    expect(await read('covista_worker_failures_total{worker="perspective-memory"}')).toBe(0);
     expect(await read('process_resident_memory_bytes')).toBeGreaterThan(1_000_000);
+    expect(await read('nodejs_eventloop_lag_p99_seconds')).toBeGreaterThan(0);
+    const text = await (await fetch(`${server.url}/metrics`)).text();
+    for (const name of NAMED) expect(text).toMatch(new RegExp(`^# TYPE covista_${name} (histogram|counter|gauge)$`, 'm'));
+  });
+
+  test('OPS4 what cannot be read is left out and counted', async () => {
+    const metrics = new Metrics();
+    metrics.gauge('away', 'Asks a database that is away', [], () => Promise.reject(new Error('away')));
+    metrics.gauge('here', 'Is there', [], () => [{ labels: {}, value: 7 }]);
+    const lines = (await metrics.text()).split('\n');
+    expect(lines).toContain('covista_here 7');
+    expect(lines.filter((line) => line.startsWith('covista_away'))).toEqual([]);
+    expect(await metrics.text()).toContain('covista_metric_failures_total{metric="away"}');
+  });
+
+  test('OPS3 of many things the largest have a label, the others are told together', () => {
+    const values = Array.from({ length: 30 }, (_, index) => [`t${index}`, index] as const);
+    const readings = largest('table', values, 20);
+    expect(readings).toHaveLength(21);
+    expect(readings[0]).toEqual({ labels: { table: 't29' }, value: 29 });
+    expect(readings[20]).toEqual({ labels: { table: 'other' }, value: 45 });
+  });
+
+  test('OPS1 a histogram counts within bounds, and what one time stands for', () => {
+    const histogram = new TimeHistogram('t_seconds', 'Help', ['operation']);
+    histogram.observe(['a"b'], 0.002, 16);
+    histogram.observe(['a"b'], 400);
+    const lines = histogram.text().split('\n');
+    expect(lines).toContain('t_seconds_bucket{le="0.001",operation="a\\"b"} 0');
+    expect(lines).toContain('t_seconds_bucket{le="0.0025",operation="a\\"b"} 16');
+    expect(lines).toContain('t_seconds_bucket{le="+Inf",operation="a\\"b"} 17');
+    expect(lines).toContain('t_seconds_count{operation="a\\"b"} 17');
   });
 
   test('OPS3 names that callers make up make no label', async () => {
@@ -50,7 +106,7 @@ describe('metrics', () => {
       await client.last(number);
     }
     await client.close();
-    expect(await read('covista_errors_total{operation="unknown",code="unknown_operation"}')).toBe(3);
+    expect(await read('covista_error_rate_by_endpoint_total{operation="unknown",code="unknown_operation"}')).toBe(3);
     expect(await (await fetch(`${server.url}/metrics`)).text()).not.toContain('made.up');
   });
 

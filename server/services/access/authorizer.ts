@@ -5,6 +5,7 @@ import type { DatasetId } from '../../../protocol/ids.ts';
 import type { Limits } from '../../../protocol/limits.ts';
 import { assert } from '../../shared/assert.ts';
 import type { Clock } from '../../shared/clock.ts';
+import type { Hits } from '../../shared/metrics.ts';
 import { isUnrestricted } from '../../storage/content-store.ts';
 import type { EventNotice, GrantStore } from '../../storage/stores.ts';
 import type { Access } from './access.ts';
@@ -30,6 +31,8 @@ export interface Authorizer {
   forget(datasetId: DatasetId): void;
   /** Makes sure that it knows of the changes up to this event of the dataset. */
   catchUp(datasetId: DatasetId, sequence: number): void;
+  /** How often the grants that it needed were in memory. */
+  readonly grantHits: () => Hits;
   /** Follows changes made by any server. */
   notice(notice: EventNotice): void;
 }
@@ -95,6 +98,7 @@ export function createAuthorizer({ grants, limits, clock }: AuthorizerOptions): 
     hold: (request) => holds.add(request),
     forget,
     catchUp,
+    grantHits: () => cache.hits,
     notice: (notice) => {
       if (notice.kind === 'gap') {
         cache.clear();

@@ -1,6 +1,7 @@
 import { LRUCache } from 'lru-cache';
 import type { DatasetId } from '../../../protocol/ids.ts';
 import type { Limits } from '../../../protocol/limits.ts';
+import type { Hits } from '../../shared/metrics.ts';
 import type { GrantStore } from '../../storage/stores.ts';
 import type { Access } from './access.ts';
 import type { Actor } from './actor.ts';
@@ -30,6 +31,8 @@ export interface Loading {
 export class GrantCache {
   readonly #grants: Pick<GrantStore, 'ofDataset'>;
   readonly #cache: LRUCache<DatasetId, Loading>;
+  #lookups = 0;
+  #misses = 0;
   /** Callers stay with a dataset for a while, and comparing a number is cheaper than looking it up. */
   #latest: { readonly datasetId: DatasetId; readonly loading: Loading } | undefined;
 
@@ -38,7 +41,13 @@ export class GrantCache {
     this.#cache = new LRUCache({ max: grantCacheMax });
   }
 
+  /** How often the grants of a dataset were asked for, and known. */
+  get hits(): Hits {
+    return { hits: this.#lookups - this.#misses, misses: this.#misses };
+  }
+
   load(datasetId: DatasetId): Loading {
+    this.#lookups += 1;
     if (this.#latest?.datasetId === datasetId) return this.#latest.loading;
     const loading = this.#cache.get(datasetId) ?? this.#read(datasetId);
     this.#latest = { datasetId, loading };
@@ -56,6 +65,7 @@ export class GrantCache {
   }
 
   #read(datasetId: DatasetId): Loading {
+    this.#misses += 1;
     const promise = this.#grants.ofDataset(datasetId).then((records) => records && { grants: indexGrants(records), weighed: new WeakMap() });
     const loading: Loading = { promise, known: undefined };
     this.#cache.set(datasetId, loading);

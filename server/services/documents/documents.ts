@@ -31,8 +31,15 @@ export interface Documents {
   /** Keeps the state that is committed now; `not_found` where the document was never opened. */
   saveSnapshot(request: DocumentRequest, label: string, provenance: Provenance): Promise<DocumentSnapshotRecord>;
   snapshots(request: DocumentRequest, page: Page & { readonly before?: number | undefined }): Promise<DocumentSnapshotRecord[]>;
+  /** What is open on this server. */
+  readonly counts: DocumentCounts;
   /** Writes what waits and gives every document up. */
   close(): Promise<void>;
+}
+
+export interface DocumentCounts {
+  readonly documents: number;
+  readonly channels: number;
 }
 
 export interface DocumentsOptions {
@@ -125,6 +132,12 @@ class DocumentHost implements Documents {
   async snapshots(request: DocumentRequest, page: Page & { readonly before?: number | undefined }): Promise<DocumentSnapshotRecord[]> {
     const documentId = await this.#options.store.find(resolve(request).target.name);
     return documentId === undefined ? [] : this.#options.store.snapshots(documentId, page);
+  }
+
+  get counts(): DocumentCounts {
+    let channels = 0;
+    for (const { uses } of this.#entries.values()) channels += uses;
+    return { documents: this.#entries.size, channels };
   }
 
   async close(): Promise<void> {

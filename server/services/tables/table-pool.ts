@@ -2,6 +2,7 @@ import { CovistaError } from '../../../protocol/errors.ts';
 import type { TableId } from '../../../protocol/ids.ts';
 import type { Limits } from '../../../protocol/limits.ts';
 import type { Clock } from '../../shared/clock.ts';
+import type { Hits } from '../../shared/metrics.ts';
 import type { Control } from '../../storage/content-store.ts';
 import type { EngineTable, TableEngine } from './engine.ts';
 
@@ -71,6 +72,8 @@ export class TablePool {
   readonly #entries = new Map<TableId, Entry>();
   readonly #loading = new Map<TableId, Loading>();
   readonly #sweeper: NodeJS.Timeout;
+  #hits = 0;
+  #misses = 0;
 
   constructor(options: PoolOptions) {
     this.#options = options;
@@ -80,7 +83,10 @@ export class TablePool {
 
   /** Loads the table unless it is loaded, and keeps it for the user; without one it may be unloaded again at any time. */
   async use(request: TableRequest, user: TableUser | undefined, control: Control): Promise<Lease> {
-    const entry = this.#entries.get(request.tableId) ?? (await this.#join(request, control));
+    const known = this.#entries.get(request.tableId);
+    if (known === undefined) this.#misses += 1;
+    else this.#hits += 1;
+    const entry = known ?? (await this.#join(request, control));
     this.#touch(entry);
     const { tableSessionsMax: usersMax } = this.#options.limits;
     if (user !== undefined && entry.users.size >= usersMax) {
@@ -94,6 +100,11 @@ export class TablePool {
         this.#touch(entry);
       },
     };
+  }
+
+  /** How often a table that was wanted was loaded already. */
+  get hits(): Hits {
+    return { hits: this.#hits, misses: this.#misses };
   }
 
   find(tableId: TableId): LoadedTable | undefined {

@@ -5,6 +5,7 @@ import type { Limits } from '../../../protocol/limits.ts';
 import type { OpenTableInfo, TableInfo } from '../../../protocol/operations/table.ts';
 import { present } from '../../shared/assert.ts';
 import type { Clock } from '../../shared/clock.ts';
+import type { Hits } from '../../shared/metrics.ts';
 import type { Control, Scope } from '../../storage/content-store.ts';
 import type { Actor } from '../access/actor.ts';
 import type { RefResolver } from '../versioning/refs.ts';
@@ -85,6 +86,11 @@ export class Tables {
   /** What every table that is loaded takes; for who runs the server. */
   memory(): TableMemory[] {
     return this.#pool.all().map(({ tableId, engine, table }) => ({ tableId, engine: engine.name, bytes: table.bytes }));
+  }
+
+  /** How often a table that was wanted was loaded already. */
+  hits(): Hits {
+    return this.#pool.hits;
   }
 
   /** Loaded tables that the actor opened, did not close and may still see; for server admins all. */

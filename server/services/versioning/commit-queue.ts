@@ -12,6 +12,8 @@ export interface CommitQueue {
    * moves the branch, so the work is not done in vain; other branches go on.
    */
   exclusive<T>(datasetId: DatasetId, branch: string, work: (land: (commit: PendingCommit) => Promise<Landing>) => Promise<T>): Promise<T>;
+  /** Commits that wait to land, of all datasets. */
+  waiting(): number;
 }
 
 interface QueueOptions {
@@ -46,6 +48,7 @@ export function createCommitQueue(options: QueueOptions): CommitQueue {
           lane.release(branch);
         }
       }),
+    waiting: () => [...lanes.values()].reduce((total, lane) => total + lane.waiting, 0),
   };
 }
 
@@ -73,6 +76,10 @@ class Lane {
     this.#datasetId = datasetId;
     this.#options = options;
     this.#onIdle = onIdle;
+  }
+
+  get waiting(): number {
+    return this.#waiting.length;
   }
 
   enqueue(commit: PendingCommit, privileged: boolean): Promise<Landing> {

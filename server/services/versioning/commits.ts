@@ -34,12 +34,23 @@ export type CommitSource =
 
 export type Committed = VersionRecord & { readonly identical: boolean };
 
+/** A version that was made. */
+export interface CommitReport {
+  readonly version: VersionRecord;
+  /** From when all bytes were there until the version was. */
+  readonly creationMs: number;
+  /** The same with receiving the bytes; null: none were sent along. */
+  readonly uploadMs: number | null;
+}
+
 export interface CommitServices {
   readonly stores: Stores;
   readonly queue: CommitQueue;
   readonly refs: RefResolver;
   readonly reader: VersionReader;
   readonly limits: Limits;
+  /** Called with every version that was made. */
+  readonly onCommitted?: (report: CommitReport) => void;
 }
 
 export interface Commits {
@@ -55,14 +66,27 @@ export function createCommits(services: CommitServices): Commits {
     commit: async (request, control) => {
       await refuseEarly(services, request);
       const { source } = request;
-      if (source.kind === 'restore') return commitDrafted(services, request, control, undefined);
-      if (source.kind === 'upload') return commitDrafted(services, request, control, source.staged);
+      const drafted = reporting(services, request, control);
+      if (source.kind === 'restore') return drafted(undefined);
+      if (source.kind === 'upload') return drafted(source.staged);
       const staged = await services.stores.staging.stage(source.body, { bytesMax: services.limits.uploadBytesMax, signal: control.signal });
-      const [outcome] = await Promise.allSettled([commitDrafted(services, request, control, staged), staged.durable]);
+      const [outcome] = await Promise.allSettled([drafted(staged), staged.durable]);
       await services.stores.staging.discard(staged.path);
       if (outcome.status === 'rejected') throw outcome.reason;
       return outcome.value;
     },
+  };
+}
+
+function reporting(services: CommitServices, request: CommitRequest, control: Control): (staged: StagedBytes | undefined) => Promise<Committed> {
+  const askedAtMs = performance.now();
+  return async (staged) => {
+    const stagedAtMs = performance.now();
+    const version = await commitDrafted(services, request, control, staged);
+    const doneAtMs = performance.now();
+    const uploadMs = request.source.kind === 'restore' ? null : doneAtMs - askedAtMs;
+    services.onCommitted?.({ version, creationMs: doneAtMs - stagedAtMs, uploadMs });
+    return version;
   };
 }
 

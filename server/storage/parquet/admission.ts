@@ -4,6 +4,11 @@ import type { Interruption } from './interruption.ts';
 /** `interactive`: someone waits for it and it is short. `bulk`: it may take minutes. */
 export type QueryKind = 'interactive' | 'bulk';
 
+export interface QueryLoad {
+  readonly running: number;
+  readonly waiting: number;
+}
+
 interface Waiting {
   readonly admit: () => void;
 }
@@ -21,6 +26,12 @@ export class Admission {
   constructor(runningMax: number, queueMax: number) {
     this.#runningMax = runningMax;
     this.#queueMax = queueMax;
+  }
+
+  /** Queries that run, and that wait. */
+  get load(): QueryLoad {
+    const { interactive, bulk } = this.#waiting;
+    return { running: this.#running.interactive + this.#running.bulk, waiting: interactive.size + bulk.size };
   }
 
   /** Resolves with the function that gives the place back; `rate_limited` when too many wait, or the interruption's reason. */

@@ -5,12 +5,12 @@ import type { DuckDBInstance } from '@duckdb/node-api';
 import type { Limits } from '../../../protocol/limits.ts';
 import type { Logger } from '../../shared/log.ts';
 import type { Control } from '../content-store.ts';
-import { Admission, type QueryKind } from './admission.ts';
+import { Admission, type QueryKind, type QueryLoad } from './admission.ts';
 import { createHardenedInstance, type InstanceOptions } from './instance.ts';
 import { Interruption } from './interruption.ts';
 import { Session } from './session.ts';
 
-export type { QueryKind } from './admission.ts';
+export type { QueryKind, QueryLoad } from './admission.ts';
 export type { ChunkStream, Session } from './session.ts';
 
 export interface BrokerOptions {
@@ -52,6 +52,11 @@ export class Broker {
     this.#admission = new Admission(limits.duckdbQueriesMax, limits.duckdbQueueMax);
     this.#threadAdmission = new Admission(1, limits.duckdbQueueMax);
     this.#limits = limits;
+  }
+
+  /** Queries that run, and that wait. */
+  get load(): QueryLoad {
+    return this.#admission.load;
   }
 
   /**

@@ -3,7 +3,7 @@ import type { Limits } from '../../../protocol/limits.ts';
 import type { Logger } from '../../shared/log.ts';
 import type { ContentStore } from '../content-store.ts';
 import type { ObjectStore } from '../stores.ts';
-import { createBroker } from './broker.ts';
+import { createBroker, type QueryLoad } from './broker.ts';
 import { createDiffer } from './diff.ts';
 import { createExporter } from './export.ts';
 import { createFilterChecker } from './filter-check.ts';
@@ -36,7 +36,8 @@ export interface ContentStoreOptions {
 }
 
 /** Opens DuckDB with everything that is built on it. */
-export async function openContentStore({ directories, lease, inMemoryOnly, limits: given, log }: ContentStoreOptions): Promise<ContentStore> {
+export async function openContentStore(options: ContentStoreOptions): Promise<ContentStore & { queryLoad(): QueryLoad }> {
+  const { directories, lease, inMemoryOnly, limits: given, log } = options;
   const limits = inMemoryOnly ? { ...given, duckdbSpillBytesMax: 0 } : given;
   const readableDirectories = [...directories.readable, directories.staging, directories.exports];
   const broker = await createBroker({ limits, spillDirectory: directories.spill, readableDirectories, log });
@@ -59,5 +60,5 @@ export async function openContentStore({ directories, lease, inMemoryOnly, limit
       broker.close();
     },
   });
-  return holdingFiles(store, lease);
+  return { ...holdingFiles(store, lease), queryLoad: () => broker.load };
 }

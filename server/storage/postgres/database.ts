@@ -125,6 +125,11 @@ export class Database implements Executor {
     }
   }
 
+  pool(): { readonly busy: number; readonly idle: number; readonly waiting: number } {
+    const { acquiredConnections: busy, idleConnections: idle, waitingClients: waiting } = this.#pool.state();
+    return { busy, idle, waiting };
+  }
+
   async close(): Promise<void> {
     await this.#pool.end();
   }

@@ -32,6 +32,7 @@ export async function openMetadataStore(options: { readonly url: string; readonl
     ping: async () => {
       await database.rows(sql`SELECT 1`);
     },
+    pool: () => database.pool(),
     close: () => database.close(),
   };
 }

@@ -5,10 +5,33 @@ import { commit } from './commit.ts';
 import { connections } from './connections.ts';
 import { contention } from './contention.ts';
 import { diff } from './diff.ts';
+import { documentCursors } from './document-cursors.ts';
+import { documentDurable } from './document-durable.ts';
+import { documentFanOut } from './document-fan-out.ts';
+import { documentIdle } from './document-idle.ts';
+import { documentOpen } from './document-open.ts';
+import { documentStalled } from './document-stalled.ts';
 import { history } from './history.ts';
 import { metadata } from './metadata.ts';
 import { rpc } from './rpc.ts';
 import { tableOpen } from './table-open.ts';
 
 /** In the order in which they run: those that need a quiet machine most come first. */
-export const scenarios: readonly Scenario[] = [rpc, access, connections, metadata, history, contention, append, commit, diff, tableOpen];
+export const scenarios: readonly Scenario[] = [
+  rpc,
+  access,
+  connections,
+  documentFanOut,
+  documentIdle,
+  documentOpen,
+  documentStalled,
+  documentCursors,
+  documentDurable,
+  metadata,
+  history,
+  contention,
+  append,
+  commit,
+  diff,
+  tableOpen,
+];

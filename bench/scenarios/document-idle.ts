@@ -1,0 +1,113 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import * as Y from 'yjs';
+import { type Measurement, type Scenario, type ScenarioOptions, sizeOf } from '../measurement.ts';
+import { type DocumentServer, OpenDocument, openMany, type Rivals, residentBytesOf, startRivals } from '../support/document-servers.ts';
+
+const KiB = 1024;
+const AREA = 'document memory';
+
+export const documentIdle: Scenario = {
+  name: 'document-idle',
+  about:
+    'resident memory of the server for each idle connection with a document, against @y/websocket-server and @hocuspocus/server, and for documents by their size',
+  run: async (options) => {
+    const rivals = await startRivals(sizeOf(options, [3, 3, 40]));
+    try {
+      return [...(await measureConnections(rivals, options)), ...(await measureSizes(rivals, options))];
+    } finally {
+      await rivals.stop();
+    }
+  },
+};
+
+async function measureConnections({ covista, peers }: Rivals, options: ScenarioOptions): Promise<Measurement[]> {
+  const measurements: Measurement[] = [];
+  const counts = sizeOf<readonly number[]>(options, [[50], [1_000], [500, 1_000, 2_000, 5_000]]);
+  for (const server of [covista, ...peers]) {
+    const all = await connectionsOf(server, counts, options);
+    const [count, bytes] = all.at(-1) as [number, number];
+    const figure = { area: AREA, unit: 'KiB' as const, value: bytes / KiB };
+    if (server === covista) measurements.push({ ...figure, name: 'idle connection with a document', limit: 6, bound: 'at most' });
+    else measurements.push({ ...figure, name: `${server.name}: idle connection with a document` });
+    const curve = server === covista ? all : [];
+    for (const [at, each] of curve) {
+      measurements.push({ area: AREA, name: 'idle connection', unit: 'KiB', value: each / KiB, at: { of: 'connections', value: at } });
+    }
+    options.say(`${server.name}: ${(bytes / KiB).toFixed(1)} KiB for each of ${count} connections`);
+  }
+  return measurements;
+}
+
+/** Bytes of each connection, at growing numbers of them. */
+async function connectionsOf(server: DocumentServer, counts: readonly number[], options: ScenarioOptions): Promise<[number, number][]> {
+  // The first ones pay for code that is compiled and pools that fill.
+  for (const { socket } of await openMany(server, new Array<number>(sizeOf(options, [20, 200, 500])).fill(1))) socket.close();
+  const before = await settled(server, options);
+  const opened: OpenDocument[] = [];
+  const figures: [number, number][] = [];
+  for (const count of counts) {
+    opened.push(...(await openMany(server, new Array<number>(count - opened.length).fill(1))));
+    figures.push([count, Math.max(0, (await settled(server, options)) - before) / count]);
+  }
+  for (const { socket } of opened) socket.close();
+  await settled(server, options);
+  return figures;
+}
+
+/** Documents of annotations, as bytes of memory for each byte that they have encoded. */
+async function measureSizes({ covista }: Rivals, options: ScenarioOptions): Promise<Measurement[]> {
+  const measurements: Measurement[] = [];
+  let document = 2;
+  for (const [annotations, documents] of sizeOf<readonly (readonly [number, number])[]>(options, [
+    [[10, 2]],
+    [[100, 2]],
+    [
+      [10, 20],
+      [1_000, 10],
+      [10_000, 2],
+    ],
+  ])) {
+    const before = await settled(covista, options);
+    const opened: OpenDocument[] = [];
+    for (let index = 0; index < documents; index += 1, document += 1) opened.push(await fill(covista, document, annotations));
+    const bytes = Math.max(0, (await settled(covista, options)) - before) / documents;
+    measurements.push({ area: AREA, name: 'open document', unit: 'KiB', value: bytes / KiB, at: { of: 'annotations', value: annotations } });
+    for (const { socket } of opened) socket.close();
+  }
+  return measurements;
+}
+
+const AT = '2026-01-01T00:00:00.000Z';
+/** Annotations of one message, which has a bound. */
+const AT_ONCE = 1_000;
+
+async function fill(server: DocumentServer, document: number, annotations: number): Promise<OpenDocument> {
+  const opened = await OpenDocument.open(server, document);
+  const doc = new Y.Doc();
+  let update: Uint8Array = new Uint8Array();
+  doc.on('update', (made: Uint8Array) => {
+    update = made;
+  });
+  for (let made = 0; made < annotations; made += AT_ONCE) {
+    doc.transact(() => {
+      for (let index = made; index < Math.min(annotations, made + AT_ONCE); index += 1) {
+        const plain = { anchor: { column: 'price' }, author: 'bench', createdAt: AT, resolved: null };
+        const shared = { body: new Y.Text(`Note ${index}: this looks odd to me`), replies: new Y.Array() };
+        doc.getMap('annotations').set(`note-${index}`, new Y.Map<unknown>(Object.entries({ ...plain, ...shared })));
+      }
+    });
+    opened.sendUpdate(update);
+  }
+  await opened.settled();
+  return opened;
+}
+
+/** Resident memory once it has come to rest: the least of some looks. */
+async function settled({ pid }: DocumentServer, options: ScenarioOptions): Promise<number> {
+  let least = Number.POSITIVE_INFINITY;
+  for (let look = 0; look < sizeOf(options, [2, 4, 6]); look += 1) {
+    await delay(sizeOf(options, [50, 250, 500]));
+    least = Math.min(least, residentBytesOf(pid));
+  }
+  return least;
+}

@@ -1,6 +1,6 @@
 import { execFileSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
-import { cpus, totalmem } from 'node:os';
+import { type Machine, thisMachine } from '../server/cli/load/machine.ts';
 import { isMet, type Measurement } from './measurement.ts';
 
 export interface Target {
@@ -17,7 +17,7 @@ export interface Target {
 export interface Results {
   readonly at: string;
   readonly commit: string;
-  readonly machine: { readonly cpu: string; readonly cores: number; readonly memoryGiB: number; readonly node: string };
+  readonly machine: Machine;
   readonly quick: boolean;
   readonly scenarios: readonly string[];
   readonly targets: readonly Target[];
@@ -28,7 +28,7 @@ export function resultsOf(measurements: readonly Measurement[], run: Pick<Result
   return {
     at: new Date().toISOString(),
     commit: execFileSync('git', ['rev-parse', '--short', 'HEAD'], { encoding: 'utf8' }).trim(),
-    machine: { cpu: cpus()[0]?.model ?? 'unknown', cores: cpus().length, memoryGiB: Math.round(totalmem() / 2 ** 30), node: process.version },
+    machine: thisMachine(),
     ...run,
     targets: measurements.flatMap(targetOf),
     measurements,

@@ -1,10 +1,10 @@
 import { once } from 'node:events';
-import { setTimeout as delay } from 'node:timers/promises';
 import { WebSocket } from 'ws';
 import { encodeFrame, FRAME } from '../../protocol/frame.ts';
 import { PROTOCOL_VERSION } from '../../protocol/version.ts';
 import { type Measurement, type Scenario, type ScenarioOptions, sizeOf } from '../measurement.ts';
 import { type BenchServer, startBenchServer } from '../support/server.ts';
+import { settledMemory } from '../support/settled.ts';
 
 const KiB = 1024;
 const AREA = 'connections';
@@ -28,12 +28,12 @@ async function measure(server: BenchServer, options: ScenarioOptions): Promise<M
   const token = server.token('bench');
   // The first sessions pay for code that is compiled and pools that fill.
   await closeAll(await openSessions(server.url, token, sizeOf(options, [10, 50, 100])));
-  const before = await settled(server, options);
+  const before = await settledMemory(server, options);
   const sockets: WebSocket[] = [];
   const measurements: Measurement[] = [];
   for (const count of sizeOf<readonly number[]>(options, [[50], [100, 500], [500, 1_000, 2_000, 5_000]])) {
     sockets.push(...(await openSessions(server.url, token, count - sockets.length)));
-    const bytes = (await settled(server, options)) - before;
+    const bytes = (await settledMemory(server, options)) - before;
     options.say(`${count} sessions: ${(bytes / count / KiB).toFixed(1)} KiB each`);
     measurements.push({
       area: AREA,
@@ -44,7 +44,7 @@ async function measure(server: BenchServer, options: ScenarioOptions): Promise<M
     });
   }
   await closeAll(sockets);
-  const kept = Math.max(0, (await settled(server, options)) - before) / KiB / KiB;
+  const kept = Math.max(0, (await settledMemory(server, options)) - before) / KiB / KiB;
   return [...measurements, { area: AREA, name: 'memory kept after all sessions closed', value: kept, unit: 'MiB' }];
 }
 
@@ -74,14 +74,4 @@ async function closeAll(sockets: readonly WebSocket[]): Promise<void> {
       await closed;
     }),
   );
-}
-
-/** Resident memory once it has come to rest: the least of some looks. */
-async function settled(server: BenchServer, options: ScenarioOptions): Promise<number> {
-  let least = Number.POSITIVE_INFINITY;
-  for (let look = 0; look < sizeOf(options, [2, 5, 10]); look += 1) {
-    await delay(sizeOf(options, [50, 300, 500]));
-    least = Math.min(least, server.memory().now);
-  }
-  return least;
 }

@@ -1,6 +1,8 @@
 import type { Scenario } from '../measurement.ts';
 import { access } from './access.ts';
 import { append } from './append.ts';
+import { churn } from './churn.ts';
+import { coAnalysis } from './co-analysis.ts';
 import { commit } from './commit.ts';
 import { connections } from './connections.ts';
 import { contention } from './contention.ts';
@@ -13,7 +15,10 @@ import { documentOpen } from './document-open.ts';
 import { documentStalled } from './document-stalled.ts';
 import { history } from './history.ts';
 import { metadata } from './metadata.ts';
+import { operations } from './operations.ts';
 import { rpc } from './rpc.ts';
+import { sessions } from './sessions.ts';
+import { sizes } from './sizes.ts';
 import { tableOpen } from './table-open.ts';
 
 /** In the order in which they run: those that need a quiet machine most come first. */
@@ -21,17 +26,22 @@ export const scenarios: readonly Scenario[] = [
   rpc,
   access,
   connections,
+  metadata,
+  history,
+  operations,
+  contention,
+  append,
+  commit,
+  diff,
+  sizes,
+  tableOpen,
   documentFanOut,
   documentIdle,
   documentOpen,
   documentStalled,
   documentCursors,
   documentDurable,
-  metadata,
-  history,
-  contention,
-  append,
-  commit,
-  diff,
-  tableOpen,
+  sessions,
+  coAnalysis,
+  churn,
 ];

@@ -17,6 +17,8 @@ export interface BenchServer {
   /** Resident memory now, and the most since the last call of `resetPeak`, in bytes, of the server without its database. */
   memory(): { readonly now: number; readonly peak: number };
   resetPeak(): void;
+  /** The environment of a program that makes tokens for this server. */
+  readonly environment: NodeJS.ProcessEnv;
   stop(): Promise<void>;
 }
 
@@ -42,6 +44,7 @@ export async function startBenchServer(settings: Readonly<Record<string, string>
     url,
     dataDir,
     pid,
+    environment,
     token,
     client: async (subject) => connect({ url, token: token(subject) }),
     memory: () => readMemory(pid),

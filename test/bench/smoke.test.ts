@@ -4,7 +4,7 @@ import { scenarios } from '../../bench/scenarios/index.ts';
 
 const TIMEOUT_MS = 5 * 60_000;
 
-test.each(scenarios.filter(({ isLong }) => isLong !== true))(
+test.each(scenarios)(
   'the scenario $name runs, and its figures make sense',
   async ({ run }) => {
     const measurements = await run({ quick: true, smoke: true, say: () => undefined });

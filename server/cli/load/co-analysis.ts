@@ -6,24 +6,39 @@ const PAGE_ROWS = 100;
 const EDITS_MAX = 10_000;
 const GROUPS: readonly [readonly string[], ...(readonly string[])[]] = [['region', 'product'], ['product', 'region'], ['region', 'day'], ['product']];
 
+/** What others see, by the map of the document that holds it. */
+const SEEN = [
+  ['annotations', 'note.seen'],
+  ['views', 'view.seen'],
+] as const;
+const FINDINGS = 'findings';
+
 interface View {
   readonly viewId: string;
   readonly rows: number;
 }
+
+/** Views that one person saves before the oldest goes: a document holds so many of all. */
+const SAVED_VIEWS_MAX = 2;
+
+type SavedViews = ReturnType<Seat['document']['savedViews']>;
 
 interface Seat {
   readonly person: Person;
   readonly tableId: string;
   readonly document: Awaited<ReturnType<Client['document']['open']>>;
   pivot: View;
+  readonly views: SavedViews;
+  /** Oldest first. */
+  readonly savedViewIds: string[];
 }
 
-/** When each note was made; all people are in this process, and so go by one clock. */
+/** When each note and saved view was made; all people are in this process, and so go by one clock. */
 const madeAtMs = new Map<string, number>();
 
-/** People who explore one version together: pivots, pages, notes that others see, and cursors. */
+/** People who explore one version together: pivots, pages, saved views and notes that others see, cursors, and commits of what they found. */
 export const coAnalysis = scenario<Seat>({
-  about: 'Explore one version together: open its table, pivot, page, write notes that others see, move cursors',
+  about: 'Explore one version together: open its table, pivot, page, save views and write notes that others see, move cursors, commit',
   sit: async (person) => {
     const { client, recorder, world } = person;
     const at = performance.now();
@@ -33,9 +48,9 @@ export const coAnalysis = scenario<Seat>({
     const document = await client.document.open(`dataset/${world.datasetId}`);
     await recorder.measure('document.open', at, () => document.whenSynced());
     if (table === undefined) throw new Error('there is no table to sit at');
-    watchNotes(document, person);
+    watchEdits(document, person);
     const { tableId } = table;
-    return { person, tableId, document, pivot: await createPivot(person, tableId) };
+    return { person, tableId, document, pivot: await createPivot(person, tableId), views: document.savedViews(), savedViewIds: [] };
   },
   actions: [
     { name: 'view.data', weight: 60, run: readWindow },
@@ -50,6 +65,8 @@ export const coAnalysis = scenario<Seat>({
     },
     { name: 'presence.set', weight: 20, run: async ({ document, tableId }) => document.presence.set({ tableId }) },
     { name: 'note', weight: 3, run: writeNote },
+    { name: 'view.save', weight: 1, run: saveView },
+    { name: 'version.commit', weight: 0.5, run: commitFinding },
   ],
   leave: async ({ document }) => document.close(),
 });
@@ -69,21 +86,42 @@ function readWindow({ person, tableId, pivot }: Seat): Promise<unknown> {
   return person.client.view.data({ tableId: tableId, viewId: pivot.viewId, startRow, endRow: startRow + PAGE_ROWS });
 }
 
-/** The time of a note is that until the server keeps it. */
+/** The time of an edit is that until the server keeps it. */
 async function writeNote({ document }: Seat): Promise<void> {
-  const { id } = document.annotations.add('What happened here?');
-  madeAtMs.set(id, performance.now());
-  if (madeAtMs.size > EDITS_MAX) madeAtMs.delete(madeAtMs.keys().next().value as string);
+  edited(document.annotations.add('What happened here?').id);
   await document.whenDurable();
 }
 
-/** Records how long the notes of others take to be here. */
-function watchNotes({ doc }: Seat['document'], { recorder }: Person): void {
-  doc.getMap('annotations').observe((event, { local }) => {
-    if (local) return;
-    for (const id of event.keysChanged) {
-      const at = madeAtMs.get(id);
-      if (at !== undefined) recorder.record('note.seen', performance.now() - at);
-    }
-  });
+async function saveView({ person, document, views, savedViewIds }: Seat): Promise<void> {
+  const groupBy = person.random.pick(GROUPS);
+  const { id } = views.create({ name: `By ${groupBy.join(' and ')}`, config: { group_by: [...groupBy], columns: ['quantity'] } });
+  edited(id);
+  savedViewIds.push(id);
+  if (savedViewIds.length > SAVED_VIEWS_MAX) views.remove(savedViewIds.shift() as string);
+  await document.whenDurable();
+}
+
+/** A row behind those of a branch of its own, so that the table under the people stays the newest of its branch. */
+function commitFinding({ person: { client, world, number } }: Seat): Promise<unknown> {
+  const row = `order,day,region,product,customer,quantity,price,discount\n${world.rows + number},2026-01-31,North,Desk,customer 1,1,9.99,0\n`;
+  const body = new TextEncoder().encode(row);
+  return client.version.commit({ datasetId: world.datasetId, branch: FINDINGS, mode: 'append', message: 'A finding' }, { body });
+}
+
+function edited(id: string): void {
+  madeAtMs.set(id, performance.now());
+  if (madeAtMs.size > EDITS_MAX) madeAtMs.delete(madeAtMs.keys().next().value as string);
+}
+
+/** Records how long the edits of others take to be here. */
+function watchEdits({ doc }: Seat['document'], { recorder }: Person): void {
+  for (const [map, action] of SEEN) {
+    doc.getMap(map).observe((event, { local }) => {
+      if (local) return;
+      for (const [id, { action: change }] of event.changes.keys) {
+        const at = change === 'add' ? madeAtMs.get(id) : undefined;
+        if (at !== undefined) recorder.record(action, performance.now() - at);
+      }
+    });
+  }
 }

@@ -18,6 +18,8 @@ export interface CrowdOptions {
   readonly rampMs: number;
   /** Between two actions of a person, on average. */
   readonly thinkMs: number;
+  /** After which a person leaves. */
+  readonly actionsMax: number;
   readonly seed: number;
   readonly recorder: Recorder;
   /** Ends the run. */
@@ -64,11 +66,14 @@ export class Crowd {
   }
 
   async #work(person: Parameters<AnyScenario['open']>[0]): Promise<void> {
-    const { scenario, thinkMs, signal } = this.#options;
+    const { scenario, thinkMs, actionsMax, signal } = this.#options;
     const seat = await scenario.open(person);
     try {
       // The next action is due when it is due, however long this one takes.
-      for (let dueAtMs = performance.now() + person.random.waitMs(thinkMs); await until(dueAtMs, signal); dueAtMs += person.random.waitMs(thinkMs)) {
+      let dueAtMs = performance.now();
+      for (let actions = 0; actions < actionsMax; actions += 1) {
+        dueAtMs += person.random.waitMs(thinkMs);
+        if (!(await until(dueAtMs, signal))) break;
         await seat.act(dueAtMs);
       }
     } finally {

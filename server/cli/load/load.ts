@@ -5,10 +5,11 @@ import { type Command, type FlagValues, type Invocation, listFlag, textFlag, Usa
 import { browse } from './browse.ts';
 import { coAnalysis } from './co-analysis.ts';
 import { Crowd } from './crowd.ts';
+import { thisMachine } from './machine.ts';
 import { judge, type Objective, readObjective } from './objectives.ts';
 import { readPeople, type TokenOf } from './people.ts';
 import type { Recorder } from './recorder.ts';
-import { liveLine, type Outcome, printOutcome } from './report.ts';
+import { liveLine, type Outcome, printOutcome, targetsOf } from './report.ts';
 import type { AnyScenario, World } from './scenario.ts';
 import { serverMemory } from './server-memory.ts';
 import { existingWorld, makeWorld } from './world.ts';
@@ -27,6 +28,7 @@ export const load: Command = {
     duration: { type: 'string', value: 'SECONDS', prose: 'How long they work once all are there [60]' },
     ramp: { type: 'string', value: 'SECONDS', prose: 'Over how long they arrive [10]' },
     think: { type: 'string', value: 'MS', prose: 'Between two actions of a person, on average [2000]' },
+    actions: { type: 'string', value: 'N', prose: 'After how many actions a person leaves; absent: when the time is over' },
     dataset: { type: 'string', value: 'ID', prose: 'What they work on; absent: a dataset made for the run, and deleted after it' },
     rows: { type: 'string', value: 'N', prose: 'Rows of the dataset that is made [100000]' },
     slo: {
@@ -64,6 +66,7 @@ interface Plan {
   readonly durationMs: number;
   readonly rampMs: number;
   readonly thinkMs: number;
+  readonly actionsMax: number;
   readonly rows: number;
   readonly seed: number;
   readonly datasetId: number | undefined;
@@ -91,6 +94,7 @@ async function readPlan({ flags, client, config }: Invocation): Promise<Plan> {
     durationMs: wholeFlag(flags, 'duration', 60) * 1_000,
     rampMs: wholeFlag(flags, 'ramp', 10) * 1_000,
     thinkMs: wholeFlag(flags, 'think', 2_000),
+    actionsMax: wholeFlag(flags, 'actions', Number.POSITIVE_INFINITY),
     rows: wholeFlag(flags, 'rows', 100_000),
     seed: wholeFlag(flags, 'seed', 1),
     datasetId: textFlag(flags, 'dataset') === undefined ? undefined : wholeFlag(flags, 'dataset', 0),
@@ -146,8 +150,10 @@ async function carryOut(plan: Plan, world: World, { invocation, signal }: Stage)
     watch.stop();
   }
   const actions = recorder.figures();
+  const objectives = judge(plan.objectives, actions);
   const outcome: Outcome = {
     at: new Date().toISOString(),
+    machine: thisMachine(),
     scenario: plan.name,
     people: plan.people,
     seconds: (performance.now() - startedAtMs) / 1_000,
@@ -156,7 +162,8 @@ async function carryOut(plan: Plan, world: World, { invocation, signal }: Stage)
     arrival,
     errors: recorder.errors,
     serverMemoryBytes: watch.highest() ?? null,
-    objectives: judge(plan.objectives, actions),
+    objectives,
+    targets: targetsOf(plan.name, objectives),
   };
   printOutcome(terminal, outcome);
   adviseOnLimits(invocation, recorder);

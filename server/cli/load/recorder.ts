@@ -32,12 +32,14 @@ export class Recorder {
   readonly #entries = new Map<string, Entry>();
   readonly #errors = new Map<string, number>();
   readonly #limits = new Set<string>();
+  readonly #all = build(HISTOGRAM);
   #startedAtMs: number | undefined;
 
   /** Forgets what was recorded, as at the end of the warm-up, and counts from now on. */
   restart(): void {
     this.#entries.clear();
     this.#errors.clear();
+    this.#all.reset();
     this.#startedAtMs = performance.now();
   }
 
@@ -45,7 +47,9 @@ export class Recorder {
   async measure<Result>(action: string, dueAtMs: number, work: () => Promise<Result>): Promise<Result | undefined> {
     try {
       const result = await work();
-      this.record(action, performance.now() - dueAtMs);
+      const elapsedMs = performance.now() - dueAtMs;
+      this.record(action, elapsedMs);
+      this.#all.recordValue(microseconds(elapsedMs));
       return result;
     } catch (fault) {
       this.fail(action, fault);
@@ -54,7 +58,7 @@ export class Recorder {
   }
 
   record(action: string, elapsedMs: number): void {
-    this.#entry(action).times.recordValue(Math.min(HISTOGRAM.highestTrackableValue, Math.max(1, Math.round(elapsedMs * 1_000))));
+    this.#entry(action).times.recordValue(microseconds(elapsedMs));
   }
 
   fail(action: string, fault: unknown): void {
@@ -75,13 +79,17 @@ export class Recorder {
     return [...this.#limits];
   }
 
+  /** Percentiles of everything that was measured, in milliseconds. */
+  get times(): Pick<Figures, 'p50' | 'p95' | 'p99'> {
+    return percentilesOf(this.#all);
+  }
+
   /** What came of every kind of action, in the order in which they first happened. */
   figures(): Figures[] {
     const seconds = Math.max(1e-3, (performance.now() - (this.#startedAtMs ?? performance.now())) / 1_000);
     return [...this.#entries].map(([action, { times, errors }]) => {
-      const at = (percentile: number): number => times.getValueAtPercentile(percentile) / 1_000;
       const count = times.totalCount;
-      return { action, count, errors, perSecond: count / seconds, p50: at(50), p95: at(95), p99: at(99), max: times.maxValue / 1_000 };
+      return { action, count, errors, perSecond: count / seconds, ...percentilesOf(times), max: times.maxValue / 1_000 };
     });
   }
 
@@ -93,3 +101,10 @@ export class Recorder {
     return made;
   }
 }
+
+function percentilesOf(times: Histogram): Pick<Figures, 'p50' | 'p95' | 'p99'> {
+  const at = (percentile: number): number => times.getValueAtPercentile(percentile) / 1_000;
+  return { p50: at(50), p95: at(95), p99: at(99) };
+}
+
+const microseconds = (elapsedMs: number): number => Math.min(HISTOGRAM.highestTrackableValue, Math.max(1, Math.round(elapsedMs * 1_000)));

@@ -1,4 +1,5 @@
 import type { Terminal } from '../terminal.ts';
+import type { Machine } from './machine.ts';
 import type { Verdict } from './objectives.ts';
 import type { Figures, Recorder } from './recorder.ts';
 
@@ -7,6 +8,7 @@ const MiB = 1024 * 1024;
 /** Everything that a run found out; what `--out` writes. */
 export interface Outcome {
   readonly at: string;
+  readonly machine: Machine;
   readonly scenario: string;
   readonly people: number;
   readonly seconds: number;
@@ -18,7 +20,31 @@ export interface Outcome {
   /** Highest resident memory that the server told, in bytes; null: it told none. */
   readonly serverMemoryBytes: number | null;
   readonly objectives: readonly Verdict[];
+  /** The same as the benchmarks write them. */
+  readonly targets: readonly Target[];
 }
+
+/** An objective in the form of the results of the benchmarks. */
+export interface Target {
+  readonly area: string;
+  readonly name: string;
+  readonly value: number | null;
+  readonly limit: number;
+  readonly unit: 'ms' | 'count';
+  readonly bound: 'at most';
+  readonly met: boolean;
+}
+
+export const targetsOf = (scenario: string, objectives: readonly Verdict[]): Target[] =>
+  objectives.map(({ action, measure, value, limit, met }) => ({
+    area: scenario,
+    name: `${action}: ${measure}`,
+    value: value ?? null,
+    limit,
+    unit: measure === 'errors' ? 'count' : 'ms',
+    bound: 'at most',
+    met,
+  }));
 
 /** One line of how it goes. */
 export function liveLine(
@@ -28,9 +54,9 @@ export function liveLine(
   const figures = recorder.figures();
   const rate = figures.reduce((sum, { perSecond }) => sum + perSecond, 0);
   const errors = figures.reduce((sum, figure) => sum + figure.errors, 0);
-  const worst = figures.reduce((most, { p99 }) => Math.max(most, p99), 0);
+  const { p50, p95, p99 } = recorder.times;
   const server = memory === undefined ? '' : `, server ${(memory / MiB).toFixed(0)} MiB`;
-  return `${seconds.toFixed(0).padStart(4)} s: ${people} people, ${rate.toFixed(0)} actions/s, worst p99 ${time(worst)}, ${errors} errors${server}`;
+  return `${seconds.toFixed(0).padStart(4)} s: ${people} people, ${rate.toFixed(0)} actions/s, p50 ${time(p50)}, p95 ${time(p95)}, p99 ${time(p99)}, ${errors} errors${server}`;
 }
 
 /** The whole outcome as a table. */

@@ -1,0 +1,99 @@
+import { createReadStream } from 'node:fs';
+import type { PacedName, PacedOrders } from '../loads/paced.ts';
+import { type Measurement, type Scenario, type ScenarioOptions, sizeOf } from '../measurement.ts';
+import { createWorkspace, type Workspace, writeOrders } from '../support/data.ts';
+import { startDuckdb } from '../support/duckdb.ts';
+import { pacedLoad } from '../support/paced.ts';
+import { type BenchServer, startBenchServer } from '../support/server.ts';
+
+const AREA = 'operations';
+const PERSON = 'bench';
+
+/** One of every kind: queries, reads of rows, views, streams, downloads, commands and commits, with a rate that a server bears easily. */
+const RATES: Readonly<Record<PacedName, number>> = {
+  'session.whoami': 500,
+  'ref.resolve': 200,
+  'version.get': 200,
+  'version.history': 100,
+  'version.preview': 50,
+  'diff.rows': 50,
+  'view.data': 200,
+  'view.create': 20,
+  'dataset.watch': 50,
+  'version.fetch': 10,
+  'branch.create': 50,
+  'version.commit': 20,
+};
+
+/** What is asked ever faster, until it cannot keep up. */
+const SWEPT: readonly PacedName[] = ['session.whoami', 'ref.resolve', 'view.data'];
+
+export const operations: Scenario = {
+  name: 'operations',
+  about: 'latency of every kind of operation by connections at a steady rate, and by rate over 100 connections',
+  run: async (options) => {
+    const workspace = createWorkspace();
+    const server = await startBenchServer();
+    try {
+      const orders = await prepare(server, workspace, options);
+      return [...(await byConnections(orders, options)), ...(await byRate(orders, options))];
+    } finally {
+      await server.stop();
+      workspace.remove();
+    }
+  },
+};
+
+type Prepared = Omit<PacedOrders, 'connections' | 'seconds' | 'operations'>;
+
+async function prepare(server: BenchServer, workspace: Workspace, options: ScenarioOptions): Promise<Prepared> {
+  const rows = sizeOf(options, [2_000, 20_000, 100_000]);
+  const paths = [workspace.path('one.csv'), workspace.path('other.csv')] as const;
+  const duckdb = startDuckdb(1);
+  await writeOrders(duckdb, paths[0], rows);
+  await writeOrders(duckdb, paths[1], rows + 100);
+  await duckdb.stop();
+  const client = await server.client(PERSON);
+  try {
+    const { datasetId } = await client.dataset.create({ name: 'Bench: operations' });
+    for (const path of paths) await client.version.commit({ datasetId, branch: 'main' }, { body: createReadStream(path) });
+    await client.branch.create({ datasetId, name: 'small', from: 'main' });
+    const { tableId } = await client.table.open({ datasetId, ref: '1' }, { perspective: false });
+    return { url: server.url, token: server.token(PERSON), datasetId, rows, tableId };
+  } finally {
+    client.close();
+  }
+}
+
+async function byConnections(prepared: Prepared, options: ScenarioOptions): Promise<Measurement[]> {
+  const operations = Object.entries(RATES).map(([name, perSecond]) => ({ name: name as PacedName, perSecond }));
+  const measurements: Measurement[] = [];
+  for (const connections of sizeOf<readonly number[]>(options, [[2], [1, 100], [1, 100, 1_000]])) {
+    options.say(`${connections} connections`);
+    for (const { name, p50, p99 } of await pacedLoad({ ...prepared, connections, seconds: sizeOf(options, [0.3, 1, 3]), operations })) {
+      const at = { of: 'connections', value: connections };
+      measurements.push({ area: AREA, name: `${name}: median`, value: p50, unit: 'ms', at });
+      measurements.push({ area: AREA, name: `${name}: p99`, value: p99, unit: 'ms', at });
+    }
+  }
+  return measurements;
+}
+
+/** Rises until the answers come later than they are asked for. */
+async function byRate(prepared: Prepared, options: ScenarioOptions): Promise<Measurement[]> {
+  const measurements: Measurement[] = [];
+  const connections = sizeOf(options, [2, 20, 100]);
+  const seconds = sizeOf(options, [0.3, 1, 2]);
+  for (const name of SWEPT) {
+    for (const perSecond of sizeOf<readonly number[]>(options, [[100], [300, 1_000, 3_000], [300, 1_000, 3_000, 10_000, 30_000]])) {
+      const [figures] = await pacedLoad({ ...prepared, connections, seconds, operations: [{ name, perSecond }] });
+      if (figures === undefined) throw new Error(`${name} was not asked`);
+      measurements.push({ area: AREA, name: `${name}: p99`, value: figures.p99, unit: 'ms', at: { of: 'requests a second', value: perSecond } });
+      if (figures.perSecond < perSecond * KEPT_UP) break;
+    }
+  }
+  return measurements;
+}
+
+/** A server that answers less than this share of the rate in time has found its limit. */
+const KEPT_UP = 0.9;

@@ -1,0 +1,13 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import { type ScenarioOptions, sizeOf } from '../measurement.ts';
+import type { BenchServer } from './server.ts';
+
+/** Resident memory of a server once it has come to rest, in bytes: the least of some looks. */
+export async function settledMemory(server: BenchServer, options: ScenarioOptions): Promise<number> {
+  let least = Number.POSITIVE_INFINITY;
+  for (let look = 0; look < sizeOf(options, [2, 5, 10]); look += 1) {
+    await delay(sizeOf(options, [50, 300, 500]));
+    least = Math.min(least, server.memory().now);
+  }
+  return least;
+}

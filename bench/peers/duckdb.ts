@@ -3,11 +3,12 @@ import { DuckDBInstance } from '@duckdb/node-api';
 
 /**
  * DuckDB by itself, in a process of its own: what any conversion costs at least. Reads jobs as lines of JSON,
- * `{ connections, statements }`, runs each one's statements over so many connections, and answers with the milliseconds.
+ * `{ connections, statements }`, runs each one's statements over so many connections, and answers with the milliseconds. A list among
+ * the statements is run by one connection in its order.
  */
 interface Job {
   readonly connections: number;
-  readonly statements: readonly string[];
+  readonly statements: readonly (string | readonly string[])[];
 }
 
 async function run(instance: DuckDBInstance, { connections, statements }: Job): Promise<number> {
@@ -16,7 +17,7 @@ async function run(instance: DuckDBInstance, { connections, statements }: Job): 
   const start = performance.now();
   await Promise.all(
     opened.map(async (connection) => {
-      for (const statement of waiting) await connection.run(statement);
+      for (const next of waiting) for (const statement of [next].flat()) await connection.run(statement);
     }),
   );
   const milliseconds = performance.now() - start;

@@ -13,13 +13,18 @@ import { documentFanOut } from './document-fan-out.ts';
 import { documentIdle } from './document-idle.ts';
 import { documentOpen } from './document-open.ts';
 import { documentStalled } from './document-stalled.ts';
+import { flightsOpen } from './flights-open.ts';
 import { history } from './history.ts';
 import { metadata } from './metadata.ts';
 import { operations } from './operations.ts';
+import { pivots } from './pivots.ts';
 import { rpc } from './rpc.ts';
 import { sessions } from './sessions.ts';
 import { sizes } from './sizes.ts';
+import { tableGrowth } from './table-growth.ts';
 import { tableOpen } from './table-open.ts';
+import { tableSessions } from './table-sessions.ts';
+import { workbench } from './workbench.ts';
 
 /** In the order in which they run: those that need a quiet machine most come first. */
 export const scenarios: readonly Scenario[] = [
@@ -35,6 +40,11 @@ export const scenarios: readonly Scenario[] = [
   diff,
   sizes,
   tableOpen,
+  flightsOpen,
+  pivots,
+  tableSessions,
+  tableGrowth,
+  workbench,
   documentFanOut,
   documentIdle,
   documentOpen,

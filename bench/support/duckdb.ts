@@ -5,8 +5,8 @@ import { createInterface } from 'node:readline';
 
 /** DuckDB without Covista around it. */
 export interface BareDuckdb {
-  /** Runs statements, distributed over connections, and answers with the milliseconds that they took. */
-  run(statements: readonly string[], connections?: number): Promise<number>;
+  /** Runs statements, distributed over connections, and answers with the milliseconds that they took; a list stays with one connection. */
+  run(statements: readonly (string | readonly string[])[], connections?: number): Promise<number>;
   stop(): Promise<void>;
 }
 

@@ -1,10 +1,11 @@
-import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
+import { type ChildProcess, execFileSync } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { type Client, connect } from '../../client/index.ts';
+import { type LoopDelay, loopDelay, memoryOf, resetPeak, spawnWatched } from './watched.ts';
 
 /** A Covista server in a process of its own, on a data directory that goes with it. */
 export interface BenchServer {
@@ -17,6 +18,8 @@ export interface BenchServer {
   /** Resident memory now, and the most since the last call of `resetPeak`, in bytes, of the server without its database. */
   memory(): { readonly now: number; readonly peak: number };
   resetPeak(): void;
+  /** How late its main thread was since the last time that this was asked. */
+  loopDelay(): Promise<LoopDelay>;
   /** The environment of a program that makes tokens for this server. */
   readonly environment: NodeJS.ProcessEnv;
   stop(): Promise<void>;
@@ -28,10 +31,7 @@ const MAIN = join(ROOT, 'server/main.ts');
 export async function startBenchServer(settings: Readonly<Record<string, string>> = {}): Promise<BenchServer> {
   const dataDir = mkdtempSync(join(tmpdir(), 'covista-bench-'));
   const environment = { ...process.env, COVISTA_LOG_LEVEL: 'warn', COVISTA_JWT_SECRET: 'bench'.repeat(10), ...settings };
-  const child = spawn(process.execPath, [MAIN, 'serve', '--port', '0', '--data-dir', dataDir], {
-    env: environment,
-    stdio: ['ignore', 'pipe', 'inherit'],
-  });
+  const child = spawnWatched([MAIN, 'serve', '--port', '0', '--data-dir', dataDir], environment);
   const url = await firstLine(child);
   const pid = child.pid as number;
   const tokens = new Map<string, string>();
@@ -47,8 +47,9 @@ export async function startBenchServer(settings: Readonly<Record<string, string>
     environment,
     token,
     client: async (subject) => connect({ url, token: token(subject) }),
-    memory: () => readMemory(pid),
+    memory: () => memoryOf(pid),
     resetPeak: () => resetPeak(pid),
+    loopDelay: () => loopDelay(child),
     stop: async () => {
       child.kill('SIGTERM');
       if (child.exitCode === null) await once(child, 'exit');
@@ -68,15 +69,4 @@ async function firstLine(child: ChildProcess): Promise<string> {
 
 function mint(subject: string, environment: NodeJS.ProcessEnv): string {
   return execFileSync(process.execPath, [MAIN, 'token', '--sub', subject], { env: environment, encoding: 'utf8' }).trim();
-}
-
-function readMemory(pid: number): { now: number; peak: number } {
-  const status = readFileSync(`/proc/${pid}/status`, 'utf8');
-  const bytesOf = (name: string): number => Number(new RegExp(`^${name}:\\s+(\\d+) kB`, 'm').exec(status)?.[1] ?? 0) * 1024;
-  return { now: bytesOf('VmRSS'), peak: bytesOf('VmHWM') };
-}
-
-/** Lets the kernel count the peak from now on. */
-function resetPeak(pid: number): void {
-  writeFileSync(`/proc/${pid}/clear_refs`, '5');
 }

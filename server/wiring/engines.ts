@@ -3,7 +3,7 @@ import type { Config } from '../config.ts';
 import type { TableEngine } from '../services/tables/engine.ts';
 import { holdingTableFiles } from '../services/tables/engine-files.ts';
 import type { Logger } from '../shared/log.ts';
-import type { Metrics } from '../shared/metrics.ts';
+import type { Metrics, Reading } from '../shared/metrics.ts';
 import type { Stores } from '../storage/stores.ts';
 import { DuckdbTables } from '../workers/duckdb-tables.client.ts';
 import { PerspectiveMemory } from '../workers/perspective-memory-pool.ts';
@@ -29,7 +29,15 @@ export function startEngines(config: Config, { engines: others }: Parts, { store
   const duckdb = (): TableEngine => new DuckdbTables({ ...place, limits, log, threads });
   const memory = (): TableEngine => new PerspectiveMemory({ content, limits, log, counts: threads });
   const starts = others === undefined ? [() => [memory()], () => [duckdb()]] : [() => others(stores)];
-  return starts.flatMap((start) => startEngine(start, stores, log));
+  const engines = starts.flatMap((start) => startEngine(start, stores, log));
+  const help = 'What engines of tables hold for sessions: sessions, views, results, and relations with results';
+  metrics.gauge('table_engine_objects', help, ['engine', 'kind'], async () => (await Promise.all(engines.map(inventoryOf))).flat());
+  return engines;
+}
+
+async function inventoryOf(engine: TableEngine): Promise<Reading[]> {
+  const inventory = Object.entries((await engine.inventory?.()) ?? {}) as [string, number | null][];
+  return inventory.flatMap(([kind, value]) => (value === null ? [] : [{ labels: { engine: engine.name, kind }, value }]));
 }
 
 /** An engine that cannot start is missed by its tables alone: everything else works without it. */

@@ -7,7 +7,7 @@ import type { ThreadCounts } from '../shared/thread-counts.ts';
 import type { Control } from '../storage/content-store.ts';
 import { DUCKDB_FEATURES } from './duckdb-tables/features.ts';
 import type { DuckdbTableSource } from './duckdb-tables/table.ts';
-import type { DuckdbTablesOptions, FromDuckdbTables, ToDuckdbTables } from './duckdb-tables.protocol.ts';
+import type { DuckdbTablesOptions, FromDuckdbTables, TablesInventory, ToDuckdbTables } from './duckdb-tables.protocol.ts';
 
 export interface DuckdbTablesParts {
   readonly limits: Limits;
@@ -47,6 +47,7 @@ class TablesThread {
   readonly #loads = new Map<number, PromiseWithResolvers<LoadedTable>>();
   readonly #sessions = new Map<number, DuckdbTablesPeer>();
   readonly #lossListeners = new Set<(reason: CovistaError) => void>();
+  #inventory: PromiseWithResolvers<TablesInventory> | undefined;
   readonly #ended: Promise<void>;
   #isLost = false;
   #isClosing = false;
@@ -99,6 +100,16 @@ class TablesThread {
     this.#hold();
   }
 
+  /** Asked by several at once, it is taken once. */
+  inventory(): Promise<TablesInventory> {
+    if (this.#isLost) return Promise.resolve(NOTHING);
+    if (this.#inventory === undefined) {
+      this.#inventory = Promise.withResolvers();
+      this.tell({ kind: 'inventory' });
+    }
+    return this.#inventory.promise;
+  }
+
   /** Ends the thread in peace. */
   async close(): Promise<void> {
     this.#isClosing = true;
@@ -132,6 +143,10 @@ class TablesThread {
       case 'response':
         this.#sessions.get(message.session)?.respond(message.bytes);
         break;
+      case 'inventory':
+        this.#inventory?.resolve(message.inventory);
+        this.#inventory = undefined;
+        break;
       case 'fault':
         this.#log.warn({ fault: message.message }, 'a query of a duckdb table failed');
         break;
@@ -142,12 +157,15 @@ class TablesThread {
     this.#isLost = true;
     const reason = lostError();
     for (const { reject } of this.#loads.values()) reject(reason);
+    this.#inventory?.resolve(NOTHING);
     for (const peer of this.#sessions.values()) peer.lost(reason);
     this.#sessions.clear();
     for (const listener of this.#lossListeners) listener(reason);
     this.#lossListeners.clear();
   }
 }
+
+const NOTHING: TablesInventory = { sessions: 0, views: 0, results: 0, relations: 0 };
 
 const lostError = (): CovistaError => new CovistaError('unavailable', 'the engine of the table ended; open the table again');
 
@@ -215,6 +233,10 @@ export class DuckdbTables {
     } finally {
       control.signal.removeEventListener('abort', cancel);
     }
+  }
+
+  async inventory(): Promise<TablesInventory> {
+    return (await this.#thread?.inventory()) ?? NOTHING;
   }
 
   async close(): Promise<void> {

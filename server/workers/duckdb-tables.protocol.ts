@@ -12,6 +12,14 @@ export interface DuckdbTablesOptions {
   readonly readableDirectories: readonly string[];
 }
 
+export interface TablesInventory {
+  readonly sessions: number;
+  readonly views: number;
+  readonly results: number;
+  /** null: the database did not say. */
+  readonly relations: number | null;
+}
+
 /** Tables and sessions have numbers, which are never used again. */
 export type ToDuckdbTables =
   | { readonly kind: 'load'; readonly table: number; readonly key: string; readonly source: DuckdbTableSource }
@@ -21,6 +29,8 @@ export type ToDuckdbTables =
   /** A Request of Perspective's protocol. */
   | { readonly kind: 'request'; readonly session: number; readonly bytes: Uint8Array }
   | { readonly kind: 'disconnect'; readonly session: number }
+  /** Asks what there is. */
+  | { readonly kind: 'inventory' }
   /** Ends the worker. */
   | { readonly kind: 'close' };
 
@@ -30,5 +40,6 @@ export type FromDuckdbTables =
   | { readonly kind: 'failed'; readonly table: number; readonly error: ErrorBody }
   /** A Response of Perspective's protocol. */
   | { readonly kind: 'response'; readonly session: number; readonly bytes: Uint8Array<ArrayBuffer> }
+  | { readonly kind: 'inventory'; readonly inventory: TablesInventory }
   /** Something for the log. */
   | { readonly kind: 'fault'; readonly message: string };

@@ -79,6 +79,22 @@ function connect(id: number, session: number): void {
   sessions.set(session, new TableSession({ ...loaded, limits, queries, results, respond, onFault }));
 }
 
+async function takeInventory(): Promise<void> {
+  const relations = await countRelations().catch((fault: unknown) => {
+    onFault(fault);
+    return null;
+  });
+  let views = 0;
+  for (const session of sessions.values()) views += session.views;
+  post({ kind: 'inventory', inventory: { sessions: sessions.size, views, results: results.size, relations } });
+}
+
+async function countRelations(): Promise<number> {
+  const sql = 'SELECT count(*) AS relations FROM duckdb_tables()';
+  const [row] = await queries.run('interactive', new AbortController().signal, (session) => session.rows(sql));
+  return Number(row?.relations ?? 0);
+}
+
 async function close(): Promise<void> {
   for (const session of sessions.values()) session.close();
   await results.settled();
@@ -104,6 +120,9 @@ port.on('message', (message: ToDuckdbTables) => {
     case 'disconnect':
       sessions.get(message.session)?.close();
       sessions.delete(message.session);
+      break;
+    case 'inventory':
+      void takeInventory();
       break;
     case 'close':
       void close();

@@ -32,7 +32,7 @@ const NAMED = [
   ...['table_creation_time_seconds', 'memory_usage_per_table_bytes', 'active_table_count', 'view_computation_time_seconds'],
   ...['end_to_end_latency_seconds', 'permission_check_duration_seconds', 'cache_hit_ratio', 'error_rate_by_endpoint_total'],
   ...['connections', 'channels', 'outbox_bytes', 'worker_threads', 'worker_failures_total', 'database_connections', 'database_waiting'],
-  ...['queries', 'documents', 'document_channels', 'commits_waiting', 'job_lag_seconds', 'metric_failures_total'],
+  ...['queries', 'documents', 'document_channels', 'commits_waiting', 'job_lag_seconds', 'metric_failures_total', 'table_engine_objects'],
 ];
 
 describe('metrics', () => {

@@ -24,8 +24,20 @@ export interface TableEngine {
    * `cancelled` when the signal aborts; then nothing is left of it.
    */
   load(key: string, source: TableSource, control: Control): Promise<EngineTable>;
+  /** What it holds now, where it can tell. */
+  inventory?(): Promise<EngineInventory>;
   /** Ends every table and what the engine runs on. */
   close(): Promise<void>;
+}
+
+/** What an engine holds for sessions; nothing of it is left when they have ended. */
+export interface EngineInventory {
+  readonly sessions: number;
+  readonly views: number;
+  /** What views came to, shared by those that are equal. */
+  readonly results: number;
+  /** Relations of the engine's database in which results are; null: it has no time to say. */
+  readonly relations: number | null;
 }
 
 export interface EngineTable {

@@ -41,6 +41,11 @@ export class Results {
     this.#onFault = onFault;
   }
 
+  /** How many there are, those that are being removed included. */
+  get size(): number {
+    return this.#entries.size + this.#removals.size;
+  }
+
   async acquire(hosted: HostedTable, plan: ViewPlan): Promise<ResultLease> {
     const entry = this.#entryOf(hosted, plan);
     entry.leases += 1;

@@ -45,6 +45,11 @@ export class TableSession {
     this.#context = { hosted: parts.hosted, key: parts.key, limits: parts.limits, query };
   }
 
+  /** How many views it has. */
+  get views(): number {
+    return this.#views.size;
+  }
+
   /** Answers one Request, with its number, sooner or later. */
   async handle(bytes: Uint8Array): Promise<void> {
     let request: PerspectiveRequest | undefined;

@@ -1,0 +1,165 @@
+import type { Client } from '../../client/index.ts';
+import { type Measurement, median, percentile, type Scenario, type ScenarioOptions, sizeOf, timeRuns } from '../measurement.ts';
+import { createWorkspace } from '../support/data.ts';
+import { startDuckdb } from '../support/duckdb.ts';
+import { type CommittedOrders, commitOrders, OWNER, pivotAt } from '../support/orders.ts';
+import { type BenchServer, startBenchServer } from '../support/server.ts';
+import { settledMemory } from '../support/settled.ts';
+import { startTableLoad, type TableLoad } from '../support/table-crowd.ts';
+
+const AREA = 'tables';
+const MiB = 2 ** 20;
+const WINDOW_ROWS = 100;
+const ENGINES = ['duckdb', 'memory'] as const;
+type Engine = (typeof ENGINES)[number];
+
+interface Size {
+  readonly rows: readonly number[];
+  /** Of the table of which columns and people are varied. */
+  readonly middleRows: number;
+  readonly columns: readonly number[];
+  readonly people: readonly number[];
+  readonly views: number;
+  readonly runs: number;
+}
+
+const SMOKE: Size = { rows: [1_000], middleRows: 1_000, columns: [2], people: [2], views: 2, runs: 1 };
+const QUICK: Size = { rows: [10_000, 100_000], middleRows: 100_000, columns: [3, 10], people: [1, 10], views: 5, runs: 3 };
+const FULL: Size = {
+  rows: [10_000, 100_000, 1_000_000, 10_000_000],
+  middleRows: 100_000,
+  columns: [2, 5, 10],
+  people: [1, 5, 20, 50],
+  views: 20,
+  runs: 10,
+};
+
+/** What a table of more rows would take in memory is over the limit of one. */
+const MEMORY_ROWS_MAX = 1_000_000;
+
+export const tableGrowth: Scenario = {
+  name: 'table-growth',
+  about: 'how memory and times of tables grow with rows, columns, views and people, on both engines',
+  run: async (options) => {
+    const workspace = createWorkspace();
+    const duckdb = startDuckdb(2);
+    const load = startTableLoad();
+    const size = sizeOf(options, [SMOKE, QUICK, FULL]);
+    try {
+      const measurements: Measurement[] = [];
+      for (const engine of ENGINES) {
+        // A server of its own for each, so that neither begins with memory that the other left.
+        const server = await startBenchServer();
+        try {
+          const commit = (rows: number): Promise<CommittedOrders> => commitOrders(server, { workspace, duckdb, rows });
+          const client = await server.client(OWNER);
+          measurements.push(...(await measureEngine({ server, client, engine, load, size, options, commit })));
+          client.close();
+        } finally {
+          await server.stop();
+        }
+      }
+      return measurements;
+    } finally {
+      await load.stop();
+      await duckdb.stop();
+      workspace.remove();
+    }
+  },
+};
+
+interface Bench {
+  readonly server: BenchServer;
+  readonly client: Client;
+  readonly engine: Engine;
+  readonly load: TableLoad;
+  readonly size: Size;
+  readonly options: ScenarioOptions;
+  commit(rows: number): Promise<CommittedOrders>;
+}
+
+async function measureEngine(bench: Bench): Promise<Measurement[]> {
+  const { engine, size, options, commit } = bench;
+  const measurements: Measurement[] = [];
+  const middle = await commit(size.middleRows);
+  for (const rows of size.rows) {
+    if (engine === 'memory' && rows > MEMORY_ROWS_MAX) continue;
+    options.say(`${engine}: ${rows} rows`);
+    const orders = rows === size.middleRows ? middle : await commit(rows);
+    measurements.push(...(await measureRows(bench, orders)));
+  }
+  for (const columns of size.columns) measurements.push(await measureColumns(bench, middle, columns));
+  for (const people of size.people) measurements.push(...(await measurePeople(bench, middle, people)));
+  return measurements.map((measurement) => ({ ...measurement, name: `${engine}: ${measurement.name}` }));
+}
+
+const pathOf = (server: BenchServer, tableId: string): string =>
+  `${server.url.replace('http', 'ws')}/perspective/${tableId}?token=${server.token(OWNER)}`;
+const grown = (from: number, to: number): number => Math.max(0, to - from) / MiB;
+const pivot = pivotAt(2).config;
+
+/** A table, its views and its windows, by rows. */
+async function measureRows({ server, client, engine, size, options }: Bench, { datasetId, rows }: CommittedOrders): Promise<Measurement[]> {
+  const at = { of: 'rows', value: rows };
+  const before = await settledMemory(server, options);
+  const asked = performance.now();
+  const { tableId } = await client.table.open({ datasetId, ref: 'main', engine }, { perspective: false });
+  const openMs = performance.now() - asked;
+  const opened = await settledMemory(server, options);
+  const createMs = await timeRuns(size.runs, async () => {
+    const { viewId } = await client.view.create({ tableId, ...changeable(pivot) });
+    await client.view.close({ tableId, viewId });
+  });
+  const { perspective } = await client.table.open({ datasetId, ref: 'main', engine });
+  const table = await perspective.open_table(tableId);
+  const settled = await settledMemory(server, options);
+  const views = await Promise.all(Array.from({ length: size.views }, (_, index) => table.view(changeable(pivotAt(index).config) as never)));
+  const viewed = await settledMemory(server, options);
+  const flat = await table.view();
+  const readMs = await timeRuns(size.runs * 3, async (run) => {
+    const start = Math.floor(((run + 1) / (size.runs * 3 + 1)) * Math.max(0, rows - WINDOW_ROWS));
+    await flat.to_columns({ start_row: start, end_row: start + WINDOW_ROWS });
+  });
+  await Promise.all([flat, ...views].map((view) => view.delete()));
+  await perspective.terminate();
+  return [
+    { area: AREA, name: 'memory of a table', value: grown(before, opened), unit: 'MiB', at },
+    { area: AREA, name: 'memory of a view', value: grown(settled, viewed) / size.views, unit: 'MiB', at },
+    { area: AREA, name: 'open', value: openMs, unit: 'ms', at },
+    { area: AREA, name: 'create a view', value: median(createMs), unit: 'ms', at },
+    { area: AREA, name: 'read a window', value: median(readMs), unit: 'ms', at },
+  ];
+}
+
+const changeable = ({ group_by = [], columns = [], aggregates = {} }: typeof pivot) => ({
+  group_by: [...group_by],
+  columns: [...columns],
+  aggregates: { ...aggregates },
+});
+
+const COLUMNS = ['order_id', 'email', 'quantity', 'city', 'ordered_at', 'product', 'unit_price', 'category', 'discount', 'note'];
+
+async function measureColumns({ server, client, engine, options }: Bench, { datasetId, rows }: CommittedOrders, count: number): Promise<Measurement> {
+  const before = await settledMemory(server, options);
+  // A limit that leaves nothing out makes a table that was not opened yet.
+  const columns = COLUMNS.slice(0, count);
+  await client.table.open({ datasetId, ref: 'main', engine, columns, rowLimit: rows + count }, { perspective: false });
+  const value = grown(before, await settledMemory(server, options));
+  return { area: AREA, name: `memory of a table of ${rows} rows`, value, unit: 'MiB', at: { of: 'columns', value: count } };
+}
+
+/** Everybody makes the same pivot and reads windows of it. */
+async function measurePeople(
+  { server, client, engine, load, size }: Bench,
+  { datasetId, rows }: CommittedOrders,
+  people: number,
+): Promise<Measurement[]> {
+  const { tableId } = await client.table.open({ datasetId, ref: 'main', engine }, { perspective: false });
+  const crowd = { people: Array.from({ length: people }, () => ({ url: pathOf(server, tableId), config: pivot })), table: tableId };
+  const { windowMs, viewMs } = await load.run({ ...crowd, windows: size.runs, windowRows: WINDOW_ROWS, seed: people });
+  const at = { of: 'people', value: people };
+  return [
+    { area: AREA, name: `window of a pivot of ${rows} rows, p99`, value: percentile(windowMs, 0.99), unit: 'ms', at },
+    { area: AREA, name: `pivot of ${rows} rows, p99`, value: percentile(viewMs, 0.99), unit: 'ms', at },
+  ];
+}

@@ -1,0 +1,37 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+
+export interface LoopDelay {
+  readonly p99Ms: number;
+  readonly maxMs: number;
+}
+
+/** Runs a program of Node with its standard output piped, such that `loopDelay` can be asked of it. */
+export function spawnWatched(args: readonly string[], env: NodeJS.ProcessEnv = process.env): ChildProcess {
+  return spawn(process.execPath, ['--import', join(import.meta.dirname, 'loop-delay.ts'), ...args], {
+    env,
+    stdio: ['ignore', 'pipe', 'inherit', 'ipc'],
+  });
+}
+
+/** How late the main thread of a program was since the last time that this was asked. */
+export async function loopDelay(child: ChildProcess): Promise<LoopDelay> {
+  const answered = once(child, 'message');
+  child.send('how late?');
+  const [delay] = (await answered) as [LoopDelay];
+  return delay;
+}
+
+/** Resident memory of a process now, and the most since the last call of `resetPeak`, in bytes. */
+export function memoryOf(pid: number): { readonly now: number; readonly peak: number } {
+  const status = readFileSync(`/proc/${pid}/status`, 'utf8');
+  const bytesOf = (name: string): number => Number(new RegExp(`^${name}:\\s+(\\d+) kB`, 'm').exec(status)?.[1] ?? 0) * 1024;
+  return { now: bytesOf('VmRSS'), peak: bytesOf('VmHWM') };
+}
+
+/** Lets the kernel count the peak from now on. */
+export function resetPeak(pid: number): void {
+  writeFileSync(`/proc/${pid}/clear_refs`, '5');
+}

@@ -25,6 +25,8 @@ interface OnDataset<Input> {
   readonly action: PermissionLevel;
   /** Null: the input names a thing of one person's own, and the service lets in nobody else. */
   on(input: Input): DatasetId | null;
+  /** Of a dataset that was deleted and can be brought back; of others it is as if they were not there. */
+  readonly ofDeleted?: true;
 }
 
 /**

@@ -205,6 +205,18 @@ export const LIMITS = {
   backupKeepMs: limit(30 * 24 * HOUR, 'ms', 'Every backup is kept for so long'),
   backupKeepDailyMs: limit(90 * 24 * HOUR, 'ms', 'The first backup of each day is kept for so long'),
 
+  // Retention
+  removalGraceMs: limit(7 * 24 * HOUR, 'ms', 'What retention removed, and deleted datasets, can be brought back for so long; then their files go'),
+  retentionPeriodMs: limit(HOUR, 'ms', 'Between rounds in which versions that policies do not keep are removed'),
+  retentionStepVersionsMax: limit(1_000, 'count', 'Versions that are removed, or let go of their files, in one transaction'),
+  condemnedObjectsMax: limit(
+    50_000,
+    'count',
+    'Files that wait to be deleted, which every server reads; no more versions let go of theirs until some are gone',
+  ),
+  objectsDeletedMax: limit(1_000, 'count', 'Files that are deleted in one step'),
+  fileReaderLeaseMs: limit(3 * MINUTE, 'ms', 'A server or backup that was not heard of for so long reads no files any more'),
+
   // Engines
   databasePoolMax: limit(10, 'count', 'PostgreSQL connections'),
   databaseQueueMax: limit(10_000, 'count', 'Requests that wait for a PostgreSQL connection'),
@@ -254,6 +266,7 @@ const RELATIONS: readonly { readonly text: string; readonly holds: (limits: Limi
   { text: 'pageItemsDefault <= pageItemsMax', holds: (l) => l.pageItemsDefault <= l.pageItemsMax },
   { text: 'uploadBytesMax <= uploadExpandedBytesMax', holds: (l) => l.uploadBytesMax <= l.uploadExpandedBytesMax },
   { text: 'backupKeepMs <= backupKeepDailyMs', holds: (l) => l.backupKeepMs <= l.backupKeepDailyMs },
+  { text: 'retentionStepVersionsMax <= condemnedObjectsMax', holds: (l) => l.retentionStepVersionsMax <= l.condemnedObjectsMax },
   { text: 'manifestSmallFilesMax < manifestFilesMax', holds: (l) => l.manifestSmallFilesMax < l.manifestFilesMax },
 ];
 

@@ -70,4 +70,10 @@ export const PROTOCOL_HISTORY: readonly { readonly version: number; readonly dat
       fingerprint: '0fa682c3f77638cb',
       change: 'Snapshots of documents are taken and listed',
     },
+    {
+      version: 1,
+      date: '2026-11-26',
+      fingerprint: 'f1fd74f86872ad79',
+      change: 'Versions are removed as policies say, deleted datasets come back, and versions tell when they were removed',
+    },
   ];

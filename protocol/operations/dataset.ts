@@ -3,6 +3,7 @@ import { operation } from '../define.ts';
 import { datasetId } from '../ids.ts';
 import { defaultLimits } from '../limits.ts';
 import { datasetName, plainText } from '../names.ts';
+import { retentionRun } from './retention.ts';
 import { empty, instant, key, page, pageInput } from './shared.ts';
 
 const label = plainText(defaultLimits.labelCharsMax).min(1);
@@ -32,7 +33,10 @@ export const datasetEvent = z.object({
     'watching',
     'dataset.updated',
     'dataset.deleted',
+    'dataset.restored',
     'version.created',
+    'version.removed',
+    'version.restored',
     'branch.created',
     'branch.moved',
     'branch.renamed',
@@ -96,7 +100,7 @@ export const datasetOperations = {
   }),
   delete: operation({
     kind: 'command',
-    summary: 'Delete a dataset with all its versions, pointers and files',
+    summary: 'Delete a dataset with all it has. Its open tables end; until the grace has passed, dataset.undelete brings it back',
     input: one,
     output: empty,
     errors: [],
@@ -104,6 +108,40 @@ export const datasetOperations = {
     stepUp: true,
     http: { method: 'DELETE', path: '/api/datasets/{datasetId}', status: 204 },
     example: { input: { datasetId: 1 } },
+  }),
+  undelete: operation({
+    kind: 'command',
+    summary: 'Bring a deleted dataset back, with everything that it had; for its admins, as long as the grace lasts',
+    input: one,
+    output: dataset,
+    errors: [],
+    permission: { action: 'admin', on: (input) => input.datasetId, ofDeleted: true },
+    http: { method: 'POST', path: '/api/datasets/{datasetId}/undelete' },
+    example: { input: { datasetId: 1 } },
+  }),
+  listDeleted: operation({
+    kind: 'query',
+    summary: 'List the deleted datasets that the caller can bring back, newest first',
+    input: z.object(pageInput),
+    output: page(dataset.extend({ deletedAt: instant, deletedBy: z.string(), goneAt: instant.describe('When it can be brought back no longer') })),
+    errors: [],
+    permission: { action: 'authenticated' },
+    http: { method: 'GET', path: '/api/datasets/deleted' },
+    example: { input: { limit: 10 } },
+  }),
+  cleanup: operation({
+    kind: 'command',
+    summary: 'Close tables of the dataset that nobody uses, and then remove the versions that its policy does not keep',
+    input: one.extend({ dryRun: z.boolean().default(false).describe('Only tell what would happen') }),
+    output: z.object({
+      closedTables: z.array(z.string()).describe('Tables that were closed, or would be'),
+      usedTables: z.array(z.object({ tableId: z.string(), connections: z.int() })).describe('Tables that stay because they have connections'),
+      retention: retentionRun,
+    }),
+    errors: [],
+    permission: { action: 'admin', on: (input) => input.datasetId },
+    http: { method: 'POST', path: '/api/datasets/{datasetId}/cleanup' },
+    example: { input: { datasetId: 1, dryRun: true } },
   }),
   watch: operation({
     kind: 'stream',

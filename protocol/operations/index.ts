@@ -7,6 +7,7 @@ import { diffOperations } from './diff.ts';
 import { documentOperations } from './document.ts';
 import { grantOperations } from './grant.ts';
 import { refOperations } from './ref.ts';
+import { retentionOperations } from './retention.ts';
 import { sessionOperations } from './session.ts';
 import { tableOperations } from './table.ts';
 import { tagOperations } from './tag.ts';
@@ -30,6 +31,7 @@ export const operations = defineOperations({
   grant: grantOperations,
   access: accessOperations,
   audit: auditOperations,
+  retention: retentionOperations,
 });
 
 export type Operations = typeof operations;

@@ -68,6 +68,7 @@ export const version = z.object({
     })
     .nullable()
     .describe('The file as it was uploaded; null unless everything is visible'),
+  removedAt: instant.nullable().describe('When retention removed its data, of which nothing is to be had since; null: it is there'),
 });
 
 /** Who commits sees everything. */

@@ -35,7 +35,7 @@ export interface Gateway {
 }
 
 /** What the actor may do on the dataset; throws `not_found` or `forbidden`. */
-export type Authorize = (actor: Actor, level: PermissionLevel, datasetId: DatasetId) => Access | Promise<Access>;
+export type Authorize = (actor: Actor, level: PermissionLevel, datasetId: DatasetId, state: 'present' | 'deleted') => Access | Promise<Access>;
 
 export interface GatewayOptions {
   readonly handlers: Handlers;
@@ -188,7 +188,7 @@ function permit({ permission }: Operation, input: never | unknown, actor: Actor,
   if (permission.action === 'authenticated') return undefined;
   if (permission.action !== 'server-admin') {
     const datasetId = permission.on(input as never);
-    return datasetId === null ? undefined : authorize(actor, permission.action, datasetId);
+    return datasetId === null ? undefined : authorize(actor, permission.action, datasetId, permission.ofDeleted === true ? 'deleted' : 'present');
   }
   if (!actor.serverAdmin) throw new CovistaError('forbidden', 'this needs a server admin');
   return undefined;

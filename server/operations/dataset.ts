@@ -35,6 +35,13 @@ export function datasetHandlers({ stores, datasets, events, authorizer, limits }
       await datasets.remove(datasetId, provenance);
       return {};
     },
+    undelete: ({ datasetId }, { provenance }) => datasets.undelete(datasetId, provenance),
+    listDeleted: async ({ limit, cursor }, { actor }) => {
+      const before = cursor === undefined ? undefined : (decodeCursor(cursor, isId) as DatasetId);
+      const found = await datasets.listDeleted(actor, { limit: limit + 1, before });
+      return toPage(found, { limit, bytesMax: limits.pageBytesMax }, ({ datasetId }) => datasetId);
+    },
+    cleanup: ({ datasetId, dryRun }, { provenance }) => datasets.cleanup(datasetId, dryRun, provenance),
     watch: async function* ({ datasetId, after }, { actor, signal }) {
       const access = () => authorizer.authorize(actor, 'read', datasetId);
       // Events from before are read again, but what they changed is known.

@@ -7,6 +7,7 @@ import { documentHandlers } from './document.ts';
 import { grantHandlers } from './grant.ts';
 import type { Handlers } from './handler.ts';
 import { refHandlers } from './ref.ts';
+import { retentionHandlers } from './retention.ts';
 import type { Services } from './services.ts';
 import { sessionHandlers } from './session.ts';
 import { tableHandlers } from './table.ts';
@@ -32,5 +33,6 @@ export function createHandlers(services: Services): Handlers {
     grant: grantHandlers(services),
     access: accessHandlers(services),
     audit: auditHandlers(services),
+    retention: retentionHandlers(services),
   };
 }

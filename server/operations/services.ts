@@ -7,6 +7,7 @@ import type { VisibleVersions } from '../services/access/visible-versions.ts';
 import type { DatasetRemoval } from '../services/datasets.ts';
 import type { Documents } from '../services/documents/documents.ts';
 import type { EventFeed } from '../services/events/event-feed.ts';
+import type { Retention } from '../services/retention/retention.ts';
 import type { TableChannels } from '../services/tables/table-channels.ts';
 import type { Tables } from '../services/tables/tables.ts';
 import type { ViewExports } from '../services/tables/view-exports.ts';
@@ -27,6 +28,7 @@ export interface Services {
   readonly revocations: Revocations;
   readonly tickets: Tickets;
   readonly datasets: DatasetRemoval;
+  readonly retention: Retention;
   readonly uploads: Uploads;
   readonly commits: Commits;
   readonly reader: VersionReader;

@@ -16,7 +16,7 @@ export function versionHandlers({ stores, commits, reader, refs, previews, visib
     commit: ({ restore, ...options }, context) =>
       commits.commit(commitRequest(options, sourceOf(restore, options, context), context), controlOf(context)),
     get: async ({ datasetId, versionId }, context) =>
-      visible.show(await reader.record(datasetId, versionId), accessOf(context).scope, controlOf(context)),
+      visible.show(await reader.recordOfAny(datasetId, versionId), accessOf(context).scope, controlOf(context)),
     schema: async (at, context) => ({ ...at, schema: await previews.schema({ ...at, scope: accessOf(context).scope }) }),
     preview: ({ datasetId, versionId, startRow, endRow, columns }, context) => {
       if (endRow !== undefined && endRow < startRow)

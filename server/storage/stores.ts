@@ -63,12 +63,21 @@ export interface DatasetStore {
   list(filter: DatasetFilter): Promise<DatasetRecord[]>;
   get(datasetId: DatasetId): Promise<DatasetRecord | undefined>;
   update(datasetId: DatasetId, changes: Partial<NewDataset>, provenance: Provenance): Promise<DatasetRecord>;
-  /** Bytes of data files and originals: of so many datasets that have most, and of all others together. */
+  /** Bytes of data files and originals, condemned ones too: of so many datasets that have most, and of all others together. */
   storage(
     datasetsMax: number,
   ): Promise<{ readonly largest: readonly { readonly datasetId: DatasetId; readonly bytes: number }[]; readonly othersBytes: number }>;
-  /** Removes the dataset with everything that refers to it but its audit rows; files are the caller's to delete. */
+  /** Hides the dataset, for everybody and everything but what follows here; nothing of it goes yet. */
   delete(datasetId: DatasetId, provenance: Provenance): Promise<void>;
+  /** Brings a deleted dataset back; `not_found` when there is none, or when that was longer ago than the grace. */
+  undelete(datasetId: DatasetId, graceMs: number, provenance: Provenance): Promise<DatasetRecord>;
+  /** Deleted ones that can be brought back by one of the principals (null: by anybody), newest first. */
+  listDeleted(filter: Pick<DatasetFilter, 'principals' | 'limit' | 'before'> & { readonly graceMs: number }): Promise<DeletedDataset[]>;
+}
+
+export interface DeletedDataset extends DatasetRecord {
+  readonly deletedAt: string;
+  readonly deletedBy: Subject;
 }
 
 // Versions ----------------------------------------------------------------------------------------------------------
@@ -123,6 +132,8 @@ export interface VersionRecord {
   readonly key: string[] | null;
   readonly conversion: Conversion;
   readonly original: Original | null;
+  /** When retention removed it: since then its data is not to be had. Null: it is there. */
+  readonly removedAt: string | null;
 }
 
 /** A file that versions consist of. Immutable; several versions may share one. */
@@ -217,6 +228,7 @@ export interface HistoryPage {
 }
 
 export interface VersionStore {
+  /** The record, of removed versions too. */
   get(datasetId: DatasetId, versionId: VersionId): Promise<VersionRecord | undefined>;
   manifest(datasetId: DatasetId, versionId: VersionId): Promise<Manifest | undefined>;
   /** Ancestors by falling generation, then falling id, starting with the frontier itself. Costs what the page costs. */
@@ -232,7 +244,7 @@ export interface VersionStore {
    * exist is created from the head of main.
    */
   land(datasetId: DatasetId, commits: readonly PendingCommit[], publish: (files: readonly Publication[]) => Promise<void>): Promise<Landing[]>;
-  /** Which of these object keys some version still refers to. */
+  /** Which of these object keys some version still refers to, or wait for their removal in good order. */
   referenced(objectKeys: readonly string[]): Promise<Set<string>>;
 }
 
@@ -354,6 +366,8 @@ export interface GrantStore {
   revoke(datasetId: DatasetId, grantId: GrantId, provenance: Provenance): Promise<void>;
   /** All grants of a dataset, or undefined when there is no such dataset. */
   ofDataset(datasetId: DatasetId): Promise<EffectiveGrant[] | undefined>;
+  /** The same of one that was deleted and can be brought back. */
+  ofDeleted(datasetId: DatasetId, graceMs: number): Promise<EffectiveGrant[] | undefined>;
 }
 
 export interface UploadRecord {
@@ -424,7 +438,10 @@ export interface AuditStore {
 export type EventKind =
   | 'dataset.updated'
   | 'dataset.deleted'
+  | 'dataset.restored'
   | 'version.created'
+  | 'version.removed'
+  | 'version.restored'
   | 'branch.created'
   | 'branch.moved'
   | 'branch.renamed'
@@ -444,7 +461,14 @@ export interface EventRecord {
 
 /** What the database tells when events were committed by this or another server. */
 export type EventNotice =
-  | { readonly kind: 'events'; readonly datasetId: DatasetId; readonly sequence: number; readonly grantsChanged: boolean }
+  | {
+      readonly kind: 'events';
+      readonly datasetId: DatasetId;
+      readonly sequence: number;
+      readonly grantsChanged: boolean;
+      /** Versions were removed or brought back. */
+      readonly versionsChanged: boolean;
+    }
   /** Tokens were revoked, or a revocation was taken back. */
   | { readonly kind: 'revoked' }
   /** The listening connection was lost and is back: anything may have been missed. */
@@ -501,6 +525,96 @@ export interface SessionStore {
   takeTicket(hash: string): Promise<Readonly<Record<string, unknown>> | undefined>;
   /** Forgets revocations and tickets that have ended. */
   prune(): Promise<void>;
+}
+
+// Retention -----------------------------------------------------------------------------------------------------------
+
+/**
+ * What is kept of a dataset's versions besides heads of branches and tags, which always are: the last so many of the others, and
+ * those that were made, or were the head of a branch, within so many days. A version is kept if either says so.
+ */
+export interface RetentionPolicy {
+  readonly keepLast: number | null;
+  readonly keepDays: number | null;
+}
+
+export interface RetentionRecord {
+  readonly policy: RetentionPolicy | null;
+  readonly setBy: Subject | null;
+  readonly setAt: string | null;
+}
+
+/** Versions that a policy does not keep, oldest first. */
+export interface Unkept {
+  readonly versionIds: VersionId[];
+  /** All of them, also those beyond the limit. */
+  readonly count: number;
+  /** What only the listed ones have of data files and originals. */
+  readonly files: number;
+  readonly bytes: number;
+}
+
+/** What lies on disk of a dataset, everything counted once. */
+export interface StorageUse {
+  readonly versions: number;
+  readonly removedVersions: number;
+  /** Data files and originals that versions refer to. */
+  readonly files: number;
+  readonly bytes: number;
+  /** Of these, what only removed versions refer to, which can be brought back. */
+  readonly removedBytes: number;
+  /** Files that nothing refers to any more and that somebody may be reading. */
+  readonly condemnedFiles: number;
+  readonly condemnedBytes: number;
+}
+
+export interface RetentionStore {
+  get(datasetId: DatasetId): Promise<RetentionRecord>;
+  set(datasetId: DatasetId, policy: RetentionPolicy | null, provenance: Provenance): Promise<RetentionRecord>;
+  storage(datasetId: DatasetId): Promise<StorageUse>;
+  unkept(datasetId: DatasetId, policy: RetentionPolicy, limit: number): Promise<Unkept>;
+  /** Removes those of the versions to which no branch and no tag leads now, in one transaction; `outputOf` makes the command's result. */
+  remove<Result>(
+    datasetId: DatasetId,
+    versionIds: readonly VersionId[],
+    outputOf: (removed: VersionId[]) => Result,
+    provenance: Provenance,
+  ): Promise<Result>;
+  /** Brings removed versions back that still have their files; null: all of them. Answers with those that came back. */
+  restore(datasetId: DatasetId, versionIds: readonly VersionId[] | null, provenance: Provenance): Promise<VersionId[]>;
+  /** Datasets with a policy, by rising id. */
+  withPolicy(page: Page & { readonly after: DatasetId | undefined }): Promise<(RetentionRecord & { readonly datasetId: DatasetId })[]>;
+}
+
+/**
+ * How files go. Versions that were removed, and datasets that were deleted, long enough ago let go of their files; those that
+ * nothing refers to then are condemned. Each reader says which of the condemned ones it holds, and takes no others from then on;
+ * what no reader holds is deleted. Every step is one transaction, and may be repeated.
+ */
+export interface DisposalStore {
+  /** Lets some versions of one dataset go, or a dataset that has none left; answers what it did, null when nothing is due. */
+  release(due: { readonly graceMs: number; readonly versionsMax: number; readonly condemnedMax: number }): Promise<Released | null>;
+  /** Tells every reader of what was condemned. */
+  announce(): Promise<void>;
+  /** Takes part. A backup never acknowledges, so that nothing is deleted that was there when it joined. */
+  join(readerId: string, kind: 'server' | 'backup', leaseMs: number): Promise<void>;
+  /** Hands over what is condemned, and keeps what the answer says is held. False: the reader was not heard of for too long. */
+  acknowledge(readerId: string, leaseMs: number, heldOf: (condemned: readonly string[]) => string[]): Promise<boolean>;
+  leave(readerId: string): Promise<void>;
+  /** Servers on this database that have ended for certain. */
+  leaveAll(): Promise<void>;
+  /** Condemned objects that no reader needs. */
+  disposable(limit: number): Promise<string[]>;
+  /** They are gone. */
+  disposed(objectKeys: readonly string[]): Promise<void>;
+}
+
+export interface Released {
+  readonly datasetId: DatasetId;
+  readonly versions: number;
+  readonly condemned: number;
+  /** Whether that was the last of a deleted dataset. */
+  readonly isPurged: boolean;
 }
 
 // Documents ----------------------------------------------------------------------------------------------------------
@@ -610,6 +724,8 @@ export interface MetadataStore {
   readonly events: EventStore;
   readonly sessions: SessionStore;
   readonly documents: DocumentStore;
+  readonly retention: RetentionStore;
+  readonly disposal: DisposalStore;
   readonly idempotency: IdempotencyStore;
   /** What tells this database from others; it goes with a copy of it. */
   deploymentId(): Promise<string>;
@@ -638,6 +754,12 @@ export interface ObjectStore {
   delete(objectKeys: readonly string[]): Promise<void>;
   /** Every key below a prefix with its age; for sweeping what crashes left behind. */
   list(prefix: string): AsyncIterable<{ readonly objectKey: string; readonly ageMs: number }>;
+}
+
+/** Objects that know who reads them. */
+export interface HeldObjectStore extends ObjectStore {
+  /** From now on nobody begins to read these (`not_found`), and no others are kept from anybody. Answers with those that are being read. */
+  condemn(objectKeys: readonly string[]): string[];
 }
 
 /** Bytes that arrived and are not yet part of anything: bodies of commits, and resumable uploads by their id. */
@@ -676,7 +798,7 @@ export interface OpenedUpload extends StagedBytes {
 
 export interface Stores {
   readonly metadata: MetadataStore;
-  readonly objects: ObjectStore;
+  readonly objects: HeldObjectStore;
   readonly staging: StagingStore;
   readonly content: ContentStore;
 }

@@ -9,7 +9,6 @@ import { createVisibleVersions } from '../services/access/visible-versions.ts';
 import { createDatasetRemoval } from '../services/datasets.ts';
 import { createDocuments } from '../services/documents/documents.ts';
 import { createEventFeed } from '../services/events/event-feed.ts';
-import { startHousekeeping } from '../services/maintenance/housekeeping.ts';
 import type { TableEngine } from '../services/tables/engine.ts';
 import { startTables } from '../services/tables/start.ts';
 import { createUploads } from '../services/uploads/uploads.ts';
@@ -27,9 +26,7 @@ import type { Metrics } from '../shared/metrics.ts';
 import type { Stores } from '../storage/stores.ts';
 import { DocumentStatesThread } from '../workers/document-states.client.ts';
 import { watchCommits, watchServices } from './metrics.ts';
-
-/** With a database of its own nobody else can have commits under way; on a shared one, others are given this long. */
-const SHARED_GRACE_MS = 60 * 60 * 1_000;
+import { startUpkeep } from './upkeep.ts';
 
 interface Foundation {
   readonly stores: Stores;
@@ -52,21 +49,22 @@ export async function startServices(config: Config, { stores, engines, log, clos
     log,
   });
   closers.add(() => revocations.close());
+  const reader = createVersionReader({ versions: metadata.versions, objects, limits });
   const listening = await metadata.events.listen((notice) => {
     authorizer.notice(notice);
     revocations.notice(notice);
+    reader.notice(notice);
     events.notice(notice);
   });
   closers.add(() => listening.close());
-  const graceMs = config.databaseUrl === undefined ? 0 : SHARED_GRACE_MS;
-  const housekeeping = startHousekeeping({ stores, limits, log, graceMs: SHARED_GRACE_MS });
-  closers.add(() => housekeeping.stop());
-  await housekeeping.sweep(graceMs);
-  const reader = createVersionReader({ versions: metadata.versions, objects, limits });
+  // A database of its own is this server's alone: what others held of it, they held before they ended.
+  if (config.databaseUrl === undefined) {
+    await metadata.documents.releaseAll();
+    await metadata.disposal.leaveAll();
+  }
+  const retention = await startUpkeep(config, { stores, log, closers }, (datasetId) => reader.forget(datasetId));
   const refs = createRefResolver({ pointers: metadata.pointers, versions: metadata.versions, reader });
   const visible = createVisibleVersions({ content: stores.content, reader, limits });
-  // A database of its own is this server's alone: what others held of it, they held before they ended.
-  if (config.databaseUrl === undefined) await metadata.documents.releaseAll();
   const states = new DocumentStatesThread(metrics.threads);
   closers.add(() => states.close());
   const documents = createDocuments({ store: metadata.documents, states, authorizer, limits, clock: systemClock, log });
@@ -87,7 +85,15 @@ export async function startServices(config: Config, { stores, engines, log, clos
     reader,
     refs,
     documents,
-    datasets: createDatasetRemoval({ stores, authorizer, tables: tableServices.tables }),
+    datasets: createDatasetRemoval({
+      store: metadata.datasets,
+      authorizer,
+      tables: tableServices.tables,
+      retention,
+      graceMs: limits.removalGraceMs,
+      log,
+    }),
+    retention,
     uploads,
     ...tableServices,
     commits: createCommits({ stores, queue, refs, reader, limits, onCommitted }),

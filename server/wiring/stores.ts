@@ -8,6 +8,7 @@ import type { Metrics } from '../shared/metrics.ts';
 import { bindDataDirectory } from '../storage/files/deployment.ts';
 import { createEncryptedObjects } from '../storage/files/encrypted-objects.ts';
 import { createEncryptedStaging } from '../storage/files/encrypted-staging.ts';
+import { createHeldObjects } from '../storage/files/held-objects.ts';
 import { createLocalObjects } from '../storage/files/local-objects.ts';
 import { createStaging, prepareStaging, type WorkDirectories } from '../storage/files/staging.ts';
 import { openStoreKey } from '../storage/files/store-key.ts';
@@ -15,7 +16,7 @@ import { openContentStore } from '../storage/parquet/open.ts';
 import { startEmbedded } from '../storage/postgres/embedded.ts';
 import { migrate } from '../storage/postgres/migrate.ts';
 import { openMetadataStore } from '../storage/postgres/open.ts';
-import type { Stores } from '../storage/stores.ts';
+import type { ObjectStore, StagingStore, Stores } from '../storage/stores.ts';
 import { houseBackups } from './backups.ts';
 import { watchStores } from './metrics.ts';
 
@@ -42,7 +43,8 @@ export async function openStores(config: Config, { log, closers, metrics }: Foun
   const directories = await prepareStaging(dataDir, { shared: config.databaseUrl !== undefined });
   closers.add(() => rm(directories.own, { recursive: true, force: true }));
   const key = await openStoreKey(dataDir, config.masterKeys, log);
-  const { objects, staging } = await openFiles({ dataDir, directories, key, limits });
+  const { objects: stored, staging } = await openFiles({ dataDir, directories, key, limits });
+  const objects = createHeldObjects(stored);
   const exports = { staging: directories.staging, spill: directories.spill, exports: directories.exports };
   const content = await openContentStore({
     directories: { ...exports, readable: [dataDir] },
@@ -65,7 +67,7 @@ interface Files {
   readonly limits: Limits;
 }
 
-async function openFiles({ dataDir, directories, key, limits }: Files): Promise<Pick<Stores, 'objects' | 'staging'>> {
+async function openFiles({ dataDir, directories, key, limits }: Files): Promise<{ readonly objects: ObjectStore; readonly staging: StagingStore }> {
   const root = join(dataDir, 'objects');
   if (key === undefined) return { objects: createLocalObjects(root), staging: createStaging(directories) };
   return {

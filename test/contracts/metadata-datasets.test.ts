@@ -39,7 +39,7 @@ test('what does not exist is not_found', async () => {
   await expect(pointers.createTag(absent, 'x', version(1), '', by('alice'))).rejects.toMatchObject(code);
 });
 
-test('deleting removes everything but the audit, and tells watchers', async () => {
+test('deleting hides everything but the audit, and tells watchers', async () => {
   const { datasets, pointers, versions, events, audit, grants } = metadata.store;
   const datasetId = await datasetWithVersions(metadata.store, 3);
   await pointers.createTag(datasetId, 'v1', version(1), '', by('alice', 'tag.create'));
@@ -49,12 +49,9 @@ test('deleting removes everything but the audit, and tells watchers', async () =
   const before = await events.latest(datasetId);
   await datasets.delete(datasetId, by('alice', 'dataset.delete'));
   expect(await datasets.get(datasetId)).toBeUndefined();
-  expect(await versions.get(datasetId, version(1))).toBeUndefined();
-  expect(await pointers.get(datasetId, 'main')).toBeUndefined();
-  expect(await pointers.log(datasetId, 'main', { limit: 10 })).toEqual([]);
   expect(await grants.ofDataset(datasetId)).toBeUndefined();
-  expect(await versions.referenced(keys)).toEqual(new Set());
-  expect(await events.after(datasetId, 0, 10)).toMatchObject([{ kind: 'dataset.deleted', sequence: before + 1 }]);
+  expect(await versions.referenced(keys)).toEqual(new Set(keys));
+  expect(await events.after(datasetId, before, 10)).toMatchObject([{ kind: 'dataset.deleted', sequence: before + 1 }]);
   expect(await audit.list(datasetId, { limit: 1 })).toMatchObject([{ operation: 'dataset.delete' }]);
 });
 

@@ -98,6 +98,7 @@ describe('a document in the database', () => {
     await documents.addSnapshot(lease.documentId, { label: 'before', state: bytes(1) }, by('alice', 'document.saveSnapshot'));
     expect(await documents.find(name)).toBe(lease.documentId);
     await datasets.delete(datasetId, by('alice', 'dataset.delete'));
+    expect(await metadata.store.disposal.release({ graceMs: 0, versionsMax: 10, condemnedMax: 10 })).toMatchObject({ datasetId, isPurged: true });
     expect(await documents.append(lease, batch(2, bytes(2)))).toBe('gone');
     expect(await documents.find(name)).toBeUndefined();
     expect(await query(metadata.url, 'SELECT 1 FROM document_batches WHERE document_id = $1', [lease.documentId])).toEqual([]);

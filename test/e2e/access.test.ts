@@ -24,6 +24,9 @@ const NEEDED: Readonly<Record<OperationName, 'authenticated' | 'server-admin' | 
   'dataset.get': 'read',
   'dataset.update': 'write',
   'dataset.delete': 'admin',
+  'dataset.undelete': 'admin',
+  'dataset.listDeleted': 'authenticated',
+  'dataset.cleanup': 'admin',
   'dataset.watch': 'read',
   'upload.begin': 'authenticated',
   'upload.write': 'authenticated',
@@ -76,6 +79,10 @@ const NEEDED: Readonly<Record<OperationName, 'authenticated' | 'server-admin' | 
   'audit.export': 'admin',
   'audit.listAll': 'server-admin',
   'audit.exportAll': 'server-admin',
+  'retention.get': 'admin',
+  'retention.set': 'admin',
+  'retention.run': 'admin',
+  'retention.restore': 'admin',
 };
 
 const HOUR_MS = 3_600_000;

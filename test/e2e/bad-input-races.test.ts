@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { Client } from '../../client/index.ts';
 import type { CovistaError } from '../../protocol/errors.ts';
-import { footprint } from '../support/inspect.ts';
+import { footprint, query } from '../support/inspect.ts';
 import { contradictions } from '../support/integrity.ts';
 import { csv } from '../support/samples.ts';
 import { startTestServer, type TestServer } from '../support/server.ts';
@@ -79,14 +79,16 @@ describe('what happens at the same time', () => {
     await expectWhole();
   });
 
-  test('VC19 a dataset that is deleted while it is committed to leaves no file', async () => {
+  test('VC19 a dataset that is deleted while it is committed to stays deleted, and whole', async () => {
     for (let round = 0; round < 5; round += 1) {
       const datasetId = await newDataset();
       const commits = Array.from({ length: 5 }, (_, index) => codeOf(commit(datasetId, 'main', index + 1, { mode: 'append' })));
       const [removal, ...outcomes] = await Promise.all([codeOf(alice.dataset.delete({ datasetId })), ...commits]);
       expect(removal).toBe('done');
       for (const outcome of outcomes) expect(['done', 'not_found']).toContain(outcome);
-      expect(await server.objects(datasetId)).toEqual([]);
+      expect((await query(server.databaseUrl, 'SELECT deleted_at FROM datasets WHERE dataset_id = $1', [datasetId]))[0]).not.toEqual({
+        deleted_at: null,
+      });
     }
     await expectWhole();
   });

@@ -143,7 +143,9 @@ describe('permission', () => {
     views(guest.doc).set('v1', savedView('guest'));
     await alice.dataset.delete({ datasetId });
     expect(await lastClose(guest)).toBe(4404);
-    expect(await query(server.databaseUrl, 'SELECT 1 FROM documents WHERE dataset_id = $1', [datasetId])).toEqual([]);
+    await expect(alice.document.connect({ name: `dataset/${datasetId}` }, { onMessage: () => undefined })).rejects.toMatchObject({
+      code: 'not_found',
+    });
   });
 
   test('DOC28 those who see less have another document, and nothing of the wider one reaches them', async () => {

@@ -197,7 +197,7 @@ describe('sharing', () => {
     expect(await first.promise).toMatchObject({ code: 'not_found' });
     const second = (await ending(owner)) as PromiseWithResolvers<unknown>;
     await owner.dataset.delete({ datasetId: doomed });
-    expect(await second.promise).toMatchObject({ code: 'not_found' });
+    expect(await second.promise).toMatchObject({ code: 'not_found', details: { reason: 'dataset.deleted' } });
     expect(engine.keys()).not.toContain(tableId);
   });
 });

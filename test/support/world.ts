@@ -17,6 +17,8 @@ interface Needs {
   readonly document?: true;
   /** The newest version of main as an open table. */
   readonly table?: true;
+  /** The dataset was deleted. */
+  readonly deleted?: true;
   /** A view of the caller on it. */
   readonly view?: true;
 }
@@ -36,6 +38,9 @@ export const NEEDS: Readonly<Record<OperationName, Needs>> = {
   'dataset.get': {},
   'dataset.update': {},
   'dataset.delete': {},
+  'dataset.undelete': { deleted: true },
+  'dataset.listDeleted': { deleted: true },
+  'dataset.cleanup': {},
   'dataset.watch': { take: 5 },
   'upload.begin': {},
   'upload.write': { upload: 'begun', body: ROWS },
@@ -88,6 +93,10 @@ export const NEEDS: Readonly<Record<OperationName, Needs>> = {
   'audit.export': {},
   'audit.listAll': {},
   'audit.exportAll': {},
+  'retention.get': {},
+  'retention.set': {},
+  'retention.run': {},
+  'retention.restore': {},
 };
 
 /** A dataset on which the example of an operation can be called. */
@@ -112,6 +121,7 @@ export async function prepareWorld(operation: OperationName, owner: Transport, g
   if (NEEDS[operation].document === true) await run('document.connect', { name: `dataset/${datasetId}` });
   for (const given of grants) await run('grant.create', { datasetId, ...given });
   const tableId = table && ((await run('table.open', { datasetId, ref: 'main' })) as { readonly tableId?: string }).tableId;
+  if (NEEDS[operation].deleted === true) await run('dataset.delete', { datasetId });
   if (grant === undefined) return { datasetId, grantId: undefined, tableId };
   const { grantId } = await run('grant.create', { datasetId, principal: 'user:temporary', permission: 'read' });
   return { datasetId, grantId };

@@ -40,9 +40,9 @@ export function deleteDataset({ app, datasetId, dataset }: DatasetContext): void
   const name = dataset.latest?.name ?? '';
   void openForm({
     title: 'Delete dataset',
-    submit: 'Delete for good',
+    submit: 'Delete',
     danger: true,
-    intro: html('p', {}, 'All versions, branches, tags and files of ', html('strong', {}, name), ' go. This cannot be undone.'),
+    intro: html('p', {}, 'All versions, branches, tags and files of ', html('strong', {}, name), ' go. Its admins can bring it back for some days.'),
     fields: [textField({ label: `Write “${name}” to confirm`, name: 'confirmed', required: true })],
     send: async (values) => {
       if (textOf(values, 'confirmed') !== name) throw new Error('that is not the name of the dataset');

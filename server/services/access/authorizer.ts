@@ -12,7 +12,7 @@ import type { Access } from './access.ts';
 import type { Actor } from './actor.ts';
 import { GrantCache, type Known, type Weighed } from './grant-cache.ts';
 import { type HoldRequest, Holds } from './holds.ts';
-import { rank, type Standing, weigh } from './standing.ts';
+import { indexGrants, rank, type Standing, weigh } from './standing.ts';
 
 export interface Authorizer {
   /**
@@ -21,8 +21,8 @@ export interface Authorizer {
    * needs a claim that the actor does not have.
    */
   authorize(actor: Actor, level: PermissionLevel, datasetId: DatasetId): Promise<Access>;
-  /** The same, at once where everything that it takes is known, as it mostly is; then it throws instead of rejecting. */
-  decide(actor: Actor, level: PermissionLevel, datasetId: DatasetId): Access | Promise<Access>;
+  /** The same, also of a deleted dataset that can be brought back, at once where everything that it takes is known, as it mostly is; then it throws instead of rejecting. */
+  decide(actor: Actor, level: PermissionLevel, datasetId: DatasetId, state?: 'present' | 'deleted'): Access | Promise<Access>;
   /** What the grants on a dataset come to for someone; undefined when there is no such dataset. */
   standing(actor: Actor, datasetId: DatasetId): Promise<Standing | undefined>;
   /** Watches over work that goes on, and calls back once when it is allowed no longer; returns how to let go. */
@@ -73,7 +73,13 @@ export function createAuthorizer({ grants, limits, clock }: AuthorizerOptions): 
     throw new CovistaError('forbidden', message, { datasetId, needs: level, has: permission });
   };
 
-  const decide: Authorizer['decide'] = (actor, level, datasetId) => {
+  const ofDeleted = async (datasetId: DatasetId): Promise<Known | undefined> => {
+    const found = await grants.ofDeleted(datasetId, limits.removalGraceMs);
+    return found && { grants: indexGrants(found), weighed: new WeakMap() };
+  };
+
+  const decide: Authorizer['decide'] = (actor, level, datasetId, state = 'present') => {
+    if (state === 'deleted') return ofDeleted(datasetId).then((known) => permit(actor, level, datasetId, known));
     const { known, promise } = cache.load(datasetId);
     if (known !== undefined) return permit(actor, level, datasetId, known);
     return promise.then((loaded) => permit(actor, level, datasetId, loaded));

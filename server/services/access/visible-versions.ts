@@ -66,6 +66,8 @@ export function createVisibleVersions({ content, reader, limits }: VisibleVersio
     if (isUnrestricted(scope)) return version;
     const { status } = version.conversion;
     const hidden = { bytes: null, files: null, original: null, conversion: { status, errorCount: null, errors: [] } };
+    // Of a version that was removed, nothing can be counted any more.
+    if (version.removedAt !== null) return { ...version, ...visibleShape(version, scope), ...hidden, rows: null };
     try {
       const rows = status === 'failed' ? 0 : await count(version, scope, control);
       return { ...version, ...visibleShape(version, scope), ...hidden, rows };

@@ -1,6 +1,8 @@
 import type { Limits } from '../../../protocol/limits.ts';
 import type { Logger } from '../../shared/log.ts';
 import type { Stores } from '../../storage/stores.ts';
+import type { Disposal } from '../retention/disposal.ts';
+import type { Retention } from '../retention/retention.ts';
 
 export interface Housekeeping {
   /** Runs one round now, with a grace of its own. */
@@ -9,20 +11,26 @@ export interface Housekeeping {
 }
 
 const ROUND_MS = 10 * 60 * 1_000;
+const ROUND_MS_MIN = 50;
 const LOOKUP_BATCH = 500;
 
 /**
- * Removes what crashes and forgetful clients leave behind: expired uploads, old idempotent results and events, revocations and tickets that have ended, and objects
- * that no version refers to. `graceMs` protects objects of commits that are under way, on this server or another.
+ * Removes what crashes and forgetful clients leave behind: expired uploads, old idempotent results and events, revocations and tickets that have ended, objects
+ * that no version refers to, and what retention does not keep. `graceMs` protects objects of commits that are under way, on this server or another.
  */
 export function startHousekeeping(options: {
   readonly stores: Stores;
   readonly limits: Limits;
   readonly log: Logger;
   readonly graceMs: number;
+  readonly retention: Pick<Retention, 'runAll'>;
+  readonly disposal: Pick<Disposal, 'run'>;
 }): Housekeeping {
-  const { stores, limits, log } = options;
+  const { stores, limits, log, retention, disposal } = options;
   let round: Promise<void> = Promise.resolve();
+
+  const stopping = new AbortController();
+  const retain = pacedBy(limits.retentionPeriodMs, () => retention.runAll(stopping.signal));
 
   const sweep = async (graceMs: number): Promise<void> => {
     await stores.staging.markAlive();
@@ -32,6 +40,8 @@ export function startHousekeeping(options: {
     await stores.metadata.sessions.prune();
     await removeLostUploads({ stores, log, graceMs });
     await removeOrphans({ stores, log, graceMs });
+    await retain();
+    await disposal.run(stopping.signal);
   };
 
   const next = (graceMs: number): Promise<void> => {
@@ -41,14 +51,26 @@ export function startHousekeeping(options: {
     return round;
   };
 
-  const timer = setInterval(() => next(options.graceMs), ROUND_MS);
+  const timer = setInterval(() => next(options.graceMs), Math.max(ROUND_MS_MIN, Math.min(ROUND_MS, limits.retentionPeriodMs)));
   timer.unref();
   return {
     sweep: next,
     stop: async () => {
       clearInterval(timer);
+      stopping.abort();
       await round;
     },
+  };
+}
+
+/** Runs the work when the period has passed since it began last, and otherwise not. */
+function pacedBy(periodMs: number, work: () => Promise<void>): () => Promise<void> {
+  let dueAtMs = Number.NEGATIVE_INFINITY;
+  return async () => {
+    const nowMs = performance.now();
+    if (nowMs < dueAtMs) return;
+    dueAtMs = nowMs + periodMs;
+    await work();
   };
 }
 

@@ -125,10 +125,20 @@ export class Tables {
     return this.#load(await this.#resolve(at, control), user, control);
   }
 
-  /** Ends the tables of a dataset that is no more. */
+  /** Loaded tables of a dataset, whoever opened them. */
+  ofDataset(datasetId: DatasetId): { readonly tableId: TableId; readonly connections: number }[] {
+    return this.#pool.all().filter(({ tableId }) => versionOfTable(tableId)?.datasetId === datasetId);
+  }
+
+  /** Unloads a table, unless somebody uses it; it loads again when it is used. */
+  unloadIdle(tableId: TableId): void {
+    this.#pool.unloadIfIdle(tableId);
+  }
+
+  /** Ends the tables of a dataset that was deleted. */
   forgetDataset(datasetId: DatasetId): void {
     const isGone = (tableId: TableId): boolean => versionOfTable(tableId)?.datasetId === datasetId;
-    this.#pool.remove(isGone, new CovistaError('not_found', `there is no dataset ${datasetId}`, { datasetId }));
+    this.#pool.remove(isGone, new CovistaError('not_found', `dataset ${datasetId} was deleted`, { datasetId, reason: 'dataset.deleted' }));
     for (const tableId of [...this.#known.keys()]) if (isGone(tableId)) this.#known.delete(tableId);
   }
 

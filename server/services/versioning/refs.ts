@@ -12,7 +12,7 @@ export interface ResolvedRef {
 }
 
 export interface RefResolver {
-  /** `invalid_input` for what is no ref, `not_found` for one that means nothing here. */
+  /** `invalid_input` for what is no ref, `not_found` for one that means nothing here, or a version that was removed. */
   resolve(datasetId: DatasetId, ref: string): Promise<ResolvedRef>;
   pointer(datasetId: DatasetId, name: string): Promise<PointerRecord>;
   /** The head of a branch; undefined when there is no such branch, `conflict` when the name is a tag's. */
@@ -43,7 +43,7 @@ export function createRefResolver(options: {
   const find = async (datasetId: DatasetId, { base, time, steps }: ParsedRef): Promise<Found> => {
     if (/^\d+$/.test(base)) {
       if (time !== undefined) throw invalidRef('a time can follow a branch, not a version number');
-      const { versionId } = await reader.record(datasetId, toVersionId(base));
+      const { versionId } = await reader.recordOfAny(datasetId, toVersionId(base));
       return { kind: 'version', versionId: await back(datasetId, versionId, steps) };
     }
     const name = base === 'latest' ? 'main' : base;
@@ -67,9 +67,12 @@ export function createRefResolver(options: {
       return found;
     },
     resolve: async (datasetId, ref) => {
-      const { kind, versionId } = await find(datasetId, parseRef(ref));
+      const parsed = parseRef(ref);
+      const { kind, versionId } = await find(datasetId, parsed);
       if (versionId === undefined)
         throw new CovistaError('not_found', `${JSON.stringify(ref)} goes back further than the history does`, { datasetId, ref });
+      // Heads are never removed.
+      if (kind === 'version' || parsed.steps > 0 || parsed.time !== undefined) await reader.record(datasetId, versionId);
       return { ref, versionId, kind, immutable: kind !== 'branch' };
     },
     head: async (datasetId, branch) => {

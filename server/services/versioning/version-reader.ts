@@ -1,17 +1,23 @@
-import { LRUCache } from 'lru-cache';
 import { CovistaError } from '../../../protocol/errors.ts';
 import type { DatasetId, VersionId } from '../../../protocol/ids.ts';
 import type { Limits } from '../../../protocol/limits.ts';
 import { hashSchema } from '../../shared/schema-hash.ts';
 import { type Content, isUnrestricted, type Scope, type ScopedContent } from '../../storage/content-store.ts';
-import type { Manifest, ObjectStore, VersionRecord, VersionStore } from '../../storage/stores.ts';
+import type { EventNotice, Manifest, ObjectStore, VersionRecord, VersionStore } from '../../storage/stores.ts';
+import { VersionCache } from './version-cache.ts';
 
 export interface VersionReader {
-  /** `not_found` when the dataset has no such version. */
+  /** `not_found` when the dataset has no such version, or it was removed: `details.removedAt` says so. */
   record(datasetId: DatasetId, versionId: VersionId): Promise<VersionRecord>;
+  /** The record, also of a version that was removed. */
+  recordOfAny(datasetId: DatasetId, versionId: VersionId): Promise<VersionRecord>;
   manifest(datasetId: DatasetId, versionId: VersionId): Promise<Manifest>;
   /** The rows of a version as a scope shows them; `unprocessable_data` when its file could not be read as a table. */
   scoped(at: VersionAt): Promise<ScopedContent>;
+  /** Follows removals of versions by any server. */
+  notice(notice: EventNotice): void;
+  /** Forgets what it knows of a dataset's versions; for changes made by this server. */
+  forget(datasetId: DatasetId): void;
 }
 
 /** A version and who looks at it. */
@@ -28,40 +34,64 @@ function weightOf({ schema, conversion }: VersionRecord, files = 0): number {
   return 1 + Math.ceil((schema.length + conversion.errors.length + files) / PARTS_PER_WEIGHT);
 }
 
-/** Versions never change, so what was read once is kept. */
+/** But for being removed, versions never change, so what was read once is kept. */
 export function createVersionReader(options: {
   readonly versions: VersionStore;
   readonly objects: ObjectStore;
   readonly limits: Limits;
 }): VersionReader {
-  const records = new LRUCache<string, VersionRecord>({ maxSize: options.limits.versionCacheMax, sizeCalculation: (version) => weightOf(version) });
-  const manifests = new LRUCache<string, Manifest>({
-    maxSize: options.limits.versionCacheMax,
-    sizeCalculation: ({ version, files }) => weightOf(version, files.length),
-  });
-  const keyOf = (datasetId: DatasetId, versionId: VersionId): string => `${datasetId}/${versionId}`;
+  const { versionCacheMax: maxSize } = options.limits;
+  const records = new VersionCache<VersionRecord>(maxSize, (version) => weightOf(version), options.versions.get.bind(options.versions));
+  const manifests = new VersionCache<Manifest>(
+    maxSize,
+    ({ version, files }) => weightOf(version, files.length),
+    options.versions.manifest.bind(options.versions),
+  );
 
-  const record = async (datasetId: DatasetId, versionId: VersionId): Promise<VersionRecord> => {
-    const key = keyOf(datasetId, versionId);
-    const found = records.get(key) ?? (await options.versions.get(datasetId, versionId));
+  const recordOfAny: VersionReader['recordOfAny'] = async (datasetId, versionId) => {
+    const found = await records.get(datasetId, versionId);
     if (found === undefined) throw noSuchVersion(datasetId, versionId);
-    records.set(key, found);
     return found;
   };
 
-  const manifest = async (datasetId: DatasetId, versionId: VersionId): Promise<Manifest> => {
-    const key = keyOf(datasetId, versionId);
-    const found = manifests.get(key) ?? (await options.versions.manifest(datasetId, versionId));
-    if (found === undefined) throw noSuchVersion(datasetId, versionId);
-    manifests.set(key, found);
+  const record: VersionReader['record'] = async (datasetId, versionId) => {
+    const found = await recordOfAny(datasetId, versionId);
+    if (found.removedAt !== null) throw removedVersion(found);
     return found;
+  };
+
+  const manifest: VersionReader['manifest'] = async (datasetId, versionId) => {
+    const found = await manifests.get(datasetId, versionId);
+    if (found !== undefined) return found;
+    // Says whether there is none, or none any more.
+    await record(datasetId, versionId);
+    throw noSuchVersion(datasetId, versionId);
+  };
+
+  const forget = (datasetId?: DatasetId): void => {
+    records.forget(datasetId);
+    manifests.forget(datasetId);
   };
 
   return {
     record,
+    recordOfAny,
     manifest,
     scoped: async ({ datasetId, versionId, scope }) => scopedContentOf(await manifest(datasetId, versionId), options.objects, scope),
+    forget,
+    notice: (notice) => {
+      if (notice.kind === 'gap') forget();
+      else if (notice.kind === 'events' && notice.versionsChanged) forget(notice.datasetId);
+    },
   };
+}
+
+function removedVersion({ datasetId, versionId, removedAt }: VersionRecord): CovistaError {
+  return new CovistaError('not_found', `the data of version ${versionId} of dataset ${datasetId} was removed at ${removedAt}`, {
+    datasetId,
+    versionId,
+    removedAt,
+  });
 }
 
 function noSuchVersion(datasetId: DatasetId, versionId: VersionId): CovistaError {

@@ -1,7 +1,8 @@
+import { CovistaError } from '../../../protocol/errors.ts';
 import type { DatasetId } from '../../../protocol/ids.ts';
-import type { DatasetFilter, DatasetRecord, DatasetStore, NewDataset, Provenance } from '../stores.ts';
+import type { DatasetFilter, DatasetRecord, DatasetStore, DeletedDataset, NewDataset, Provenance } from '../stores.ts';
 import type { Database } from './database.ts';
-import { changeDataset, once, record } from './record.ts';
+import { changeDataset, lockDataset, noDataset, once, record } from './record.ts';
 import { array, fragment, sql } from './sql.ts';
 
 const COLUMNS = fragment`d.dataset_id AS "datasetId", d.name, d.description, d.labels, d.key, d.created_by AS "createdBy",
@@ -44,19 +45,21 @@ export class PostgresDatasetStore implements DatasetStore {
     const older = before === undefined ? fragment`true` : fragment`d.dataset_id < ${before}`;
     const rows = await this.#database.rows(sql<DatasetRecord>`
       SELECT ${COLUMNS} FROM datasets d
-      WHERE ${granted} AND ${found} AND ${labelled} AND ${older}
+      WHERE d.deleted_at IS NULL AND ${granted} AND ${found} AND ${labelled} AND ${older}
       ORDER BY d.dataset_id DESC LIMIT ${limit}`);
     return [...rows];
   }
 
   get(datasetId: DatasetId): Promise<DatasetRecord | undefined> {
-    return this.#database.first(sql<DatasetRecord>`SELECT ${COLUMNS} FROM datasets d WHERE d.dataset_id = ${datasetId}`);
+    return this.#database.first(sql<DatasetRecord>`SELECT ${COLUMNS} FROM datasets d
+      WHERE d.dataset_id = ${datasetId} AND d.deleted_at IS NULL`);
   }
 
   async storage(datasetsMax: number): Promise<{ largest: { datasetId: DatasetId; bytes: number }[]; othersBytes: number }> {
     const rows = await this.#database.rows(sql<{ datasetId: DatasetId; bytes: number }>`
       WITH stored AS (
         SELECT dataset_id, bytes FROM data_files
+        UNION ALL SELECT dataset_id, bytes FROM condemned_objects
         UNION ALL
         SELECT dataset_id, bytes FROM (
           SELECT DISTINCT ON (original_key) dataset_id, (original ->> 'bytes')::bigint AS bytes FROM versions WHERE original_key IS NOT NULL
@@ -82,21 +85,56 @@ export class PostgresDatasetStore implements DatasetStore {
     });
   }
 
-  /** The events go too, but for the last one, from which watchers learn of it. A long history takes longer than a statement may. */
+  /** Its events stay, the last one telling watchers of it, so that whoever comes back after an undelete misses nothing. */
   async delete(datasetId: DatasetId, provenance: Provenance): Promise<void> {
-    await changeDataset(this.#database, { datasetId, provenance }, async (transaction) => {
-      await transaction.rows(sql`SELECT set_config('statement_timeout', ${String(this.#database.limits.operationTimeoutMs)}, true)`);
-      await transaction.rows(sql`DELETE FROM pointers WHERE dataset_id = ${datasetId}`);
-      await transaction.rows(sql`DELETE FROM events WHERE dataset_id = ${datasetId}`);
-      const { name } = await transaction.one(sql<{ name: string }>`DELETE FROM datasets WHERE dataset_id = ${datasetId} RETURNING name`);
+    await changeDataset(this.#database, { datasetId, provenance }, async (transaction, { at }) => {
+      const { name } = await transaction.one(sql<{ name: string }>`
+        UPDATE datasets SET deleted_at = ${at}, deleted_by = ${provenance.actor} WHERE dataset_id = ${datasetId} RETURNING name`);
       return { result: {}, event: { kind: 'dataset.deleted', data: { datasetId, name } }, detail: { name } };
     });
   }
+
+  undelete(datasetId: DatasetId, graceMs: number, provenance: Provenance): Promise<DatasetRecord> {
+    return once(this.#database, provenance, () =>
+      this.#database.transaction(async (transaction) => {
+        // The row is locked by this, and everything below sees a dataset that is there.
+        const result = await transaction.first(sql<DatasetRecord>`
+          UPDATE datasets d SET deleted_at = NULL, deleted_by = NULL
+          WHERE d.dataset_id = ${datasetId} AND ${within(graceMs)} RETURNING ${COLUMNS}`);
+        if (result === undefined) throw noDeleted(datasetId);
+        const dataset = await lockDataset(transaction, datasetId);
+        if (dataset === undefined) throw noDataset(datasetId);
+        const events = [{ kind: 'dataset.restored', data: { datasetId, name: result.name } }] as const;
+        await record(transaction, dataset, [{ provenance, datasetId, versionId: null, detail: { name: result.name }, events, output: result }]);
+        return result;
+      }),
+    );
+  }
+
+  async listDeleted(filter: Parameters<DatasetStore['listDeleted']>[0]): Promise<DeletedDataset[]> {
+    const { principals, before, limit, graceMs } = filter;
+    const mine = principals === null ? fragment`true` : grantedTo(principals, 'admin');
+    const older = before === undefined ? fragment`true` : fragment`d.dataset_id < ${before}`;
+    const rows = await this.#database.rows(sql<DeletedDataset>`
+      SELECT ${COLUMNS}, d.deleted_at AS "deletedAt", d.deleted_by AS "deletedBy" FROM datasets d
+      WHERE ${within(graceMs)} AND ${mine} AND ${older} ORDER BY d.dataset_id DESC LIMIT ${limit}`);
+    return [...rows];
+  }
 }
 
-function grantedTo(principals: readonly string[]) {
+/** Deleted, and not for longer than that. */
+function within(graceMs: number) {
+  return fragment`d.deleted_at > now() - ${graceMs} * interval '1 millisecond'`;
+}
+
+function noDeleted(datasetId: DatasetId): CovistaError {
+  return new CovistaError('not_found', `there is no deleted dataset ${datasetId} that you could bring back`, { datasetId });
+}
+
+function grantedTo(principals: readonly string[], permission?: 'admin') {
+  const level = permission === undefined ? fragment`true` : fragment`g.permission = ${permission}`;
   return fragment`EXISTS (
-    SELECT FROM grants g WHERE g.dataset_id = d.dataset_id AND g.principal = ANY (${array(principals, 'text')})
+    SELECT FROM grants g WHERE g.dataset_id = d.dataset_id AND g.principal = ANY (${array(principals, 'text')}) AND ${level}
       AND coalesce(g.valid_from <= now(), true) AND coalesce(g.valid_until > now(), true))`;
 }
 

@@ -6,9 +6,9 @@ export const EVENT_CHANNEL = 'covista_events';
 
 type Committed = Omit<Extract<EventNotice, { kind: 'events' }>, 'kind'>;
 
-/** `[datasetId, sequence, grantsChanged]` as JSON: a payload is bounded to 8,000 bytes and travels to every listener. */
-export function encodeNotice({ datasetId, sequence, grantsChanged }: Committed): string {
-  return JSON.stringify([datasetId, sequence, grantsChanged]);
+/** `[datasetId, sequence, grantsChanged, versionsChanged]` as JSON: a payload is bounded to 8,000 bytes and travels to every listener. */
+export function encodeNotice({ datasetId, sequence, grantsChanged, versionsChanged }: Committed): string {
+  return JSON.stringify([datasetId, sequence, grantsChanged, versionsChanged]);
 }
 
 /** What a transaction tells that revoked tokens; what was revoked is read from the table, in order. */
@@ -19,9 +19,10 @@ export function decodeNotice(payload: string): EventNotice {
   if (payload === REVOKED_NOTICE) return { kind: 'revoked' };
   const parts = parse(payload);
   if (!Array.isArray(parts)) return { kind: 'gap' };
-  const [datasetId, sequence, grantsChanged] = parts as unknown[];
-  if (!Number.isInteger(datasetId) || !Number.isSafeInteger(sequence) || typeof grantsChanged !== 'boolean') return { kind: 'gap' };
-  return { kind: 'events', datasetId: datasetId as DatasetId, sequence: sequence as number, grantsChanged };
+  const [datasetId, sequence, grantsChanged, versionsChanged] = parts as unknown[];
+  if (!Number.isInteger(datasetId) || !Number.isSafeInteger(sequence)) return { kind: 'gap' };
+  if (typeof grantsChanged !== 'boolean' || typeof versionsChanged !== 'boolean') return { kind: 'gap' };
+  return { kind: 'events', datasetId: datasetId as DatasetId, sequence: sequence as number, grantsChanged, versionsChanged };
 }
 
 function parse(payload: string): unknown {

@@ -57,10 +57,20 @@ export class PostgresGrantStore implements GrantStore {
     });
   }
 
-  /** One query: a dataset always has a grant, so no rows mean that there is no such dataset. */
-  async ofDataset(datasetId: DatasetId): Promise<EffectiveGrant[] | undefined> {
+  async ofDeleted(datasetId: DatasetId, graceMs: number): Promise<EffectiveGrant[] | undefined> {
+    return this.#of(datasetId, fragment`d.deleted_at > now() - ${graceMs} * interval '1 millisecond'`);
+  }
+
+  ofDataset(datasetId: DatasetId): Promise<EffectiveGrant[] | undefined> {
+    return this.#of(datasetId, fragment`d.deleted_at IS NULL`);
+  }
+
+  /** One query: a dataset always has a grant, so no rows mean that there is no such dataset, or no longer. */
+  async #of(datasetId: DatasetId, state: ReturnType<typeof fragment>): Promise<EffectiveGrant[] | undefined> {
     const rows = await this.#database.rows(sql<EffectiveGrant>`
-      SELECT ${COLUMNS}, g.filter, g.column_ids_below AS "columnIdsBelow" FROM grants g WHERE g.dataset_id = ${datasetId} ORDER BY g.grant_id`);
+      SELECT ${COLUMNS}, g.filter, g.column_ids_below AS "columnIdsBelow" FROM grants g
+      WHERE g.dataset_id = ${datasetId} AND EXISTS (SELECT FROM datasets d WHERE d.dataset_id = ${datasetId} AND ${state})
+      ORDER BY g.grant_id`);
     return rows.length === 0 ? undefined : [...rows];
   }
 

@@ -119,12 +119,17 @@ export class LandingPlan {
       return refused('not_found', `there is no version ${mergedFrom} to merge`, { versionId: mergedFrom });
     }
     const pieces = piecesOf(commit);
-    const strange = pieces.find((piece) => typeof piece === 'string' && !this.#knownFiles.has(Number(piece)));
-    if (strange !== undefined) return refused('not_found', 'a file that the commit uses again is not part of the dataset', { fileId: strange });
+    // Retention may have taken what a draft was to share: it is drafted again.
+    const isGone = pieces.some((piece) => typeof piece === 'string' && !this.#knownFiles.has(Number(piece)));
+    if (isGone || this.#lacksOriginal(commit)) return moved(this.#branch(commit.branch).head);
     const files = pieces.length + (commit.content.kind === 'append' ? (start?.fileIds.length ?? 0) : 0);
     if (files > this.#limits.manifestFilesMax)
       return refused('unprocessable_data', `a version has at most ${this.#limits.manifestFilesMax} files`, { files });
     return undefined;
+  }
+
+  #lacksOriginal({ original }: PendingCommit): boolean {
+    return original !== null && 'objectKey' in original && !this.#state.knownOriginals.includes(original.objectKey);
   }
 
   #land(commit: PendingCommit): Landing {
@@ -171,6 +176,7 @@ export class LandingPlan {
       key: this.#key(commit, start),
       conversion,
       ...this.#original(commit, versionId),
+      removedAt: null,
       identical,
     };
     const { originalKey, ...rest } = record;

@@ -35,6 +35,8 @@ export interface LandingState {
   readonly newFileIds: readonly number[];
   /** Those of the dataset's files that commits use again. */
   readonly knownFileIds: readonly number[];
+  /** Those originals that commits use again which some version still has. */
+  readonly knownOriginals: readonly string[];
   /** Those uploads of the batch that are still there, locked. */
   readonly uploadIds: readonly string[];
   /** Results of commands that some commits repeat. */
@@ -55,6 +57,7 @@ export function readLandingState(transaction: Executor, dataset: LockedDataset, 
   const reused = pieces.filter((piece) => typeof piece === 'string');
   const names = [...new Set(['main', ...commits.map(({ branch }) => branch)])];
   const merged = commits.flatMap(({ mergedFrom }) => mergedFrom ?? []);
+  const originals = commits.flatMap(({ original }) => (original !== null && 'objectKey' in original ? [original.objectKey] : []));
   const uploads = commits.flatMap(({ uploadId }) => uploadId ?? []);
   const commands = commits.flatMap(({ provenance: { actor, idempotency } }) => (idempotency ? [{ actor, key: idempotency.key }] : []));
   return transaction.one(sql<LandingState>`
@@ -79,6 +82,9 @@ export function readLandingState(transaction: Executor, dataset: LockedDataset, 
     ARRAY(
       SELECT f.file_id FROM data_files f WHERE f.dataset_id = ${datasetId} AND f.file_id = ANY (${array(reused, 'int8')})
     ) AS "knownFileIds",
+    ARRAY(
+      SELECT DISTINCT v.original_key FROM versions v WHERE v.dataset_id = ${datasetId} AND v.original_key = ANY (${array(originals, 'text')})
+    ) AS "knownOriginals",
     ARRAY(
       SELECT u.upload_id::text FROM uploads u WHERE u.upload_id = ANY (${array(uploads, 'text')}::uuid[]) FOR UPDATE
     ) AS "uploadIds", (

@@ -32,12 +32,18 @@ const RULES: readonly Rule[] = [
     what: 'a version counts other rows than its files have',
     find: `SELECT format('version %s of dataset %s', v.version_id, v.dataset_id) AS at FROM versions v
       CROSS JOIN LATERAL (SELECT coalesce(sum(d.rows), 0) AS rows FROM unnest(v.file_ids) AS f(id) JOIN data_files d ON d.file_id = f.id) AS s
-      WHERE s.rows <> v.rows`,
+      WHERE s.rows <> v.rows AND v.released_at IS NULL`,
     mend: `UPDATE versions v SET rows = s.rows FROM (
         SELECT v.dataset_id, v.version_id, coalesce(sum(d.rows), 0) AS rows FROM versions v
         LEFT JOIN LATERAL unnest(v.file_ids) AS f(id) ON true LEFT JOIN data_files d ON d.file_id = f.id
         GROUP BY v.dataset_id, v.version_id) AS s
-      WHERE s.dataset_id = v.dataset_id AND s.version_id = v.version_id AND s.rows <> v.rows`,
+      WHERE s.dataset_id = v.dataset_id AND s.version_id = v.version_id AND s.rows <> v.rows AND v.released_at IS NULL`,
+  },
+  {
+    what: 'a branch or tag leads to a version that was removed',
+    find: `SELECT format('%s %s of dataset %s, version %s', p.kind, p.name, p.dataset_id, p.version_id) AS at
+      FROM pointers p JOIN versions v USING (dataset_id, version_id) JOIN datasets d USING (dataset_id)
+      WHERE v.removed_at IS NOT NULL AND d.deleted_at IS NULL`,
   },
   {
     what: 'the next version of a dataset would take a number that is used',

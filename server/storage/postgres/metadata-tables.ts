@@ -12,8 +12,11 @@ interface FoundTable extends TableShape {
   readonly references: readonly string[];
 }
 
-/** What a copy leaves out: the bytes of unfinished uploads are not kept, tickets end within seconds, and migrations make their own table. */
-const LEFT_OUT: ReadonlySet<string> = new Set(['migrations', 'uploads', 'tickets']);
+/**
+ * What a copy leaves out: the bytes of unfinished uploads are not kept, tickets end within seconds, who reads files is not there any
+ * more, nor are the files that were condemned, and migrations make their own table.
+ */
+const LEFT_OUT: ReadonlySet<string> = new Set(['migrations', 'uploads', 'tickets', 'condemned_objects', 'file_readers', 'object_holds']);
 
 /** The tables of the metadata, those that others refer to first. */
 export async function metadataTables(client: pg.Client): Promise<FoundTable[]> {

@@ -4,11 +4,13 @@ import type { MetadataStore } from '../stores.ts';
 import { PostgresAuditStore } from './audit.ts';
 import { openDatabase } from './database.ts';
 import { PostgresDatasetStore } from './datasets.ts';
+import { PostgresDisposalStore } from './disposal.ts';
 import { PostgresDocumentStore } from './documents.ts';
 import { PostgresEventStore } from './events.ts';
 import { PostgresGrantStore } from './grants.ts';
 import { PostgresIdempotencyStore } from './idempotency.ts';
 import { PostgresPointerStore } from './pointers.ts';
+import { PostgresRetentionStore } from './retention.ts';
 import { PostgresSessionStore } from './sessions.ts';
 import { sql } from './sql.ts';
 import { PostgresUploadStore } from './uploads.ts';
@@ -26,6 +28,8 @@ export async function openMetadataStore(options: { readonly url: string; readonl
     audit: new PostgresAuditStore(database),
     events: new PostgresEventStore(database),
     documents: new PostgresDocumentStore(database),
+    retention: new PostgresRetentionStore(database),
+    disposal: new PostgresDisposalStore(database),
     sessions: new PostgresSessionStore(database),
     idempotency: new PostgresIdempotencyStore(database),
     deploymentId: async () => (await database.one(sql<{ id: string }>`SELECT id FROM deployment`)).id,

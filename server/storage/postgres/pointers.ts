@@ -157,14 +157,15 @@ interface Taken {
 async function assertCreatable(transaction: Executor, { datasetId }: LockedDataset, name: string, versionId: VersionId): Promise<void> {
   const { exists, ...taken } = await transaction.one(sql<Taken>`
     SELECT p.kind, p.version_id AS "versionId",
-      EXISTS (SELECT FROM versions WHERE dataset_id = ${datasetId} AND version_id = ${versionId}) AS exists
+      EXISTS (SELECT FROM versions WHERE dataset_id = ${datasetId} AND version_id = ${versionId} AND removed_at IS NULL) AS exists
     FROM (SELECT) AS nothing LEFT JOIN pointers p ON p.dataset_id = ${datasetId} AND p.name = ${name}`);
   if (taken.kind !== null) throw new CovistaError('conflict', `there is a ${taken.kind} named ${name} already`, { name, ...taken });
   if (!exists) throw noVersion(datasetId, versionId);
 }
 
 async function assertVersion(transaction: Executor, { datasetId }: LockedDataset, versionId: VersionId): Promise<void> {
-  const found = await transaction.first(sql`SELECT version_id FROM versions WHERE dataset_id = ${datasetId} AND version_id = ${versionId}`);
+  const found = await transaction.first(sql`
+    SELECT version_id FROM versions WHERE dataset_id = ${datasetId} AND version_id = ${versionId} AND removed_at IS NULL`);
   if (!found) throw noVersion(datasetId, versionId);
 }
 

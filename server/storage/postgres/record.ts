@@ -54,12 +54,16 @@ export class RepeatedCommand extends Error {
   override readonly name = 'RepeatedCommand';
 }
 
-/** Undefined when there is no such dataset. The clock is read by the outer query, when the lock is already held. */
+/** Events after which caches of every server forget grants, or records of versions. */
+const GRANTS_CHANGED: ReadonlySet<EventKind> = new Set(['grant.changed', 'dataset.deleted', 'dataset.restored']);
+const VERSIONS_CHANGED: ReadonlySet<EventKind> = new Set(['version.removed', 'version.restored', 'dataset.deleted']);
+
+/** Undefined when there is no such dataset, or it was deleted. The clock is read by the outer query, when the lock is already held. */
 export function lockDataset(transaction: Executor, datasetId: DatasetId): Promise<LockedDataset | undefined> {
   return transaction.first(sql<LockedDataset>`
     WITH locked AS MATERIALIZED (
       SELECT dataset_id, next_version_id, next_column_id, last_event, key, updated_at
-      FROM datasets WHERE dataset_id = ${datasetId} FOR NO KEY UPDATE
+      FROM datasets WHERE dataset_id = ${datasetId} AND deleted_at IS NULL FOR NO KEY UPDATE
     )
     SELECT dataset_id AS "datasetId", next_version_id AS "nextVersionId", next_column_id AS "nextColumnId", last_event AS "lastEvent", key,
       greatest(date_trunc('milliseconds', clock_timestamp()), updated_at) AS at
@@ -138,7 +142,8 @@ function advance(dataset: LockedDataset, entries: readonly Entry[]) {
   const events = entries.flatMap(({ provenance, events }) => events.map((event) => ({ ...event, actor: provenance.actor })));
   const rows = events.map((event, index) => ({ ...event, sequence: dataset.lastEvent + 1 + index }));
   const lastEvent = dataset.lastEvent + events.length;
-  const grantsChanged = events.some(({ kind }) => kind === 'grant.changed' || kind === 'dataset.deleted');
+  const grantsChanged = events.some(({ kind }) => GRANTS_CHANGED.has(kind));
+  const versionsChanged = events.some(({ kind }) => VERSIONS_CHANGED.has(kind));
   return fragment`, told AS (
       INSERT INTO events (dataset_id, sequence, kind, at, actor, data)
       SELECT ${dataset.datasetId}::integer, sequence, kind, ${dataset.at}::timestamptz, actor, data
@@ -148,7 +153,7 @@ function advance(dataset: LockedDataset, entries: readonly Entry[]) {
         next_version_id = ${dataset.nextVersionId}, next_column_id = ${dataset.nextColumnId}
       WHERE dataset_id = ${dataset.datasetId}
     )
-    SELECT pg_notify(${EVENT_CHANNEL}, ${encodeNotice({ datasetId: dataset.datasetId, sequence: lastEvent, grantsChanged })})
+    SELECT pg_notify(${EVENT_CHANNEL}, ${encodeNotice({ datasetId: dataset.datasetId, sequence: lastEvent, grantsChanged, versionsChanged })})
     WHERE ${events.length} > 0`;
 }
 

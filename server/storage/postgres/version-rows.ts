@@ -6,7 +6,7 @@ import { array, fragment, sql } from './sql.ts';
 /** The columns of a VersionRecord, of versions `v`. */
 export const VERSION_COLUMNS = fragment`v.dataset_id AS "datasetId", v.version_id AS "versionId", v.parents, v.generation, v.branch,
   v.mode, v.message, v.author, v.created_at AS "createdAt", v.rows, v.bytes, cardinality(v.file_ids) AS files, v.schema, v.key,
-  v.conversion, v.original`;
+  v.conversion, v.original, v.removed_at AS "removedAt"`;
 
 interface ManifestRow extends VersionRecord {
   readonly fileIds: number[];
@@ -15,7 +15,7 @@ interface ManifestRow extends VersionRecord {
 
 type FileRow = Omit<DataFile, 'fileId'> & { readonly fileId: number };
 
-/** The manifest of the version that `condition` on versions `v` selects. */
+/** The manifest of the version that `condition` on versions `v` selects, unless it was removed. */
 export async function readManifest(executor: Executor, condition: ReturnType<typeof fragment>): Promise<Manifest | undefined> {
   const row = await executor.first(sql<ManifestRow>`
     SELECT ${VERSION_COLUMNS}, v.file_ids AS "fileIds", v.original_key AS "originalKey" FROM versions v WHERE ${condition}`);

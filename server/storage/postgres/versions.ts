@@ -19,7 +19,7 @@ export class PostgresVersionStore implements VersionStore {
   }
 
   manifest(datasetId: DatasetId, versionId: VersionId): Promise<Manifest | undefined> {
-    return readManifest(this.#database, fragment`v.dataset_id = ${datasetId} AND v.version_id = ${versionId}`);
+    return readManifest(this.#database, fragment`v.dataset_id = ${datasetId} AND v.version_id = ${versionId} AND v.removed_at IS NULL`);
   }
 
   /** `OFFSET 0` makes it look every version up by its key, and not read the dataset while there are no statistics of it yet. */
@@ -44,7 +44,7 @@ export class PostgresVersionStore implements VersionStore {
   findByOriginal(datasetId: DatasetId, sha256: string): Promise<Manifest | undefined> {
     return readManifest(
       this.#database,
-      fragment`v.dataset_id = ${datasetId} AND v.original ->> 'sha256' = ${sha256} AND v.original IS NOT NULL
+      fragment`v.dataset_id = ${datasetId} AND v.original ->> 'sha256' = ${sha256} AND v.original IS NOT NULL AND v.removed_at IS NULL
         AND v.mode = 'replace' AND v.conversion ->> 'status' = 'complete'
         ORDER BY v.version_id DESC LIMIT 1`,
     );
@@ -58,7 +58,8 @@ export class PostgresVersionStore implements VersionStore {
     const keys = array(objectKeys, 'text');
     const rows = await this.#database.rows(sql<{ key: string }>`
       SELECT object_key AS key FROM data_files WHERE object_key = ANY (${keys})
-      UNION SELECT original_key FROM versions WHERE original_key = ANY (${keys})`);
+      UNION SELECT original_key FROM versions WHERE original_key = ANY (${keys})
+      UNION SELECT object_key FROM condemned_objects WHERE object_key = ANY (${keys})`);
     return new Set(rows.map(({ key }) => key));
   }
 }

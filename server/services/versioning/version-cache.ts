@@ -1,25 +1,36 @@
 import { LRUCache } from 'lru-cache';
 import type { DatasetId, VersionId } from '../../../protocol/ids.ts';
+import { CacheCounts } from '../../shared/cache-counts.ts';
+
+export interface VersionCacheOptions<Value> {
+  readonly maxSize: number;
+  readonly weightOf: (value: Value) => number;
+  /** Whether it stays what it is, so that it may be kept. */
+  readonly isLasting: (value: Value) => boolean;
+  readonly read: (datasetId: DatasetId, versionId: VersionId) => Promise<Value | undefined>;
+}
 
 /** What was read of versions. An answer that was under way while its dataset was forgotten is not kept. */
 export class VersionCache<Value extends object> {
+  readonly counts = new CacheCounts();
+  readonly #options: VersionCacheOptions<Value>;
   readonly #cache: LRUCache<string, Value>;
-  readonly #read: (datasetId: DatasetId, versionId: VersionId) => Promise<Value | undefined>;
   /** Rises with everything that is forgotten. */
   #epoch = 0;
 
-  constructor(maxSize: number, weightOf: (value: Value) => number, read: (datasetId: DatasetId, versionId: VersionId) => Promise<Value | undefined>) {
-    this.#cache = new LRUCache({ maxSize, sizeCalculation: weightOf });
-    this.#read = read;
+  constructor(options: VersionCacheOptions<Value>) {
+    this.#options = options;
+    this.#cache = new LRUCache({ maxSize: options.maxSize, sizeCalculation: options.weightOf });
   }
 
   async get(datasetId: DatasetId, versionId: VersionId): Promise<Value | undefined> {
     const key = `${datasetId}/${versionId}`;
     const known = this.#cache.get(key);
+    this.counts.count(known !== undefined);
     if (known !== undefined) return known;
     const epoch = this.#epoch;
-    const found = await this.#read(datasetId, versionId);
-    if (found !== undefined && epoch === this.#epoch) this.#cache.set(key, found);
+    const found = await this.#options.read(datasetId, versionId);
+    if (found !== undefined && epoch === this.#epoch && this.#options.isLasting(found)) this.#cache.set(key, found);
     return found;
   }
 

@@ -41,12 +41,19 @@ export function createVersionReader(options: {
   readonly limits: Limits;
 }): VersionReader {
   const { versionCacheMax: maxSize } = options.limits;
-  const records = new VersionCache<VersionRecord>(maxSize, (version) => weightOf(version), options.versions.get.bind(options.versions));
-  const manifests = new VersionCache<Manifest>(
+  const records = new VersionCache<VersionRecord>({
     maxSize,
-    ({ version, files }) => weightOf(version, files.length),
-    options.versions.manifest.bind(options.versions),
-  );
+    weightOf: (version) => weightOf(version),
+    // The files of a removed version go some day, of which nobody is told.
+    isLasting: ({ removedAt }) => removedAt === null,
+    read: (datasetId, versionId) => options.versions.get(datasetId, versionId),
+  });
+  const manifests = new VersionCache<Manifest>({
+    maxSize,
+    weightOf: ({ version, files }) => weightOf(version, files.length),
+    isLasting: () => true,
+    read: (datasetId, versionId) => options.versions.manifest(datasetId, versionId),
+  });
 
   const recordOfAny: VersionReader['recordOfAny'] = async (datasetId, versionId) => {
     const found = await records.get(datasetId, versionId);

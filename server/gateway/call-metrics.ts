@@ -97,10 +97,10 @@ export function measured(gateway: Gateway, metrics: Metrics): Gateway {
 export function measuredAuthorize(authorize: Authorize, metrics: Metrics): Authorize {
   const checks = metrics.seconds('permission_check_duration', 'Finding out what somebody may do on a dataset');
   let turn = 0;
-  return (actor, level, datasetId) => {
+  return (actor, level, datasetId, state) => {
     turn = (turn + 1) % SAMPLED_ONE_IN;
     const startedAtMs = performance.now();
-    const access = authorize(actor, level, datasetId);
+    const access = authorize(actor, level, datasetId, state);
     if (access instanceof Promise) {
       const note = (): void => checks.observe([], secondsSince(startedAtMs));
       access.then(note, note);

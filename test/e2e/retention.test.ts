@@ -38,7 +38,7 @@ async function weekPasses(datasetId: number): Promise<void> {
 }
 
 describe('policies', () => {
-  test('RET1 RET2 a preview tells what a run removes: heads, tags and the last ones stay, and the disk agrees to the byte', async () => {
+  test('RET1 RET2 RET7 a preview tells what a run removes: heads, tags and the last ones stay, and the disk agrees to the byte', async () => {
     const datasetId = await datasetOf(8);
     await alice.tag.create({ datasetId, name: 'v2', ref: '2' });
     await alice.branch.create({ datasetId, name: 'side', from: '3' });

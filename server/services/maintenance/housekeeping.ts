@@ -40,15 +40,19 @@ export function startHousekeeping(options: {
     await stores.metadata.sessions.prune();
     await removeLostUploads({ stores, log, graceMs });
     await removeOrphans({ stores, log, graceMs });
-    await retain();
-    await disposal.run(stopping.signal);
   };
 
+  const failed = (error: unknown): void => log.error({ err: error }, 'housekeeping failed; it is tried again in the next round');
+
   const next = (graceMs: number): Promise<void> => {
-    round = round
-      .then(() => sweep(graceMs))
-      .catch((error: unknown) => log.error({ err: error }, 'housekeeping failed; it is tried again in the next round'));
-    return round;
+    const swept = round.then(() => sweep(graceMs)).catch(failed);
+    // Nobody waits for this: there may be much of it.
+    round = swept.then(async () => {
+      await retain();
+      await disposal.run(stopping.signal);
+    });
+    round = round.catch(failed);
+    return swept;
   };
 
   const timer = setInterval(() => next(options.graceMs), Math.max(ROUND_MS_MIN, Math.min(ROUND_MS, limits.retentionPeriodMs)));

@@ -84,7 +84,7 @@ export const LIMITS = {
   pageItemsDefault: limit(100, 'count', 'Items of a page when the caller does not say'),
   pageItemsMax: limit(1_000, 'count', 'Items of a page'),
   rowsPerPageMax: limit(10_000, 'count', 'Rows of one preview or diff page'),
-  pageBytesMax: limit(8 * MiB, 'bytes', 'Rows of one page, encoded'),
+  pageBytesMax: limit(2 * MiB, 'bytes', 'Rows of one page, encoded; everybody else waits while that is done, about 10 ms'),
   watchersPerDatasetMax: limit(2_000, 'count', 'Subscriptions to the events of one dataset'),
   eventsQueuedMax: limit(1_000, 'count', 'Events that wait for one subscriber before it must resume'),
   eventsKeepMs: limit(7 * 24 * HOUR, 'ms', 'A subscriber that comes back within this misses nothing'),

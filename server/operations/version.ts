@@ -1,10 +1,11 @@
 import type { ParsedInput } from '../../protocol/define.ts';
 import { CovistaError } from '../../protocol/errors.ts';
-import type { VersionId } from '../../protocol/ids.ts';
+import type { DatasetId, VersionId } from '../../protocol/ids.ts';
 import type { Operations } from '../../protocol/operations/index.ts';
 import type { CommitRequest, CommitSource } from '../services/versioning/commits.ts';
 import { present } from '../shared/assert.ts';
-import { countThatFit, decodeCursor, encodeCursor, isIds } from '../shared/cursor.ts';
+import { countThatFit, decodeCursor, encodeCursor, isIds, type PageBounds } from '../shared/cursor.ts';
+import type { HistoryPage, VersionRecord, VersionStore } from '../storage/stores.ts';
 import { accessOf, controlOf, mayMoveProtected } from './context.ts';
 import type { CallContext, ResourceHandlers } from './handler.ts';
 import type { Services } from './services.ts';
@@ -28,14 +29,35 @@ export function versionHandlers({ stores, commits, reader, refs, previews, visib
     download: (input, context) => downloads.download({ ...input, scope: accessOf(context).scope }, controlOf(context)),
     history: async ({ datasetId, ref, limit, cursor }, context) => {
       const frontier = cursor === undefined ? [(await refs.resolve(datasetId, ref)).versionId] : (decodeCursor(cursor, isIds) as VersionId[]);
-      const page = await stores.metadata.versions.history(datasetId, frontier, limit);
-      const count = countThatFit(page.versions, { limit, bytesMax: limits.pageBytesMax });
-      // A page that is cut short goes on where a walk of that length ends, which in a graph is more than the next version.
-      const { versions, frontier: rest } = count === page.versions.length ? page : await stores.metadata.versions.history(datasetId, frontier, count);
+      const { versions, frontier: rest } = await readHistory(stores.metadata.versions, datasetId, frontier, { limit, bytesMax: limits.pageBytesMax });
       const items = await visible.showAll(versions, accessOf(context).scope, controlOf(context));
       return { items, ...(rest.length > 0 ? { next: encodeCursor(rest) } : {}) };
     },
   };
+}
+
+/** Versions of the first step, which shows how large they are; the next ones are as many as their bytes allow. */
+const HISTORY_BATCH = 25;
+const HISTORY_BATCH_MAX = 250;
+
+/** Versions from a frontier on, read in steps, because those of wide tables are large. */
+async function readHistory(store: VersionStore, datasetId: DatasetId, start: VersionId[], bounds: PageBounds): Promise<HistoryPage> {
+  const versions: VersionRecord[] = [];
+  let frontier = start;
+  let left = bounds.bytesMax;
+  for (let batch = HISTORY_BATCH; versions.length < bounds.limit && frontier.length > 0 && left > 0; ) {
+    const limit = Math.min(batch, bounds.limit - versions.length);
+    const page = await store.history(datasetId, frontier, limit);
+    const count = countThatFit(page.versions, { limit, bytesMax: left });
+    // A page that is cut short goes on where a walk of that length ends, which in a graph is more than the next version.
+    const whole = count === page.versions.length ? page : await store.history(datasetId, frontier, count);
+    versions.push(...whole.versions);
+    frontier = whole.frontier;
+    left = whole === page ? left - Buffer.byteLength(JSON.stringify(page.versions)) : 0;
+    const bytesPerVersion = (bounds.bytesMax - left) / versions.length;
+    batch = Math.max(1, Math.min(HISTORY_BATCH_MAX, Math.floor(left / bytesPerVersion)));
+  }
+  return { versions, frontier };
 }
 
 function sourceOf(restore: string | undefined, options: CommitOptions, { body }: CallContext): CommitSource {

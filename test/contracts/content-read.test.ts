@@ -1,5 +1,8 @@
+import { DuckDBInstance } from '@duckdb/node-api';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { present } from '../../server/shared/assert.ts';
 import type { ColumnStatistics, Content, Row, ScopedContent } from '../../server/storage/content-store.ts';
+import { readRows } from '../../server/storage/parquet/json-values.ts';
 import { bytes, calm, contentOfIngested, independentRows, openTestContent, type TestContent, unrestricted } from '../support/content.ts';
 import { samplePath } from '../support/samples.ts';
 
@@ -132,4 +135,29 @@ describe('statistics', () => {
     const mean = values.reduce((sum, value) => sum + value, 0) / values.length;
     expect(x?.mean).toBeCloseTo(mean, 4);
   });
+});
+
+test('RPC18 rows of a wide table are made a little at a time, between which others have their turn', async () => {
+  const instance = await DuckDBInstance.create(':memory:', { threads: '1' });
+  const connection = await instance.connect();
+  const names = Array.from({ length: 700 }, (_unused, index) => `c${index}`);
+  const result = await connection.stream(`SELECT ${names.map((name, index) => `range * ${index} AS ${name}`).join(', ')} FROM range(50)`);
+  const chunk = present(await result.fetchChunk(), 'a chunk');
+  let turns = 0;
+  const over = {
+    over: true,
+    next: async () => {
+      turns += 1;
+    },
+  };
+  const sizes: number[] = [];
+  let last: Row | undefined;
+  for await (const rows of readRows(chunk, { names }, over)) {
+    sizes.push(rows.length);
+    last = rows.at(-1);
+  }
+  expect(Math.max(...sizes) * names.length).toBeLessThanOrEqual(2_000);
+  expect([sizes.reduce((sum, size) => sum + size, 0), turns, last?.c699]).toEqual([50, sizes.length, 49 * 699]);
+  connection.closeSync();
+  instance.closeSync();
 });

@@ -45,7 +45,7 @@ export interface Computing {
 export async function computeDiff(computing: Computing): Promise<ComputedDiff> {
   const { session, plan } = computing;
   await session.execute('CREATE TEMP TABLE changes (from_pos BIGINT, to_pos BIGINT, occurrences BIGINT)');
-  if (plan.key === null) await compareAsMultiset(session, plan);
+  if (plan.key === null) await compareAsMultiset(session, plan, computing.limits);
   else await compareByKey(computing, plan.key);
   const [row] = await session.rows(`SELECT count(*) AS changes,
     ifnull(sum(occurrences) FILTER (from_pos IS NULL), 0)::BIGINT AS added,

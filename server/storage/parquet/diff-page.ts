@@ -1,4 +1,5 @@
 import { AssertionFault, assert, present } from '../../shared/assert.ts';
+import { Turns } from '../../shared/turns.ts';
 import { type Change, type Content, type Row, UNRESTRICTED } from '../content-store.ts';
 import { type ComparedColumn, comparable, type Side } from './diff-columns.ts';
 import { type DiffPlan, type DiffSide, withFiles } from './diff-plan.ts';
@@ -26,6 +27,7 @@ interface Reading {
   readonly plan: DiffPlan;
   /** Names of the columns that each side shows. */
   readonly names: Readonly<Record<Side, readonly string[]>>;
+  readonly turns: Turns;
 }
 
 /** Reads the rows of a page of changes, in order; ends early, but not before the first change, when `bytesMax` is reached. */
@@ -33,10 +35,12 @@ export async function readPage(session: Session, plan: DiffPlan, result: Content
   const names = { from: namesOf(plan.from), to: namesOf(plan.to) };
   const batchMax = Math.max(1, Math.floor(CELLS_PER_BATCH / (names.from.length + names.to.length)));
   const changes: Change[] = [];
+  const turns = new Turns();
   let bytes = 0;
   for (let batch = Math.min(batchMax, FIRST_BATCH); changes.length < window.limit; ) {
     const found = await readPositions(session, result, window.position + changes.length, Math.min(batch, window.limit - changes.length));
-    for (const change of await readChanges({ session, plan, names }, found)) {
+    for (const change of await readChanges({ session, plan, names, turns }, found)) {
+      if (turns.over) await turns.next();
       bytes += Buffer.byteLength(JSON.stringify(change));
       if (bytes > window.bytesMax && changes.length > 0) return changes;
       changes.push(change);
@@ -86,6 +90,7 @@ async function readChanges(reading: Reading, found: readonly Found[]): Promise<C
   assert(rows.length === found.length, `a page of ${found.length} changes found ${rows.length} rows`);
   const changes: Change[] = [];
   for (const row of rows) {
+    if (reading.turns.over) await reading.turns.next();
     const index = Number(row.from_n ?? row.to_n);
     changes[index] = toChange(reading, row, found[index]?.occurrences ?? 0);
   }

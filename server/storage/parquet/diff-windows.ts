@@ -43,7 +43,7 @@ const SAMPLE_ROWS = 2_000;
 const SIZES = { row: 32, number: 8, text: 16, inlineText: 12, cellMax: 256 };
 
 /** What a row takes in a hash table, roughly: as texts and nested values have any length, some are looked at. */
-async function rowBytes(session: Session, { from }: DiffPlan, columns: readonly ComparedColumn[]): Promise<number> {
+export async function rowBytes(session: Session, { from }: DiffPlan, columns: readonly ComparedColumn[]): Promise<number> {
   const long = columns.filter(({ type }) => type === 'VARCHAR' || type === 'BLOB' || (/[([]/.test(type) && !type.startsWith('DECIMAL')));
   const fixed = SIZES.row + SIZES.number * (columns.length - long.length) + SIZES.text * long.length;
   if (long.length === 0) return fixed;

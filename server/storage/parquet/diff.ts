@@ -47,7 +47,7 @@ export async function createDiffer({ broker, limits, directory, log }: DifferOpt
         if (position >= changes || limit === 0) return [];
         const window = { position, limit: Math.min(limit, changes - position), bytesMax: limits.pageBytesMax };
         return use(plan, pageControl, ({ path }) =>
-          broker.run('interactive', pageControl, (session) => readPage(session, plan, resultContent(path, changes), window)),
+          broker.run(isWide(plan) ? 'bulk' : 'interactive', pageControl, (session) => readPage(session, plan, resultContent(path, changes), window)),
         );
       },
       // Results are kept for those who ask next, within their bounds, whether or not someone holds them.
@@ -59,6 +59,13 @@ export async function createDiffer({ broker, limits, directory, log }: DifferOpt
     diff: async (from, to, key, control) => open(planDiff(from, to, key), control),
     close: () => results.close(),
   };
+}
+
+/** Joining rows of more columns than this takes more memory than short queries have. */
+const INTERACTIVE_COLUMNS_MAX = 200;
+
+function isWide({ from, to }: DiffPlan): boolean {
+  return Math.max(from.whole.content.schema.length, to.whole.content.schema.length) > INTERACTIVE_COLUMNS_MAX;
 }
 
 function isIdentical({ from, to }: DiffPlan): boolean {

@@ -14,18 +14,31 @@ import {
   DuckDBUnionValue,
   type DuckDBValue,
 } from '@duckdb/node-api';
+import type { Turns } from '../../shared/turns.ts';
 import type { Row } from '../content-store.ts';
+
+/** Cells that are read at a stretch: a chunk of a wide table has millions. */
+const CELLS_AT_ONCE = 2_000;
 
 /**
  * DuckDB values as JSON: 64-bit integers beyond 2^53 and decimals are texts, dates `YYYY-MM-DD`, timestamps ISO 8601 UTC with
  * as many digits of the second as they have, binary base64, NaN and the infinities texts; lists, structs and maps nest. A map
- * is an object when its keys are texts, and a list of `{ key, value }` otherwise.
+ * is an object when its keys are texts, and a list of `{ key, value }` otherwise. `order`: the columns that rows have, in order.
  */
-export function readRows(chunk: DuckDBDataChunk, columns: { readonly names: readonly string[] }): Row[] {
-  const values = columns.names.map((_name, index) => chunk.getColumnValues(index));
-  return Array.from({ length: chunk.rowCount }, (_unused, row) =>
-    Object.fromEntries(columns.names.map((name, index) => [name, toJson(values[index]?.[row] ?? null)])),
-  );
+export async function* readRows(
+  chunk: DuckDBDataChunk,
+  { names, order = names }: { readonly names: readonly string[]; readonly order?: readonly string[] },
+  turns: Pick<Turns, 'over' | 'next'>,
+): AsyncGenerator<Row[]> {
+  const vectors = order.map((name) => chunk.getColumnVector(names.indexOf(name)));
+  const rowsAtOnce = Math.max(1, Math.floor(CELLS_AT_ONCE / Math.max(order.length, 1)));
+  for (let start = 0; start < chunk.rowCount; start += rowsAtOnce) {
+    if (turns.over) await turns.next();
+    const length = Math.min(rowsAtOnce, chunk.rowCount - start);
+    yield Array.from({ length }, (_unused, row) =>
+      Object.fromEntries(order.map((name, index) => [name, toJson(vectors[index]?.getItem(start + row) ?? null)])),
+    );
+  }
 }
 
 export function toJson(value: DuckDBValue): unknown {

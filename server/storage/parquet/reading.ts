@@ -1,3 +1,4 @@
+import { Turns } from '../../shared/turns.ts';
 import { type ContentStore, type Control, type Row, type ScopedContent, showsAllRows } from '../content-store.ts';
 import type { Broker } from './broker.ts';
 import { readRows } from './json-values.ts';
@@ -25,20 +26,22 @@ async function readWindow(broker: Broker, source: ScopedContent, window: Window,
   const { source: narrowed, offset } = withoutFilesBefore(source, window.startRow, window.endRow);
   const { sql, values } = scopedRelation(narrowed, { columns });
   const limit = window.endRow - window.startRow;
-  const rows = await broker.run('interactive', control, async (session) => {
+  return broker.run('interactive', control, async (session) => {
     const taken: Row[] = [];
     let bytes = 0;
+    const turns = new Turns();
     const stream = await session.chunks(`SELECT * FROM (${sql}) LIMIT ${limit} OFFSET ${offset}`, values);
     for await (const chunk of stream) {
-      for (const row of readRows(chunk, stream)) {
-        bytes += JSON.stringify(row).length;
-        if (bytes > bytesMax && taken.length > 0) return taken;
-        taken.push(row);
+      for await (const rows of readRows(chunk, { names: stream.names, order: columns ?? stream.names }, turns)) {
+        for (const row of rows) {
+          bytes += Buffer.byteLength(JSON.stringify(row));
+          if (bytes > bytesMax && taken.length > 0) return taken;
+          taken.push(row);
+        }
       }
     }
     return taken;
   });
-  return columns === undefined ? rows : rows.map((row) => Object.fromEntries(columns.map((name) => [name, row[name]])));
 }
 
 /** Leaves out the files that lie before and behind the window; with a filter nobody knows where rows are. */

@@ -1,4 +1,5 @@
 import { type DuckDBConnection, type DuckDBDataChunk, type DuckDBType, DuckDBTypeId, type DuckDBValue } from '@duckdb/node-api';
+import { Turns } from '../../shared/turns.ts';
 import type { OnProgress, Row } from '../content-store.ts';
 import { translateEngineError } from './engine-error.ts';
 import type { Interruption } from './interruption.ts';
@@ -57,8 +58,9 @@ export class Session {
   /** All rows, as JSON values. For results that the caller knows to be small. */
   async rows(sql: string, values?: readonly unknown[]): Promise<Row[]> {
     const rows: Row[] = [];
+    const turns = new Turns();
     const stream = await this.chunks(sql, values);
-    for await (const chunk of stream) rows.push(...readRows(chunk, stream));
+    for await (const chunk of stream) for await (const some of readRows(chunk, stream, turns)) rows.push(...some);
     return rows;
   }
 

@@ -17,6 +17,12 @@ export interface ChunkStream extends AsyncIterable<DuckDBDataChunk> {
   readonly types: readonly DuckDBType[];
 }
 
+/** A result that is there as a whole. */
+export interface WholeResult {
+  readonly types: readonly DuckDBType[];
+  readonly chunks: readonly DuckDBDataChunk[];
+}
+
 /** One connection, for as long as a piece of work holds it. Parameters are `?`, in order. */
 export class Session {
   readonly #connection: DuckDBConnection;
@@ -75,6 +81,12 @@ export class Session {
     };
   }
 
+  /** A whole result at once. For results that the caller knows to be small: it is one way to the engine, where a stream takes several. */
+  async whole(sql: string, values?: readonly unknown[]): Promise<WholeResult> {
+    const result = await this.#attempt(() => this.#connection.run(sql, bindable(values)));
+    return { types: result.columnTypes(), chunks: Array.from({ length: result.chunkCount }, (_unused, index) => result.getChunk(index)) };
+  }
+
   /** Names and types of the columns that a SELECT yields, without running it. */
   async describe(sql: string): Promise<{ name: string; type: DuckDBType }[]> {
     const prepared = await this.#attempt(() => this.#connection.prepare(sql));
@@ -101,9 +113,14 @@ export class Session {
   }
 
   close(): void {
+    this.release().closeSync();
+  }
+
+  /** Ends the session and leaves its connection to another. Only after work that succeeded, which has read every stream to its end. */
+  release(): DuckDBConnection {
     this.#forget();
     clearInterval(this.#interrupts);
-    this.#connection.closeSync();
+    return this.#connection;
   }
 
   async #attempt<T>(work: () => Promise<T>): Promise<T> {

@@ -1,4 +1,5 @@
-import type { DuckDBInstance } from '@duckdb/node-api';
+import { availableParallelism } from 'node:os';
+import type { DuckDBConnection, DuckDBInstance } from '@duckdb/node-api';
 import type { Limits } from '../../../protocol/limits.ts';
 import { Admission, type QueryKind } from '../../storage/parquet/admission.ts';
 import { Interruption } from '../../storage/parquet/interruption.ts';
@@ -9,14 +10,18 @@ export class Queries {
   readonly #instance: DuckDBInstance;
   readonly #admission: Admission;
   readonly #timeoutMs: number;
+  /** Connections that wait for work, at most as many as queries may run at once: making one takes as long as reading a window. */
+  readonly #idle: DuckDBConnection[] = [];
 
   constructor(instance: DuckDBInstance, limits: Limits) {
     this.#instance = instance;
-    this.#admission = new Admission(limits.duckdbTablesQueriesMax, limits.duckdbQueueMax);
+    // A pivot more than there are cores makes none of them earlier, and takes the time of those who answer.
+    const runningMax = Math.min(limits.duckdbTablesQueriesMax, availableParallelism() + 1);
+    this.#admission = new Admission(runningMax, limits.duckdbQueueMax);
     this.#timeoutMs = limits.operationTimeoutMs;
   }
 
-  /** Runs work on a connection of its own. Fails with `rate_limited`, `cancelled`, `timeout` or `memory_limit`, or an EngineError. */
+  /** Runs work on a connection that nobody else has meanwhile. Fails with `rate_limited`, `cancelled`, `timeout` or `memory_limit`, or an EngineError. */
   async run<T>(kind: QueryKind, signal: AbortSignal, work: (session: Session) => Promise<T>): Promise<T> {
     const interruption = new Interruption(signal, this.#timeoutMs);
     try {
@@ -32,17 +37,21 @@ export class Queries {
   }
 
   async #onConnection<T>(interruption: Interruption, work: (session: Session) => Promise<T>): Promise<T> {
-    const session = new Session(await this.#instance.connect(), interruption, undefined);
+    const session = new Session(this.#idle.pop() ?? (await this.#instance.connect()), interruption, undefined);
+    let isSound = false;
     try {
       const result = await work(session);
       interruption.throwIfInterrupted();
+      isSound = true;
       return result;
     } finally {
-      session.close();
+      if (isSound) this.#idle.push(session.release());
+      else session.close();
     }
   }
 
   close(): void {
+    for (const connection of this.#idle) connection.closeSync();
     this.#instance.closeSync();
   }
 }

@@ -244,14 +244,10 @@ function chosen(column: string, rows: RowChoice): string {
 }
 
 async function readGrid(session: Session, { sql, values }: Statement): Promise<Grid> {
-  const stream = await session.chunks(sql, values);
-  const columns: Value[][] = stream.types.map(() => []);
-  let rows = 0;
-  for await (const chunk of stream) {
-    rows += chunk.rowCount;
-    for (const [index, column] of columns.entries()) for (const value of valuesOf(chunk, index)) column.push(value);
-  }
-  return { types: stream.types.map(String), values: columns, rows };
+  const { types, chunks } = await session.whole(sql, values);
+  const columns: Value[][] = types.map(() => []);
+  for (const chunk of chunks) for (const [index, column] of columns.entries()) for (const value of valuesOf(chunk, index)) column.push(value);
+  return { types: types.map(String), values: columns, rows: chunks.reduce((rows, chunk) => rows + chunk.rowCount, 0) };
 }
 
 function transposed({ values, rows }: Grid): Value[][] {

@@ -41,7 +41,7 @@ async function measurePainting(options: ScenarioOptions): Promise<Measurement[]>
   const browser = await launchBrowser();
   try {
     const datasetId = await commitFlights(server, rows);
-    options.say(`${rows} rows, ${runs} times, each on a server that has not opened them`);
+    options.say(`${rows} rows, ${runs} times`);
     const times = { cold: [] as number[], warm: [] as number[] };
     for (let run = 0; run < runs; run += 1) {
       const { cold, warm } = await openTwice({ server, browser, datasetId });

@@ -147,6 +147,23 @@ describe('imports', () => {
     expect(broken).toEqual([]);
   });
 
+  test('no file of the server, the protocol or the client needs itself by way of others', () => {
+    // Components of a page may call each other; types vanish before anything runs.
+    const within = sources.filter((file) => /^(server|protocol|client)\/(?!workbench\/).*\.ts$/.test(file));
+    const needs = new Map(
+      within.map((file) => [file, importsOf(file).flatMap(({ target, typeOnly }) => (target === undefined || typeOnly ? [] : [target]))]),
+    );
+    const done = new Set<string>();
+    const circles: string[] = [];
+    const visit = (file: string, path: readonly string[]): void => {
+      if (path.includes(file)) circles.push([...path.slice(path.indexOf(file)), file].join(' → '));
+      else if (!done.has(file)) for (const target of needs.get(file) ?? []) visit(target, [...path, file]);
+      done.add(file);
+    };
+    for (const file of within) visit(file, []);
+    expect(circles).toEqual([]);
+  });
+
   test('every source file is reached from an entry', () => {
     const entries = sources.filter((file) =>
       /^(server\/main\.ts|client\/(index|browser|workbench\/main)\.ts|protocol\/(index|openapi)\.ts|bench\/|.*\.worker\.ts|.*\.config\.ts)/.test(

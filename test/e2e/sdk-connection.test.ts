@@ -61,7 +61,7 @@ describe('the life of a connection', () => {
   });
 
   test('SDK17 a connection that has gone silent is probed and replaced', async () => {
-    const { client, proxy } = await startSdk({}, { settings: { heartbeatMs: 50 } });
+    const { client, proxy } = await startSdk({}, { settings: { heartbeatMs: 300 } });
     await client.ready();
     proxy.freeze();
     const { reason } = await untilState(client, 'waiting');
@@ -72,7 +72,7 @@ describe('the life of a connection', () => {
   });
 
   test('SDK17 a quiet connection that answers its probe stays', async () => {
-    const { client, proxy } = await startSdk({}, { settings: { heartbeatMs: 700 } });
+    const { client, proxy } = await startSdk({}, { settings: { heartbeatMs: 2_000 } });
     await client.ready();
     const quiet = proxy.sentBytes;
     // Two probes: the second is only sent on a connection that has answered the first.

@@ -76,4 +76,10 @@ export const PROTOCOL_HISTORY: readonly { readonly version: number; readonly dat
       fingerprint: 'f1fd74f86872ad79',
       change: 'Versions are removed as policies say, deleted datasets come back, and versions tell when they were removed',
     },
+    {
+      version: 1,
+      date: '2026-11-26',
+      fingerprint: '914370c788b864b3',
+      change: 'Admins preview the rows that somebody sees',
+    },
   ];

@@ -4,6 +4,8 @@ import { openRoute } from './app/route.ts';
 import { createShell } from './app/shell.ts';
 import { openTheme } from './app/theme.ts';
 import { openToken } from './app/token.ts';
+import { perspectiveOfViewer } from './explore/open-table.ts';
+import { loadViewer } from './explore/viewer.ts';
 import { showPages } from './pages/pages.ts';
 import { connectingPage, signInPage } from './pages/sign-in.ts';
 import { Signal } from './ui/signal.ts';
@@ -36,7 +38,8 @@ function signOut(reason?: CovistaError): void {
 
 /** Connects, and shows the pages once the server has said who the token belongs to. */
 function begin(value: string, ending: AbortSignal): void {
-  const client = connect({ url: location.origin, token: value, name: 'covista-workbench', perspective: () => import('@perspective-dev/client') });
+  const client = connect({ url: location.origin, token: value, name: 'covista-workbench', perspective: perspectiveOfViewer });
+  warmUp(ending);
   const connection = watchConnection(client, ending);
   ending.addEventListener('abort', () => client.close(), { once: true });
   root.replaceChildren(connectingPage({ life: ending, connection, giveUp: () => signOut() }));
@@ -47,6 +50,15 @@ function begin(value: string, ending: AbortSignal): void {
     // The state says so too, and the window goes back to signing in.
     () => undefined,
   );
+}
+
+/** The viewer is what takes longest to load: at once where it is needed at once, or else as soon as there is nothing more to do. */
+function warmUp(ending: AbortSignal): void {
+  // What fails here is tried again, and said, where the viewer is needed.
+  const load = (): void => void (ending.aborted || loadViewer().catch(() => undefined));
+  const { path } = route.value;
+  if (path[0] === 'datasets' && (path[2] === undefined || path[2] === 'explore')) load();
+  else requestIdleCallback(load, { timeout: 2_000 });
 }
 
 function watchConnection(client: Client, ending: AbortSignal): Signal<ConnectionState> {

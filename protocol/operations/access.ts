@@ -1,9 +1,9 @@
 import * as z from 'zod/v4';
 import { operation, PERMISSIONS } from '../define.ts';
-import { datasetId, grantId, principal } from '../ids.ts';
+import { datasetId, grantId, principal, versionId } from '../ids.ts';
 import { defaultLimits } from '../limits.ts';
-import { plainText } from '../names.ts';
-import { instant } from './shared.ts';
+import { plainText, ref } from '../names.ts';
+import { instant, row, schema } from './shared.ts';
 
 const weighedGrant = z.object({
   grantId,
@@ -34,6 +34,12 @@ export const explanation = z.object({
 
 const subject = plainText(defaultLimits.subjectCharsMax).min(1);
 
+const somebody = {
+  subject,
+  groups: z.array(subject).max(defaultLimits.groupsMax).default([]).describe('Groups that the person’s token has'),
+  claims: z.record(z.string().max(defaultLimits.subjectCharsMax), z.unknown()).default({}).describe('Claims that the person’s token has'),
+};
+
 export const accessOperations = {
   get: operation({
     kind: 'query',
@@ -48,16 +54,26 @@ export const accessOperations = {
   explain: operation({
     kind: 'query',
     summary: 'What somebody may do on a dataset and see of it, and by which grants; server admins, who may do anything, are not told from others',
-    input: z.object({
-      datasetId,
-      subject,
-      groups: z.array(subject).max(defaultLimits.groupsMax).default([]).describe('Groups that the person’s token has'),
-      claims: z.record(z.string().max(defaultLimits.subjectCharsMax), z.unknown()).default({}).describe('Claims that the person’s token has'),
-    }),
+    input: z.object({ datasetId, ...somebody }),
     output: explanation,
     errors: [],
     permission: { action: 'admin', on: (input) => input.datasetId },
     http: { method: 'POST', path: '/api/datasets/{datasetId}/access' },
+    example: { input: { datasetId: 1, subject: 'bob', groups: ['team-b'], claims: { region: 'EU' } } },
+  }),
+  preview: operation({
+    kind: 'query',
+    summary: 'The first rows of a version as somebody sees them; none, of no columns, where they see nothing',
+    input: z.object({
+      datasetId,
+      ...somebody,
+      ref: ref.default('main'),
+      limit: z.int().min(1).max(defaultLimits.pageItemsMax).default(defaultLimits.pageItemsDefault).describe('Most rows'),
+    }),
+    output: z.object({ versionId, schema, rows: z.array(row), totalRows: z.int().describe('Rows that they see, beyond those listed') }),
+    errors: ['unprocessable_data'],
+    permission: { action: 'admin', on: (input) => input.datasetId },
+    http: { method: 'POST', path: '/api/datasets/{datasetId}/access/preview' },
     example: { input: { datasetId: 1, subject: 'bob', groups: ['team-b'], claims: { region: 'EU' } } },
   }),
 };

@@ -75,6 +75,7 @@ const NEEDED: Readonly<Record<OperationName, 'authenticated' | 'server-admin' | 
   'grant.revoke': 'admin',
   'access.get': 'read',
   'access.explain': 'admin',
+  'access.preview': 'admin',
   'audit.list': 'admin',
   'audit.export': 'admin',
   'audit.listAll': 'server-admin',

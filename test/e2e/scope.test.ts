@@ -248,6 +248,13 @@ describe('explanations', () => {
       ['region', true],
       ['note', true],
     ]);
+    const seen = await alice.access.preview({ datasetId, subject: bob.subject, claims: { region: "E'U" } });
+    const same = await server.client(bob.subject, { claims: { region: "E'U" } });
+    const own = await same.version.preview({ datasetId, versionId: seen.versionId });
+    expect([seen.rows, seen.schema, seen.totalRows]).toEqual([own.rows, own.schema, own.totalRows]);
+    expect(seen.schema.map(({ name }) => name)).not.toContain('salary');
+    expect(await alice.access.preview({ datasetId, subject: 'stranger' })).toMatchObject({ schema: [], rows: [], totalRows: 0 });
+    await expect(bob.access.preview({ datasetId, subject: 'alice' })).rejects.toMatchObject({ code: 'forbidden' });
     const stranger = await alice.access.explain({ datasetId, subject: 'stranger' });
     expect(stranger).toMatchObject({ permission: null, columns: [], filter: null, grants: [] });
     await expect(bob.access.explain({ datasetId, subject: 'alice' })).rejects.toMatchObject({ code: 'forbidden' });

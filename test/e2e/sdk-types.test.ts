@@ -76,6 +76,7 @@ const EXAMPLES: Readonly<Record<OperationName, (client: Methods) => unknown>> = 
   'grant.revoke': (client) => client.grant.revoke({ datasetId: 1, grantId: 1 }),
   'access.get': (client) => client.access.get({ datasetId: 1 }),
   'access.explain': (client) => client.access.explain({ datasetId: 1, subject: 'bob', groups: ['team-b'], claims: { region: 'EU' } }),
+  'access.preview': (client) => client.access.preview({ datasetId: 1, subject: 'bob', groups: ['team-b'], claims: { region: 'EU' } }),
   'audit.list': (client) => client.audit.list({ datasetId: 1 }),
   'audit.export': (client) => client.audit.export({ datasetId: 1 }),
   'audit.listAll': (client) => client.audit.listAll({ actor: 'mallory', outcome: 'forbidden' }),

@@ -1,14 +1,12 @@
-import { mkdir, mkdtemp, rm } from 'node:fs/promises';
+import { mkdir } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { join, resolve } from 'node:path';
+import { join } from 'node:path';
 import type { Browser, BrowserContext, Page } from 'playwright-core';
-import { build } from 'vite';
 import { launchBrowser } from './browser.ts';
 import { startTestServer, type TestServer } from './server.ts';
+import { builtWorkbench } from './workbench-build.ts';
 
 export { hasBrowser } from './browser.ts';
-
-const ROOT = resolve(import.meta.dirname, '../..');
 
 /** Where pictures of the screens are written, to be looked at. */
 export const PICTURES = join(tmpdir(), 'covista-workbench-pictures');
@@ -36,13 +34,7 @@ export interface Workbench {
 
 /** The page as it is now, built, served by a whole server, in a real browser. */
 export async function startWorkbench(): Promise<Workbench> {
-  const directory = await mkdtemp(join(tmpdir(), 'covista-workbench-'));
-  await build({
-    root: join(ROOT, 'client/workbench'),
-    configFile: join(ROOT, 'vite.config.ts'),
-    logLevel: 'warn',
-    build: { outDir: directory, emptyOutDir: true },
-  });
+  const directory = await builtWorkbench();
   await mkdir(PICTURES, { recursive: true });
   const server = await startTestServer(['--workbench-dir', directory]);
   const browser = await launchBrowser();
@@ -73,7 +65,6 @@ export async function startWorkbench(): Promise<Workbench> {
     stop: async () => {
       await browser.close();
       await server.stop();
-      await rm(directory, { recursive: true, force: true });
     },
   };
 }

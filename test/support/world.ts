@@ -89,6 +89,7 @@ export const NEEDS: Readonly<Record<OperationName, Needs>> = {
   'grant.revoke': { grant: true },
   'access.get': {},
   'access.explain': {},
+  'access.preview': {},
   'audit.list': {},
   'audit.export': {},
   'audit.listAll': {},

@@ -46,9 +46,9 @@ describe.skipIf(!hasBrowser)('two people in the workbench (needs Chromium: apt-g
 
   test('WB6 everybody sees who else is here, what they look at, and their cursor', async () => {
     const { alice, bob } = await meet();
-    await bob.getByRole('button', { name: /^alice looks at main as Datagrid/ }).waitFor();
+    await bob.getByRole('button', { name: /^alice looks at main as Grid/ }).waitFor();
     await cell(bob, 2, 'City').click();
-    await alice.getByRole('button', { name: /^bob looks at main as Datagrid, at City/ }).waitFor();
+    await alice.getByRole('button', { name: /^bob looks at main as Grid, at City/ }).waitFor();
     await alice.locator('perspective-viewer td[data-covista-person="bob"]').waitFor();
     await bob.close();
     await alice.getByRole('button', { name: /^bob/ }).waitFor({ state: 'detached' });

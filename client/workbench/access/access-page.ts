@@ -4,9 +4,10 @@ import { html } from '../ui/dom.ts';
 import { dateTime } from '../ui/format.ts';
 import { icon } from '../ui/icons.ts';
 import { Resource, shown, skeleton } from '../ui/resource.ts';
+import { Signal } from '../ui/signal.ts';
 import { attempt, toast } from '../ui/toast.ts';
 import { newGrant } from './grant-form.ts';
-import { previewPanel } from './preview-panel.ts';
+import { type Previewed, previewPanel } from './preview-panel.ts';
 
 const GRANTS_MAX = 2_000;
 
@@ -16,6 +17,7 @@ export function accessPage(context: DatasetContext, life: AbortSignal): HTMLElem
   const { datasetId } = context;
   const grants = new Resource(life, (signal) => collect(client.items(client.grant.list, { datasetId, limit: 200 }, { signal }), GRANTS_MAX));
   context.changes.watch(life, (count) => count > 0 && void grants.reload());
+  const previewed = new Signal<Previewed | undefined>(undefined);
   return html(
     'div',
     { class: 'access' },
@@ -37,15 +39,15 @@ export function accessPage(context: DatasetContext, life: AbortSignal): HTMLElem
       shown(
         life,
         grants,
-        (list) => grantTable(context, list),
+        (list) => grantTable(context, list, previewed),
         () => skeleton(4),
       ),
     ),
-    previewPanel(context, life),
+    previewPanel(context, previewed, life),
   );
 }
 
-function grantTable(context: DatasetContext, grants: readonly Grant[]): HTMLElement {
+function grantTable(context: DatasetContext, grants: readonly Grant[], previewed: Signal<Previewed | undefined>): HTMLElement {
   const heads = ['Who', 'May', 'Sees', 'When', 'Given by', ''];
   return html(
     'table',
@@ -62,12 +64,12 @@ function grantTable(context: DatasetContext, grants: readonly Grant[]): HTMLElem
     html(
       'tbody',
       {},
-      grants.map((grant) => grantRow(context, grant)),
+      grants.map((grant) => grantRow(context, grant, previewed)),
     ),
   );
 }
 
-function grantRow(context: DatasetContext, grant: Grant): HTMLElement {
+function grantRow(context: DatasetContext, grant: Grant, previewed: Signal<Previewed | undefined>): HTMLElement {
   const [kind, name] = split(grant.principal);
   const revoke = async (): Promise<void> => {
     await context.app.client.grant.revoke({ datasetId: context.datasetId, grantId: grant.grantId });
@@ -84,6 +86,17 @@ function grantRow(context: DatasetContext, grant: Grant): HTMLElement {
     html(
       'td',
       { class: 'row-action' },
+      html(
+        'button',
+        {
+          type: 'button',
+          class: 'button quiet square',
+          'aria-label': `Show what ${name} sees`,
+          title: 'Show what they see',
+          on: { click: () => previewed.set(kind === 'group' ? { subject: '', groups: name } : { subject: name, groups: '' }) },
+        },
+        icon('eye'),
+      ),
       html(
         'button',
         {

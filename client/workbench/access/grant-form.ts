@@ -42,24 +42,32 @@ export function newGrant(context: DatasetContext): void {
         }),
         columnChoice(context),
       ),
-      textField({ label: 'Until', name: 'validUntil', type: 'datetime-local', hint: 'Empty: for good.' }),
+      html(
+        'div',
+        { class: 'form-row' },
+        textField({ label: 'From', name: 'validFrom', type: 'datetime-local', hint: 'Empty: from now on.' }),
+        textField({ label: 'Until', name: 'validUntil', type: 'datetime-local', hint: 'Empty: for good.' }),
+      ),
     ],
     send: async (values) => {
       const rowFilter = textOf(values, 'rowFilter');
       const columnMask = values.getAll('hidden').map(String);
-      const validUntil = textOf(values, 'validUntil');
       const given = await context.app.client.grant.create({
         datasetId: context.datasetId,
         principal: `${textOf(values, 'kind')}:${textOf(values, 'name')}`,
         permission: textOf(values, 'permission') as Permission,
         rowFilter: rowFilter === '' ? null : rowFilter,
         columnMask: columnMask.length === 0 ? null : columnMask,
-        validUntil: validUntil === '' ? null : new Date(validUntil).toISOString(),
+        validFrom: instantOf(textOf(values, 'validFrom')),
+        validUntil: instantOf(textOf(values, 'validUntil')),
       });
       toast(`${given.principal.replace(/^\w+:/, '')} may ${given.permission} now`);
     },
   });
 }
+
+/** What was chosen in the person's own time zone. */
+const instantOf = (chosen: string): string | null => (chosen === '' ? null : new Date(chosen).toISOString());
 
 /** The columns of main with a box each for hiding it. */
 function columnChoice({ app, datasetId, life }: DatasetContext): HTMLElement {

@@ -3,9 +3,10 @@ import type { DatasetContext } from '../dataset/context.ts';
 import { listOf } from '../dataset/edit.ts';
 import { textField, textOf } from '../ui/dialog.ts';
 import { type Child, html, replace } from '../ui/dom.ts';
-import { counted } from '../ui/format.ts';
+import { cellText, counted, integer, isNumeric } from '../ui/format.ts';
 import { icon } from '../ui/icons.ts';
 import { failure, skeleton } from '../ui/resource.ts';
+import { type Readable, whenChanged } from '../ui/signal.ts';
 
 const OBSTACLES: Readonly<Record<string, string>> = {
   not_yet_valid: 'not valid yet',
@@ -15,8 +16,17 @@ const OBSTACLES: Readonly<Record<string, string>> = {
   does_not_fit: 'fits nothing of main',
 };
 
-/** Shows what somebody would see, and by which grants. */
-export function previewPanel({ app, datasetId }: DatasetContext, life: AbortSignal): HTMLElement {
+/** Rows that are shown of what somebody sees. */
+const PREVIEW_ROWS = 50;
+
+/** Whom the preview is about: a person by name, or by a group. */
+export interface Previewed {
+  readonly subject: string;
+  readonly groups: string;
+}
+
+/** Shows what somebody would see, down to the rows, and by which grants. */
+export function previewPanel({ app, datasetId }: DatasetContext, previewed: Readable<Previewed | undefined>, life: AbortSignal): HTMLElement {
   const result = html('div', { 'aria-live': 'polite' });
   const form = html(
     'form',
@@ -37,10 +47,21 @@ export function previewPanel({ app, datasetId }: DatasetContext, life: AbortSign
       groups: listOf(textOf(values, 'groups')),
       claims: claimsOf(textOf(values, 'claims')),
     };
-    app.client.access.explain(input, { signal: life }).then(
-      (access) => replace(result, explained(access)),
+    const { access: asked } = app.client;
+    Promise.all([asked.explain(input, { signal: life }), asked.preview({ ...input, limit: PREVIEW_ROWS }, { signal: life })]).then(
+      ([access, rows]) => replace(result, explained(access), access.permission !== null && sample(access.subject, rows)),
       (error: unknown) => life.aborted || replace(result, failure(error)),
     );
+  });
+  whenChanged(life, previewed, (somebody) => {
+    if (somebody === undefined) return;
+    form.reset();
+    for (const [name, value] of Object.entries(somebody)) {
+      const input = form.elements.namedItem(name);
+      if (input instanceof HTMLInputElement) input.value = value;
+    }
+    if (somebody.subject === '') form.querySelector('input')?.focus();
+    else form.requestSubmit();
   });
   return html(
     'aside',
@@ -50,6 +71,49 @@ export function previewPanel({ app, datasetId }: DatasetContext, life: AbortSign
     result,
   );
 }
+
+type Sample = Awaited<ReturnType<DatasetContext['app']['client']['access']['preview']>>;
+
+/** The first rows as that person sees them. */
+function sample(subject: string, { schema, rows, totalRows }: Sample): Child {
+  if (rows.length === 0) return html('p', { class: 'muted' }, 'No row of main is visible to them.');
+  const seen = totalRows > rows.length ? `the first ${integer(rows.length)} of ${counted(totalRows, 'row')}` : counted(totalRows, 'row');
+  return html(
+    'section',
+    { class: 'sample', 'aria-label': `Rows as ${subject} sees them` },
+    html('h3', {}, `main as ${subject} sees it`, html('span', { class: 'muted small' }, ` · ${seen}`)),
+    html(
+      'div',
+      { class: 'table-frame', tabindex: '0', role: 'region', 'aria-label': 'Rows' },
+      html(
+        'table',
+        { class: 'grid' },
+        html(
+          'thead',
+          {},
+          html(
+            'tr',
+            {},
+            schema.map(({ name, type }) => html('th', { scope: 'col', class: sideOf(type) }, name)),
+          ),
+        ),
+        html(
+          'tbody',
+          {},
+          rows.map((row) =>
+            html(
+              'tr',
+              {},
+              schema.map(({ name, type }) => html('td', { class: sideOf(type) }, cellText(row[name]))),
+            ),
+          ),
+        ),
+      ),
+    ),
+  );
+}
+
+const sideOf = (type: string): string | undefined => (isNumeric(type) ? 'number' : undefined);
 
 function claimsOf(text: string): Record<string, unknown> {
   const pairs = listOf(text).map((pair): [string, unknown] => {

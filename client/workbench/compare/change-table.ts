@@ -22,7 +22,7 @@ export function changeTable(changes: readonly Change[], key: readonly string[] |
           'tr',
           {},
           html('th', { scope: 'col' }, html('span', { class: 'visually-hidden' }, 'Kind')),
-          columns.map((column) => html('th', { scope: 'col', class: key?.includes(column) ? 'key' : undefined }, column)),
+          columns.map((column) => html('th', { scope: 'col', class: headClass(changes, column, key ?? []) }, column)),
         ),
       ),
       html(
@@ -38,6 +38,12 @@ function columnsOf(changes: readonly Change[], key: readonly string[]): string[]
   const columns = new Set(key);
   for (const change of changes) for (const side of sidesOf(change)) for (const column of Object.keys(side)) columns.add(column);
   return [...columns];
+}
+
+/** Numbers stand to the right, and what is above them as well. */
+function headClass(changes: readonly Change[], column: string, key: readonly string[]): string | undefined {
+  if (key.includes(column)) return 'key';
+  return changes.some((change) => sidesOf(change).some((side) => typeof side[column] === 'number')) ? 'number' : undefined;
 }
 
 function sidesOf(change: Change): Row[] {
@@ -61,7 +67,8 @@ function cell(change: Change, column: string): HTMLElement {
   const { key, before, after } = change;
   if (column in key) return html('th', { scope: 'row' }, cellText(key[column]));
   if (change.kind !== 'changed' || change.changed?.includes(column) !== true) return plain((after ?? before)?.[column]);
-  return html('td', { class: 'cell-changed' }, was(before?.[column]), ' ', html('ins', {}, shownValue(after?.[column])));
+  const side = typeof (after?.[column] ?? before?.[column]) === 'number' ? 'cell-changed number' : 'cell-changed';
+  return html('td', { class: side }, was(before?.[column]), ' ', html('ins', {}, shownValue(after?.[column])));
 }
 
 const plain = (value: unknown): HTMLElement => html('td', { class: typeof value === 'number' ? 'number' : undefined }, cellText(value));

@@ -24,6 +24,8 @@ export interface DatasetContext {
   readonly changes: Signal<number>;
   /** What is drawn when exploring; it stays while one looks at other pages of the dataset. */
   readonly drawing: Signal<Drawing | undefined>;
+  /** Which ref and saved view were explored last, so that one comes back to them. */
+  readonly exploring: Signal<Readonly<Record<string, string | undefined>>>;
   /** Whether the caller may do what asks for this permission; a server that knows better refuses. */
   may(permission: Permission): boolean;
   link(tab: string, query?: Readonly<Record<string, string | undefined>>): string;
@@ -51,6 +53,7 @@ export function openContext(app: App, datasetId: number, life: AbortSignal): Dat
     tags,
     changes,
     drawing: new Signal<Drawing | undefined>(undefined),
+    exploring: new Signal<Readonly<Record<string, string | undefined>>>({}),
     may: (permission) => RANKS.indexOf(access.latest?.permission ?? 'read') >= RANKS.indexOf(permission),
     link: (tab, query) => linkTo(['datasets', datasetId, tab], query),
     upload: (files, branch = 'main') => {

@@ -10,9 +10,22 @@ interface ChartElement extends HTMLElement {
   readonly config_column_names: readonly string[];
   readonly max_cells: number;
   readonly max_columns: number;
+  connectedCallback?(): void;
 }
 
-type ChartClass = CustomElementConstructor & { readonly prototype: ChartElement & { get_static_config?: () => unknown } };
+type ChartClass = CustomElementConstructor & {
+  readonly prototype: ChartElement & { get_static_config?: () => unknown; connectedCallback?: () => void };
+};
+
+/** What of the charts does not follow the page by itself: small type on their axes, and a legend that one reads through. */
+const STYLE = new CSSStyleSheet();
+STYLE.replaceSync(`
+  .x-axis text, .y-axis text, .y2-axis text { font-size: 11px !important; }
+  .x-label, .y-label { font-size: 12px !important; font-weight: 600; }
+  .legend-container { border-radius: 6px; background: color-mix(in srgb, var(--surface) 88%, transparent); }
+  .legend .label { font-size: 12px; }
+  .treemap-container text { font-weight: 600; }
+`);
 
 const PREFIX = 'perspective-viewer-d3fc-';
 
@@ -31,6 +44,12 @@ export async function registerCharts(): Promise<void> {
 }
 
 function describe({ prototype }: ChartClass): void {
+  const { connectedCallback } = prototype;
+  prototype.connectedCallback = function (this: ChartElement) {
+    connectedCallback?.call(this);
+    const sheets = this.shadowRoot?.adoptedStyleSheets;
+    if (sheets?.includes(STYLE) === false) sheets.push(STYLE);
+  };
   prototype.get_static_config = function (this: ChartElement) {
     return {
       name: this.name,

@@ -5,14 +5,17 @@ import { refPicker } from '../dataset/ref-picker.ts';
 import { Companions } from '../together/companions.ts';
 import type { Room } from '../together/room.ts';
 import { openRoom } from '../together/room.ts';
+import { drawingOfView } from '../together/views-panel.ts';
 import { type Child, html, live } from '../ui/dom.ts';
 import { counted, integer } from '../ui/format.ts';
 import { icon } from '../ui/icons.ts';
-import { failure, Resource } from '../ui/resource.ts';
-import { derive, type Readable } from '../ui/signal.ts';
+import { answerOf, failure, Resource } from '../ui/resource.ts';
+import { derive, type Readable, Signal, whenChanged } from '../ui/signal.ts';
+import { attempt, toast } from '../ui/toast.ts';
 import { dropZone } from '../upload/drop.ts';
-import { Explorer, type Showing } from './explorer.ts';
+import { type Drawing, Explorer, type Showing } from './explorer.ts';
 import { exportMenu } from './export-menu.ts';
+import { kindMenu } from './kind-menu.ts';
 
 /** A version in a viewer, alone or together with others. */
 export function explorePage(context: DatasetContext, life: AbortSignal): HTMLElement {
@@ -21,18 +24,23 @@ export function explorePage(context: DatasetContext, life: AbortSignal): HTMLEle
   const room: Resource<Room> = openRoomAgain(context, life);
   const ref = derive(life, app.route, ({ query }) => query.get('ref') ?? 'main');
   const stage = html('div', { class: 'stage' });
-  const choose = (chosen: string): void => goQuietly(context.link('explore', { ref: chosen }));
+  const applied = new Signal(app.route.value.query.get('view'));
+  const choose = (chosen: string): void => goQuietly(context.link('explore', { ref: chosen, view: applied.value }));
   const show = (): void => void explorer.show(ref.value, stage);
-  const companions = new Companions({ context, explorer, room, ref, choose, life });
-  ref.watch(life, show);
+  const companions = new Companions({ context, explorer, room, ref, choose, applied, life });
+  followView({ context, explorer, room, applied, life });
+  // A view that the address names is drawn first; it is asked for while the table opens.
+  if (applied.value === undefined || context.drawing.value !== undefined) show();
+  else void explorer.show(ref.value, stage, linkedDrawing(room, applied.value, life));
+  whenChanged(life, ref, show);
   onReconnect(app.connection, life, show);
   // A dataset that was empty has something to show with its first version.
   context.branches.watch(life, () => explorer.state.value?.kind === 'failed' && (context.branches.latest?.length ?? 0) > 0 && show());
   app.theme.watch(life, (theme) => void explorer.setTheme(theme));
   const overlay = live(life, explorer.state, (state, inner) =>
     state?.kind === 'failed'
-      ? live(inner, context.branches, () => (context.branches.latest?.length === 0 ? nothingYet(context) : curtain(state, show)))
-      : curtain(state, show),
+      ? live(inner, context.branches, () => (context.branches.latest?.length === 0 ? nothingYet(context) : curtain(state, show, choose)))
+      : curtain(state, show, choose),
   );
   return html(
     'div',
@@ -45,6 +53,11 @@ export function explorePage(context: DatasetContext, life: AbortSignal): HTMLEle
       live(life, explorer.state, factsOf),
       html('div', { class: 'bar-space' }),
       companions.strip(),
+      live(
+        life,
+        derive(life, explorer.state, (state) => state?.kind === 'shown'),
+        (isShown, inner) => isShown && kindMenu(context, explorer, inner),
+      ),
       live(life, explorer.state, (state) => state?.kind === 'shown' && exportMenu(app.client, explorer)),
       companions.switches(),
     ),
@@ -57,6 +70,36 @@ export function explorePage(context: DatasetContext, life: AbortSignal): HTMLEle
     ),
     html('div', { class: 'explore-body' }, html('div', { class: 'stage-frame' }, stage, overlay), companions.panel()),
   );
+}
+
+interface FollowView {
+  readonly context: DatasetContext;
+  readonly explorer: Explorer;
+  readonly room: Resource<Room>;
+  readonly applied: Signal<string | undefined>;
+  readonly life: AbortSignal;
+}
+
+/** The address names the view that is applied, and the view is applied that the address names. */
+function followView({ context, explorer, room, applied, life }: FollowView): void {
+  const { route } = context.app;
+  const isHere = (): boolean => route.value.path[2] === undefined || route.value.path[2] === 'explore';
+  const query = (): Record<string, string | undefined> => ({ ref: route.value.query.get('ref'), view: applied.value });
+  whenChanged(life, applied, (view) => route.value.query.get('view') !== view && goQuietly(context.link('explore', query())));
+  route.watch(life, ({ query: now }) => {
+    if (!isHere()) return;
+    context.exploring.set({ ref: now.get('ref'), view: now.get('view') });
+    const view = room.latest?.views.value.find(({ id }) => id === now.get('view'));
+    if (view === undefined || view.id === applied.value) return;
+    applied.set(view.id);
+    attempt(explorer.draw(drawingOfView(view)));
+  });
+}
+
+async function linkedDrawing(room: Resource<Room>, viewId: string, life: AbortSignal): Promise<Drawing | undefined> {
+  const view = (await answerOf(life, room))?.views.value.find(({ id }) => id === viewId);
+  if (view === undefined && !life.aborted) toast('The view of this link is not there any more, or not for you.', 'failed');
+  return view && drawingOfView(view);
 }
 
 /** A room that is closed and opens again within this has no use; it is left to be opened by hand. */
@@ -153,9 +196,15 @@ function nothingYet(context: DatasetContext): HTMLElement {
 }
 
 /** What lies over the viewer while there is nothing to see. */
-function curtain(state: Showing | undefined, retry: () => void): Child {
+function curtain(state: Showing | undefined, retry: () => void, choose: (ref: string) => void): Child {
   if (state?.kind === 'shown') return null;
-  if (state?.kind === 'failed') return html('div', { class: 'curtain' }, failure(state.error, retry));
+  if (state?.kind === 'failed')
+    return html(
+      'div',
+      { class: 'curtain' },
+      failure(state.error, retry),
+      state.ref !== 'main' && html('button', { type: 'button', class: 'button quiet', on: { click: () => choose('main') } }, 'Show main'),
+    );
   const className = state?.kind === 'opening' && state.again ? 'curtain veil' : 'curtain';
   const words = state === undefined ? 'Opening…' : `Opening ${state.ref}…`;
   return html(

@@ -1,8 +1,8 @@
 import type { SavedViewConfig } from '../../../protocol/documents/index.ts';
 import { type AppliedView, applyView, type Client, CovistaError } from '../../index.ts';
 import { Signal } from '../ui/signal.ts';
-import { type OpenedTable, openTable } from './open-table.ts';
-import { createViewer, type Viewer, type ViewerConfig } from './viewer.ts';
+import type { OpenedTable } from './open-table.ts';
+import { createViewer, loadViewer, type Viewer, type ViewerConfig } from './viewer.ts';
 
 /** What is drawn, apart from where its rows come from. */
 export interface Drawing {
@@ -12,6 +12,8 @@ export interface Drawing {
   readonly columnsConfig?: unknown;
   /** What it is called, such as the name of a saved view. */
   readonly title?: string | undefined;
+  /** The columns that it was made on, by type, where they are known. */
+  readonly columnTypes?: Readonly<Record<string, string>> | undefined;
 }
 
 export type Showing =
@@ -31,7 +33,7 @@ interface ExplorerOptions {
 interface Show {
   readonly ref: string;
   readonly place: HTMLElement;
-  readonly drawing: Drawing | undefined;
+  readonly drawing: Drawing | undefined | Promise<Drawing | undefined>;
   /** What was begun before. */
   readonly previous: Promise<void>;
 }
@@ -69,8 +71,8 @@ export class Explorer {
     return this.#table;
   }
 
-  /** Shows a ref; `drawing` is what to draw, absent: what is drawn now. */
-  show(ref: string, place: HTMLElement, drawing = this.drawing.value): Promise<void> {
+  /** Shows a ref; `drawing` is what to draw, absent: what is drawn now. One that is not known yet is waited for while the table opens. */
+  show(ref: string, place: HTMLElement, drawing: Show['drawing'] = this.drawing.value): Promise<void> {
     this.#showing = this.#show({ ref, place, drawing, previous: this.#showing });
     return this.#showing;
   }
@@ -82,14 +84,15 @@ export class Explorer {
     this.state.set({ kind: 'opening', ref, again: before !== undefined });
     try {
       const { client, datasetId } = this.#options;
-      const table = await openTable(client, datasetId, ref);
+      // The viewer is loaded while the server opens the table.
+      const [table, wanted] = await Promise.all([client.table.open({ datasetId, ref }), drawing, loadViewer()]);
       // The viewer does one thing after the other.
       await previous;
       if (turn !== this.#turn || this.#options.life.aborted) return release(table);
       this.#table = table;
       await table.perspective.on_error(() => this.#lost(turn, place));
       await this.#attach(table, place);
-      await this.draw(drawing ?? plainGrid(table), before);
+      await this.draw(wanted ?? plainGrid(table), before);
       if (before !== undefined) release(before);
       if (turn === this.#turn) this.state.set({ kind: 'shown', ref, table });
     } catch (error) {
@@ -98,14 +101,11 @@ export class Explorer {
     }
   }
 
-  /** Draws on the table that is shown; `madeOn` is the table that the drawing was made for, where it is known. */
-  async draw(
-    { config, plugin, pluginConfig, columnsConfig, title }: Drawing,
-    madeOn?: { readonly schema: readonly { readonly name: string; readonly type: string }[] },
-  ): Promise<void> {
+  /** Draws on the table that is shown; `before` is the table that was shown when the drawing was made, where that is so. */
+  async draw({ config, plugin, pluginConfig, columnsConfig, title, columnTypes: known }: Drawing, before?: OpenedTable): Promise<void> {
     const table = this.#table;
     if (table === undefined || this.#viewer === undefined) return;
-    const columnTypes = Object.fromEntries(madeOn?.schema.map(({ name, type }) => [name, type]) ?? []);
+    const columnTypes = known ?? Object.fromEntries(before?.schema.map(({ name, type }) => [name, type]) ?? []);
     const fitted = applyView({ config, dialect: table.dialect, columnTypes }, table.schema);
     await this.#viewer.restore({
       ...EMPTY,

@@ -1,10 +1,10 @@
-import type { Client, OpenedTable } from '../../index.ts';
+import type { OpenedTable, PerspectiveSource } from '../../index.ts';
 import { loadViewer } from './viewer.ts';
 
 export type { OpenedTable };
 
-/** Opens a ref as a table while the viewer, which brings the client that tables are spoken to with, is loaded. */
-export async function openTable(client: Client, datasetId: number, ref: string): Promise<OpenedTable> {
-  await Promise.all([client.table.open({ datasetId, ref }, { perspective: false }), loadViewer()]);
-  return client.table.open({ datasetId, ref });
-}
+/** The client that tables are spoken to with; it lives in the module of the viewer, which has to be there first. */
+export const perspectiveOfViewer: PerspectiveSource = async () => {
+  const [client] = await Promise.all([import('@perspective-dev/client'), loadViewer()]);
+  return client;
+};

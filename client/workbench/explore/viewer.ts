@@ -1,4 +1,5 @@
 import type { Client as PerspectiveClient, View } from '@perspective-dev/client';
+import address from '@perspective-dev/viewer/dist/wasm/perspective-viewer.wasm?url';
 import type { SavedViewConfig } from '../../../protocol/documents/index.ts';
 import { registerCharts } from './charts.ts';
 
@@ -38,19 +39,32 @@ export function loadViewer(): Promise<void> {
 }
 
 async function load(): Promise<void> {
-  const [{ init_client: start }, wasm, { default: address }] = await Promise.all([
-    import('@perspective-dev/viewer'),
+  const [module, wasm] = await Promise.all([
+    // The build unpacked it, so that the browser compiles it as it comes and keeps what it compiled; `init_client` takes only what is packed.
+    WebAssembly.compileStreaming(fetch(address)),
     import('@perspective-dev/viewer/dist/wasm/perspective-viewer.js'),
-    import('@perspective-dev/viewer/dist/wasm/perspective-viewer.wasm?url'),
+    import('@perspective-dev/viewer'),
     import('@perspective-dev/viewer/dist/css/pro.css'),
     import('@perspective-dev/viewer/dist/css/pro-dark.css'),
     // Plugins are fixed once the first viewer exists.
     import('@perspective-dev/viewer-datagrid/dist/esm/perspective-viewer-datagrid.js'),
     registerCharts(),
   ]);
-  await start(fetch(address), wasm);
+  await wasm.default({ module_or_path: module });
+  // The address is for plugins that draw in threads of their own, of which there are none here.
+  wasm.init(module, new URL(import.meta.url));
 }
 
+/** The panel of the viewer in the type and the lines of the page; what it has no variables for. */
+const STYLE = new CSSStyleSheet();
+STYLE.replaceSync(`
+  .pivot-selector-label, .pivot_controls, .pivot_controls select, #column_selector label { font-size: 11px; }
+  .pivot-column-border, .column-selector-column-border, .column_name { border-color: var(--line); }
+  .pivot-column-border, .column-selector-column-border { border-radius: 4px; }
+`);
+
 export function createViewer(): Viewer {
-  return document.createElement('perspective-viewer') as unknown as Viewer;
+  const viewer = document.createElement('perspective-viewer') as unknown as Viewer;
+  viewer.shadowRoot?.adoptedStyleSheets.push(STYLE);
+  return viewer;
 }

@@ -2,7 +2,7 @@ import type { Version } from '../app/app.ts';
 import type { DatasetContext } from '../dataset/context.ts';
 import { openDialog } from '../ui/dialog.ts';
 import { type Child, html } from '../ui/dom.ts';
-import { byteSize, cellText, counted, dateTime, integer, isNumeric } from '../ui/format.ts';
+import { byteSize, cellText, counted, dateTime, integer } from '../ui/format.ts';
 import { Resource, shown, skeleton } from '../ui/resource.ts';
 import { parseErrors } from '../upload/upload-result.ts';
 
@@ -64,21 +64,20 @@ function columns({ app, datasetId }: DatasetContext, { versionId }: Version, lif
         { class: 'table-frame', tabindex: '0', role: 'region', 'aria-label': 'Columns' },
         html(
           'table',
-          { class: 'grid' },
+          { class: 'grid of-columns' },
           html(
             'thead',
             {},
             html(
               'tr',
               {},
-              heads.map((head) => html('th', { scope: 'col' }, head)),
+              heads.map((head, index) => html('th', { scope: 'col', class: index === 2 || index === 3 || index === 6 ? 'number' : undefined }, head)),
             ),
           ),
           html(
             'tbody',
             {},
             found.columns.map((column) => {
-              const side = isNumeric(column.type) ? 'number' : undefined;
               return html(
                 'tr',
                 {},
@@ -86,8 +85,8 @@ function columns({ app, datasetId }: DatasetContext, { versionId }: Version, lif
                 html('td', { class: 'muted mono' }, column.type),
                 html('td', { class: 'number' }, integer(column.nulls)),
                 html('td', { class: 'number' }, `≈ ${integer(column.distinct)}`),
-                html('td', { class: side }, cellText(column.min)),
-                html('td', { class: side }, cellText(column.max)),
+                html('td', { title: cellText(column.min) }, cellText(column.min)),
+                html('td', { title: cellText(column.max) }, cellText(column.max)),
                 html('td', { class: 'number' }, column.mean === null ? '' : cellText(Number(column.mean.toPrecision(6)))),
               );
             }),

@@ -1,3 +1,4 @@
+import { CovistaError } from '../../index.ts';
 import { accessPage } from '../access/access-page.ts';
 import type { App } from '../app/app.ts';
 import type { Route } from '../app/route.ts';
@@ -10,7 +11,7 @@ import { historyPage } from '../history/history-page.ts';
 import { html, live, replace } from '../ui/dom.ts';
 import { type IconName, icon } from '../ui/icons.ts';
 import { menuButton } from '../ui/menu.ts';
-import { failure } from '../ui/resource.ts';
+import { messageOf } from '../ui/resource.ts';
 import { derive, shorterLife } from '../ui/signal.ts';
 import { acceptFiles } from '../upload/drop.ts';
 import { uploadButton } from './datasets.ts';
@@ -47,14 +48,26 @@ export function datasetPage({ app, shell, datasetId, life }: DatasetPageOptions)
   shell.setCrumbs([{ label: 'Datasets', link: '#/' }, { label: '…' }]);
   context.dataset.watch(life, (state) => {
     if (state.kind === 'ready') shell.setCrumbs([{ label: 'Datasets', link: '#/' }, { label: state.value.name }]);
-    if (state.kind === 'failed')
-      replace(
-        page,
-        html('div', { class: 'page' }, failure(state.error), html('p', { class: 'centered' }, html('a', { href: '#/' }, 'All datasets'))),
-      );
+    if (state.kind === 'failed') {
+      shell.setCrumbs([{ label: 'Datasets', link: '#/' }, { label: 'Not found' }]);
+      replace(page, html('div', { class: 'page' }, notThere(state.error)));
+    }
   });
   showTabs(context, body, life);
   return page;
+}
+
+/** To who may not see it, a dataset does not exist; both are said at once. */
+function notThere(error: unknown): HTMLElement {
+  const words = error instanceof CovistaError && error.code === 'not_found' ? 'It was deleted, or nobody gave you access to it.' : messageOf(error);
+  return html(
+    'div',
+    { class: 'empty large', role: 'alert' },
+    icon('table'),
+    html('h1', {}, 'This dataset cannot be shown'),
+    html('p', {}, words),
+    html('a', { class: 'button', href: '#/' }, 'All datasets'),
+  );
 }
 
 function showTabs(context: DatasetContext, body: HTMLElement, life: AbortSignal): void {
@@ -83,6 +96,7 @@ function head(context: DatasetContext, life: AbortSignal): HTMLElement {
       else link.removeAttribute('aria-current');
     }
   });
+  context.exploring.watch(life, (query) => tabs.querySelector('a[data-tab=explore]')?.setAttribute('href', context.link('explore', query)));
   const actions = live(life, context.access, () => [
     context.may('write') && uploadButton((files) => context.upload(files), 'Upload version'),
     context.may('write') && menu(context),
@@ -99,7 +113,12 @@ function head(context: DatasetContext, life: AbortSignal): HTMLElement {
 function tabLink(context: DatasetContext, { name, label, icon: picture }: Tab, isCurrent: boolean): HTMLElement {
   return html(
     'a',
-    { class: 'tab', 'data-tab': name, href: context.link(name), 'aria-current': isCurrent ? 'page' : undefined },
+    {
+      class: 'tab',
+      'data-tab': name,
+      href: context.link(name, name === 'explore' ? context.exploring.value : {}),
+      'aria-current': isCurrent ? 'page' : undefined,
+    },
     icon(picture),
     label,
   );

@@ -63,7 +63,7 @@ function searchField(life: AbortSignal, find: (text: string) => void): HTMLEleme
   const input = html('input', {
     type: 'search',
     class: 'input',
-    placeholder: 'Search ( / )',
+    placeholder: 'Search names, descriptions, labels',
     'aria-label': 'Search datasets',
   });
   input.addEventListener('input', () => find(input.value.trim()));
@@ -73,7 +73,7 @@ function searchField(life: AbortSignal, find: (text: string) => void): HTMLEleme
     input.focus();
   };
   document.addEventListener('keydown', shortcut, { signal: life });
-  return html('div', { class: 'search' }, icon('search'), input);
+  return html('div', { class: 'search' }, icon('search'), input, html('kbd', { class: 'key-hint', 'aria-hidden': 'true' }, '/'));
 }
 
 export function uploadButton(upload: (files: readonly File[]) => void, label = 'Upload'): HTMLElement {
@@ -172,14 +172,14 @@ function row(app: App, dataset: Dataset, life: AbortSignal): HTMLElement {
       'td',
       {},
       html('a', { class: 'strong', href: link }, dataset.name),
-      html('div', { class: 'muted clipped' }, dataset.description),
+      html('div', { class: 'muted clipped', title: dataset.description }, dataset.description),
       labels(dataset.labels),
     ),
     cells,
   );
   const ask = (): void =>
-    void newestVersion(app, dataset.datasetId, life).then(
-      (version) => fill(cells, dataset, version),
+    void newestOf(app, dataset.datasetId, life).then(
+      (newest) => fill(cells, dataset, newest),
       // The list stands without it; opening the dataset says what is wrong.
       () => fill(cells, dataset, undefined),
     );
@@ -187,21 +187,38 @@ function row(app: App, dataset: Dataset, life: AbortSignal): HTMLElement {
   return element;
 }
 
-async function newestVersion(app: App, datasetId: number, signal: AbortSignal): Promise<Version | undefined> {
-  const { items } = await app.client.branch.list({ datasetId, limit: 100 }, { signal });
-  const newest = items.toSorted((a, b) => Date.parse(b.movedAt) - Date.parse(a.movedAt)).find(({ name }) => name === 'main') ?? items[0];
-  return newest && app.client.version.get({ datasetId, versionId: newest.versionId }, { signal });
+interface Newest {
+  /** What is on main, or on the only branch there is. */
+  readonly main: Version;
+  /** What was committed last, to whichever branch. */
+  readonly last: Version;
 }
 
-function fill(cells: readonly HTMLElement[], dataset: Dataset, version: Version | undefined): void {
+async function newestOf(app: App, datasetId: number, signal: AbortSignal): Promise<Newest | undefined> {
+  const { items } = await app.client.branch.list({ datasetId, limit: 100 }, { signal });
+  const main = items.find(({ name }) => name === 'main') ?? items[0];
+  if (main === undefined) return undefined;
+  const last = Math.max(...items.map(({ versionId }) => versionId));
+  const get = (versionId: number): Promise<Version> => app.client.version.get({ datasetId, versionId }, { signal });
+  const [shown, newest] = await Promise.all([get(main.versionId), last === main.versionId ? undefined : get(last)]);
+  return { main: shown, last: newest ?? shown };
+}
+
+function fill(cells: readonly HTMLElement[], dataset: Dataset, newest: Newest | undefined): void {
   const [rows, size, change, by] = cells;
   if (rows === undefined || size === undefined || change === undefined || by === undefined) return;
-  replace(rows, version === undefined ? html('span', { class: 'muted' }, 'empty') : version.rows === null ? '' : integer(version.rows));
-  replace(size, version?.bytes == null ? '' : byteSize(version.bytes));
-  const at = version?.createdAt ?? dataset.updatedAt;
-  const what = version === undefined ? 'Created' : version.message.split('\n')[0] || `Version ${version.versionId}`;
-  replace(change, html('div', { class: 'clipped' }, what), html('time', { class: 'muted', datetime: at, title: dateTime(at) }, ago(at)));
-  replace(by, person(version?.author ?? dataset.createdBy));
+  const { main, last } = newest ?? {};
+  replace(rows, main === undefined ? html('span', { class: 'muted' }, 'empty') : main.rows === null ? '' : integer(main.rows));
+  replace(size, main?.bytes == null ? '' : byteSize(main.bytes));
+  const at = last?.createdAt ?? dataset.updatedAt;
+  const what = last === undefined ? 'Created' : last.message.split('\n')[0] || `Version ${last.versionId}`;
+  replace(
+    change,
+    html('div', { class: 'clipped', title: what }, what),
+    html('time', { class: 'muted', datetime: at, title: dateTime(at) }, ago(at)),
+    last !== undefined && last.branch !== 'main' && html('span', { class: 'pointer branch change-place' }, icon('branch'), last.branch),
+  );
+  replace(by, person(last?.author ?? dataset.createdBy));
 }
 
 function labels(names: readonly string[]): Child {

@@ -36,6 +36,8 @@ export function signInPage({ refusal, signIn }: SignInOptions): HTMLElement {
     event.preventDefault();
     form.requestSubmit();
   });
+  // There is nothing else to do on this page.
+  requestAnimationFrame(() => form.querySelector('textarea')?.focus());
   document.title = 'Sign in · Covista';
   return html(
     'main',

@@ -1,5 +1,6 @@
 import type { AnnotationEntry, PresentClient } from '../../index.ts';
 import type { Drawing } from '../explore/explorer.ts';
+import type { OpenedTable } from '../explore/open-table.ts';
 import type { Viewer } from '../explore/viewer.ts';
 import { nameOf } from './people.ts';
 import { type Anchor, keyValue, type Selection, sameKey } from './selection.ts';
@@ -29,6 +30,8 @@ export interface Marks {
   readonly key: readonly string[] | null;
   readonly types: ReadonlyMap<string, string>;
   readonly drawing: Drawing | undefined;
+  /** The version that is shown. */
+  readonly versionId: OpenedTable['versionId'];
 }
 
 const STYLE = new CSSStyleSheet();
@@ -56,6 +59,8 @@ export class CellMarks {
   #viewer: Viewer | undefined;
   #marks: Marks | undefined;
   #reading = false;
+  /** The place in the view of the cell that was pressed last. */
+  #pressed: number | undefined;
 
   /** Draws the marks now and after every draw of a grid; the viewer makes a grid when it first needs one. */
   set(viewer: Viewer, marks: Marks): void {
@@ -67,16 +72,29 @@ export class CellMarks {
         this.#seen.add(plugin);
         (plugin.shadowRoot ?? document).adoptedStyleSheets.push(STYLE);
         plugin.regular_table.addStyleListener(() => this.#paint(plugin.regular_table));
+        plugin.regular_table.addEventListener('mousedown', (event) => this.#press(plugin.regular_table, event), { capture: true });
       }
       this.#paint(plugin.regular_table);
     }
+  }
+
+  /** The place in the version of the row that was pressed last, where rows have no key and the view shows them as they are. */
+  pressedRow(): number | undefined {
+    return this.#marks !== undefined && hasPlaces(this.#marks) ? this.#pressed : undefined;
+  }
+
+  #press(grid: Grid, event: MouseEvent): void {
+    const cell = event.composedPath().find((target): target is HTMLElement => target instanceof HTMLElement && target.tagName === 'TD');
+    this.#pressed = cell === undefined ? undefined : grid.getMeta(cell)?.y;
   }
 
   #paint(grid: Grid): void {
     const marks = this.#marks;
     if (marks === undefined) return;
     const cells = cellsOf(grid);
-    for (const { element, column, row } of cells) paintCell(element, { rowKey: this.#keys.get(row), column }, marks);
+    const isPlace = hasPlaces(marks);
+    for (const { element, column, row } of cells)
+      paintCell(element, { rowKey: this.#keys.get(row), column, ...(isPlace ? { row, versionId: marks.versionId ?? undefined } : {}) }, marks);
     const unknown = cells.filter(({ row }) => !this.#keys.has(row)).map(({ row }) => row);
     if (unknown.length > 0 && !this.#reading && hasKeys(marks) && marksRows(marks))
       void this.#readKeys(grid, Math.min(...unknown), Math.max(...unknown) + 1);
@@ -116,6 +134,12 @@ function hasKeys({ drawing, key }: Marks): boolean {
   return key !== null && groups.length === 0 && key.every((name) => columns === undefined || columns.includes(name));
 }
 
+/** Whether the rows of the view stand where they stand in the version, so that their places name them where they have no key. */
+function hasPlaces({ drawing, key }: Marks): boolean {
+  const { group_by: groups = [], filter = [], sort = [] } = drawing?.config ?? {};
+  return key === null && groups.length === 0 && filter.length === 0 && sort.length === 0;
+}
+
 /** Whether there is anything to be drawn onto rows, so that their keys are of use. */
 function marksRows({ notes, others, own }: Marks): boolean {
   const isOpen = ({ anchor, resolved }: AnnotationEntry): boolean => resolved === null && anchor.rowKey !== undefined;
@@ -131,15 +155,20 @@ function keyAt(columns: Readonly<Record<string, readonly unknown[]>>, index: num
 }
 
 function paintCell(element: HTMLElement, at: Anchor, { notes, others, own }: Marks): void {
-  const isHere = (anchor: Anchor | Selection): boolean =>
-    sameKey(anchor.rowKey, at.rowKey) && (anchor.column === undefined || anchor.column === at.column);
+  const isRow = ({ rowKey, row }: { readonly rowKey?: Anchor['rowKey']; readonly row?: number | undefined }): boolean =>
+    sameKey(rowKey, at.rowKey) || (row !== undefined && row === at.row);
+  const isHere = ({ rowKey, row, versionId, column }: Anchor): boolean =>
+    isRow({ rowKey, row: versionId === at.versionId ? row : undefined }) && (column === undefined || column === at.column);
   const noted = notes.filter(({ anchor, resolved }) => resolved === null && isHere(anchor));
   const person = others.find(
-    ({ selection }) => selection?.column !== undefined && selection.column === at.column && sameKey(selection.rowKey, at.rowKey),
+    ({ selection, versionId }) =>
+      selection?.column !== undefined &&
+      selection.column === at.column &&
+      isRow({ rowKey: selection.rowKey, row: versionId === at.versionId ? selection.row : undefined }),
   );
   element.classList.toggle('covista-note', noted.length > 0);
   element.classList.toggle('covista-cursor', person !== undefined);
-  element.classList.toggle('covista-own', own?.column === at.column && sameKey(own?.rowKey, at.rowKey));
+  element.classList.toggle('covista-own', own !== undefined && own.column === at.column && isRow(own));
   if (person === undefined) delete element.dataset.covistaPerson;
   else {
     element.dataset.covistaPerson = nameOf(person);

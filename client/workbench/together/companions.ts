@@ -18,6 +18,8 @@ interface CompanionsOptions {
   readonly room: Resource<Room>;
   readonly ref: Readable<string>;
   readonly choose: (ref: string) => void;
+  /** The saved view that was applied last. */
+  readonly applied: Signal<string | undefined>;
   readonly life: AbortSignal;
 }
 
@@ -34,7 +36,6 @@ const PANEL_KEY = 'covista-panel';
 export class Companions {
   readonly #options: CompanionsOptions;
   readonly #selection = new Signal<Selection | undefined>(undefined);
-  readonly #applied = new Signal<string | undefined>(undefined);
   readonly #followed = new Signal<PresentClient | undefined>(undefined);
   readonly #open: Signal<Panel | undefined>;
   readonly #marks = new CellMarks();
@@ -104,8 +105,7 @@ export class Companions {
   }
 
   panel(): HTMLElement {
-    const { room, explorer, life, ref, context } = this.#options;
-    const applied = this.#applied;
+    const { room, explorer, life, ref, context, applied } = this.#options;
     const selection = this.#selection;
     return live(life, this.#open, (open, inner) => {
       if (open === undefined) return null;
@@ -115,7 +115,15 @@ export class Companions {
         room,
         (value, now) =>
           open === 'views'
-            ? viewsPanel({ client: context.app.client, room: value, explorer, life: now, applied, ref: () => ref.value })
+            ? viewsPanel({
+                client: context.app.client,
+                room: value,
+                explorer,
+                life: now,
+                applied,
+                ref: () => ref.value,
+                link: (view) => context.link('explore', { ref: ref.value, view }),
+              })
             : notesPanel({ room: value, explorer, life: now, selection, applied }),
         () => skeleton(4),
       );
@@ -134,23 +142,27 @@ export class Companions {
 
   /** Tells the others what is looked at, and draws what they look at. */
   #join(room: Room, life: AbortSignal): void {
-    const { explorer, ref, context } = this.#options;
+    const { explorer, ref, context, applied } = this.#options;
     const tell = (): void => {
       const state = explorer.state.value;
       if (state?.kind !== 'shown') return;
       const { tableId, versionId } = state.table;
-      room.show({ tableId, ref: ref.value, versionId, viewConfig: explorer.drawing.value as never, viewId: this.#applied.value ?? null });
+      room.show({ tableId, ref: ref.value, versionId, viewConfig: explorer.drawing.value as never, viewId: applied.value ?? null });
     };
     explorer.state.watch(life, tell);
     explorer.drawing.watch(life, tell);
-    this.#applied.watch(life, tell);
+    applied.watch(life, tell);
     this.#selection.watch(life, (selection) => {
-      const { column, rowKey } = selection ?? {};
+      const { column, rowKey, row } = selection ?? {};
       room.show({
         selection:
           selection === undefined
             ? null
-            : { ...(column === undefined ? {} : { column }), ...(rowKey === undefined ? {} : { rowKey: { ...rowKey } }) },
+            : {
+                ...(column === undefined ? {} : { column }),
+                ...(rowKey === undefined ? {} : { rowKey: { ...rowKey } }),
+                ...(row === undefined ? {} : { row }),
+              },
       });
     });
     for (const source of [room.notes, room.people, this.#selection, explorer.state, explorer.drawing, context.dataset])
@@ -168,6 +180,7 @@ export class Companions {
       key: context.dataset.latest?.key ?? null,
       types: new Map(table.schema.map(({ name, type }) => [name, type])),
       drawing: explorer.drawing.value,
+      versionId: table.versionId,
     });
   }
 
@@ -175,7 +188,9 @@ export class Companions {
     viewer.addEventListener('perspective-click', (event) => {
       const { table } = this.#options.explorer;
       const types = new Map(table?.schema.map(({ name, type }) => [name, type]));
-      this.#selection.set(selectionOf((event as CustomEvent<CellPress>).detail, this.#options.context.dataset.latest?.key ?? null, types));
+      const key = this.#options.context.dataset.latest?.key ?? null;
+      const selection = selectionOf((event as CustomEvent<CellPress>).detail, key, types);
+      this.#selection.set({ ...selection, row: this.#marks.pressedRow() });
     });
   }
 

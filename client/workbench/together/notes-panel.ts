@@ -80,6 +80,7 @@ function composer({ room, explorer, life, selection, applied }: NotesContext): H
     return [
       cell,
       ...(cell.rowKey !== undefined && cell.column !== undefined ? [{ rowKey: cell.rowKey }, { column: cell.column }] : []),
+      ...(cell.row !== undefined && cell.column !== undefined ? [{ row: cell.row, versionId: cell.versionId }, { column: cell.column }] : []),
       ...(viewId === undefined || nameOfView(viewId) === undefined ? [] : [{ viewId }]),
       {},
       // Columns can be chosen without a pointer.

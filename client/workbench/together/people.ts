@@ -1,6 +1,7 @@
 import type { PresentClient } from '../../index.ts';
 import { avatar } from '../app/avatar.ts';
 import type { Drawing } from '../explore/explorer.ts';
+import { kindOf } from '../explore/kind-menu.ts';
 import { type Child, html, live } from '../ui/dom.ts';
 import { icon } from '../ui/icons.ts';
 import { menuButton } from '../ui/menu.ts';
@@ -63,7 +64,7 @@ function activityOf({ ref, viewConfig, selection, editing }: PresentClient): str
   if (ref === undefined || ref === null) return 'is here';
   const plugin = (viewConfig as Partial<Drawing> | null | undefined)?.plugin;
   const at = selection?.column === undefined ? '' : `, at ${selection.column}`;
-  return `looks at ${ref}${plugin === undefined ? '' : ` as ${plugin}`}${at}`;
+  return `looks at ${ref}${plugin === undefined ? '' : ` as ${kindOf(plugin)}`}${at}`;
 }
 
 /** Says whom one follows, and lets one stop. */

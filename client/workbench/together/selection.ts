@@ -8,6 +8,8 @@ type Scalar = string | number | boolean;
 export interface Selection {
   readonly column: string | undefined;
   readonly rowKey: Readonly<Record<string, Scalar>> | undefined;
+  /** Where rows have no key: its place in the version, from 0. */
+  readonly row?: number | undefined;
 }
 
 /** What the viewer tells of a press on a cell, as far as it is used here. */
@@ -36,11 +38,12 @@ export function selectionOf({ row, column_names }: CellPress, key: readonly stri
 }
 
 /** What a note about the selection is anchored to. */
-export function anchorOf(selection: Selection | undefined, table: Pick<OpenedTable, 'schema'> | undefined): Anchor {
+export function anchorOf(selection: Selection | undefined, table: Pick<OpenedTable, 'schema' | 'versionId'> | undefined): Anchor {
   if (selection === undefined) return {};
   const isColumn = table?.schema.some(({ name }) => name === selection.column) === true;
   return {
     ...(selection.rowKey === undefined ? {} : { rowKey: { ...selection.rowKey } }),
+    ...(selection.row === undefined || table?.versionId == null ? {} : { row: selection.row, versionId: table.versionId }),
     ...(isColumn && selection.column !== undefined ? { column: selection.column } : {}),
   };
 }

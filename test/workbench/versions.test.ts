@@ -2,7 +2,7 @@ import { readFile } from 'node:fs/promises';
 import type { Page } from 'playwright-core';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import type { Client } from '../../client/index.ts';
-import { hasBrowser, startWorkbench, type Workbench } from '../support/workbench.ts';
+import { hasBrowser, START_TIMEOUT_MS, startWorkbench, type Workbench } from '../support/workbench.ts';
 
 const file = (text: string): Uint8Array => new TextEncoder().encode(text);
 
@@ -13,7 +13,7 @@ describe.skipIf(!hasBrowser)('versions in the workbench (needs Chromium: apt-get
   beforeAll(async () => {
     workbench = await startWorkbench();
     owner = await workbench.server.client('alice');
-  });
+  }, START_TIMEOUT_MS);
 
   afterEach(async () => {
     await Promise.all(workbench.browser.contexts().map((context) => context.close()));
@@ -117,6 +117,9 @@ describe.skipIf(!hasBrowser)('versions in the workbench (needs Chromium: apt-get
     await page.getByLabel('Their claims').fill('least=2');
     await page.getByRole('button', { name: 'Show what they see' }).click();
     await page.getByText('sees 3 columns').waitFor();
+    const sample = page.getByRole('region', { name: 'Rows as bob sees them' }).locator('table');
+    expect(await sample.locator('th').allTextContents()).toEqual(['id', 'item', 'amount']);
+    expect(await sample.locator('tbody tr').allTextContents()).toEqual(['1Desk3', '2Lamp7']);
     await page.getByLabel('Person').fill('nobody');
     await page.getByRole('button', { name: 'Show what they see' }).click();
     await page.getByText('To nobody this dataset does not exist').waitFor();

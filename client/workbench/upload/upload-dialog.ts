@@ -1,6 +1,7 @@
 import { CovistaError, type Progress } from '../../index.ts';
 import type { App, Committed } from '../app/app.ts';
 import { go, linkTo } from '../app/route.ts';
+import { listOf } from '../dataset/edit.ts';
 import { choiceField, openDialog, textField, textOf } from '../ui/dialog.ts';
 import { append, html, replace } from '../ui/dom.ts';
 import { byteSize, counted } from '../ui/format.ts';
@@ -50,7 +51,15 @@ function uploadForm(context: FormContext): HTMLElement {
       html('div', {}, html('div', { class: 'strong clipped' }, file.name), html('div', { class: 'muted' }, byteSize(file.size))),
     ),
     target === undefined
-      ? textField({ label: 'Dataset name', name: 'name', value: file.name.replace(/(\.[a-z0-9]{1,7}){1,2}$/i, ''), required: true })
+      ? [
+          textField({ label: 'Dataset name', name: 'name', value: file.name.replace(/(\.[a-z0-9]{1,7}){1,2}$/i, ''), required: true }),
+          textField({
+            label: 'Key columns',
+            name: 'key',
+            placeholder: 'order_id',
+            hint: 'If rows have one: it tells them apart when versions are compared, and keeps notes on their rows. It can be given later.',
+          }),
+        ]
       : targetFields(target),
     textField({ label: 'Message', name: 'message', placeholder: 'What is in it, or what changed' }),
     html(
@@ -126,7 +135,8 @@ async function commit({ app, file, target }: Pick<FormContext, 'app' | 'file' | 
       ...options,
     });
   }
-  const { datasetId } = await dataset.create({ name: textOf(values, 'name') });
+  const key = listOf(textOf(values, 'key'));
+  const { datasetId } = await dataset.create({ name: textOf(values, 'name'), key: key.length === 0 ? null : key });
   try {
     return await upload.file(file, { datasetId, branch: 'main', message, ...options });
   } catch (error) {

@@ -12,7 +12,7 @@ export { hasBrowser } from './browser.ts';
 export const PICTURES = join(tmpdir(), 'covista-workbench-pictures');
 
 /** Building the page takes long where a machine has much else to do, and so does every step in a browser. */
-export const START_TIMEOUT_MS = 240_000;
+export const PATIENCE_MS = 240_000;
 const STEP_TIMEOUT_MS = 55_000;
 
 /** A lost connection, which the browser and the viewer report, is no fault of the page, nor is a question of the viewer about a view that it has just replaced. */

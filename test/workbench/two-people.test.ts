@@ -6,8 +6,8 @@ import {
   dropFile,
   explored,
   hasBrowser,
+  PATIENCE_MS,
   picture,
-  START_TIMEOUT_MS,
   setViewer,
   startWorkbench,
   viewerConfig,
@@ -18,13 +18,13 @@ const SUPERSTORE = fileURLToPath(new URL('superstore.csv', import.meta.resolve('
 const LINES = 200;
 const COLUMNS = ['Row ID', 'City', 'Category', 'Profit'];
 
-describe.skipIf(!hasBrowser)('an afternoon in the workbench (needs Chromium: apt-get install chromium)', () => {
+describe.skipIf(!hasBrowser)('an afternoon in the workbench (needs Chromium: apt-get install chromium)', { timeout: PATIENCE_MS }, () => {
   let workbench: Workbench;
 
   beforeAll(async () => {
     // Every table is answered by DuckDB, as those of millions of rows are.
     workbench = await startWorkbench(['--memory-table-rows-max', '1']);
-  }, START_TIMEOUT_MS);
+  }, PATIENCE_MS);
 
   afterAll(async () => {
     await workbench.stop();
@@ -84,7 +84,7 @@ describe.skipIf(!hasBrowser)('an afternoon in the workbench (needs Chromium: apt
     await bob.getByText('Thank you.').waitFor();
     expect(workbench.complaints).toEqual([]);
     await Promise.all([alice, bob].map((page) => page.context().close()));
-  }, 240_000);
+  });
 
   test('WB5 the settings of the viewer pivot and make columns on the engine of large tables, and say what an expression lacks', async () => {
     const owner = await workbench.server.client('alice');

@@ -2,18 +2,18 @@ import { readFile } from 'node:fs/promises';
 import type { Page } from 'playwright-core';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import type { Client } from '../../client/index.ts';
-import { hasBrowser, START_TIMEOUT_MS, startWorkbench, type Workbench } from '../support/workbench.ts';
+import { hasBrowser, PATIENCE_MS, startWorkbench, type Workbench } from '../support/workbench.ts';
 
 const file = (text: string): Uint8Array => new TextEncoder().encode(text);
 
-describe.skipIf(!hasBrowser)('versions in the workbench (needs Chromium: apt-get install chromium)', () => {
+describe.skipIf(!hasBrowser)('versions in the workbench (needs Chromium: apt-get install chromium)', { timeout: PATIENCE_MS }, () => {
   let workbench: Workbench;
   let owner: Client;
 
   beforeAll(async () => {
     workbench = await startWorkbench();
     owner = await workbench.server.client('alice');
-  }, START_TIMEOUT_MS);
+  }, PATIENCE_MS);
 
   afterEach(async () => {
     await Promise.all(workbench.browser.contexts().map((context) => context.close()));

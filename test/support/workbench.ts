@@ -13,7 +13,7 @@ export const PICTURES = join(tmpdir(), 'covista-workbench-pictures');
 
 /** Building the page takes long where a machine has much else to do, and so does every step in a browser. */
 export const PATIENCE_MS = 240_000;
-const STEP_TIMEOUT_MS = 55_000;
+const STEP_TIMEOUT_MS = 110_000;
 
 /** A lost connection, which the browser and the viewer report, is no fault of the page, nor is a question of the viewer about a view that it has just replaced. */
 const EXPECTED = /WebSocket|ERR_CONNECTION|Transport error|no such view in this session/;

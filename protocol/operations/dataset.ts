@@ -141,7 +141,7 @@ export const datasetOperations = {
     errors: [],
     permission: { action: 'admin', on: (input) => input.datasetId },
     http: { method: 'POST', path: '/api/datasets/{datasetId}/cleanup' },
-    example: { input: { datasetId: 1, dryRun: true } },
+    example: { input: { datasetId: 1 } },
   }),
   watch: operation({
     kind: 'stream',

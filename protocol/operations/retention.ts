@@ -83,7 +83,7 @@ export const retentionOperations = {
     permission: { action: 'admin', on: (input) => input.datasetId },
     stepUp: true,
     http: { method: 'POST', path: '/api/datasets/{datasetId}/retention/run' },
-    example: { input: { datasetId: 1, dryRun: true, policy: { keepLast: 0 } } },
+    example: { input: { datasetId: 1 } },
   }),
   restore: operation({
     kind: 'command',

@@ -11,10 +11,10 @@ export const backup: Command = {
   flags: { verify: { type: 'boolean', prose: 'Read the backup again and compare every byte with what was copied' } },
   run: async ({ flags, operands, config, terminal }) => {
     const path = directoryOf(operands);
-    const { backupKeepMs: keepMs, backupKeepDailyMs: keepDailyMs } = config.limits;
+    const { backupKeepMs: keepMs, backupKeepDailyMs: keepDailyMs, fileReaderLeaseMs: leaseMs } = config.limits;
     const dataDir = resolve(config.dataDir);
     const { snapshot, copied } = await withDatabase(config, { isNew: false }, ({ databaseUrl, log }) =>
-      takeBackup({ dataDir, databaseUrl, directory: path, keepMs, keepDailyMs, log }),
+      takeBackup({ dataDir, databaseUrl, directory: path, keepMs, keepDailyMs, leaseMs, log }),
     );
     terminal.print(`${snapshot.snapshotId}\n`);
     const { objects } = snapshot;

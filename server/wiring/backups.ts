@@ -9,7 +9,7 @@ import { takeBackup } from '../storage/backup/take-backup.ts';
 /** The backups that the server takes by itself, where the settings name a directory for them. */
 export function houseBackups({ backupDir, dataDir, limits }: Config, databaseUrl: string, log: Logger): Backups {
   if (backupDir === undefined) return { stop: async () => undefined };
-  const { backupPeriodMs: periodMs, backupKeepMs: keepMs, backupKeepDailyMs: keepDailyMs } = limits;
+  const { backupPeriodMs: periodMs, backupKeepMs: keepMs, backupKeepDailyMs: keepDailyMs, fileReaderLeaseMs: leaseMs } = limits;
   const directory = resolve(backupDir);
   const kept = new BackupDirectory(directory);
   return startBackups({
@@ -19,7 +19,7 @@ export function houseBackups({ backupDir, dataDir, limits }: Config, databaseUrl
       return newest && Date.parse(newest.takenAt);
     },
     take: async () => {
-      const { snapshot, copied } = await takeBackup({ dataDir: resolve(dataDir), databaseUrl, directory, keepMs, keepDailyMs, log });
+      const { snapshot, copied } = await takeBackup({ dataDir: resolve(dataDir), databaseUrl, directory, keepMs, keepDailyMs, leaseMs, log });
       log.info({ backup: snapshot.snapshotId, files: snapshot.objects.count, newBytes: copied.bytes }, 'a backup was taken');
       if (snapshot.damaged.length > 0)
         log.error({ objects: snapshot.damaged.slice(0, 20), count: snapshot.damaged.length }, 'files are missing or damaged; run `covista verify`');

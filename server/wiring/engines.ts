@@ -31,6 +31,7 @@ export function startEngines(config: Config, { engines: others }: Parts, { store
   const starts = others === undefined ? [() => [memory()], () => [duckdb()]] : [() => others(stores)];
   const engines = starts.flatMap((start) => startEngine(start, stores, log));
   const help = 'What engines of tables hold for sessions: sessions, views, results, and relations with results';
+  for (const { viewHits } of engines) if (viewHits !== undefined) metrics.cache('view_results', viewHits);
   metrics.gauge('table_engine_objects', help, ['engine', 'kind'], async () => (await Promise.all(engines.map(inventoryOf))).flat());
   return engines;
 }

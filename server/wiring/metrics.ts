@@ -20,10 +20,15 @@ export function watchStores(metrics: Metrics, { metadata, content }: Pick<Opened
     return toReadings('state', Object.entries({ busy, idle }));
   });
   metrics.gauge('database_waiting', 'Statements and transactions that wait for a connection to PostgreSQL', [], () => one(metadata.pool().waiting));
+  metrics.cache('exports', () => content.cacheCounts.exports);
+  metrics.cache('diffs', () => content.cacheCounts.diffs);
   metrics.gauge('queries', 'Queries of DuckDB that run and that wait', ['state'], () => toReadings('state', Object.entries(content.queryLoad())));
 }
 
-export function watchServices(metrics: Metrics, { tables, documents, authorizer }: Pick<Services, 'tables' | 'documents' | 'authorizer'>): void {
+export function watchServices(
+  metrics: Metrics,
+  { tables, documents, authorizer, reader, visible }: Pick<Services, 'tables' | 'documents' | 'authorizer' | 'reader' | 'visible'>,
+): void {
   metrics.gauge('active_table_count', 'Tables that are loaded', ['engine'], () => {
     const counts = new Map([...(['memory', 'duckdb'] as const)].map((engine) => [engine as string, 0]));
     for (const { engine } of tables.memory()) counts.set(engine, (counts.get(engine) ?? 0) + 1);
@@ -40,6 +45,8 @@ export function watchServices(metrics: Metrics, { tables, documents, authorizer 
   metrics.gauge('document_channels', 'Channels of live documents', [], () => one(documents.counts.channels));
   metrics.cache('grants', authorizer.grantHits);
   metrics.cache('tables', () => tables.hits());
+  metrics.cache('versions', () => reader.hits());
+  metrics.cache('scoped_counts', () => visible.hits());
 }
 
 /** Counts and times the versions that are made; `waiting`: commits that wait to land. */

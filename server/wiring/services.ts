@@ -75,7 +75,7 @@ export async function startServices(config: Config, { stores, engines, log, clos
   closers.add(() => tableServices.close());
   const queue = createCommitQueue({ versions: metadata.versions, objects, limits });
   const onCommitted = watchCommits(metrics, reader, queue.waiting);
-  watchServices(metrics, { tables: tableServices.tables, documents, authorizer });
+  watchServices(metrics, { tables: tableServices.tables, documents, authorizer, reader, visible });
   return {
     stores,
     authorizer,

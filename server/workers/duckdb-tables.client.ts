@@ -2,6 +2,7 @@ import { Worker } from 'node:worker_threads';
 import { CovistaError, errorFromBody } from '../../protocol/errors.ts';
 import type { Limits } from '../../protocol/limits.ts';
 import type { Logger } from '../shared/log.ts';
+import type { Hits } from '../shared/metrics.ts';
 import type { PerspectiveType, WireFeatures } from '../shared/perspective/types.ts';
 import type { ThreadCounts } from '../shared/thread-counts.ts';
 import type { Control } from '../storage/content-store.ts';
@@ -48,6 +49,8 @@ class TablesThread {
   readonly #sessions = new Map<number, DuckdbTablesPeer>();
   readonly #lossListeners = new Set<(reason: CovistaError) => void>();
   #inventory: PromiseWithResolvers<TablesInventory> | undefined;
+  /** How often views were shared, as of the last inventory. */
+  hits: Hits = { hits: 0, misses: 0 };
   readonly #ended: Promise<void>;
   #isLost = false;
   #isClosing = false;
@@ -144,6 +147,7 @@ class TablesThread {
         this.#sessions.get(message.session)?.respond(message.bytes);
         break;
       case 'inventory':
+        this.hits = message.hits;
         this.#inventory?.resolve(message.inventory);
         this.#inventory = undefined;
         break;
@@ -233,6 +237,10 @@ export class DuckdbTables {
     } finally {
       control.signal.removeEventListener('abort', cancel);
     }
+  }
+
+  viewHits(): Hits {
+    return this.#thread?.hits ?? { hits: 0, misses: 0 };
   }
 
   async inventory(): Promise<TablesInventory> {

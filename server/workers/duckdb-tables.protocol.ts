@@ -1,5 +1,6 @@
 import type { ErrorBody } from '../../protocol/errors.ts';
 import type { Limits } from '../../protocol/limits.ts';
+import type { Hits } from '../shared/metrics.ts';
 import type { PerspectiveType } from '../shared/perspective/types.ts';
 import type { DuckdbTableSource } from './duckdb-tables/table.ts';
 
@@ -40,6 +41,6 @@ export type FromDuckdbTables =
   | { readonly kind: 'failed'; readonly table: number; readonly error: ErrorBody }
   /** A Response of Perspective's protocol. */
   | { readonly kind: 'response'; readonly session: number; readonly bytes: Uint8Array<ArrayBuffer> }
-  | { readonly kind: 'inventory'; readonly inventory: TablesInventory }
+  | { readonly kind: 'inventory'; readonly inventory: TablesInventory; readonly hits: Hits }
   /** Something for the log. */
   | { readonly kind: 'fault'; readonly message: string };

@@ -86,7 +86,7 @@ async function takeInventory(): Promise<void> {
   });
   let views = 0;
   for (const session of sessions.values()) views += session.views;
-  post({ kind: 'inventory', inventory: { sessions: sessions.size, views, results: results.size, relations } });
+  post({ kind: 'inventory', inventory: { sessions: sessions.size, views, results: results.size, relations }, hits: { ...results.counts } });
 }
 
 async function countRelations(): Promise<number> {

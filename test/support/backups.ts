@@ -51,7 +51,7 @@ export async function everything(url: string): Promise<Record<string, unknown>> 
   const tables = await query<{ name: string }>(
     url,
     `SELECT relname AS name FROM pg_class WHERE relnamespace = 'public'::regnamespace AND relkind = 'r'
-     AND relname NOT IN ('migrations', 'uploads', 'tickets') ORDER BY relname`,
+     AND relname NOT IN ('migrations', 'uploads', 'tickets', 'condemned_objects', 'file_readers', 'object_holds') ORDER BY relname`,
   );
   const found: Record<string, unknown> = {};
   for (const { name } of tables) {

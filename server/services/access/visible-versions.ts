@@ -2,6 +2,8 @@ import { createHash } from 'node:crypto';
 import { LRUCache } from 'lru-cache';
 import { CovistaError } from '../../../protocol/errors.ts';
 import type { Limits } from '../../../protocol/limits.ts';
+import { CacheCounts } from '../../shared/cache-counts.ts';
+import type { Hits } from '../../shared/metrics.ts';
 import type { ContentStore } from '../../storage/content-store.ts';
 import {
   type Control,
@@ -30,6 +32,8 @@ export interface VisibleVersion extends Omit<VersionRecord, 'rows' | 'bytes' | '
 }
 
 export interface VisibleVersions {
+  /** How often visible rows had to be told, and had been counted before. */
+  hits(): Hits;
   /** Where nothing of a version is visible, its schema is empty and its rows are null. */
   show(version: VersionRecord, scope: Scope, control: Control): Promise<VisibleVersion>;
   showAll(versions: readonly VersionRecord[], scope: Scope, control: Control): Promise<VisibleVersion[]>;
@@ -49,6 +53,7 @@ const COUNTS_AT_ONCE = 4;
 export function createVisibleVersions({ content, reader, limits }: VisibleVersionsOptions): VisibleVersions {
   // Versions never change, so what a scope shows of one can be counted once.
   const counts = new LRUCache<string, number>({ max: limits.scopedCountCacheMax });
+  const asked = new CacheCounts();
 
   const count: VisibleVersions['count'] = async (version, scope, control) => {
     if (isUnrestricted(scope) || showsAllRows(version.schema, scope)) return version.rows;
@@ -56,6 +61,7 @@ export function createVisibleVersions({ content, reader, limits }: VisibleVersio
     const identity = createHash('sha256').update(scopeIdentity(version.schema, scope)).digest('base64');
     const key = `${datasetId}/${versionId}/${identity}`;
     const known = counts.get(key);
+    asked.count(known !== undefined);
     if (known !== undefined) return known;
     const rows = await content.count(await reader.scoped({ datasetId, versionId, scope }), control);
     counts.set(key, rows);
@@ -78,6 +84,7 @@ export function createVisibleVersions({ content, reader, limits }: VisibleVersio
   };
 
   return {
+    hits: () => asked,
     count,
     show,
     showAll: async (versions, scope, control) => {

@@ -10,6 +10,7 @@ export function holdingTableFiles(engine: TableEngine, lease: ObjectStore['lease
     name: engine.name,
     dialect: engine.dialect,
     ...(engine.inventory && { inventory: engine.inventory.bind(engine) }),
+    ...(engine.viewHits && { viewHits: engine.viewHits.bind(engine) }),
     close: () => engine.close(),
     load: async (key, source, control) => {
       const release = await lease(source.source.content.files.map(({ path }) => path));

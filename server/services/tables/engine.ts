@@ -1,4 +1,5 @@
 import type { CovistaError } from '../../../protocol/errors.ts';
+import type { Hits } from '../../shared/metrics.ts';
 import type { PerspectiveType, WireFeatures } from '../../shared/perspective/types.ts';
 import type { Control, ScopedContent } from '../../storage/content-store.ts';
 
@@ -26,6 +27,8 @@ export interface TableEngine {
   load(key: string, source: TableSource, control: Control): Promise<EngineTable>;
   /** What it holds now, where it can tell. */
   inventory?(): Promise<EngineInventory>;
+  /** How often a view was asked for whose result was there, as of the last inventory. */
+  viewHits?(): Hits;
   /** Ends every table and what the engine runs on. */
   close(): Promise<void>;
 }

@@ -1,6 +1,7 @@
 import { CovistaError } from '../../../protocol/errors.ts';
 import type { DatasetId, VersionId } from '../../../protocol/ids.ts';
 import type { Limits } from '../../../protocol/limits.ts';
+import type { Hits } from '../../shared/metrics.ts';
 import { hashSchema } from '../../shared/schema-hash.ts';
 import { type Content, isUnrestricted, type Scope, type ScopedContent } from '../../storage/content-store.ts';
 import type { EventNotice, Manifest, ObjectStore, VersionRecord, VersionStore } from '../../storage/stores.ts';
@@ -14,6 +15,8 @@ export interface VersionReader {
   manifest(datasetId: DatasetId, versionId: VersionId): Promise<Manifest>;
   /** The rows of a version as a scope shows them; `unprocessable_data` when its file could not be read as a table. */
   scoped(at: VersionAt): Promise<ScopedContent>;
+  /** How often it was asked for a record or manifest, and had it. */
+  hits(): Hits;
   /** Follows removals of versions by any server. */
   notice(notice: EventNotice): void;
   /** Forgets what it knows of a dataset's versions; for changes made by this server. */
@@ -85,6 +88,7 @@ export function createVersionReader(options: {
     recordOfAny,
     manifest,
     scoped: async ({ datasetId, versionId, scope }) => scopedContentOf(await manifest(datasetId, versionId), options.objects, scope),
+    hits: () => ({ hits: records.counts.hits + manifests.counts.hits, misses: records.counts.misses + manifests.counts.misses }),
     forget,
     notice: (notice) => {
       if (notice.kind === 'gap') forget();

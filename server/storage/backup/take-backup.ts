@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { CovistaError } from '../../../protocol/errors.ts';
 import type { Logger } from '../../shared/log.ts';
 import { objectPath } from '../files/object-files.ts';
+import { joinAsBackup } from '../postgres/backup-reader.ts';
 import { lockDirectory } from '../postgres/directory-lock.ts';
 import { type KnownObject, type MetadataMoment, readMetadata, stillReferenced } from '../postgres/metadata-dump.ts';
 import { BackupDirectory, type Copier, type Snapshot, type StoredObject, sizeOf } from './backup-directory.ts';
@@ -17,6 +18,8 @@ export interface BackupOptions {
   /** Every backup of this long is kept, and of the time before that one a day. */
   readonly keepMs: number;
   readonly keepDailyMs: number;
+  /** A backup that was not heard of for so long holds no files any more. */
+  readonly leaseMs: number;
   readonly log: Logger;
 }
 
@@ -39,7 +42,7 @@ class Overtaken extends Error {
 
 /**
  * Takes a backup beside a server that goes on working: the metadata of one moment, and then the files that it speaks of,
- * which never change. Where some were deleted meanwhile, a later moment is taken. `conflict` when another backup into the directory is under
+ * which never change, and which are kept from being deleted meanwhile. Where some are missing all the same, a later moment is taken. `conflict` when another backup into the directory is under
  * way, or the directory is that of another installation.
  */
 export async function takeBackup(options: BackupOptions): Promise<TakenBackup> {
@@ -50,7 +53,7 @@ export async function takeBackup(options: BackupOptions): Promise<TakenBackup> {
     await directory.prepare();
     for (let attempt = 1; ; attempt += 1) {
       try {
-        const taken = await takeOnce(options, directory);
+        const taken = await holdingFiles(options, () => takeOnce(options, directory));
         await prune(directory, { ...options, nowMs: Date.now() });
         return taken;
       } catch (error) {
@@ -62,6 +65,16 @@ export async function takeBackup(options: BackupOptions): Promise<TakenBackup> {
     }
   } finally {
     await lock.release();
+  }
+}
+
+/** No file that the moment speaks of is deleted before it is copied. */
+async function holdingFiles<Result>({ databaseUrl, leaseMs, log }: BackupOptions, work: () => Promise<Result>): Promise<Result> {
+  const reader = await joinAsBackup(databaseUrl, leaseMs, log);
+  try {
+    return await work();
+  } finally {
+    await reader.leave();
   }
 }
 

@@ -2,6 +2,7 @@ import { rm } from 'node:fs/promises';
 import { LRUCache } from 'lru-cache';
 import type { Limits } from '../../../protocol/limits.ts';
 import { abortError, throwIfAborted } from '../../shared/abort.ts';
+import type { CacheCounts } from '../../shared/cache-counts.ts';
 import type { Logger } from '../../shared/log.ts';
 import type { Control, OnProgress } from '../content-store.ts';
 import type { ComputedDiff } from './diff-compute.ts';
@@ -33,9 +34,11 @@ export class DiffResults {
   readonly #running = new Map<string, Running>();
   readonly #removals = new Set<Promise<void>>();
   readonly #log: Logger;
+  readonly #counts: CacheCounts;
 
-  constructor({ limits, log }: { readonly limits: Limits; readonly log: Logger }) {
+  constructor({ limits, log, counts }: { readonly limits: Limits; readonly log: Logger; readonly counts: CacheCounts }) {
     this.#log = log;
+    this.#counts = counts;
     this.#kept = new LRUCache({
       max: limits.diffResultsMax,
       maxSize: limits.diffResultBytesMax,
@@ -47,6 +50,7 @@ export class DiffResults {
   /** Works with a result, whose file stays until the work has ended. */
   async use<T>(id: string, control: Control, work: (computed: ComputedDiff) => Promise<T>, compute: Compute): Promise<T> {
     throwIfAborted(control.signal);
+    this.#counts.count(this.#kept.has(id) || this.#running.has(id));
     const kept = this.#take(id) ?? (await this.#wait(this.#running.get(id) ?? this.#start(id, compute), control));
     try {
       return await work(kept.computed);

@@ -1,6 +1,7 @@
 import { mkdir, readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Limits } from '../../../protocol/limits.ts';
+import { CacheCounts } from '../../shared/cache-counts.ts';
 import type { Logger } from '../../shared/log.ts';
 import type { ContentStore, Control, DiffResult } from '../content-store.ts';
 import type { Broker } from './broker.ts';
@@ -16,6 +17,8 @@ export interface DifferOptions {
   /** Private to this differ: whatever is in it when it starts is removed. The broker must be allowed to use it. */
   readonly directory: string;
   readonly log: Logger;
+  /** Where it is counted how often a diff was there already. */
+  readonly counts?: CacheCounts;
 }
 
 export interface Differ {
@@ -24,11 +27,11 @@ export interface Differ {
   close(): Promise<void>;
 }
 
-export async function createDiffer({ broker, limits, directory, log }: DifferOptions): Promise<Differ> {
+export async function createDiffer({ broker, limits, directory, log, counts = new CacheCounts() }: DifferOptions): Promise<Differ> {
   await mkdir(directory, { recursive: true, mode: 0o700 });
   for (const name of await readdir(directory)) await rm(join(directory, name), { recursive: true, force: true });
   const keyChecks = new KeyChecks(limits);
-  const results = new DiffResults({ limits, log });
+  const results = new DiffResults({ limits, log, counts });
 
   /** Uses the result of a plan: one that is kept, that is being computed, or a new one. */
   const use = <T>(plan: DiffPlan, control: Control, work: (computed: ComputedDiff) => Promise<T>): Promise<T> => {

@@ -2,6 +2,7 @@ import { mkdir, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { CovistaError } from '../../../protocol/errors.ts';
 import type { Limits } from '../../../protocol/limits.ts';
+import type { CacheCounts } from '../../shared/cache-counts.ts';
 import type { Control } from '../content-store.ts';
 
 /** A rendered file and who is using it. */
@@ -18,11 +19,13 @@ interface Entry {
 export class ExportCache {
   readonly #directory: string;
   readonly #limits: Limits;
+  readonly #counts: CacheCounts;
   /** In the order of their last use. */
   readonly #entries = new Map<string, Entry>();
   #renderings = 0;
 
-  constructor(directory: string, limits: Limits) {
+  constructor(directory: string, limits: Limits, counts: CacheCounts) {
+    this.#counts = counts;
     this.#directory = directory;
     this.#limits = limits;
   }
@@ -39,6 +42,7 @@ export class ExportCache {
     control: Control,
     render: (path: string, control: Control) => Promise<void>,
   ): Promise<{ path: string; bytes: number; release: () => void }> {
+    this.#counts.count(this.#entries.has(key));
     const entry = this.#entries.get(key) ?? this.#start(key, control, render);
     this.#entries.delete(key);
     this.#entries.set(key, entry);

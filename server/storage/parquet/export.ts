@@ -3,6 +3,7 @@ import { createReadStream } from 'node:fs';
 import { stat } from 'node:fs/promises';
 import { Readable } from 'node:stream';
 import type { Limits } from '../../../protocol/limits.ts';
+import { CacheCounts } from '../../shared/cache-counts.ts';
 import {
   type ContentFile,
   type ContentStore,
@@ -29,9 +30,10 @@ export async function createExporter(options: {
   readonly broker: Broker;
   readonly directory: string;
   readonly limits: Limits;
+  readonly counts?: CacheCounts;
 }): Promise<ContentStore['export']> {
   const { broker, limits } = options;
-  const cache = new ExportCache(options.directory, limits);
+  const cache = new ExportCache(options.directory, limits, options.counts ?? new CacheCounts());
   await cache.open();
   return async (source, format, control) => {
     const whole = format === 'parquet' ? onlyFile(source) : undefined;

@@ -1,6 +1,8 @@
 import { dirname, join } from 'node:path';
 import type { Limits } from '../../../protocol/limits.ts';
+import { CacheCounts } from '../../shared/cache-counts.ts';
 import type { Logger } from '../../shared/log.ts';
+import type { Hits } from '../../shared/metrics.ts';
 import type { ContentStore } from '../content-store.ts';
 import type { ObjectStore } from '../stores.ts';
 import { createBroker, type QueryLoad } from './broker.ts';
@@ -35,15 +37,22 @@ export interface ContentStoreOptions {
   readonly log: Logger;
 }
 
+/** A store, and what it tells of itself. */
+export type OpenedContent = ContentStore & {
+  queryLoad(): QueryLoad;
+  readonly cacheCounts: { readonly exports: Hits; readonly diffs: Hits };
+};
+
 /** Opens DuckDB with everything that is built on it. */
-export async function openContentStore(options: ContentStoreOptions): Promise<ContentStore & { queryLoad(): QueryLoad }> {
+export async function openContentStore(options: ContentStoreOptions): Promise<OpenedContent> {
   const { directories, lease, inMemoryOnly, limits: given, log } = options;
   const limits = inMemoryOnly ? { ...given, duckdbSpillBytesMax: 0 } : given;
   const readableDirectories = [...directories.readable, directories.staging, directories.exports];
   const broker = await createBroker({ limits, spillDirectory: directories.spill, readableDirectories, log });
   const staging = new Staging(directories.staging);
   await staging.open();
-  const differ = await createDiffer({ broker, limits, log, directory: join(dirname(directories.spill), 'diffs') });
+  const counts = { exports: new CacheCounts(), diffs: new CacheCounts() };
+  const differ = await createDiffer({ broker, limits, log, counts: counts.diffs, directory: join(dirname(directories.spill), 'diffs') });
   const parts = { broker, staging, limits };
   const store = denyWhereFiltersFail({
     ingest: (source, control) => ingest(parts, source, control),
@@ -53,12 +62,12 @@ export async function openContentStore(options: ContentStoreOptions): Promise<Co
     tableArrow: createTableArrow(broker),
     statistics: createStatistics(broker),
     diff: differ.diff,
-    export: await createExporter({ broker, limits, directory: directories.exports }),
+    export: await createExporter({ broker, limits, directory: directories.exports, counts: counts.exports }),
     checkFilter: createFilterChecker({ broker, limits }),
     close: async () => {
       await differ.close();
       broker.close();
     },
   });
-  return { ...holdingFiles(store, lease), queryLoad: () => broker.load };
+  return { ...holdingFiles(store, lease), queryLoad: () => broker.load, cacheCounts: counts };
 }

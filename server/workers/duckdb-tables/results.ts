@@ -1,5 +1,6 @@
 import { CovistaError } from '../../../protocol/errors.ts';
 import type { Limits } from '../../../protocol/limits.ts';
+import { CacheCounts } from '../../shared/cache-counts.ts';
 import type { ViewPlan } from './plan.ts';
 import type { Queries } from './queries.ts';
 import { Result } from './result.ts';
@@ -33,6 +34,8 @@ export class Results {
   readonly #onFault: (fault: unknown) => void;
   readonly #entries = new Map<string, Entry>();
   readonly #removals = new Set<Promise<void>>();
+  /** How often a view was asked for that somebody had already. */
+  readonly counts = new CacheCounts();
   #count = 0;
 
   constructor(queries: Queries, limits: Limits, onFault: (fault: unknown) => void) {
@@ -70,6 +73,7 @@ export class Results {
   #entryOf(hosted: HostedTable, plan: ViewPlan): Entry {
     const key = `${hosted.id} ${plan.key}`;
     const known = this.#entries.get(key);
+    this.counts.count(known !== undefined);
     if (known !== undefined) return known;
     if (this.#entries.size >= this.#limits.duckdbTablesResultsMax) {
       throw new CovistaError('memory_limit', `there are ${this.#entries.size} different views already; close some of them`);

@@ -1,0 +1,53 @@
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import type { Client } from '../../client/index.ts';
+import { csv } from '../support/samples.ts';
+import { startTestServer, type TestServer } from '../support/server.ts';
+
+let one: TestServer;
+let other: TestServer;
+let alice: Client;
+
+beforeAll(async () => {
+  one = await startTestServer();
+  other = await startTestServer([], { database: one.databaseUrl });
+  alice = await one.client('alice');
+});
+
+afterAll(async () => {
+  await other?.stop();
+  await one?.stop();
+});
+
+const codeOf = (work: Promise<unknown>): Promise<string> => work.then(() => 'ok').catch((error: { code: string }) => error.code);
+
+test('CACHE1 SCOPE11 what is revoked, moved or removed on one server is so on other connections and other servers', async () => {
+  const { datasetId } = await alice.dataset.create({ name: 'Cached' });
+  await alice.version.commit({ datasetId, branch: 'main' }, { body: csv('id', '1') });
+  const { grantId } = await alice.grant.create({ datasetId, principal: 'user:bob', permission: 'read' });
+  const readers = await Promise.all([one.client('bob'), one.client('bob'), other.client('bob')]);
+  const heads = () => Promise.all(readers.map(async (reader) => (await reader.ref.resolve({ datasetId, ref: 'main' })).versionId));
+  expect(await heads()).toEqual([1, 1, 1]);
+  // Everything is in the caches now. A head is looked up, so there is nothing to wait for.
+  await alice.version.commit({ datasetId, branch: 'main' }, { body: csv('id', '2') });
+  expect(await heads()).toEqual([2, 2, 2]);
+  const records = () => Promise.all(readers.map(async (reader) => (await reader.version.get({ datasetId, versionId: 1 })).removedAt !== null));
+  const schemas = () => Promise.all(readers.map((reader) => codeOf(reader.version.schema({ datasetId, versionId: 1 }))));
+  expect([await records(), await schemas()]).toEqual([Array(3).fill(false), Array(3).fill('ok')]);
+  await alice.retention.set({ datasetId, policy: { keepLast: 0 } });
+  await alice.retention.run({ datasetId });
+  expect((await schemas()).slice(0, 2)).toEqual(['not_found', 'not_found']);
+  await expect.poll(schemas).toEqual(Array(3).fill('not_found'));
+  expect(await records()).toEqual(Array(3).fill(true));
+  await alice.grant.revoke({ datasetId, grantId });
+  const codes = () => Promise.all(readers.map((reader) => codeOf(reader.dataset.get({ datasetId }))));
+  expect((await codes()).slice(0, 2)).toEqual(['not_found', 'not_found']);
+  await expect.poll(codes).toEqual(Array(3).fill('not_found'));
+});
+
+test('CACHE2 every cache tells how often it had what it was asked for', async () => {
+  const response = await fetch(`${one.url}/metrics`, { headers: { authorization: `Bearer ${await one.token('operator', { admin: true })}` } });
+  const text = await response.text();
+  for (const cache of ['grants', 'versions', 'scoped_counts', 'tables', 'view_results', 'exports', 'diffs']) {
+    expect(text, cache).toMatch(new RegExp(`^covista_cache_hit_ratio\\{cache="${cache}"\\} `, 'm'));
+  }
+});

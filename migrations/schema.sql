@@ -229,6 +229,53 @@ CREATE TABLE revocations (
   CONSTRAINT revocations_token UNIQUE (token_id)
 );
 
+CREATE TABLE schedule_runs (
+  run_id bigint NOT NULL GENERATED ALWAYS AS IDENTITY,
+  schedule_id integer NOT NULL,
+  cause text NOT NULL,
+  due_at timestamp(3) with time zone NOT NULL,
+  state text NOT NULL,
+  attempts integer NOT NULL DEFAULT 0,
+  retry_at timestamp(3) with time zone,
+  worker text,
+  lease_until timestamp with time zone,
+  started_at timestamp(3) with time zone,
+  finished_at timestamp(3) with time zone,
+  version_id integer,
+  rows bigint,
+  bytes bigint,
+  sha256 text,
+  place text,
+  file text,
+  scope text,
+  error jsonb,
+  CONSTRAINT schedule_runs_cause_check CHECK ((cause = ANY (ARRAY['cron'::text, 'asked'::text]))),
+  CONSTRAINT schedule_runs_pkey PRIMARY KEY (run_id),
+  CONSTRAINT schedule_runs_schedule_id_fkey FOREIGN KEY (schedule_id) REFERENCES schedules(schedule_id) ON DELETE CASCADE,
+  CONSTRAINT schedule_runs_state_check CHECK ((state = ANY (ARRAY['waiting'::text, 'running'::text, 'succeeded'::text, 'failed'::text, 'skipped'::text])))
+);
+
+CREATE TABLE schedules (
+  schedule_id integer NOT NULL GENERATED ALWAYS AS IDENTITY,
+  dataset_id integer NOT NULL,
+  name text NOT NULL,
+  owner text NOT NULL,
+  groups text[] NOT NULL,
+  claims json NOT NULL,
+  claims_at timestamp(3) with time zone NOT NULL,
+  settings jsonb NOT NULL,
+  secrets text,
+  next_at timestamp(3) with time zone,
+  paused_at timestamp(3) with time zone,
+  paused_by text,
+  pause_reason text,
+  created_at timestamp(3) with time zone NOT NULL,
+  updated_at timestamp(3) with time zone NOT NULL,
+  CONSTRAINT schedules_dataset_id_fkey FOREIGN KEY (dataset_id) REFERENCES datasets(dataset_id) ON DELETE CASCADE,
+  CONSTRAINT schedules_paused CHECK ((((paused_at IS NULL) = (pause_reason IS NULL)) AND ((paused_at IS NULL) OR (next_at IS NULL)))),
+  CONSTRAINT schedules_pkey PRIMARY KEY (schedule_id)
+);
+
 CREATE TABLE tickets (
   hash text NOT NULL,
   subject text NOT NULL,
@@ -314,6 +361,18 @@ CREATE INDEX grants_dataset ON public.grants USING btree (dataset_id, grant_id);
 CREATE INDEX grants_principal ON public.grants USING btree (principal, dataset_id);
 
 CREATE INDEX idempotency_time ON public.idempotency USING btree (created_at);
+
+CREATE UNIQUE INDEX schedule_runs_due ON public.schedule_runs USING btree (schedule_id, due_at) WHERE (cause = 'cron'::text);
+
+CREATE INDEX schedule_runs_file ON public.schedule_runs USING btree (run_id) WHERE (file IS NOT NULL);
+
+CREATE INDEX schedule_runs_open ON public.schedule_runs USING btree (run_id) WHERE (state = ANY (ARRAY['waiting'::text, 'running'::text]));
+
+CREATE INDEX schedule_runs_schedule ON public.schedule_runs USING btree (schedule_id, run_id);
+
+CREATE INDEX schedules_dataset ON public.schedules USING btree (dataset_id, schedule_id);
+
+CREATE INDEX schedules_owner ON public.schedules USING btree (owner);
 
 CREATE INDEX tickets_subject ON public.tickets USING btree (subject);
 

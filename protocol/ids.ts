@@ -7,6 +7,8 @@ import * as z from 'zod/v4';
 export const datasetId = z.int().positive().max(2_147_483_647).brand<'DatasetId'>().describe('Dataset identifier');
 export const versionId = z.int().positive().max(2_147_483_647).brand<'VersionId'>().describe('Version number, from 1, unique in its dataset');
 export const grantId = z.int().positive().brand<'GrantId'>().describe('Grant identifier');
+export const scheduleId = z.int().positive().max(2_147_483_647).brand<'ScheduleId'>().describe('Schedule identifier');
+export const runId = z.int().positive().brand<'RunId'>().describe('Identifier of a run of a schedule');
 export const uploadId = z.uuid().brand<'UploadId'>().describe('Upload identifier');
 
 export const tableId = z
@@ -23,6 +25,8 @@ export const viewId = z
 export type DatasetId = z.output<typeof datasetId>;
 export type VersionId = z.output<typeof versionId>;
 export type GrantId = z.output<typeof grantId>;
+export type ScheduleId = z.output<typeof scheduleId>;
+export type RunId = z.output<typeof runId>;
 export type UploadId = z.output<typeof uploadId>;
 export type TableId = z.output<typeof tableId>;
 export type ViewId = z.output<typeof viewId>;

@@ -82,4 +82,10 @@ export const PROTOCOL_HISTORY: readonly { readonly version: number; readonly dat
       fingerprint: '914370c788b864b3',
       change: 'Admins preview the rows that somebody sees',
     },
+    {
+      version: 1,
+      date: '2026-11-26',
+      fingerprint: 'b5355fb34d12384c',
+      change: 'Scheduled exports',
+    },
   ];

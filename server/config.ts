@@ -20,6 +20,10 @@ export interface Config {
   /** Paths of PEM files; undefined: no TLS. */
   readonly tls: { readonly certificate: string; readonly key: string } | undefined;
   readonly trustedProxies: readonly string[];
+  /** Whether this server runs schedules. */
+  readonly schedules: boolean;
+  /** Private networks that webhooks may reach. */
+  readonly webhookNetworks: readonly string[];
   /** Directory of the built workbench; undefined: where the build puts it. */
   readonly workbenchDir: string | undefined;
   /** Keys of encryption at rest, the current one first; none: it is off. */
@@ -75,6 +79,8 @@ export function readConfig(flags: readonly string[], environment: Environment): 
     allowedOrigins: list('allowedOrigins'),
     tls: readTls(value('tlsCert')?.text, value('tlsKey')?.text),
     trustedProxies: list('trustedProxy'),
+    schedules: text('schedules') === 'true',
+    webhookNetworks: list('webhookNetworks'),
     workbenchDir: value('workbenchDir')?.text,
     masterKeys: readMasterKeys(value('masterKey')?.text, value('masterKeyPrevious')?.text),
     logLevel: text('logLevel'),

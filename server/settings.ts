@@ -42,6 +42,13 @@ const OWN_SETTINGS: readonly Setting[] = [
     fallback: undefined,
     prose: 'Addresses or networks of proxies, separated by commas, that do TLS and whose X-Forwarded-For is believed',
   },
+  { name: 'schedules', type: 'flag', fallback: 'true', prose: 'Whether this server runs schedules; a copy of an installation better does not' },
+  {
+    name: 'webhookNetworks',
+    type: 'networks',
+    fallback: undefined,
+    prose: 'Private addresses or networks, separated by commas, that webhooks may reach; absent: public ones only',
+  },
   { name: 'workbenchDir', type: 'text', fallback: undefined, prose: 'Directory of the built workbench page; absent: the one that comes along' },
   {
     name: 'masterKey',

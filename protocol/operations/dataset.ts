@@ -44,6 +44,8 @@ export const datasetEvent = z.object({
     'branch.protected',
     'tag.created',
     'grant.changed',
+    'schedule.changed',
+    'schedule.ran',
   ]),
   at: instant,
   actor: z.string(),

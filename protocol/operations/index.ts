@@ -8,6 +8,7 @@ import { documentOperations } from './document.ts';
 import { grantOperations } from './grant.ts';
 import { refOperations } from './ref.ts';
 import { retentionOperations } from './retention.ts';
+import { scheduleOperations } from './schedule.ts';
 import { sessionOperations } from './session.ts';
 import { tableOperations } from './table.ts';
 import { tagOperations } from './tag.ts';
@@ -28,6 +29,7 @@ export const operations = defineOperations({
   document: documentOperations,
   table: tableOperations,
   view: viewOperations,
+  schedule: scheduleOperations,
   grant: grantOperations,
   access: accessOperations,
   audit: auditOperations,

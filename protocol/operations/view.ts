@@ -59,7 +59,7 @@ export const viewConfig = {
   split_rollup_mode: z.enum(['flat', 'rollup']).optional(),
 };
 
-const config = z.object(viewConfig);
+export const config = z.object(viewConfig);
 export type ViewConfigInput = z.output<typeof config>;
 
 const view = { tableId, viewId };

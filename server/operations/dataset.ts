@@ -50,7 +50,7 @@ export function datasetHandlers({ stores, datasets, events, authorizer, limits }
       if (after === undefined) yield { sequence: known, kind: 'watching', at: new Date().toISOString(), actor: actor.subject, data: {} };
       for await (const event of events.follow(datasetId, { after: after ?? known, signal, recheck: async () => void (await access()) })) {
         if (event.kind === 'grant.changed' && event.sequence > known) authorizer.catchUp(datasetId, event.sequence);
-        yield visibleEvent(event, await access());
+        yield visibleEvent(event, await access(), actor.subject);
       }
     },
   };

@@ -8,6 +8,7 @@ import { grantHandlers } from './grant.ts';
 import type { Handlers } from './handler.ts';
 import { refHandlers } from './ref.ts';
 import { retentionHandlers } from './retention.ts';
+import { scheduleHandlers } from './schedule.ts';
 import type { Services } from './services.ts';
 import { sessionHandlers } from './session.ts';
 import { tableHandlers } from './table.ts';
@@ -30,6 +31,7 @@ export function createHandlers(services: Services): Handlers {
     table: tableHandlers(services),
     view: viewHandlers(services),
     document: documentHandlers(services),
+    schedule: scheduleHandlers(services),
     grant: grantHandlers(services),
     access: accessHandlers(services),
     audit: auditHandlers(services),

@@ -8,6 +8,7 @@ import type { DatasetRemoval } from '../services/datasets.ts';
 import type { Documents } from '../services/documents/documents.ts';
 import type { EventFeed } from '../services/events/event-feed.ts';
 import type { Retention } from '../services/retention/retention.ts';
+import type { Schedules } from '../services/schedules/schedules.ts';
 import type { TableChannels } from '../services/tables/table-channels.ts';
 import type { Tables } from '../services/tables/tables.ts';
 import type { ViewExports } from '../services/tables/view-exports.ts';
@@ -44,5 +45,6 @@ export interface Services {
   readonly tableChannels: TableChannels;
   readonly views: Views;
   readonly viewExports: ViewExports;
+  readonly schedules: Schedules;
   readonly limits: Pick<Limits, 'uploadChunkBytesMax' | 'pageBytesMax'>;
 }

@@ -1,5 +1,8 @@
 import type { DatasetId, GrantId, Subject, UploadId, VersionId } from '../../protocol/ids.ts';
 import type { ContentStore } from './content-store.ts';
+import type { ExportFiles, JobQueue, RunStore, ScheduleStore } from './schedule-store.ts';
+
+export type * from './schedule-store.ts';
 
 /**
  * What the services need of storage. Records have the shapes of the protocol's outputs, with times as ISO 8601 UTC texts, so
@@ -448,7 +451,9 @@ export type EventKind =
   | 'branch.deleted'
   | 'branch.protected'
   | 'tag.created'
-  | 'grant.changed';
+  | 'grant.changed'
+  | 'schedule.changed'
+  | 'schedule.ran';
 
 export interface EventRecord {
   /** Rises by one per event of the dataset, in the order in which their transactions committed. */
@@ -726,6 +731,9 @@ export interface MetadataStore {
   readonly documents: DocumentStore;
   readonly retention: RetentionStore;
   readonly disposal: DisposalStore;
+  readonly schedules: ScheduleStore;
+  readonly runs: RunStore;
+  readonly jobs: JobQueue;
   readonly idempotency: IdempotencyStore;
   /** What tells this database from others; it goes with a copy of it. */
   deploymentId(): Promise<string>;
@@ -801,4 +809,5 @@ export interface Stores {
   readonly objects: HeldObjectStore;
   readonly staging: StagingStore;
   readonly content: ContentStore;
+  readonly exports: ExportFiles;
 }

@@ -26,6 +26,7 @@ import type { Metrics } from '../shared/metrics.ts';
 import type { Stores } from '../storage/stores.ts';
 import { DocumentStatesThread } from '../workers/document-states.client.ts';
 import { watchCommits, watchServices } from './metrics.ts';
+import { startSchedules } from './schedules.ts';
 import { startUpkeep } from './upkeep.ts';
 
 interface Foundation {
@@ -76,6 +77,7 @@ export async function startServices(config: Config, { stores, engines, log, clos
   const queue = createCommitQueue({ versions: metadata.versions, objects, limits });
   const onCommitted = watchCommits(metrics, reader, queue.waiting);
   watchServices(metrics, { tables: tableServices.tables, documents, authorizer, reader, visible });
+  const house = { stores, authorizer, revocations, refs, reader, visible, states, ...tableServices, log, closers, metrics };
   return {
     stores,
     authorizer,
@@ -102,6 +104,7 @@ export async function startServices(config: Config, { stores, engines, log, clos
     visible,
     diffs: createDiffs({ stores, reader }),
     downloads: createDownloads({ stores, reader }),
+    ...(await startSchedules(config, house)),
     limits,
   };
 }

@@ -8,6 +8,7 @@ import type { Metrics } from '../shared/metrics.ts';
 import { bindDataDirectory } from '../storage/files/deployment.ts';
 import { createEncryptedObjects } from '../storage/files/encrypted-objects.ts';
 import { createEncryptedStaging } from '../storage/files/encrypted-staging.ts';
+import { createExportFiles } from '../storage/files/export-files.ts';
 import { createHeldObjects } from '../storage/files/held-objects.ts';
 import { createLocalObjects } from '../storage/files/local-objects.ts';
 import { createStaging, prepareStaging, type WorkDirectories } from '../storage/files/staging.ts';
@@ -45,9 +46,9 @@ export async function openStores(config: Config, { log, closers, metrics }: Foun
   const key = await openStoreKey(dataDir, config.masterKeys, log);
   const { objects: stored, staging } = await openFiles({ dataDir, directories, key, limits });
   const objects = createHeldObjects(stored);
-  const exports = { staging: directories.staging, spill: directories.spill, exports: directories.exports };
+  const work = { staging: directories.staging, spill: directories.spill, exports: directories.exports };
   const content = await openContentStore({
-    directories: { ...exports, readable: [dataDir] },
+    directories: { ...work, readable: [dataDir] },
     lease: objects.lease,
     inMemoryOnly: key !== undefined,
     limits,
@@ -56,7 +57,8 @@ export async function openStores(config: Config, { log, closers, metrics }: Foun
   closers.add(() => content.close());
   closers.add(houseBackups(config, url, log).stop);
   watchStores(metrics, { metadata, content });
-  return { metadata, objects, staging, content, directories, inMemoryOnly: key !== undefined };
+  const exports = createExportFiles(join(dataDir, 'exports'), key);
+  return { metadata, objects, staging, content, exports, directories, inMemoryOnly: key !== undefined };
 }
 
 interface Files {

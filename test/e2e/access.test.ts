@@ -70,6 +70,17 @@ const NEEDED: Readonly<Record<OperationName, 'authenticated' | 'server-admin' | 
   'view.data': 'read',
   'view.export': 'read',
   'view.close': 'read',
+  'schedule.create': 'read',
+  'schedule.list': 'read',
+  'schedule.get': 'read',
+  'schedule.update': 'read',
+  'schedule.pause': 'read',
+  'schedule.resume': 'read',
+  'schedule.run': 'read',
+  'schedule.runs': 'read',
+  'schedule.download': 'read',
+  'schedule.delete': 'read',
+  'schedule.times': 'read',
   'grant.create': 'admin',
   'grant.list': 'admin',
   'grant.revoke': 'admin',
@@ -109,12 +120,27 @@ const NAMES = [...operationsByName.keys()];
 
 const isOfTable = (name: OperationName): boolean => 'tableId' in (present(operationsByName.get(name), name).example.input as object);
 
+/** Operations on a schedule of the owner: admins may some, and others know nothing of it. */
+const OF_SCHEDULE_ADMINS: ReadonlySet<OperationName> = new Set([
+  'schedule.get',
+  'schedule.pause',
+  'schedule.runs',
+  'schedule.download',
+  'schedule.delete',
+]);
+const OF_SCHEDULE_OWNER: ReadonlySet<OperationName> = new Set(['schedule.update', 'schedule.resume', 'schedule.run']);
+const isOfSchedule = (name: OperationName): boolean => OF_SCHEDULE_ADMINS.has(name) || OF_SCHEDULE_OWNER.has(name);
+
 /** What becomes of a call: undefined when it is allowed. */
 function expected(name: OperationName, { level, token, isRestricted }: Caller): ErrorCode | undefined {
   const needed = NEEDED[name];
   if (needed === 'server-admin') return token.admin === true ? undefined : 'forbidden';
   if (needed === 'authenticated') return undefined;
   if (level === undefined) return 'not_found';
+  if (OF_SCHEDULE_ADMINS.has(name)) return level === 'admin' ? undefined : 'not_found';
+  if (OF_SCHEDULE_OWNER.has(name)) return level === 'admin' ? 'forbidden' : 'not_found';
+  // A schedule goes by grants, and being an admin of the server is none.
+  if (name === 'schedule.create' && token.admin === true) return 'forbidden';
   // The table of who sees everything does not follow from what they see.
   if (isRestricted && isOfTable(name)) return 'not_found';
   return PERMISSIONS.indexOf(level) < PERMISSIONS.indexOf(needed) ? 'forbidden' : undefined;
@@ -153,7 +179,8 @@ describe.each(NAMES)('%s', (name) => {
           (error: CovistaError) => error,
         );
         expect(outcome?.code, `${label}: ${outcome?.message}`).toBe(code);
-        const absent = caller.isRestricted ? 'there is no such ' : `there is no dataset ${world.datasetId}`;
+        const absent =
+          caller.isRestricted || (isOfSchedule(name) && caller.level !== undefined) ? 'there is no such ' : `there is no dataset ${world.datasetId}`;
         if (code === 'not_found') expect(outcome?.message, label).toContain(absent);
       }
     }

@@ -76,6 +76,8 @@ const REPLACED = new Set([
   'datasetId',
   'documentId',
   'snapshotId',
+  'scheduleId',
+  'runId',
   'grantId',
   'uploadId',
   'requestId',

@@ -1,3 +1,4 @@
+import { expect } from 'vitest';
 import { type OperationName, operationsByName } from '../../protocol/operations/index.ts';
 import { present } from '../../server/shared/assert.ts';
 import { csv } from './samples.ts';
@@ -21,6 +22,8 @@ interface Needs {
   readonly deleted?: true;
   /** A view of the caller on it. */
   readonly view?: true;
+  /** A schedule of the owner, which has run or not. */
+  readonly schedule?: 'made' | 'run';
 }
 
 const ROWS = csv('Row ID,name,price', '1,Desk,99.5', '2,Chair,45.25', '3,Lamp,12');
@@ -84,6 +87,17 @@ export const NEEDS: Readonly<Record<OperationName, Needs>> = {
   'view.data': { table: true, view: true },
   'view.export': { table: true, view: true },
   'view.close': { table: true, view: true },
+  'schedule.create': {},
+  'schedule.list': {},
+  'schedule.get': { schedule: 'made' },
+  'schedule.update': { schedule: 'made' },
+  'schedule.pause': { schedule: 'made' },
+  'schedule.resume': { schedule: 'made' },
+  'schedule.run': { schedule: 'made' },
+  'schedule.runs': { schedule: 'made' },
+  'schedule.download': { schedule: 'run' },
+  'schedule.delete': { schedule: 'made' },
+  'schedule.times': {},
   'grant.create': {},
   'grant.list': {},
   'grant.revoke': { grant: true },
@@ -105,6 +119,7 @@ export interface World {
   readonly datasetId: number;
   readonly grantId: number | undefined;
   readonly tableId?: string | undefined;
+  readonly schedule?: { readonly scheduleId: number; readonly runId: number | undefined } | undefined;
 }
 
 /** Prepares a dataset of the owner; `grants` are given on it. */
@@ -123,9 +138,25 @@ export async function prepareWorld(operation: OperationName, owner: Transport, g
   for (const given of grants) await run('grant.create', { datasetId, ...given });
   const tableId = table && ((await run('table.open', { datasetId, ref: 'main' })) as { readonly tableId?: string }).tableId;
   if (NEEDS[operation].deleted === true) await run('dataset.delete', { datasetId });
-  if (grant === undefined) return { datasetId, grantId: undefined, tableId };
+  const schedule = await makeSchedule(operation, datasetId, owner);
+  if (grant === undefined) return { datasetId, grantId: undefined, tableId, schedule };
   const { grantId } = await run('grant.create', { datasetId, principal: 'user:temporary', permission: 'read' });
   return { datasetId, grantId };
+}
+
+async function makeSchedule(operation: OperationName, datasetId: number, owner: Transport): Promise<World['schedule']> {
+  const { schedule } = NEEDS[operation];
+  if (schedule === undefined) return undefined;
+  const input = { ...exampleOf('schedule.create'), datasetId };
+  const { scheduleId } = (await owner.run({ operation: 'schedule.create', input })) as { scheduleId: number };
+  if (schedule === 'made') return { scheduleId, runId: undefined };
+  const { runId } = (await owner.run({ operation: 'schedule.run', input: { datasetId, scheduleId } })) as { runId: number };
+  const stateOf = async (): Promise<string | undefined> => {
+    const { items } = (await owner.run({ operation: 'schedule.runs', input: { datasetId, scheduleId } })) as { items: { state: string }[] };
+    return items[0]?.state;
+  };
+  await expect.poll(stateOf, { timeout: 30_000 }).toBe('succeeded');
+  return { scheduleId, runId };
 }
 
 function exampleOf(operation: OperationName): Asked['input'] {
@@ -139,6 +170,8 @@ export async function askedOf(operation: OperationName, world: World, caller: Tr
   if ('datasetId' in input) input.datasetId = world.datasetId;
   if (operation.startsWith('document.')) input.name = `dataset/${world.datasetId}`;
   if ('grantId' in input) input.grantId = present(world.grantId, 'a grant');
+  if ('scheduleId' in input) Object.assign(input, { scheduleId: world.schedule?.scheduleId });
+  if ('runId' in input) input.runId = world.schedule?.runId;
   if ('tableId' in input) input.tableId = present(world.tableId, 'a table');
   if (view === true) input.viewId = await makeView(present(world.tableId, 'a table'), caller, String(input.viewId));
   if (upload !== undefined) input.uploadId = await beginUpload(caller, upload === 'complete' ? ROWS : undefined);

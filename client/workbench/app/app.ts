@@ -19,6 +19,8 @@ export type Branch = Awaited<ReturnType<Client['branch']['get']>>;
 export type Tag = Awaited<ReturnType<Client['tag']['get']>>;
 export type Access = Awaited<ReturnType<Client['access']['get']>>;
 export type Grant = Awaited<ReturnType<Client['grant']['list']>>['items'][number];
+export type Schedule = Awaited<ReturnType<Client['schedule']['get']>>;
+export type ScheduleRun = Awaited<ReturnType<Client['schedule']['run']>>;
 export type Committed = Awaited<ReturnType<Client['upload']['commit']>>;
 
 /** All items of a query that answers in pages, at most so many. */

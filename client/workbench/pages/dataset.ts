@@ -8,6 +8,7 @@ import { type DatasetContext, openContext } from '../dataset/context.ts';
 import { deleteDataset, editDataset } from '../dataset/edit.ts';
 import { explorePage } from '../explore/explore-page.ts';
 import { historyPage } from '../history/history-page.ts';
+import { schedulesPage } from '../schedules/schedules-page.ts';
 import { html, live, replace } from '../ui/dom.ts';
 import { type IconName, icon } from '../ui/icons.ts';
 import { menuButton } from '../ui/menu.ts';
@@ -29,6 +30,7 @@ const TABS: readonly Tab[] = [
   { name: 'explore', label: 'Explore', icon: 'explore', needs: 'read', draw: explorePage },
   { name: 'history', label: 'History', icon: 'version', needs: 'read', draw: historyPage },
   { name: 'compare', label: 'Compare', icon: 'compare', needs: 'read', draw: comparePage },
+  { name: 'schedules', label: 'Schedules', icon: 'clock', needs: 'read', draw: schedulesPage },
   { name: 'access', label: 'Access', icon: 'people', needs: 'admin', draw: accessPage },
 ];
 

@@ -30,7 +30,7 @@ interface ViewExportsOptions {
   readonly limits: Limits;
 }
 
-const CONTENT_TYPES: Readonly<Record<ExportedFormat, string>> = {
+export const CONTENT_TYPES: Readonly<Record<ExportedFormat, string>> = {
   csv: 'text/csv; charset=utf-8',
   ndjson: 'application/x-ndjson',
   arrow: 'application/vnd.apache.arrow.stream',

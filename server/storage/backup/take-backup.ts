@@ -30,7 +30,7 @@ export interface TakenBackup {
 }
 
 /** Files of the data directory without which its objects or its clients' tokens are of no use. */
-export const SECRETS = ['token-secret', 'table-secret', 'store-key.json'] as const;
+export const SECRETS = ['token-secret', 'table-secret', 'schedule-secret', 'store-key.json'] as const;
 
 const SEALED = '.sealed';
 const ATTEMPTS_MAX = 5;

@@ -4,6 +4,7 @@ import pg from 'pg';
 import { CovistaError } from '../../../protocol/errors.ts';
 import type { Logger } from '../../shared/log.ts';
 import { translate } from './faults.ts';
+import { admitToJobs, installJobs } from './jobs.ts';
 
 const directory = fileURLToPath(new URL('../../../migrations', import.meta.url));
 
@@ -15,6 +16,7 @@ const directory = fileURLToPath(new URL('../../../migrations', import.meta.url))
 export async function migrate(url: string, log: Logger, count?: number): Promise<void> {
   const applied = await run(url, log, count);
   for (const { name } of applied) log.info({ migration: name }, 'migration applied');
+  await refusing(url, () => installJobs(url, log));
 }
 
 /**
@@ -36,8 +38,9 @@ export async function admitServerRole(url: string, role: string): Promise<void> 
       GRANT SELECT, INSERT ON audit TO ${name};
       GRANT SELECT ON deployment TO ${name};
       -- References lets the migrator see that there is nothing to do, which it tells by the primary key of its table.
-      GRANT SELECT, REFERENCES ON migrations TO ${name};
-      COMMIT`);
+      GRANT SELECT, REFERENCES ON migrations TO ${name}`);
+    await admitToJobs(client, role);
+    await client.query('COMMIT');
   } catch (error) {
     throw translate(error);
   } finally {
@@ -57,25 +60,32 @@ async function assertMayNotOwn(client: pg.Client, role: string): Promise<void> {
     throw new CovistaError('conflict', `the role ${JSON.stringify(role)} owns the tables or is a superuser, so nothing can be kept from it`);
 }
 
-async function run(url: string, log: Logger, count: number | undefined) {
+function run(url: string, log: Logger, count: number | undefined) {
+  return refusing(url, () => runner({ ...optionsFor(url, log), ...(count === undefined ? {} : { count }) }));
+}
+
+async function refusing<Result>(url: string, work: () => Promise<Result>): Promise<Result> {
   try {
-    return await runner({ ...optionsFor(url, log), ...(count === undefined ? {} : { count }) });
+    return await work();
   } catch (error) {
-    // The runner tells of refusals in its words only, so whether this is one is asked of the database.
+    // The runners tell of refusals in their words only, so whether this is one is asked of the database.
     if (!(await mayMigrate(url))) {
-      const message = 'the database is of another version, and this role may not change it; run `covista migrate` as the owner of its tables';
+      const message =
+        'the database is of another version, and this role may not change it; run `covista migrate` as the owner of its tables, who may create schemas';
       throw new CovistaError('forbidden', message, {}, error);
     }
     throw translate(error);
   }
 }
 
-/** Whether the role of the url may create tables, as far as that can be found out. */
+/** Whether the role of the url may create tables and schemas, as far as that can be found out. */
 async function mayMigrate(url: string): Promise<boolean> {
   const client = new pg.Client({ connectionString: url });
   try {
     await client.connect();
-    const { rows } = await client.query<{ may: boolean }>(`SELECT has_schema_privilege('public', 'CREATE') AS may`);
+    const { rows } = await client.query<{ may: boolean }>(
+      `SELECT has_schema_privilege('public', 'CREATE') AND has_database_privilege(current_database(), 'CREATE') AS may`,
+    );
     return rows[0]?.may !== false;
   } catch {
     // The failure that led here says more than one to ask about it.

@@ -9,8 +9,11 @@ import { PostgresDocumentStore } from './documents.ts';
 import { PostgresEventStore } from './events.ts';
 import { PostgresGrantStore } from './grants.ts';
 import { PostgresIdempotencyStore } from './idempotency.ts';
+import { createJobQueue } from './jobs.ts';
 import { PostgresPointerStore } from './pointers.ts';
 import { PostgresRetentionStore } from './retention.ts';
+import { PostgresRunStore } from './schedule-runs.ts';
+import { PostgresScheduleStore } from './schedules.ts';
 import { PostgresSessionStore } from './sessions.ts';
 import { sql } from './sql.ts';
 import { PostgresUploadStore } from './uploads.ts';
@@ -31,6 +34,9 @@ export async function openMetadataStore(options: { readonly url: string; readonl
     retention: new PostgresRetentionStore(database),
     disposal: new PostgresDisposalStore(database),
     sessions: new PostgresSessionStore(database),
+    schedules: new PostgresScheduleStore(database),
+    runs: new PostgresRunStore(database),
+    jobs: createJobQueue({ url: options.url, concurrency: options.limits.scheduleRunsAtOnceMax, log: options.log }),
     idempotency: new PostgresIdempotencyStore(database),
     deploymentId: async () => (await database.one(sql<{ id: string }>`SELECT id FROM deployment`)).id,
     ping: async () => {

@@ -3,6 +3,7 @@ import type { NewRevocation, Page, Provenance, RevocationRecord, RevocationTarge
 import { type Database, deleteInPieces, type Executor } from './database.ts';
 import { EVENT_CHANNEL, REVOKED_NOTICE } from './event-notice.ts';
 import { once, record } from './record.ts';
+import { pauseRevoked } from './schedule-rows.ts';
 import { fragment, sql, tag } from './sql.ts';
 
 const COLUMNS = fragment`r.token_id AS "tokenId", r.subject, r.issued_before AS "issuedBefore", r.expires_at AS "expiresAt", r.reason,
@@ -28,6 +29,7 @@ export class PostgresSessionStore implements SessionStore {
         await inOrder(transaction);
         await this.#assertRoom(transaction);
         const output = await upsert(transaction, revocation, provenance);
+        await pauseRevoked(transaction, output);
         await transaction.rows(sql`SELECT pg_notify(${EVENT_CHANNEL}, ${REVOKED_NOTICE})`);
         const { revokedAt, revokedBy: _, ...detail } = output;
         await record(transaction, { at: revokedAt }, [{ provenance, datasetId: null, versionId: null, detail, events: [], output }]);

@@ -1,0 +1,199 @@
+import { createHash } from 'node:crypto';
+import type { BlockList } from 'node:net';
+import { CovistaError } from '../../../protocol/errors.ts';
+import type { Limits } from '../../../protocol/limits.ts';
+import type { Clock } from '../../shared/clock.ts';
+import type { Control } from '../../storage/content-store.ts';
+import type { ClaimedRun, ExportFiles, RunResult, RunStore, StagingStore, Stores } from '../../storage/stores.ts';
+import type { Access } from '../access/access.ts';
+import type { Actor } from '../access/actor.ts';
+import type { VisibleVersions } from '../access/visible-versions.ts';
+import type { Tables } from '../tables/tables.ts';
+import { CONTENT_TYPES, type ViewExports } from '../tables/view-exports.ts';
+import type { Views } from '../tables/views.ts';
+import type { VersionReader } from '../versioning/version-reader.ts';
+import type { Sealer } from './schedules.ts';
+import { deliver, type WebhookSecrets } from './webhook.ts';
+import { type ExportedWhat, type FindWhat, scopeKey } from './what.ts';
+
+export interface ExportRunOptions {
+  readonly content: Pick<Stores['content'], 'export'>;
+  readonly reader: Pick<VersionReader, 'record' | 'scoped'>;
+  readonly visible: Pick<VisibleVersions, 'count'>;
+  readonly tables: Pick<Tables, 'open' | 'release'>;
+  readonly views: Pick<Views, 'create' | 'end'>;
+  readonly viewExports: Pick<ViewExports, 'export'>;
+  readonly files: ExportFiles;
+  readonly staging: Pick<StagingStore, 'stage' | 'discard'>;
+  readonly runs: Pick<RunStore, 'filesBytes'>;
+  readonly findWhat: FindWhat;
+  readonly sealer: Sealer;
+  /** Private networks that webhooks may reach. */
+  readonly allowed: BlockList;
+  /** What tells this installation from others. */
+  readonly deploymentId: string;
+  readonly limits: Limits;
+  readonly clock: Clock;
+}
+
+/** Who a run is of, and what they may see now. */
+export interface RunAs {
+  readonly actor: Actor;
+  readonly access: Access;
+  readonly signal: AbortSignal;
+  /** Told as soon as it is known, for the history of a run that fails. */
+  onWhat(what: ExportedWhat): void;
+}
+
+interface Rows {
+  readonly rows: number;
+  readonly bytes: AsyncIterable<Uint8Array>;
+  close(): void | Promise<void>;
+}
+
+export type ExportRun = (claimed: ClaimedRun, as: RunAs) => Promise<RunResult>;
+
+/** Makes a file of what a schedule shows its owner, on the road of any view export or download, and brings it to where it is to go. */
+export function createExportRun(options: ExportRunOptions): ExportRun {
+  return async (claimed, as) => {
+    const { datasetId } = claimed.attempt;
+    const { settings } = claimed.schedule;
+    const what = await options.findWhat(datasetId, as.access.scope, settings);
+    as.onWhat(what);
+    const rows = await open(options, claimed, what, as);
+    try {
+      const common = { versionId: what.versionId, rows: rows.rows, scope: scopeKey(as.access.scope) };
+      if (settings.destination.kind === 'directory') return { ...common, ...(await toDirectory(options, claimed, rows)) };
+      return { ...common, ...(await toWebhook(options, claimed, { ...rows, versionId: what.versionId, signal: as.signal })) };
+    } finally {
+      await rows.close();
+    }
+  };
+}
+
+function open(
+  options: ExportRunOptions,
+  claimed: ClaimedRun,
+  { versionId, config, engine }: ExportedWhat,
+  { actor, access, signal }: RunAs,
+): Promise<Rows> {
+  const { datasetId } = claimed.attempt;
+  const { format } = claimed.schedule.settings;
+  const control: Control = { signal };
+  return config === null ? all() : ofView(config);
+
+  async function all(): Promise<Rows> {
+    const source = await options.reader.scoped({ datasetId, versionId, scope: access.scope });
+    const file = await options.content.export(source, format, control);
+    const rows = await options.visible.count(await options.reader.record(datasetId, versionId), access.scope, control);
+    return { rows, bytes: stopping(file.read({ start: 0, end: file.bytes }), signal), close: () => file.close() };
+  }
+
+  async function ofView(view: NonNullable<ExportedWhat['config']>): Promise<Rows> {
+    const { scope } = access;
+    const { tableId } = await options.tables.open(
+      { actor, datasetId, ref: String(versionId), scope, options: { columns: null, rowLimit: null, engine } },
+      control,
+    );
+    const at = { tableId, actor, scope };
+    const { viewId, rows } = await options.views.create(at, view, control);
+    return {
+      rows,
+      bytes: stopping(bytesOf(options.viewExports.export(at, viewId, format, control)), signal),
+      close: async () => {
+        options.views.end(at, viewId);
+        await options.tables.release(at, control).catch(() => undefined);
+      },
+    };
+  }
+}
+
+async function* bytesOf(items: AsyncIterable<unknown>): AsyncGenerator<Uint8Array> {
+  for await (const item of items) if (item instanceof Uint8Array) yield item;
+}
+
+async function* stopping(bytes: AsyncIterable<Uint8Array>, signal: AbortSignal): AsyncGenerator<Uint8Array> {
+  for await (const chunk of bytes) {
+    signal.throwIfAborted();
+    yield chunk;
+  }
+  signal.throwIfAborted();
+}
+
+type Brought = Pick<RunResult, 'bytes' | 'sha256' | 'place' | 'file'>;
+
+async function toDirectory(options: ExportRunOptions, claimed: ClaimedRun, { bytes }: Rows): Promise<Brought> {
+  const { settings } = claimed.schedule;
+  const { scheduleFileBytesMax, scheduleFilesBytesMax } = options.limits;
+  const room = scheduleFilesBytesMax - (await options.runs.filesBytes());
+  if (room <= 0) throw noRoom(scheduleFilesBytesMax);
+  const directory = settings.destination.kind === 'directory' ? settings.destination.directory : '';
+  const file = `${claimed.attempt.datasetId}/${directory}/${fileName(claimed)}`;
+  const hash = createHash('sha256');
+  let length = 0;
+  await options.files.write(file, counted());
+  return { bytes: length, sha256: hash.digest('hex'), place: `exports/${file}`, file };
+
+  async function* counted(): AsyncGenerator<Uint8Array> {
+    for await (const chunk of bytes) {
+      length += chunk.length;
+      if (length > scheduleFileBytesMax) throw new CovistaError('payload_too_large', `the file has more than ${scheduleFileBytesMax} bytes`);
+      if (length > room) throw noRoom(scheduleFilesBytesMax);
+      hash.update(chunk);
+      yield chunk;
+    }
+  }
+}
+
+function noRoom(scheduleFilesBytesMax: number): CovistaError {
+  const message = `the files of all schedules have ${scheduleFilesBytesMax} bytes already; keep fewer, or delete schedules`;
+  return new CovistaError('storage_full', message, { scheduleFilesBytesMax });
+}
+
+async function toWebhook(
+  options: ExportRunOptions,
+  claimed: ClaimedRun,
+  { bytes, rows, versionId, signal }: Rows & { versionId: number; signal: AbortSignal },
+): Promise<Brought> {
+  const { attempt, schedule } = claimed;
+  const { destination, format } = schedule.settings;
+  const { scheduleFileBytesMax: bytesMax, webhookTimeoutMs: timeoutMs } = options.limits;
+  if (destination.kind !== 'webhook' || schedule.secrets === null) throw new CovistaError('internal', 'the schedule has no webhook');
+  const secrets = JSON.parse(options.sealer.open(schedule.secrets)) as WebhookSecrets;
+  const staged = await options.staging.stage(bytes, { bytesMax, signal });
+  try {
+    const { scheduleId, runId, datasetId } = attempt;
+    const headers = {
+      'content-type': CONTENT_TYPES[format],
+      'content-disposition': `attachment; filename="${fileName(claimed)}"`,
+      ...numbers({
+        'covista-dataset': datasetId,
+        'covista-schedule': scheduleId,
+        'covista-run': runId,
+        'covista-version': versionId,
+        'covista-rows': rows,
+      }),
+    };
+    const messageId = `${options.deploymentId}-${runId}`;
+    const delivery = { secrets, method: destination.method, path: staged.path, bytes: staged.bytes, messageId, headers, signal };
+    await deliver(delivery, { allowed: options.allowed, timeoutMs, nowMs: options.clock.now() });
+    return { bytes: staged.bytes, sha256: staged.sha256, place: destination.url, file: null };
+  } finally {
+    await staged.durable;
+    await options.staging.discard(staged.path);
+  }
+}
+
+const numbers = (values: Readonly<Record<string, number>>): Record<string, string> =>
+  Object.fromEntries(Object.entries(values).map(([name, value]) => [name, String(value)]));
+
+/** Tells people what it is, and the server whose: the number of the try makes it unlike any other. */
+function fileName({ run, schedule, attempt }: ClaimedRun): string {
+  const words = schedule.shown.name
+    .normalize('NFKD')
+    .replaceAll(/[^A-Za-z0-9]+/g, '-')
+    .replaceAll(/^-|-$/g, '')
+    .slice(0, 60);
+  const time = run.dueAt.replaceAll(/[-:]|\.\d+/g, '');
+  return `${words === '' ? 'export' : words}-${time}-s${attempt.scheduleId}-r${attempt.runId}-${attempt.attempts}.${schedule.settings.format}`;
+}

@@ -88,4 +88,10 @@ export const PROTOCOL_HISTORY: readonly { readonly version: number; readonly dat
       fingerprint: 'b5355fb34d12384c',
       change: 'Scheduled exports',
     },
+    {
+      version: 1,
+      date: '2026-11-26',
+      fingerprint: '65ec7dfbd3d0eb61',
+      change: 'Tables are opened for expressions of a language',
+    },
   ];

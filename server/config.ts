@@ -24,6 +24,8 @@ export interface Config {
   readonly schedules: boolean;
   /** Private networks that webhooks may reach. */
   readonly webhookNetworks: readonly string[];
+  /** Engines of tables that run. */
+  readonly tableEngines: readonly string[];
   /** Directory of the built workbench; undefined: where the build puts it. */
   readonly workbenchDir: string | undefined;
   /** Keys of encryption at rest, the current one first; none: it is off. */
@@ -81,6 +83,7 @@ export function readConfig(flags: readonly string[], environment: Environment): 
     trustedProxies: list('trustedProxy'),
     schedules: text('schedules') === 'true',
     webhookNetworks: list('webhookNetworks'),
+    tableEngines: list('tableEngines').filter((name) => name !== 'none'),
     workbenchDir: value('workbenchDir')?.text,
     masterKeys: readMasterKeys(value('masterKey')?.text, value('masterKeyPrevious')?.text),
     logLevel: text('logLevel'),

@@ -1,4 +1,5 @@
 import { LIMITS } from '../protocol/limits.ts';
+import { ENGINES } from '../protocol/operations/table.ts';
 import { parseNetworks } from './shared/addresses.ts';
 
 /**
@@ -8,7 +9,7 @@ import { parseNetworks } from './shared/addresses.ts';
 export interface Setting {
   /** The name in camelCase; `COVISTA_SNAKE_CASE` in the environment and `--kebab-case` as a flag follow from it. */
   readonly name: string;
-  readonly type: 'text' | 'list' | 'key' | 'keys' | 'origins' | 'networks' | 'url' | 'port' | 'count' | 'flag' | readonly string[];
+  readonly type: 'text' | 'list' | 'key' | 'keys' | 'origins' | 'networks' | 'engines' | 'url' | 'port' | 'count' | 'flag' | readonly string[];
   readonly unit?: string;
   /** As it would be written; undefined: not set. */
   readonly fallback: string | undefined;
@@ -48,6 +49,12 @@ const OWN_SETTINGS: readonly Setting[] = [
     type: 'networks',
     fallback: undefined,
     prose: 'Private addresses or networks, separated by commas, that webhooks may reach; absent: public ones only',
+  },
+  {
+    name: 'tableEngines',
+    type: 'engines',
+    fallback: 'memory,duckdb',
+    prose: 'Engines of tables that run, separated by commas: memory, duckdb; none: there are no tables, and everything else works',
   },
   { name: 'workbenchDir', type: 'text', fallback: undefined, prose: 'Directory of the built workbench page; absent: the one that comes along' },
   {
@@ -98,6 +105,7 @@ export function faultOf(type: Setting['type'], text: string): string | undefined
     return keys.every((key) => decodeKey(key) !== undefined) ? undefined : 'must be 32 bytes in base64 or as 64 hexadecimal digits';
   }
   if (type === 'origins') return listOf(text).every(isOrigin) ? undefined : 'must be origins such as https://example.org, or *';
+  if (type === 'engines') return areEngines(listOf(text)) ? undefined : 'must be some of memory and duckdb, or none';
   if (type === 'networks') return areNetworks(listOf(text)) ? undefined : 'must be addresses or networks such as 10.0.0.0/8';
   if (!/^\d{1,15}$/.test(text)) return 'must be a whole number of at least 0';
   return type === 'port' && Number(text) > 65_535 ? 'must be a port, at most 65535' : undefined;
@@ -108,6 +116,9 @@ export const listOf = (text: string): string[] =>
     .split(',')
     .map((part) => part.trim())
     .filter((part) => part !== '');
+
+const areEngines = (names: readonly string[]): boolean =>
+  names.length > 0 && (names.join() === 'none' || names.every((name) => (ENGINES as readonly string[]).includes(name)));
 
 const isOrigin = (text: string): boolean => text === '*' || (URL.canParse(text) && new URL(text).origin === text);
 

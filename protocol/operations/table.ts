@@ -6,6 +6,7 @@ import { columnName, ref } from '../names.ts';
 import { empty, instant, page, pageInput } from './shared.ts';
 
 export const ENGINES = ['memory', 'duckdb'] as const;
+export const DIALECTS = ['exprtk', 'sql'] as const;
 export const PERSPECTIVE_TYPES = ['string', 'date', 'datetime', 'integer', 'float', 'boolean'] as const;
 
 /** In the order of the columns. */
@@ -16,7 +17,7 @@ const table = z.object({
   datasetId: datasetId.nullable().describe('null: made of an upload'),
   versionId: versionId.nullable(),
   engine: z.enum(ENGINES),
-  dialect: z.enum(['exprtk', 'sql']).describe('The language of expressions in view configurations'),
+  dialect: z.enum(DIALECTS).describe('The language of expressions in view configurations; who reads sql reads exprtk too'),
   rows: z.int(),
   totalRows: z.int().describe('Rows without the limit; only those that the caller may see count'),
   truncated: z.boolean().describe('Whether the limit left rows out'),
@@ -42,7 +43,11 @@ const options = {
   engine: z
     .enum(['auto', ...ENGINES])
     .default('auto')
-    .describe('auto: by the number of rows'),
+    .describe('auto: by the number of rows, and the language of the expressions'),
+  dialect: z
+    .enum(DIALECTS)
+    .optional()
+    .describe('Language of the expressions that views will have, as a saved view says; auto takes an engine that reads it'),
 };
 
 /** A table of a dataset needs its permission; one of an upload is its owner's alone, which the service sees to. */

@@ -36,6 +36,8 @@ export function tableAt(tableId: TableId, { actor, access }: CallContext): Table
   return { tableId, actor, scope: access?.scope };
 }
 
-function optionsOf({ columns, rowLimit, engine }: Pick<ParsedInput<Operations['table']['open']>, 'columns' | 'rowLimit' | 'engine'>): TableOptions {
-  return { columns: columns ?? null, rowLimit: rowLimit ?? null, engine };
+type Chosen = Pick<ParsedInput<Operations['table']['open']>, 'columns' | 'rowLimit' | 'engine' | 'dialect'>;
+
+function optionsOf({ columns, rowLimit, engine, dialect }: Chosen): TableOptions {
+  return { columns: columns ?? null, rowLimit: rowLimit ?? null, engine, dialect };
 }

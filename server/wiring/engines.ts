@@ -22,13 +22,16 @@ interface Place {
 
 /** The engines of tables, each in threads of its own. */
 export function startEngines(config: Config, { engines: others }: Parts, { stores, log, metrics }: Place): readonly TableEngine[] {
-  const { limits, dataDir } = config;
+  const { limits, dataDir, tableEngines } = config;
   const { content, directories, inMemoryOnly } = stores;
   const { threads } = metrics;
   const place = { spillDirectory: join(directories.own, 'tables'), readableDirectories: [resolve(dataDir)], inMemoryOnly };
-  const duckdb = (): TableEngine => new DuckdbTables({ ...place, limits, log, threads });
-  const memory = (): TableEngine => new PerspectiveMemory({ content, limits, log, counts: threads });
-  const starts = others === undefined ? [() => [memory()], () => [duckdb()]] : [() => others(stores)];
+  const known: readonly (readonly [TableEngine['name'], () => TableEngine])[] = [
+    ['memory', () => new PerspectiveMemory({ content, limits, log, counts: threads })],
+    ['duckdb', () => new DuckdbTables({ ...place, limits, log, threads })],
+  ];
+  const own = known.filter(([name]) => tableEngines.includes(name)).map(([, start]) => () => [start()]);
+  const starts = others === undefined ? own : [() => others(stores)];
   const engines = starts.flatMap((start) => startEngine(start, stores, log));
   const help = 'What engines of tables hold for sessions: sessions, views, results, and relations with results';
   for (const { viewHits } of engines) if (viewHits !== undefined) metrics.cache('view_results', viewHits);

@@ -32,6 +32,7 @@ describe('settings', () => {
       allowedOrigins: [],
       tls: undefined,
       trustedProxies: [],
+      tableEngines: ['memory', 'duckdb'],
       logLevel: 'info',
     });
     expect(limits).toEqual(Object.fromEntries(Object.entries(LIMITS).map(([name, { value }]) => [name, value])));

@@ -3,8 +3,10 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Client, Table } from '@perspective-dev/client';
 import { pino } from 'pino';
+import type { TableId } from '../../protocol/ids.ts';
 import { defaultLimits, type Limits } from '../../protocol/limits.ts';
 import type { EngineSession, TableEngine, TableSource } from '../../server/services/tables/engine.ts';
+import { Guard } from '../../server/services/tables/guard.ts';
 import type { ContentStore } from '../../server/storage/content-store.ts';
 import { DuckdbTables } from '../../server/workers/duckdb-tables.client.ts';
 import { PerspectiveMemory } from '../../server/workers/perspective-memory-pool.ts';
@@ -44,6 +46,8 @@ export interface OpenTable {
   close(): Promise<void>;
 }
 
+export type GuardedTable = Pick<OpenTable, 'client' | 'table' | 'close'>;
+
 /** A real Perspective client that speaks with an engine through bytes, about one table. */
 export async function openTable(engine: TableEngine, key: string, source: TableSource): Promise<OpenTable> {
   const loaded = await engine.load(key, source, { signal: new AbortController().signal });
@@ -55,6 +59,26 @@ export async function openTable(engine: TableEngine, key: string, source: TableS
     session,
     close: async () => {
       session.close();
+      loaded.close();
+    },
+  };
+}
+
+/** As `openTable`, with the guard between the client and the engine, as between every session and its engine. */
+export async function openGuarded(engine: TableEngine, tableId: TableId, source: TableSource, limits: Limits = defaultLimits): Promise<GuardedTable> {
+  const { make_client } = await import('@perspective-dev/client/node');
+  const loaded = await engine.load(tableId, source, { signal: new AbortController().signal });
+  const guard = new Guard({
+    ...{ tableId, table: loaded, dialect: engine.dialect, limits },
+    respond: (bytes) => queueMicrotask(() => void client.handle_response(bytes)),
+    lost: () => undefined,
+  });
+  const client: Client = make_client(async (request: Uint8Array) => guard.receive(request.slice()));
+  return {
+    client,
+    table: await client.open_table(tableId),
+    close: async () => {
+      guard.close();
       loaded.close();
     },
   };

@@ -1,5 +1,6 @@
 import type { ViewConfigUpdate } from '@perspective-dev/client';
 import type { Random } from './random.ts';
+import type { WindowCase } from './view-oracle-sql.ts';
 
 /** A table with what is hard in it: quotes, separators and other alphabets in texts, NULL nearly everywhere, dates before 1970. */
 export const TRICKY_COLUMNS = [
@@ -12,6 +13,8 @@ export const TRICKY_COLUMNS = [
   { name: 'weight', type: 'DOUBLE' },
   { name: 'day', type: 'DATE' },
   { name: 'moment', type: 'TIMESTAMP' },
+  { name: 'serial', type: 'INTEGER' },
+  { name: 'later', type: 'TIMESTAMP' },
 ] as const;
 
 export const TRICKY_SCHEMA = {
@@ -24,6 +27,8 @@ export const TRICKY_SCHEMA = {
   weight: 'float',
   day: 'date',
   moment: 'datetime',
+  serial: 'integer',
+  later: 'datetime',
 } as const;
 
 const TEXTS = [null, '', 'a', 'B', 'b|c', 'é', 'a"q', "o'x", 'Z', '10', 'ß', '日本', ' '] as const;
@@ -32,7 +37,7 @@ const TIMES = [null, 'x', 'y', "z'"] as const;
 /** Numbers are multiples of a quarter, so that their sums are exact in whatever order they are added. */
 export function trickyRows(random: Random, count: number): Record<string, unknown>[] {
   const maybe = <T>(value: T): T | null => (random.below(8) === 0 ? null : value);
-  return Array.from({ length: count }, () => ({
+  return Array.from({ length: count }, (_unused, row) => ({
     group: random.pick(TEXTS),
     'o\'clock "x"': random.pick(TIMES),
     flag: maybe(random.below(2) === 0),
@@ -42,82 +47,163 @@ export function trickyRows(random: Random, count: number): Record<string, unknow
     weight: 1 + random.below(16) / 4,
     day: maybe(new Date(Date.UTC(1965, 0, 1 + random.below(40) * 97)).toISOString().slice(0, 10)),
     moment: maybe(Date.UTC(1969, 11, 30) + random.below(12) * 36_000_123),
+    // Of which no two rows have the same, and in no order.
+    serial: (row * 7_919) % 100_003,
+    later: maybe(Date.UTC(2020, 1, 28) + random.below(90) * 36_123_456),
   }));
 }
 
-const GROUPS = ['group', 'o\'clock "x"', 'flag', 'day', 'moment', 'whole'] as const;
-const SPLITS = ['o\'clock "x"', 'flag', 'group'] as const;
-const VALUES = ['whole', 'part', 'count', 'weight', 'group', 'day', 'flag', 'moment'] as const;
+/** `both`: what both engines define alike; `all`: also what the memory engine does not define as SQL does. */
+export type Breadth = 'both' | 'all';
 
-/** Aggregates whose results both engines agree on; where they differ on NULL, of columns that have none. */
-const SHARED = ['count', 'distinct count', 'first', 'last by index', 'unique'] as const;
-const NUMERIC = ['sum', 'avg', 'mean', 'sum abs', 'abs sum', 'var', 'stddev'] as const;
-const COMPLETE = ['max', 'min', 'high', 'low', 'high minus low', 'last minus first', 'pct sum parent', 'pct sum total'] as const;
-/** Shares, which the memory engine takes over all columns of a split, and sorts by what they are shares of. */
-const UNSPLIT: readonly string[] = ['pct sum parent', 'pct sum total'];
-const NUMBERS = ['whole', 'part', 'count', 'weight'];
-const COMPLETE_COLUMNS = ['count', 'weight'];
+const TEXT = 'o\'clock "x"';
+const GROUPS = ['group', TEXT, 'flag', 'day', 'moment', 'whole'] as const;
+const SPLITS = [TEXT, 'flag', 'group'] as const;
+const VALUES = ['whole', 'part', 'count', 'weight', 'group', 'day', 'flag', 'moment', 'serial'] as const;
+const NUMBERS: readonly string[] = ['whole', 'part', 'count', 'weight', 'serial'];
+/** Numbers without NULL, of which both engines have the same idea of more aggregates. */
+const COMPLETE_COLUMNS = ['count', 'weight', 'serial'];
 
-/** A configuration from a seed, within what both engines define alike. */
-export function viewCase(random: Random): ViewConfigUpdate {
-  const take = <T extends string>(list: readonly [T, ...T[]], most: number): T[] => [
-    ...new Set(Array.from({ length: random.below(most + 1) }, () => random.pick(list))),
-  ];
-  const group_by = take(GROUPS, 3);
-  const split_by = group_by.length === 0 ? [] : take(SPLITS, random.below(2) * 2);
-  const columns = [...new Set([random.pick(VALUES), random.pick(VALUES), random.pick(VALUES)])];
+/** Aggregates of columns of every type. */
+const SHARED = ['count', 'distinct count', 'first', 'last by index', 'unique'];
+const NUMERIC = ['sum', 'avg', 'mean', 'sum abs', 'abs sum', 'var', 'stddev'];
+const COMPLETE = ['max', 'min', 'high', 'low', 'high minus low', 'last minus first', 'pct sum parent', 'pct sum total'];
+/** Of which the memory engine has other ideas, see ARCHITECTURE.md. */
+const OWN = ['max', 'min', 'high', 'low', 'last'];
+const OWN_NUMERIC = [...COMPLETE, 'sum not null', 'mul', 'median', 'q1', 'q3', 'gmv'];
+/** Of which the oracle has an idea without a split only. */
+const UNSPLIT = ['pct sum parent', 'pct sum total', 'gmv', 'distinct leaf'];
+
+/** Expressions with the type that they have, all of them known to the oracle. */
+const EXPRESSIONS = {
+  'year of day': [`bucket("day", 'Y')`, 'date'],
+  'quarter of day': [`bucket("day", 'Q')`, 'date'],
+  'month of day': [`bucket("day", 'M')`, 'date'],
+  'week of day': [`bucket("day", 'W')`, 'date'],
+  'day of day': [`bucket("day", 'D')`, 'date'],
+  'month of later': [`bucket("later", 'M')`, 'date'],
+  'day of later': [`bucket("later", 'D')`, 'date'],
+  'hour of later': [`bucket("later", 'h')`, 'datetime'],
+  'minute of later': [`bucket("later", 'm')`, 'datetime'],
+  'second of later': [`bucket("later", 's')`, 'datetime'],
+  'half hour of later': [`bucket("later", '30m')`, 'datetime'],
+  'part by tens': [`bucket("part", 10)`, 'float'],
+  combined: ['"count" * 2 + "weight"', 'float'],
+  direction: [`if ("count" > 0, 'up', 'down')`, 'string'],
+  high: ['if ("count" > 100, 1, 2)', 'float'],
+} as const;
+type Expression = keyof typeof EXPRESSIONS;
+
+/** A configuration from a seed. */
+export function viewCase(random: Random, breadth: Breadth): ViewConfigUpdate {
+  const made = random.below(3) === 0 ? [pickOf(random, Object.keys(EXPRESSIONS) as Expression[])] : [];
+  const windows = random.below(4) === 0 ? { 'window of it': windowCase(random) } : {};
+  const groupable = [...GROUPS, ...made];
+  const group_by = takeOf(random, groupable, 3);
+  const split_by = group_by.length === 0 ? [] : takeOf(random, SPLITS, random.below(2) * 2);
+  const values = [...VALUES, ...made, ...made, ...Object.keys(windows), ...Object.keys(windows)];
+  const columns = [...new Set([pickOf(random, values), pickOf(random, values), pickOf(random, values)])];
+  const isSplit = split_by.length > 0;
   const aggregates =
-    group_by.length === 0 ? {} : Object.fromEntries(columns.map((column) => [column, aggregateCase(random, column, split_by.length > 0)]));
-  const filter = Array.from({ length: random.below(3) }, () => filterCase(random));
-  const isEquality = filter.some(([column, operator]) => column === 'group' && !String(operator).includes('with'));
-  const sort =
-    random.below(2) === 0
-      ? []
-      : [
-          sortCase(
-            random,
-            columns.filter((column) => ![...UNSPLIT, 'unique'].includes(String(aggregates[column]))),
-          ),
-        ];
-  const modes = ['rollup', 'rollup', 'flat'] as const;
+    group_by.length === 0 ? {} : Object.fromEntries(columns.map((column) => [column, aggregateCase(random, column, isSplit, breadth)]));
+  const filter = Array.from({ length: random.below(3) }, () => filterCase(random, breadth));
   return {
     group_by,
     split_by,
     columns,
     aggregates,
     filter,
-    // The memory engine compares texts wrongly where one condition of several is enough.
-    filter_op: isEquality ? 'and' : random.pick(['and', 'or']),
-    sort,
-    group_rollup_mode: group_by.length === 0 ? 'rollup' : random.pick(modes),
-  };
+    filter_op: breadth === 'both' && filter.some(isEquality) ? 'and' : random.pick(['and', 'or']),
+    sort: random.below(2) === 0 ? [] : sortCases(random, { columns, aggregates, isSplit, isGrouped: group_by.length > 0 }, breadth),
+    group_rollup_mode: group_by.length === 0 ? 'rollup' : random.pick(['rollup', 'rollup', 'flat', 'total']),
+    expressions: Object.fromEntries(made.map((name) => [name, EXPRESSIONS[name][0]])),
+    windows,
+  } as ViewConfigUpdate;
 }
 
-function aggregateCase(random: Random, column: string, isSplit: boolean): string | [string, string[]] {
-  if (!NUMBERS.includes(column)) return random.pick(SHARED);
+const pickOf = <T>(random: Random, list: readonly T[]): T => list[random.below(list.length)] as T;
+const takeOf = <T>(random: Random, list: readonly T[], most: number): T[] => [
+  ...new Set(Array.from({ length: random.below(most + 1) }, () => pickOf(random, list))),
+];
+/** The memory engine compares texts wrongly where one condition of several is enough. */
+const isEquality = ([column, operator]: readonly unknown[]): boolean => column === 'group' && !String(operator).includes('with');
+
+type AggregateCase = string | [string, string[]];
+
+function aggregateCase(random: Random, column: string, isSplit: boolean, breadth: Breadth): AggregateCase {
+  const isOwn = breadth === 'all';
+  if (isOwn && column === 'flag' && random.below(3) === 0) return random.pick(['and', 'or']);
+  if (isOwn && random.below(8) === 0) return [random.pick(['max by', 'min by']), ['serial']];
+  if (isOwn && ['group', TEXT].includes(column) && random.below(3) === 0) return 'join';
+  if (!NUMBERS.includes(column)) return pickOf(random, isOwn ? [...SHARED, ...OWN, ...(isSplit ? [] : ['distinct leaf'])] : SHARED);
   if (random.below(6) === 0) return ['weighted mean', ['weight']];
-  const complete = COMPLETE.filter((name) => !isSplit || !UNSPLIT.includes(name));
-  const choices = [...SHARED, ...NUMERIC, ...(COMPLETE_COLUMNS.includes(column) ? complete : [])];
-  return choices[random.below(choices.length)] ?? 'sum';
+  const more = isOwn ? [...OWN, ...OWN_NUMERIC] : COMPLETE_COLUMNS.includes(column) ? COMPLETE : [];
+  return pickOf(random, [...SHARED, ...NUMERIC, ...more.filter((name) => !isSplit || !UNSPLIT.includes(name))]);
 }
 
-function sortCase(random: Random, columns: readonly string[]): [string, 'asc' | 'desc'] {
-  return [columns[random.below(columns.length)] ?? 'count', random.pick(['asc', 'desc'])];
+interface Sorted {
+  readonly columns: readonly string[];
+  readonly aggregates: Readonly<Record<string, AggregateCase>>;
+  readonly isSplit: boolean;
+  readonly isGrouped: boolean;
 }
 
-function filterCase(random: Random): [string, string, string | number | boolean | null | (string | number)[]] {
-  const text = random.pick(['a', 'B', 'b|c', "o'x", '10', 'é', 'nothing']);
-  return random.pick([
-    () => ['count', random.pick(['>', '>=', '<', '<=', '==', '!=']), random.below(600) - 200],
-    () => ['part', random.pick(['>', '<=', '!=']), (random.below(400) - 200) / 4],
-    () => ['group', random.pick(['==', '!=', '>', '<', 'contains', 'begins with', 'ends with', 'not contains']), text],
+/** One or two sorts, of which one may be of the columns of a split. */
+function sortCases(random: Random, { columns, aggregates, isSplit, isGrouped }: Sorted, breadth: Breadth): [string, string][] {
+  const sortable = columns.filter((column) => breadth === 'all' || ![...UNSPLIT, 'unique'].includes(String(aggregates[column])));
+  const ways = ['asc', 'desc', 'asc abs', 'desc abs'];
+  const one = (): [string, string] => {
+    const column = pickOf(random, sortable.length === 0 ? ['count'] : sortable);
+    const isNumber = NUMBERS.includes(column) && (!isGrouped || [...NUMERIC, 'count'].includes(String(aggregates[column] ?? 'sum')));
+    // The memory engine has an order of its own for numbers that differ in nothing but their sign.
+    const hasDistance = isNumber && (isGrouped || breadth === 'all' || ['weight', 'serial'].includes(column));
+    return [column, pickOf(random, hasDistance ? ways : ways.slice(0, 2))];
+  };
+  const [first, second] = [one(), one()];
+  if (isSplit && random.below(2) === 0 && sortable.length > 0) return [[first[0], random.pick(['col asc', 'col desc'])]];
+  return random.below(2) === 0 || first[0] === second[0] ? [first] : [first, second];
+}
+
+/** A window over rows that go by a column, or as they come. */
+export function windowCase(random: Random): WindowCase {
+  const aggregate = random.pick(['sum', 'avg', 'count', 'min', 'max', 'stddev', 'var', 'lag', 'lead', 'diff', 'rate', 'ema']);
+  const isOfAny = ['count', 'min', 'max', 'lag', 'lead'].includes(aggregate);
+  const column = pickOf(random, isOfAny ? [...VALUES] : ['whole', 'part', 'count', 'weight']);
+  const partition_by = takeOf(random, ['group', 'flag', 'day'], 2);
+  const order = pickOf(random, ['day', 'moment', 'whole', 'serial', 'count']);
+  const direction = random.pick(['asc', 'desc']);
+  const offset = ['lag', 'lead', 'diff'].includes(aggregate) ? { offset: random.below(4) } : {};
+  const alpha = aggregate === 'ema' ? { alpha: random.pick([0.25, 0.5, 0.9, 1]) } : {};
+  const range = { range: { day: 200, moment: 40_000_000, whole: 3, serial: 5_000, count: 50 }[order] as number };
+  const isRange = aggregate === 'rate' || (!('offset' in offset) && !('alpha' in alpha) && random.below(3) === 0);
+  const frame = isRange ? range : 'offset' in offset || 'alpha' in alpha ? {} : pickOf(random, [{ rows: random.below(6) }, { cumulative: true }, {}]);
+  const order_by = isRange || random.below(3) > 0 ? { order_by: [order, direction] as [string, 'asc' | 'desc'] } : {};
+  return { column, aggregate, partition_by, ...order_by, ...frame, ...offset, ...alpha };
+}
+
+type FilterCase = [string, string, string | number | boolean | null | (string | number)[]];
+
+function filterCase(random: Random, breadth: Breadth): FilterCase {
+  const text = random.pick(['a', 'B', 'b|c', "o'x", '10', 'é', 'a"q', 'ß', '日本', 'nothing']);
+  const texts = ['==', '!=', '>', '<', 'contains', 'begins with', 'ends with', 'not contains'];
+  const compared = ['>', '>=', '<', '<=', '==', '!='];
+  const more = ['not begins with', 'not ends with', 'matches', 'not matches', '>=', '<='];
+  const choices: (() => FilterCase)[] = [
+    () => ['count', pickOf(random, compared), random.below(600) - 200],
+    () => ['part', pickOf(random, ['>', '<=', '!=']), (random.below(400) - 200) / 4],
+    () => ['group', pickOf(random, breadth === 'all' ? [...texts, ...more] : texts), text],
     () => ['group', random.pick(['in', 'not in']), [text, 'Z']],
-    () => [random.pick(['whole', 'group', 'day', 'flag']), random.pick(['is null', 'is not null']), null],
+    () => [random.pick(['whole', 'group', 'day', 'flag', 'moment', 'part']), random.pick(['is null', 'is not null']), null],
     () => ['flag', random.pick(['==', '!=']), random.below(2) === 0],
-    () => ['day', random.pick(['>', '<=', '==']), '1970-06-01'],
-    () => ['moment', random.pick(['>', '<=']), 36_000_123],
-  ] as [
-    () => [string, string, string | number | boolean | null | (string | number)[]],
-    ...(() => [string, string, string | number | boolean | null | (string | number)[]])[],
-  ])();
+    () => ['day', pickOf(random, ['>', '<=', '==']), '1970-06-01'],
+    () => ['moment', pickOf(random, ['>', '<=']), 36_000_123],
+  ];
+  if (breadth === 'all') {
+    choices.push(
+      () => ['whole', pickOf(random, ['in', 'not in']), [random.below(41) - 20, 3]],
+      () => ['day', pickOf(random, ['!=', '<', '>=', 'in']), '1965-01-01'],
+      () => ['moment', pickOf(random, ['==', '!=', '<', '>=', 'not in']), 0],
+    );
+  }
+  return pickOf(random, choices)();
 }

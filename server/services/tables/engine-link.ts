@@ -4,7 +4,7 @@ import { encodeRequest } from '../../shared/perspective/codec.ts';
 import { type ResponseHeader, readHeader } from '../../shared/perspective/header.ts';
 import type { PerspectiveRequest } from '../../shared/perspective/types.ts';
 import type { EngineSession, EngineTable } from './engine.ts';
-import { RequestFault } from './view-check.ts';
+import { RequestFault } from './request-fault.ts';
 
 /** Takes the answer to one request, not decoded yet. */
 export type OnAnswer = (header: ResponseHeader, bytes: Uint8Array) => void;

@@ -8,9 +8,11 @@ import type { PerspectiveRequest, PerspectiveResponse, ResponseBody, ResponseKin
 import type { EngineTable, TableEngine } from './engine.ts';
 import { EngineLink } from './engine-link.ts';
 import { ALLOWED, type Way } from './guard-rules.ts';
+import type { CheckedTable } from './named-columns.ts';
+import { RequestFault } from './request-fault.ts';
 import { type SessionView, SessionViews } from './session-views.ts';
-import { type CheckedTable, checkConfig, checkExpressions, RequestFault } from './view-check.ts';
-import { checkWindow, windowOf } from './window-check.ts';
+import { checkConfig, checkExpressions, forEngine } from './view-check.ts';
+import { checkWindow, windowOf } from './viewport-check.ts';
 
 export interface GuardOptions {
   readonly tableId: TableId;
@@ -128,7 +130,7 @@ export class Guard {
 
   #makeView(request: Request<'table_make_view'>): void {
     const config = checkConfig(request.body.config, this.#checked);
-    const view = this.#views.add(request.body.view_id);
+    const view = this.#views.add(request.body.view_id, request.body.config?.expressions ?? {});
     try {
       this.#engine.send({ ...request, body: { view_id: view.engineId, config } }, (header, bytes) => {
         if (header.kind === 'table_make_view') this.#answer(request, header.kind, { view_id: view.clientId });
@@ -161,7 +163,7 @@ export class Guard {
     const faults = checkExpressions(asked, this.#checked);
     const good = Object.fromEntries(Object.entries(asked).filter(([name]) => !faults.has(name)));
     const errors = Object.fromEntries([...faults].map(([name, message]) => [name, { error_message: message, line: 0, column: 0 }]));
-    this.#engine.send({ ...request, body: { column_to_expr: good } }, (header, bytes) => {
+    this.#engine.send({ ...request, body: { column_to_expr: forEngine(good, this.#checked) } }, (header, bytes) => {
       const response = header.kind === 'table_validate_expr' ? decodeResponse(bytes) : undefined;
       if (response?.kind !== 'table_validate_expr') this.#pass(request, header, bytes);
       else this.#answer(request, response.kind, { ...response.body, errors: { ...response.body.errors, ...errors }, expression_alias: asked });
@@ -189,8 +191,16 @@ export class Guard {
   #forward(request: PerspectiveRequest, view: SessionView): void {
     this.#engine.send({ ...request, entityId: view.engineId }, (header, bytes) => {
       if (header.kind === 'view_dimensions') learnSize(view, bytes);
-      this.#pass(request, header, bytes);
+      if (header.kind === 'view_get_config') this.#answerConfig(request, view, bytes);
+      else this.#pass(request, header, bytes);
     });
+  }
+
+  /** A configuration comes back with the expressions as they were given. */
+  #answerConfig(request: PerspectiveRequest, { expressions }: SessionView, bytes: Uint8Array): void {
+    const response = decodeResponse(bytes);
+    const config = response.kind === 'view_get_config' ? response.body.config : null;
+    this.#answer(request, 'view_get_config', { config: config && { ...config, expressions } });
   }
 
   /** Passes an answer on. Names that are the engine's own never reach the session. */

@@ -15,6 +15,8 @@ export interface TableOptions {
   readonly columns: readonly string[] | null;
   readonly rowLimit: number | null;
   readonly engine: 'auto' | TableEngine['name'];
+  /** The language of the expressions that its views will have, where it is known. */
+  readonly dialect?: TableEngine['dialect'] | undefined;
 }
 
 /** A table as a caller would get it. */
@@ -77,7 +79,7 @@ export function createPlanner({ engines, reader, visible, uploadSources, key, li
       const { rowLimit: asked } = caller.options;
       const rowLimit = asked === null || asked >= rows.totalRows ? null : asked;
       const count = rowLimit ?? rows.totalRows;
-      const engine = chooseEngine(engines, caller.options.engine, count <= limits.memoryTableRowsMax);
+      const engine = chooseEngine(engines, caller.options, count <= limits.memoryTableRowsMax);
       const scope = scopeIdentity(rows.schema, rows.scope);
       return {
         tableId: tableIdOf(key, { origin, scope, columns, rowLimit, engine: engine.name }),
@@ -103,10 +105,14 @@ function chosen({ schema, scope }: Rows, asked: readonly string[] | null): reado
   return asked;
 }
 
-function chooseEngine(engines: readonly TableEngine[], asked: TableOptions['engine'], isSmall: boolean): TableEngine {
+/** Who reads SQL reads ExprTK as well, so that only the wish for SQL leaves a choice out. */
+function chooseEngine(engines: readonly TableEngine[], { engine: asked, dialect }: TableOptions, isSmall: boolean): TableEngine {
+  const fitting = engines.filter((engine) => dialect !== 'sql' || engine.dialect === 'sql');
   const wanted = asked === 'auto' ? (isSmall ? 'memory' : 'duckdb') : asked;
-  const found = engines.find(({ name }) => name === wanted) ?? (asked === 'auto' ? engines[0] : undefined);
+  const found = fitting.find(({ name }) => name === wanted) ?? (asked === 'auto' ? fitting[0] : undefined);
   if (found !== undefined) return found;
-  const message = engines.length === 0 ? 'this server has no engine for tables' : `this server has no engine ${JSON.stringify(asked)}`;
-  throw new CovistaError('unavailable', message, { engine: asked, engines: engines.map(({ name }) => name) });
+  const offered = { engine: asked, engines: engines.map(({ name }) => name) };
+  if (engines.length === 0) throw new CovistaError('unavailable', 'this server has no engine for tables', offered);
+  const lacks = dialect === 'sql' && (asked === 'auto' || engines.some(({ name }) => name === asked)) ? 'that reads sql' : JSON.stringify(asked);
+  throw new CovistaError('unavailable', `this server has no engine ${lacks}`, { ...offered, ...(dialect === undefined ? {} : { dialect }) });
 }

@@ -1,5 +1,5 @@
 import type { Limits } from '../../../protocol/limits.ts';
-import { RequestFault } from './view-check.ts';
+import { RequestFault } from './request-fault.ts';
 
 /** A view that a session made. */
 export interface SessionView {
@@ -7,6 +7,8 @@ export interface SessionView {
   readonly clientId: string;
   /** As the engine calls it: no name that a client chose ever reaches an engine. */
   readonly engineId: string;
+  /** As the session wrote them. */
+  readonly expressions: Readonly<Record<string, string>>;
   /** Rows and columns, while they are known; expanding and collapsing changes them. */
   size: { readonly rows: number; readonly columns: number } | undefined;
   /** `msg_id` of those who want to know that it was deleted. */
@@ -26,12 +28,12 @@ export class SessionViews {
     this.#viewsMax = limits.sessionViewsMax;
   }
 
-  add(clientId: string): SessionView {
+  add(clientId: string, expressions: SessionView['expressions'] = {}): SessionView {
     if (clientId === '' || clientId.length > CLIENT_ID_CHARS_MAX) throw new RequestFault(`a view id has 1 to ${CLIENT_ID_CHARS_MAX} characters`);
     if (this.#byClientId.has(clientId)) throw new RequestFault(`there is a view ${JSON.stringify(clientId)} already`);
     if (this.#byClientId.size >= this.#viewsMax) throw new RequestFault(`a session has at most ${this.#viewsMax} views; delete some`);
     views += 1;
-    const view: SessionView = { clientId, engineId: `view-${views}`, size: undefined, onDelete: new Set() };
+    const view: SessionView = { clientId, engineId: `view-${views}`, expressions, size: undefined, onDelete: new Set() };
     this.#byClientId.set(clientId, view);
     return view;
   }

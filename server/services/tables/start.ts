@@ -39,8 +39,8 @@ export interface TableServicesOptions {
 export function startTables(options: TableServicesOptions): TableServices & { close(): Promise<void> } {
   const { stores, authorizer, uploads, limits, clock, engines } = options;
   const { content, staging } = stores;
-  const uploadSources = createUploadSources({ uploads, content, staging, limits });
-  const tables = new Tables({
+  const uploadSources = createUploadSources({ uploads, content, staging, limits, onGone: (uploadId) => tables.forgetUpload(uploadId) });
+  const tables: Tables = new Tables({
     ...options,
     uploadSources,
     scopeOf: async (actor, datasetId) => (await authorizer.authorize(actor, 'read', datasetId)).scope,

@@ -142,6 +142,15 @@ export class Tables {
     for (const tableId of [...this.#known.keys()]) if (isGone(tableId)) this.#known.delete(tableId);
   }
 
+  /** Ends the tables of an upload that is no more. */
+  forgetUpload(uploadId: UploadId): void {
+    const isGone = (tableId: TableId): boolean => {
+      const origin = this.#known.peek(tableId)?.origin;
+      return origin?.kind === 'upload' && origin.uploadId === uploadId;
+    };
+    this.#pool.remove(isGone, new CovistaError('not_found', `there is no upload ${uploadId}`, { uploadId }));
+  }
+
   close(): void {
     this.#pool.close();
   }

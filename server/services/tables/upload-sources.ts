@@ -11,6 +11,8 @@ import type { Uploads } from '../uploads/uploads.ts';
 export interface UploadSources {
   /** The rows of a complete upload; `not_found` to anybody but its owner, `unprocessable_data` where they cannot be read. */
   content(uploadId: UploadId, actor: Actor, control: Control): Promise<Content>;
+  /** Lets go of what was made of uploads that are no more. */
+  sweep(): Promise<void>;
   /** Removes what was made of uploads. */
   close(): Promise<void>;
 }
@@ -19,16 +21,19 @@ interface UploadSourcesOptions {
   readonly uploads: Pick<Uploads, 'status' | 'read'>;
   readonly content: Pick<ContentStore, 'ingest'>;
   readonly staging: Pick<StagingStore, 'discard'>;
-  readonly limits: Pick<Limits, 'uploadSourcesMax'>;
+  readonly limits: Pick<Limits, 'uploadSourcesMax' | 'tableIdleMs'>;
+  /** Told of uploads whose rows are about to be removed. */
+  readonly onGone: (uploadId: UploadId) => void;
 }
 
 /** What an upload became, of the bytes that it had then. */
 interface Source {
+  readonly subject: string;
   readonly bytes: number;
   readonly content: Promise<Content>;
 }
 
-export function createUploadSources({ uploads, content, staging, limits }: UploadSourcesOptions): UploadSources {
+export function createUploadSources({ uploads, content, staging, limits, onGone }: UploadSourcesOptions): UploadSources {
   const removals = new Set<Promise<void>>();
   const discard = (path: string): void => {
     const removal = staging.discard(path).finally(() => removals.delete(removal));
@@ -36,8 +41,11 @@ export function createUploadSources({ uploads, content, staging, limits }: Uploa
   };
   const sources = new LRUCache<UploadId, Source>({
     max: limits.uploadSourcesMax,
-    // One that failed has left nothing.
-    dispose: (source) => void source.content.then(({ files }) => files.map(({ path }) => discard(path)).length).catch(() => undefined),
+    // Tables that read the rows end first. One that failed has left nothing.
+    dispose: (source, uploadId) => {
+      onGone(uploadId);
+      void source.content.then(({ files }) => files.map(({ path }) => discard(path)).length).catch(() => undefined);
+    },
   });
 
   const ingest = (uploadId: UploadId, subject: string, control: Control): Promise<Content> =>
@@ -45,7 +53,19 @@ export function createUploadSources({ uploads, content, staging, limits }: Uploa
       contentOf(uploadId, await content.ingest({ path, bytes, format: undefined, onto: undefined }, control)),
     );
 
+  /** Uploads that were given up, became versions or expired. */
+  const sweep = async (): Promise<void> => {
+    for (const [uploadId, { subject }] of [...sources.entries()]) {
+      await uploads.status(uploadId, subject).catch((fault: unknown) => {
+        if (fault instanceof CovistaError && fault.code === 'not_found') sources.delete(uploadId);
+      });
+    }
+  };
+  const sweeper = setInterval(() => void sweep(), Math.max(10, Math.min(60_000, limits.tableIdleMs / 4)));
+  sweeper.unref();
+
   return {
+    sweep,
     content: async (uploadId, { subject }, control) => {
       const { offset } = await uploads.status(uploadId, subject).catch((fault: unknown) => {
         sources.delete(uploadId);
@@ -53,12 +73,13 @@ export function createUploadSources({ uploads, content, staging, limits }: Uploa
       });
       const found = sources.get(uploadId);
       if (found !== undefined && found.bytes === offset) return found.content;
-      const source = { bytes: offset, content: ingest(uploadId, subject, control) };
+      const source = { subject, bytes: offset, content: ingest(uploadId, subject, control) };
       sources.set(uploadId, source);
       source.content.catch(() => sources.peek(uploadId) === source && sources.delete(uploadId));
       return source.content;
     },
     close: async () => {
+      clearInterval(sweeper);
       const all = [...sources.values()];
       sources.clear();
       await Promise.allSettled(all.map(({ content: settled }) => settled));

@@ -1,28 +1,9 @@
-import type { Limits } from '../../../protocol/limits.ts';
-import { ENUMS } from '../../shared/perspective/schema.ts';
-import type { PerspectiveType, StatusCode, WireFilter, WireScalar, WireViewConfig, WireWindow } from '../../shared/perspective/types.ts';
-import type { EngineTable, TableEngine } from './engine.ts';
+import type { PerspectiveType, WireFilter, WireScalar, WireViewConfig } from '../../shared/perspective/types.ts';
 import { checkExpression } from './expression-check.ts';
-
-/** What is wrong with a request, in words for whoever sent it. */
-export class RequestFault extends Error {
-  override readonly name = 'RequestFault';
-  readonly status: StatusCode;
-
-  constructor(message: string, status: StatusCode = 'server_error') {
-    super(message);
-    this.status = status;
-  }
-}
-
-export interface CheckedTable {
-  readonly table: Pick<EngineTable, 'schema' | 'features'>;
-  readonly dialect: TableEngine['dialect'];
-  readonly limits: Pick<Limits, 'columnsMax' | 'viewEntriesMax' | 'viewValuesMax' | 'viewTextCharsMax' | 'viewGroupsMax'>;
-}
-
-/** The columns that a configuration can name: those of the table, and those that it makes itself, whose type only the engine knows. */
-type Columns = ReadonlyMap<string, PerspectiveType | undefined>;
+import { exprtkForEngine } from './exprtk-dialect.ts';
+import { bounded, type CheckedTable, type Columns, describe, known, optionsOf } from './named-columns.ts';
+import { RequestFault } from './request-fault.ts';
+import { addWindows } from './windows-check.ts';
 
 /**
  * Checks a view configuration against the table, so that a bad one gets a clear error and never reaches an engine, and fills
@@ -34,7 +15,7 @@ export function checkConfig(config: WireViewConfig | null, checked: CheckedTable
   const own = new Map<string, PerspectiveType | undefined>(Object.entries(table.schema));
   const withExpressions = addExpressions(own, given.expressions, checked);
   const columns = addWindows(withExpressions, given.windows, checked);
-  const names = given.columns?.columns?.columns ?? [...own.keys()];
+  const names = given.columns?.columns?.columns ?? [...columns.keys()];
   bounded('columns', names, limits.columnsMax);
   for (const name of names) known(columns, name, 'columns');
   for (const field of ['group_by', 'split_by'] as const) {
@@ -54,7 +35,13 @@ export function checkConfig(config: WireViewConfig | null, checked: CheckedTable
   if (given.split_rollup_mode === 'rollup' && !table.features.split_rollup_mode.includes('rollup')) {
     throw new RequestFault('this table offers no split_rollup_mode "rollup"');
   }
-  return { ...given, columns: { columns: { columns: names } } };
+  return { ...given, columns: { columns: { columns: names } }, expressions: forEngine(given.expressions, checked) };
+}
+
+/** Expressions as their engine takes them. */
+export function forEngine(expressions: Readonly<Record<string, string>>, { dialect }: Pick<CheckedTable, 'dialect'>): Record<string, string> {
+  const entries = Object.entries(expressions);
+  return Object.fromEntries(dialect === 'exprtk' ? entries.map(([name, text]) => [name, exprtkForEngine(text)]) : entries);
 }
 
 /** Checks the expressions of a request that only asks whether they are good; returns what is wrong with each that is not. */
@@ -86,15 +73,6 @@ const EMPTY: WireViewConfig = {
 
 const offers = (isOffered: boolean, asked: readonly unknown[]): boolean => isOffered || asked.length === 0;
 
-function bounded(what: string, items: readonly unknown[], most: number): void {
-  if (items.length > most) throw new RequestFault(`${what} has ${items.length} entries; at most ${most} are allowed`);
-}
-
-function known(columns: Columns, name: string, where: string): PerspectiveType | undefined {
-  if (!columns.has(name)) throw new RequestFault(`${where} names a column that does not exist: ${JSON.stringify(name)}`);
-  return columns.get(name);
-}
-
 function addExpressions(columns: Columns, expressions: WireViewConfig['expressions'], checked: CheckedTable): Columns {
   const names = Object.keys(expressions);
   if (names.length === 0) return columns;
@@ -105,7 +83,7 @@ function addExpressions(columns: Columns, expressions: WireViewConfig['expressio
 }
 
 function checkOne(name: string, text: string, { table, dialect, limits }: CheckedTable): void {
-  if (name in table.schema) throw new RequestFault(`the expression ${JSON.stringify(name)} has the name of a column`);
+  if (Object.hasOwn(table.schema, name)) throw new RequestFault(`the expression ${JSON.stringify(name)} has the name of a column`);
   if (text.length > limits.viewTextCharsMax) {
     throw new RequestFault(`the expression ${JSON.stringify(name)} is longer than ${limits.viewTextCharsMax} characters`);
   }
@@ -113,38 +91,6 @@ function checkOne(name: string, text: string, { table, dialect, limits }: Checke
   const fault = dialect === 'exprtk' ? checkExpression(text, Object.keys(table.schema)) : undefined;
   if (fault !== undefined) throw new RequestFault(`the expression ${JSON.stringify(name)}: ${fault}`);
 }
-
-function addWindows(columns: Columns, windows: WireViewConfig['windows'], checked: CheckedTable): Columns {
-  const entries = Object.entries(windows);
-  bounded('windows', entries, checked.limits.viewEntriesMax);
-  for (const [name, window] of entries) {
-    if (columns.has(name)) throw new RequestFault(`the window ${JSON.stringify(name)} has the name of another column`);
-    checkWindow(columns, name, window, checked);
-  }
-  return new Map([...columns, ...entries.map(([name]) => [name, undefined] as const)]);
-}
-
-function checkWindow(columns: Columns, name: string, window: WireWindow, { table, limits }: CheckedTable): void {
-  const where = `the window ${JSON.stringify(name)}`;
-  const type = known(columns, window.source, where);
-  bounded(`${where}: partition_by`, window.partition_by, limits.viewGroupsMax);
-  for (const column of window.partition_by) known(columns, column, where);
-  if (window.order_by !== null) known(columns, window.order_by.column, where);
-  const offered = optionsOf(table.features.window_aggregates, type).flatMap(({ options }) => options);
-  const aggregate = offered.find((candidate) => candidate.name === window.op);
-  if (aggregate === undefined) throw new RequestFault(`${where}: there is no ${JSON.stringify(window.op)} for ${describe(type)}`);
-  const frame = (['rows', 'range', 'cumulative'] as const).find((kind) => window[kind] !== undefined);
-  if (frame !== undefined && !aggregate.frames.includes(frame)) throw new RequestFault(`${where}: ${window.op} takes no frame ${frame}`);
-}
-
-/** The options for a type; for a column whose type is not known those of every type. */
-function optionsOf<Options>(byType: Readonly<Record<string, Options>>, type: PerspectiveType | undefined): Options[] {
-  if (type === undefined) return Object.values(byType);
-  const options = byType[ENUMS.ColumnType[type]];
-  return options === undefined ? [] : [options];
-}
-
-const describe = (type: PerspectiveType | undefined): string => (type === undefined ? 'such a column' : `a column of type ${type}`);
 
 function checkFilter(columns: Columns, { column, op, value }: WireFilter, { table, limits }: CheckedTable): void {
   const type = known(columns, column, 'filter');

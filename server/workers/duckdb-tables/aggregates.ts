@@ -25,8 +25,6 @@ interface AggregateForm {
   readonly sql: (input: AggregateInput) => string;
   /** What becomes of it once all groups are known. */
   readonly after?: AfterAggregate;
-  /** Whether its NULL is that of a row, which sorts behind every value, and not the want of any value, which sorts before. */
-  readonly isOfRow?: true;
 }
 
 /** Aggregates that are made of those of other groups: the share of the parent or of everything, or what the groups below sum up to. */
@@ -130,11 +128,11 @@ export const AGGREGATES: Readonly<Record<string, AggregateForm>> = {
   any: { kinds: ALL, isOrdered: true, sql: any },
   or: { kinds: ['boolean'], isOrdered: true, sql: any },
   and: { kinds: ['boolean'], sql: ({ value }) => `bool_and(coalesce(${value.sql}, false))` },
-  first: { kinds: ALL, isOfRow: true, isOrdered: true, sql: first },
-  last: { kinds: ALL, isOfRow: true, isOrdered: true, sql: last },
-  'last by index': { kinds: ALL, isOfRow: true, isOrdered: true, sql: last },
-  'max by': { kinds: ALL, isOfRow: true, takesColumn: true, sql: ({ value, by }) => `arg_max_null(${value.sql}, ${by?.sql})` },
-  'min by': { kinds: ALL, isOfRow: true, takesColumn: true, sql: ({ value, by }) => `arg_min_null(${value.sql}, ${by?.sql})` },
+  first: { kinds: ALL, isOrdered: true, sql: first },
+  last: { kinds: ALL, isOrdered: true, sql: last },
+  'last by index': { kinds: ALL, isOrdered: true, sql: last },
+  'max by': { kinds: ALL, takesColumn: true, sql: ({ value, by }) => `arg_max_null(${value.sql}, ${by?.sql})` },
+  'min by': { kinds: ALL, takesColumn: true, sql: ({ value, by }) => `arg_min_null(${value.sql}, ${by?.sql})` },
   dominant: { kinds: ALL, sql: ({ value }) => `mode(${value.sql})` },
   unique: { kinds: ALL, sql: unique },
   join: { kinds: ALL, kind: 'string', sql: join },
@@ -153,7 +151,6 @@ export interface Aggregate {
   readonly sql: string;
   readonly isOrdered: boolean;
   readonly after: AfterAggregate | undefined;
-  readonly isOfRow: boolean;
 }
 
 /** Aggregates of a column that its kind does not say otherwise for. */
@@ -172,7 +169,6 @@ export function aggregateOf(name: string, { value, by }: AggregateInput): Aggreg
     sql: form.sql({ value, by }),
     isOrdered: form.isOrdered === true,
     after: form.after,
-    isOfRow: form.isOfRow === true,
   };
 }
 

@@ -31,7 +31,8 @@ export function flatItems(plan: ViewPlan): string {
 
 /** Copies the rows of a flat view in their order. Returns how many there are. */
 export async function computeFlat(session: Session, table: Table, plan: ViewPlan, name: string): Promise<number> {
-  const isSorted = plan.sorts.length > 0;
+  // Windows leave rows in an order of their own.
+  const isSorted = plan.sorts.length > 0 || plan.fields.hasWindows;
   const { sql, values } = rowsOf(table, plan, isSorted);
   const order = isSorted ? ` ORDER BY ${flatOrder(plan.sorts, POSITION)}` : '';
   return create(session, `${name}_rows`, { sql: `SELECT ${flatItems(plan)} FROM (${sql})${order}`, values });
@@ -48,7 +49,7 @@ async function create(session: Session, name: string, { sql, values }: Statement
 export function pathsStatement(table: Table, plan: ViewPlan): Statement {
   const { sql, values } = rowsOf(table, plan, false);
   const items = plan.splits.map(({ sql: split }, index) => `${split} AS s${index + 1}`).join(', ');
-  const order = splitNames(plan).map((split) => `${split} NULLS LAST`);
+  const order = splitNames(plan).map((split) => `${split} NULLS FIRST`);
   return { sql: `SELECT DISTINCT ${items} FROM (${sql}) ORDER BY ${order.join(', ')}`, values };
 }
 
@@ -71,10 +72,10 @@ const isOrderedByGroups = ({ config, sorts }: ViewPlan): boolean => config.group
 /** Which depths must be known: totals of rows order them, those of columns are their paths, and subtotals order both. */
 function computedLevels(plan: ViewPlan): Levels {
   const { rows, columns } = levelsOf(plan);
-  const needsAbove = isOrderedByGroups(plan) || plan.aggregates.some(({ after }) => after === 'shareOfParent' || after === 'shareOfTotal');
+  const needsOthers = isOrderedByGroups(plan) || plan.aggregates.some(({ after }) => after !== undefined && after !== 'leafOnly');
   const isColumnSorted = plan.sorts.some(({ sort }) => sort.isOfColumns);
   return {
-    rows: [...new Set([...(needsAbove ? upTo(plan.keys.length) : rows), 0])],
+    rows: [...new Set([...(needsOthers ? upTo(plan.keys.length) : rows), 0])],
     columns: [...new Set([...(isColumnSorted ? upTo(plan.splits.length) : columns), 0])],
   };
 }

@@ -32,13 +32,25 @@ const UNITS: Readonly<Record<string, { readonly unit: string; readonly isDate: b
   Y: { unit: 'year', isDate: true },
 };
 
-/** SQL that puts values into buckets of a width, which is a number or the letter of a unit of time; undefined for other letters. */
+/** SQL that puts values into buckets of a width: a number, a unit of time, or some of them, such as `15m`; undefined for other texts. */
 export function bucketSql(value: string, width: { readonly text: string } | { readonly number: string }): string | undefined {
   if ('number' in width) return `(floor(${real(value)} / ${width.number}) * ${width.number})`;
-  const known = Object.hasOwn(UNITS, width.text) ? UNITS[width.text] : undefined;
-  if (known === undefined) return undefined;
-  const truncated = `date_trunc('${known.unit}', ${value})`;
+  const [, digits = '1', letter = ''] = /^([1-9]\d{0,3})?([a-zA-Z])$/.exec(width.text) ?? [];
+  const known = Object.hasOwn(UNITS, letter) ? UNITS[letter] : undefined;
+  const count = Number(digits);
+  if (known === undefined || (count > 1 && !MULTIPLES.includes(letter))) return undefined;
+  const truncated = count === 1 ? `date_trunc('${known.unit}', ${value})` : multipleSql(value, { count, letter, unit: known.unit });
   return known.isDate ? `CAST(${truncated} AS DATE)` : truncated;
+}
+
+/** Units of which several make a bucket, as upstream has it. */
+const MULTIPLES = ['s', 'm', 'h', 'M', 'Y'];
+
+/** Buckets of months begin with the year, those of years with the year 0, those of times with 1970. */
+function multipleSql(value: string, { count, letter, unit }: { readonly count: number; readonly letter: string; readonly unit: string }): string {
+  if (letter === 'Y') return `make_date(year(${value}) // ${count} * ${count}, 1, 1)`;
+  if (letter === 'M') return `make_date(year(${value}), (month(${value}) - 1) // ${count} * ${count} + 1, 1)`;
+  return `time_bucket(INTERVAL '${count} ${unit}s', CAST(${value} AS TIMESTAMP), TIMESTAMP '1970-01-01')`;
 }
 
 export const EXPRTK_FUNCTIONS: Readonly<Record<string, ExprtkFunction>> = {

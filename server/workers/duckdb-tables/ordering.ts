@@ -1,4 +1,6 @@
+import type { Term } from './aggregates.ts';
 import type { PlannedSort } from './plan.ts';
+import type { Sort } from './view-config.ts';
 
 /** A tree whose nodes are the rows of a relation: `keys` are the columns of its paths, `depth` the column that tells how many a row has. */
 export interface TreeOrder {
@@ -27,7 +29,7 @@ export function treeOrder(order: TreeOrder): { readonly items: string[]; readonl
   const terms: string[] = [];
   if (!isNested) {
     for (const planned of sorts) terms.push(sortTerm(planned, keys.length, keys, planned.alias));
-    for (const key of keys) terms.push(`${key} NULLS LAST`);
+    for (const key of keys) terms.push(`${key} NULLS FIRST`);
     return { items, orderBy: terms.join(', ') };
   }
   for (let level = 1; level <= keys.length; level += 1) {
@@ -41,38 +43,26 @@ export function treeOrder(order: TreeOrder): { readonly items: string[]; readonl
       items.push(`${ancestorValue(order, level, planned.alias)} AS ${alias}`);
       terms.push(sortTerm(planned, level, keys, alias));
     }
-    terms.push(`${keys[level - 1]} NULLS LAST`);
+    terms.push(`${keys[level - 1]} NULLS FIRST`);
   }
   return { items, orderBy: terms.join(', ') };
 }
 
-/** What rows are grouped by sorts NULL behind everything; an aggregate that has no value sorts before every value, one whose row has none behind. */
-function sortTerm({ sort, key, term, isNullGreatest }: PlannedSort, level: number, keys: readonly string[], alias: string): string {
-  const isKey = key !== undefined && level > key;
-  const value = isKey ? (keys[key] ?? alias) : alias;
-  return directed(value, {
-    isAbsolute: sort.isAbsolute && (term.kind === 'integer' || term.kind === 'float'),
-    isDescending: sort.isDescending,
-    isNullGreatest: isKey || isNullGreatest,
-  });
+/** What rows are sorted by at a level: an aggregate, or above what they are grouped by, that. */
+function sortTerm({ sort, key, term }: PlannedSort, level: number, keys: readonly string[], alias: string): string {
+  const value = key !== undefined && level > key ? (keys[key] ?? alias) : alias;
+  return directed(value, { ...sort, isAbsolute: sort.isAbsolute && isNumber(term) });
 }
 
-interface Direction {
-  readonly isAbsolute: boolean;
-  readonly isDescending: boolean;
-  readonly isNullGreatest: boolean;
+const isNumber = ({ kind }: Term): boolean => kind === 'integer' || kind === 'float';
+
+/** NULL is less than every value, whatever is sorted. */
+function directed(value: string, { isAbsolute, isDescending }: Pick<Sort, 'isAbsolute' | 'isDescending'>): string {
+  return `${isAbsolute ? `abs(${value})` : value} ${isDescending ? 'DESC NULLS LAST' : 'ASC NULLS FIRST'}`;
 }
 
-function directed(value: string, { isAbsolute, isDescending, isNullGreatest }: Direction): string {
-  const nulls = isNullGreatest === isDescending ? 'FIRST' : 'LAST';
-  return `${isAbsolute ? `abs(${value})` : value} ${isDescending ? 'DESC' : 'ASC'} NULLS ${nulls}`;
-}
-
-/** The ORDER BY of a flat view: NULL is the greatest value, and the least distance from zero. */
+/** The ORDER BY of a flat view. */
 export function flatOrder(sorts: readonly PlannedSort[], position: string): string {
-  const terms = sorts.map(({ sort, term }) => {
-    const isAbsolute = sort.isAbsolute && (term.kind === 'integer' || term.kind === 'float');
-    return directed(term.sql, { isAbsolute, isDescending: sort.isDescending, isNullGreatest: !isAbsolute });
-  });
+  const terms = sorts.map(({ sort, term }) => directed(term.sql, { ...sort, isAbsolute: sort.isAbsolute && isNumber(term) }));
   return [...terms, position].join(', ');
 }

@@ -27,8 +27,6 @@ export interface PlannedSort {
   readonly alias: string;
   /** Where rows are sorted by what they are grouped by: its place in `groupBy`, or in `splitBy` for the columns of a split. */
   readonly key: number | undefined;
-  /** Whether NULL sorts behind every value of it. */
-  readonly isNullGreatest: boolean;
 }
 
 /** A configuration that was checked against its table, in the terms of SQL. */
@@ -45,6 +43,8 @@ export interface ViewPlan {
   readonly aggregates: readonly PlannedAggregate[];
   readonly sorts: readonly PlannedSort[];
   readonly where: string | undefined;
+  /** Whether its rows are those of the table as they come, which need not be copied to be read. */
+  readonly isLazy: boolean;
   /** The aggregates that the view came to, by column. */
   readonly resolvedAggregates: Readonly<Record<string, readonly string[]>>;
   readonly expressions: readonly CheckedExpression[];
@@ -53,7 +53,7 @@ export interface ViewPlan {
 }
 
 export function planView(table: Table, config: ViewConfig, expressions: readonly CheckedExpression[]): ViewPlan {
-  const fields = new Fields(table.columns, expressions);
+  const fields = new Fields(table.columns, expressions, config.windows);
   const names = config.columns ?? fields.names;
   const shape = shapeOf(config);
   const isFlat = shape === 'flat' || shape === 'splitRows';
@@ -75,6 +75,7 @@ export function planView(table: Table, config: ViewConfig, expressions: readonly
     aggregates,
     sorts,
     where,
+    isLazy: isFlat && where === undefined && sorts.length === 0 && !fields.hasWindows,
     resolvedAggregates: isFlat
       ? {}
       : Object.fromEntries(own.map(({ column }) => [column, config.aggregates[column] ?? [defaultAggregate(fields.use(column).kind)]])),
@@ -114,14 +115,14 @@ interface SortContext {
 function planSort(context: SortContext, sort: Sort, index: number): PlannedSort[] {
   const { config, fields, columns, isFlat, aggregates } = context;
   const term = fields.use(sort.column);
-  if (isFlat) return sort.isOfColumns ? [] : [{ sort, term, alias: term.sql, key: undefined, isNullGreatest: true }];
+  if (isFlat) return sort.isOfColumns ? [] : [{ sort, term, alias: term.sql, key: undefined }];
   if (sort.isOfColumns && config.splitBy.length === 0) return [];
   const shown = columns.indexOf(sort.column);
-  if (shown >= 0) return [{ sort, term, alias: `a${shown}`, key: undefined, isNullGreatest: aggregates[shown]?.isOfRow === true }];
+  if (shown >= 0) return [{ sort, term, alias: `a${shown}`, key: undefined }];
   const key = (sort.isOfColumns ? config.splitBy : config.groupBy).indexOf(sort.column);
   const alias = `h${index}`;
   const hidden =
     key >= 0 ? { ...aggregateOf('unique', { value: term, by: undefined }), column: sort.column } : aggregateFor(config, fields, sort.column, alias);
   aggregates.push({ ...hidden, alias });
-  return [{ sort, term, alias, key: key >= 0 ? key : undefined, isNullGreatest: hidden.isOfRow }];
+  return [{ sort, term, alias, key: key >= 0 ? key : undefined }];
 }

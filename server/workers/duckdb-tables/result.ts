@@ -38,15 +38,14 @@ export class Result {
 
   /** Computes what a plan asks for, into tables that begin with `name`. A view that shows rows as they come is not copied. */
   static async compute(session: Session, { table, plan, name, tableRows, columnsMax }: Computation): Promise<Result> {
-    const isLazy = plan.where === undefined && plan.sorts.length === 0;
     switch (plan.shape) {
       case 'flat':
-        if (isLazy) return new Result({ table, plan, name: null, rows: tableRows, columnPaths: [[]] });
+        if (plan.isLazy) return new Result({ table, plan, name: null, rows: tableRows, columnPaths: [[]] });
         return new Result({ table, plan, name, rows: await computeFlat(session, table, plan, name), columnPaths: [[]] });
       case 'splitRows': {
         const columnPaths = transposed(await readGrid(session, pathsStatement(table, plan)));
         if (columnPaths.length * plan.columns.length > columnsMax) throw tooManyColumns(columnPaths.length, columnsMax);
-        if (isLazy) return new Result({ table, plan, name: null, rows: tableRows, columnPaths });
+        if (plan.isLazy) return new Result({ table, plan, name: null, rows: tableRows, columnPaths });
         return new Result({ table, plan, name, rows: await computeFlat(session, table, plan, name), columnPaths });
       }
       case 'grouped':

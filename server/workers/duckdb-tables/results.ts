@@ -82,8 +82,9 @@ export class Results {
     const name = `view${this.#count}`;
     const controller = new AbortController();
     const computation = { table: hosted.table, plan, name, tableRows: hosted.rows, columnsMax: this.#limits.viewColumnsMax };
-    const isLazy = plan.shape === 'flat' && plan.where === undefined && plan.sorts.length === 0;
-    const computed = this.#queries.run(isLazy ? 'interactive' : 'bulk', controller.signal, (session) => Result.compute(session, computation));
+    const computed = this.#queries.run(plan.isLazy && plan.shape === 'flat' ? 'interactive' : 'bulk', controller.signal, (session) =>
+      Result.compute(session, computation),
+    );
     const entry: Entry = { key, name, controller, computed, leases: 0 };
     this.#entries.set(key, entry);
     return entry;

@@ -59,11 +59,11 @@ export class Table {
     return { sql: `SELECT count(*) AS rows FROM (${this.#limited(sql)})`, values };
   }
 
-  /** The fields that a view uses, of every row, with POSITION where it is asked for. */
+  /** The fields that a view uses, of every row, with POSITION where it is asked for or windows need it. */
   body(fields: Fields, { isOrdered }: { readonly isOrdered: boolean }): Statement {
-    const { sql, values } = scopedRelation(this.#source.source, { columns: fields.columnsUsed(), positions: isOrdered });
-    const passed = isOrdered ? [FILE, ROW] : [];
-    return { sql: fields.source(this.#limited(sql), passed, isOrdered ? [POSITION_SQL] : []), values };
+    const positions = isOrdered || fields.hasWindows;
+    const { sql, values } = scopedRelation(this.#source.source, { columns: fields.columnsUsed(), positions });
+    return { sql: fields.source(this.#limited(sql), positions ? [FILE, ROW] : [], positions ? [POSITION_SQL] : []), values };
   }
 
   /** The fields that a view uses, of a range of rows in the order of the table. */

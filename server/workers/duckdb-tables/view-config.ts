@@ -12,6 +12,8 @@ export interface ViewConfig {
   readonly aggregates: Readonly<Record<string, readonly string[]>>;
   /** By name. */
   readonly expressions: Readonly<Record<string, string>>;
+  /** By name. */
+  readonly windows: Readonly<Record<string, WindowConfig>>;
   readonly groupRollup: 'rollup' | 'flat' | 'total';
   readonly splitRollup: 'flat' | 'rollup';
   /** How deep the rows are open at first; undefined: all of them. */
@@ -32,4 +34,17 @@ export interface Sort {
   readonly isAbsolute: boolean;
   /** Whether it orders the columns of a split instead of the rows. */
   readonly isOfColumns: boolean;
+}
+
+/** A column computed, row by row, from the rows around each; see `windows.ts`. */
+export interface WindowConfig {
+  readonly column: string;
+  readonly aggregate: string;
+  readonly partitionBy: readonly string[];
+  /** Undefined: the order of the table. */
+  readonly orderBy: { readonly column: string; readonly isDescending: boolean } | undefined;
+  /** The rows before each that count; undefined: all of them. */
+  readonly frame: { readonly rows: number } | { readonly range: number } | undefined;
+  readonly offset: number;
+  readonly alpha: number | undefined;
 }

@@ -1,5 +1,5 @@
-import type { SortOp, WireScalar, WireViewConfig } from '../../shared/perspective/types.ts';
-import type { Scalar, Sort, ViewConfig } from './view-config.ts';
+import type { SortOp, WireScalar, WireViewConfig, WireWindow } from '../../shared/perspective/types.ts';
+import type { Scalar, Sort, ViewConfig, WindowConfig } from './view-config.ts';
 
 /** A configuration as it came, in the terms of this engine. */
 export function readWireConfig(wire: WireViewConfig | null): ViewConfig {
@@ -12,6 +12,7 @@ export function readWireConfig(wire: WireViewConfig | null): ViewConfig {
     sort: (wire?.sort ?? []).flatMap(({ column, op }) => sortOf(column, op)),
     aggregates: Object.fromEntries(Object.entries(wire?.aggregates ?? {}).map(([column, { aggregations }]) => [column, aggregations])),
     expressions: { ...wire?.expressions },
+    windows: Object.fromEntries(Object.entries(wire?.windows ?? {}).map(([name, window]) => [name, windowOf(window)])),
     groupRollup: wire?.group_rollup_mode ?? 'rollup',
     splitRollup: wire?.split_rollup_mode ?? 'flat',
     groupDepth: wire?.group_by_depth,
@@ -25,6 +26,18 @@ function scalarOf({ bool, float, string }: WireScalar): Scalar {
 function sortOf(column: string, op: SortOp): Sort[] {
   if (op === 'none') return [];
   return [{ column, isDescending: op.includes('desc'), isAbsolute: op.endsWith('abs'), isOfColumns: op.startsWith('col') }];
+}
+
+function windowOf({ source, op, partition_by, order_by, rows, range, offset, alpha }: WireWindow): WindowConfig {
+  return {
+    column: source,
+    aggregate: op,
+    partitionBy: partition_by,
+    orderBy: order_by === null ? undefined : { column: order_by.column, isDescending: order_by.desc },
+    frame: rows !== undefined ? { rows } : range !== undefined ? { range } : undefined,
+    offset: offset ?? 1,
+    alpha,
+  };
 }
 
 /** The configuration as the view has it, with the columns and aggregates that it came to. */
@@ -42,7 +55,7 @@ export function resolvedWireConfig(
     expressions: wire?.expressions ?? {},
     aggregates: Object.fromEntries(Object.entries(aggregates).map(([column, aggregations]) => [column, { aggregations }])),
     filter_op: wire?.filter_op ?? 'and',
-    windows: {},
+    windows: wire?.windows ?? {},
     group_rollup_mode: wire?.group_rollup_mode ?? 'rollup',
     split_rollup_mode: wire?.split_rollup_mode ?? 'flat',
     ...(wire?.group_by_depth === undefined ? {} : { group_by_depth: wire.group_by_depth }),

@@ -1,6 +1,6 @@
 import type { Limits } from '../../../protocol/limits.ts';
 import type { PerspectiveRequest, WireViewPort } from '../../shared/perspective/types.ts';
-import { RequestFault } from './view-check.ts';
+import { RequestFault } from './request-fault.ts';
 
 /** The part of a view that a request reads; null: all of it. */
 export function windowOf({ kind, body }: PerspectiveRequest): WireViewPort | null {

@@ -1,0 +1,32 @@
+import type { Limits } from '../../../protocol/limits.ts';
+import { ENUMS } from '../../shared/perspective/schema.ts';
+import type { PerspectiveType } from '../../shared/perspective/types.ts';
+import type { EngineTable, TableEngine } from './engine.ts';
+import { RequestFault } from './request-fault.ts';
+
+export interface CheckedTable {
+  readonly table: Pick<EngineTable, 'schema' | 'features'>;
+  readonly dialect: TableEngine['dialect'];
+  readonly limits: Pick<Limits, 'columnsMax' | 'viewEntriesMax' | 'viewValuesMax' | 'viewTextCharsMax' | 'viewGroupsMax'>;
+}
+
+/** The columns that a configuration can name: those of the table, and those that it makes itself, whose type only the engine knows. */
+export type Columns = ReadonlyMap<string, PerspectiveType | undefined>;
+
+export function bounded(what: string, items: readonly unknown[], most: number): void {
+  if (items.length > most) throw new RequestFault(`${what} has ${items.length} entries; at most ${most} are allowed`);
+}
+
+export function known(columns: Columns, name: string, where: string): PerspectiveType | undefined {
+  if (!columns.has(name)) throw new RequestFault(`${where} names a column that does not exist: ${JSON.stringify(name)}`);
+  return columns.get(name);
+}
+
+/** The options for a type; for a column whose type is not known those of every type. */
+export function optionsOf<Options>(byType: Readonly<Record<string, Options>>, type: PerspectiveType | undefined): Options[] {
+  if (type === undefined) return Object.values(byType);
+  const options = byType[ENUMS.ColumnType[type]];
+  return options === undefined ? [] : [options];
+}
+
+export const describe = (type: PerspectiveType | undefined): string => (type === undefined ? 'such a column' : `a column of type ${type}`);

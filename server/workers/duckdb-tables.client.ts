@@ -113,6 +113,16 @@ class TablesThread {
     return this.#inventory.promise;
   }
 
+  /** What it keeps in JavaScript. */
+  async heapBytes(): Promise<number> {
+    return this.#isLost ? 0 : (await this.#worker.getHeapStatistics()).used_heap_size;
+  }
+
+  /** Ends the thread as a crash would. */
+  async kill(): Promise<void> {
+    await this.#worker.terminate();
+  }
+
   /** Ends the thread in peace. */
   async close(): Promise<void> {
     this.#isClosing = true;
@@ -241,6 +251,16 @@ export class DuckdbTables {
 
   viewHits(): Hits {
     return this.#thread?.hits ?? { hits: 0, misses: 0 };
+  }
+
+  /** What its thread keeps in JavaScript, for those who watch it. */
+  async heapBytes(): Promise<number> {
+    return (await this.#thread?.heapBytes()) ?? 0;
+  }
+
+  /** Ends its thread as a crash would: its tables are lost, and the next one to be loaded starts another. */
+  async kill(): Promise<void> {
+    await this.#thread?.kill();
   }
 
   async inventory(): Promise<TablesInventory> {

@@ -80,12 +80,14 @@ describe('the duckdb engine answers as the memory engine does', () => {
 
 /** What a view shows and says while its rows are opened and closed. */
 async function opened(view: View, random: Random): Promise<unknown[]> {
+  const isSplit = ((await view.get_config()).split_by ?? []).length > 0;
   const seen: unknown[] = [await view.to_columns()];
   for (let step = 0; step < 25; step += 1) {
     const row = random.below((await view.dimensions()).num_view_rows);
     const kind = random.below(5);
     const said = kind === 0 ? await view.set_depth(random.below(3)) : kind < 3 ? await view.expand(row) : await view.collapse(row);
-    seen.push([kind, row], said, (await view.dimensions()).num_view_rows, await view.to_columns());
+    // Of a split the memory engine does not say how many rows that changed.
+    seen.push([kind, row], isSplit ? undefined : said, (await view.dimensions()).num_view_rows, await view.to_columns());
   }
   return seen;
 }
@@ -94,7 +96,7 @@ describe('the duckdb engine answers what SQL gives', () => {
   test('TB18 totals of groups', async () => {
     const view = { group_by: ['group'], columns: ['part', 'whole', 'count'], aggregates: { whole: 'avg', count: 'max' } };
     const { columns } = await shown(duckdb, view);
-    const sql = `SELECT "group" AS path, coalesce(sum(part), 0) AS part, avg(whole) AS whole, max("count") AS count FROM ${relation} GROUP BY 1 ORDER BY 1 NULLS LAST`;
+    const sql = `SELECT "group" AS path, coalesce(sum(part), 0) AS part, avg(whole) AS whole, max("count") AS count FROM ${relation} GROUP BY 1 ORDER BY 1 NULLS FIRST`;
     const expected = await tricky.rows(sql);
     expect(columns.__ROW_PATH__).toEqual([[], ...expected.map(({ path }) => [path])]);
     const values = rounded({

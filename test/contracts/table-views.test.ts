@@ -51,6 +51,8 @@ function asShown({ names, columns, paths }: Expected): Shown {
 
 /** The last digits of a mean depend on the order in which it was added up; what is left of nothing is nothing. */
 function rounded(value: unknown): unknown {
+  // A zero may have a sign.
+  if (value === 0) return 0;
   if (typeof value === 'number' && !Number.isInteger(value)) return Math.abs(value) < 1e-9 ? 0 : Number(value.toPrecision(9));
   if (Array.isArray(value)) return value.map(rounded);
   return typeof value === 'object' && value !== null

@@ -25,9 +25,12 @@ const EDGES: Readonly<Record<string, readonly [sql: string, sql: string]>> = {
   nanos: ['make_timestamp_ns(-1)', 'make_timestamp_ns(1999999)'],
   text: ["''", "'a|\"''é' || chr(0) || 'b'"],
   clock: ["TIME '12:34:56.5'", "TIME '00:00:00'"],
+  gap: ["INTERVAL '1 month 2 days'", "INTERVAL '-3 seconds'"],
+  wide: ['12345678901234567890123456789012345678::DECIMAL(38,0)', '(-1)::DECIMAL(38,0)'],
   id: ["'00000000-0000-0000-0000-00000000000a'::UUID", "'ffffffff-ffff-ffff-ffff-ffffffffffff'::UUID"],
   blob: ["'\\x00\\xFF'::BLOB", "''::BLOB"],
   list: ['[1, NULL, 3]', '[]::INTEGER[]'],
+  map: ["MAP {'a': 1}", 'MAP {}'],
   struct: ["{'a': 1, 'b': 'x'}", "{'a': NULL, 'b': 'y'}"],
 };
 
@@ -35,7 +38,7 @@ export const TYPES = {
   ...{ flag: 'boolean', tiny: 'integer', utiny: 'integer', small: 'integer', usmall: 'integer', whole: 'integer', uwhole: 'integer' },
   ...{ big: 'integer', ubig: 'integer', float: 'float', double: 'float', money: 'float', day: 'date', forever: 'string', ancient: 'string' },
   ...{ moment: 'datetime', zoned: 'datetime', nanos: 'datetime', text: 'string', clock: 'string', id: 'string', blob: 'string' },
-  ...{ list: 'string', struct: 'string' },
+  ...{ list: 'string', struct: 'string', map: 'string', gap: 'string', wide: 'float' },
 };
 
 export const CELLS: Readonly<Record<string, readonly unknown[]>> = {
@@ -59,11 +62,23 @@ export const CELLS: Readonly<Record<string, readonly unknown[]>> = {
   nanos: [-1, 1, null],
   text: ['', 'a|"\'é\u2400b', null],
   clock: ['12:34:56.5', '00:00:00', null],
+  gap: ['1 month 2 days', '-00:00:03', null],
+  wide: [1.234_567_890_123_456_8e37, -1, null],
   id: ['00000000-0000-0000-0000-00000000000a', 'ffffffff-ffff-ffff-ffff-ffffffffffff', null],
   blob: ['AP8=', '', null],
   list: ['[1,null,3]', '[]', null],
+  map: ['{"a":1}', '{}', null],
   struct: ['{"a":1,"b":"x"}', '{"a":null,"b":"y"}', null],
 };
+
+/** Digits that a double does not hold, and that JSON and CSV of the duckdb engine show. */
+export const EXACT_TEXTS = [
+  '9007199254740993',
+  '-9223372036854775807',
+  '18446744073709551615',
+  '123456789012.25',
+  '12345678901234567890123456789012345678',
+];
 
 /** A Parquet file of these columns, written at a path. */
 export async function typedParquet(path: string): Promise<Uint8Array> {

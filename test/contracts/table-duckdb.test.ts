@@ -1,0 +1,132 @@
+import { tableFromIPC } from 'apache-arrow';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { defaultLimits } from '../../protocol/limits.ts';
+import type { EngineTable, TableSource } from '../../server/services/tables/engine.ts';
+import { createLog } from '../../server/shared/log.ts';
+import type { Content } from '../../server/storage/content-store.ts';
+import { DuckdbTables } from '../../server/workers/duckdb-tables.client.ts';
+import { bareSession, deleteView, makeView, tableSize } from '../support/bare-session.ts';
+import { bytes, calm, contentOfIngested, openTestContent, type TestContent, unrestricted } from '../support/content.ts';
+import { CELLS, EXACT_TEXTS, TYPES, typedParquet } from '../support/table-cells.ts';
+import { connectClient } from '../support/table-engines.ts';
+
+let content: TestContent;
+let small: Content;
+
+beforeAll(async () => {
+  content = await openTestContent();
+  small = contentOfIngested(await content.ingest(bytes('id,name\n1,a\n2,b\n3,\n')));
+});
+
+afterAll(async () => {
+  await content?.close();
+});
+
+const sourceOf = (of: Content): TableSource => ({ source: unrestricted(of), columns: null, rowLimit: null });
+
+const engineIn = (spillDirectory: string): DuckdbTables =>
+  new DuckdbTables({ limits: defaultLimits, log: createLog('silent', false), spillDirectory, readableDirectories: [content.directory] });
+
+async function withEngine(use: (engine: DuckdbTables) => Promise<void>): Promise<void> {
+  const engine = engineIn(`${content.directory}/tables`);
+  try {
+    await use(engine);
+  } finally {
+    await engine.close();
+  }
+}
+
+const pivot = (key: string, id: string, groups: readonly string[]): never =>
+  ({
+    entityId: key,
+    kind: 'table_make_view',
+    body: { view_id: id, config: { group_by: groups, columns: { columns: { columns: ['id'] } } } },
+  }) as never;
+
+describe('values', () => {
+  test('TB18 MEM1 every type is shown as it is said, in Arrow as in memory, and exact in JSON', () =>
+    withEngine(async (engine) => {
+      const typed = contentOfIngested(await content.ingest(await typedParquet(`${content.directory}/types.parquet`)));
+      const table = await engine.load('typed', sourceOf(typed), calm());
+      expect(table.schema).toEqual({ ...TYPES, forever: 'date', ancient: 'date' });
+      const { client, session } = await connectClient(table);
+      const view = await (await client.open_table('typed')).view();
+      const arrow = tableFromIPC(new Uint8Array(await view.to_arrow()));
+      for (const [name, expected] of Object.entries(CELLS)) {
+        // Dates that no client's calendar has are dates here, and texts in memory.
+        if (!['forever', 'ancient', 'text'].includes(name)) expect([...(arrow.getChild(name) ?? [])], name).toEqual(expected);
+      }
+      const json = await view.to_json_string();
+      for (const exact of EXACT_TEXTS) expect(json).toContain(exact);
+      const csv = await view.to_csv();
+      for (const exact of EXACT_TEXTS) expect(csv).toContain(exact);
+      session.close();
+      table.close();
+    }));
+});
+
+describe('the thread', () => {
+  test('TB7 a thread that fails loses its tables, which load again in another', () =>
+    withEngine(async (engine) => {
+      const table = await engine.load('one', sourceOf(small), calm());
+      const one = bareSession(table);
+      expect(await one.ask(tableSize('one'))).toMatchObject({ body: { size: 3 } });
+      const lost = new Promise<{ code: string }>((resolve) => table.onLost(resolve));
+      await engine.kill();
+      expect(await lost).toMatchObject({ code: 'unavailable' });
+      expect(one.lost()).toBe('unavailable');
+      expect(() => table.connect({ respond: () => undefined, lost: () => undefined })).toThrow(/open the table again/);
+      const again = await engine.load('one', sourceOf(small), calm());
+      expect(await bareSession(again).ask(tableSize('one'))).toMatchObject({ body: { size: 3 } });
+    }));
+
+  test('TB17 a thread that cannot start refuses tables, and nothing else happens', async () => {
+    const engine = engineIn('/dev/null/nowhere');
+    await expect(engine.load('one', sourceOf(small), calm())).rejects.toMatchObject({ code: 'unavailable' });
+    await expect(engine.load('two', sourceOf(small), calm())).rejects.toMatchObject({ code: 'unavailable' });
+    await engine.close();
+  });
+});
+
+describe('sessions', () => {
+  const load = (engine: DuckdbTables): Promise<EngineTable> => engine.load('one', sourceOf(small), calm());
+
+  test(
+    'TB13 a thousand sessions leave no view, no result and no relation, and the heap as it was',
+    () =>
+      withEngine(async (engine) => {
+        const table = await load(engine);
+        const heaps: number[] = [];
+        for (let round = 0; round < 4; round += 1) {
+          for (let one = 0; one < 250; one += 1) {
+            const { send, session } = bareSession(table);
+            send(makeView('one', 'plain'));
+            send(pivot('one', 'pivot', one % 2 === 0 ? ['name'] : ['name', 'id']));
+            send({ entityId: 'pivot', kind: 'view_on_delete', body: {} } as never);
+            if (one % 3 === 0) send(deleteView('pivot'));
+            session.close();
+          }
+          const { heapBytes, ...held } = await engine.holdings();
+          expect(held).toMatchObject({ tables: 1, sessions: 0, results: 0, relations: 0 });
+          heaps.push(heapBytes);
+        }
+        // What is garbage and not collected yet is no more than this; what 750 sessions left would be.
+        expect(Math.min(...heaps.slice(1))).toBeLessThan((heaps[0] ?? 0) + 16 * 1024 * 1024);
+        table.close();
+      }),
+    180_000,
+  );
+
+  test('TB18 equal views are one result until the last of them ends', () =>
+    withEngine(async (engine) => {
+      const table = await load(engine);
+      const sessions = [bareSession(table), bareSession(table), bareSession(table)];
+      for (const one of sessions) expect(await one.ask(pivot('one', 'same', ['name']))).toMatchObject({ kind: 'table_make_view' });
+      expect(await engine.holdings()).toMatchObject({ sessions: 3, results: 1, relations: 1 });
+      sessions[0]?.session.close();
+      sessions[1]?.session.close();
+      expect(await engine.holdings()).toMatchObject({ sessions: 1, results: 1, relations: 1 });
+      expect(await sessions[2]?.ask(deleteView('same'))).toMatchObject({ kind: 'view_delete' });
+      expect(await engine.holdings()).toMatchObject({ sessions: 1, results: 0, relations: 0 });
+    }));
+});

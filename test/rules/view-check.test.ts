@@ -1,0 +1,57 @@
+import { describe, expect, test } from 'vitest';
+import { defaultLimits } from '../../protocol/limits.ts';
+import { exprtkForEngine } from '../../server/services/tables/exprtk-dialect.ts';
+import { checkConfig } from '../../server/services/tables/view-check.ts';
+import type { WireViewConfig, WireWindow } from '../../server/shared/perspective/types.ts';
+import { DUCKDB_FEATURES } from '../../server/workers/duckdb-tables/features.ts';
+
+const schema = { n: 'integer', text: 'string', day: 'date' } as const;
+const checked = { table: { schema, features: DUCKDB_FEATURES }, dialect: 'exprtk', limits: defaultLimits } as const;
+const NOTHING: WireViewConfig = {
+  ...{ group_by: [], split_by: [], columns: null, filter: [], sort: [], expressions: {}, aggregates: {}, filter_op: 'and', windows: {} },
+};
+
+const window = (more: Partial<WireWindow>): WireWindow => ({ source: 'n', op: 'sum', partition_by: [], order_by: null, ...more });
+const withWindow = (more: Partial<WireWindow>): WireViewConfig => ({
+  ...NOTHING,
+  expressions: { e: '"n" + 1', toString: '1' },
+  windows: { w: window(more) },
+});
+
+describe('windows', () => {
+  test('TB3 those that an engine offers for the type pass, and a view without columns has theirs', () => {
+    const { columns } = checkConfig(withWindow({ order_by: { column: 'day', desc: true }, range: 3, partition_by: ['text'] }), checked);
+    expect(columns?.columns?.columns).toEqual(['n', 'text', 'day', 'e', 'toString', 'w']);
+    for (const more of [{ rows: 0 }, { cumulative: 'null' }, { op: 'ema', alpha: 1 }, { op: 'lag', offset: 0 }, { source: 'e' }] as const) {
+      expect(() => checkConfig(withWindow(more), checked)).not.toThrow();
+    }
+  });
+
+  test.each<[Partial<WireWindow>, RegExp]>([
+    [{ source: 'nope' }, /does not exist: "nope"/],
+    [{ source: 'text' }, /there is no "sum" for a column of type string/],
+    [{ op: 'nope' }, /there is no "nope"/],
+    [{ partition_by: ['e'] }, /columns of the table/],
+    [{ order_by: { column: 'toString', desc: false } }, /columns of the table/],
+    [{ range: 1 }, /a range needs order_by/],
+    [{ range: 1, order_by: { column: 'text', desc: false } }, /a range needs order_by/],
+    [{ range: -1, order_by: { column: 'n', desc: false } }, /a range is a number above 0/],
+    [{ range: Number.POSITIVE_INFINITY, order_by: { column: 'n', desc: false } }, /a range is a number above 0/],
+    [{ op: 'lag', rows: 1 }, /lag takes no frame rows/],
+    [{ op: 'rate' }, /rate needs a frame range/],
+    [{ op: 'ema' }, /needs an alpha/],
+    [{ op: 'ema', alpha: 1.5 }, /needs an alpha/],
+  ])('TB3 what does not fit is said: %j', (more, said) => {
+    expect(() => checkConfig(withWindow(more), checked)).toThrow(said);
+  });
+});
+
+test.each([
+  [`bucket("day", 'Q')`, `bucket("day", '3M')`],
+  [`Bucket ( if (true, "day", "day") , 'Q' )`, `Bucket ( if (true, "day", "day") , '3M' )`],
+  [`concat('Q', string(bucket("a, 'Q')", 'Q')))`, `concat('Q', string(bucket("a, 'Q')", '3M')))`],
+  [`my_bucket("day", 'Q')`, `my_bucket("day", 'Q')`],
+  [`// bucket(x, 'Q')\n'Q'`, `// bucket(x, 'Q')\n'Q'`],
+])('TB18 a quarter is three months for the engine that has none: %s', (given, taken) => {
+  expect(exprtkForEngine(given)).toBe(taken);
+});

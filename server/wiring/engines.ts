@@ -30,7 +30,9 @@ export function startEngines(config: Config, { engines: others }: Parts, { store
     ['memory', () => new PerspectiveMemory({ content, limits, log, counts: threads })],
     ['duckdb', () => new DuckdbTables({ ...place, limits, log, threads })],
   ];
-  const own = known.filter(([name]) => tableEngines.includes(name)).map(([, start]) => () => [start()]);
+  const own = known
+    .filter(([name]) => tableEngines.includes(name))
+    .map(([, start]) => () => [start()]);
   const starts = others === undefined ? own : [() => others(stores)];
   const engines = starts.flatMap((start) => startEngine(start, stores, log));
   const help = 'What engines of tables hold for sessions: sessions, views, results, and relations with results';

@@ -48,15 +48,20 @@ export function kindOfType(type: string): ColumnKind | undefined {
 export function tableColumn({ name, type }: Column): TableColumn {
   const column = identifier(name);
   const kind = kindOfType(type);
-  if (type === 'TIMESTAMP' || type === 'TIMESTAMP_NS') {
-    return { name, kind: 'datetime', type: 'TIMESTAMP', sql: `date_trunc('millisecond', CAST(${column} AS TIMESTAMP))` };
-  }
-  if (type === 'TIMESTAMP WITH TIME ZONE') {
+  if (type === 'TIMESTAMP_NS') return { name, kind: 'datetime', type: 'TIMESTAMP', sql: millisecondsOfNanos(column) };
+  if (type === 'TIMESTAMP' || type === 'TIMESTAMP WITH TIME ZONE') {
     return { name, kind: 'datetime', type: 'TIMESTAMP', sql: `date_trunc('millisecond', CAST(${column} AS TIMESTAMP))` };
   }
   if (kind !== undefined) return { name, kind, type, sql: column };
   if (type === 'TIMESTAMP_S' || type === 'TIMESTAMP_MS') return { name, kind: 'datetime', type: 'TIMESTAMP', sql: `CAST(${column} AS TIMESTAMP)` };
   return { name, kind: 'string', type: 'VARCHAR', sql: textSql(column, type) };
+}
+
+/** A cast would drop what is finer towards 1970, and not towards the past. */
+function millisecondsOfNanos(column: string): string {
+  const nanos = `epoch_ns(${column})`;
+  const millis = `${nanos} // 1000000 - CASE WHEN ${nanos} % 1000000 < 0 THEN 1 ELSE 0 END`;
+  return `CASE WHEN isfinite(${column}) THEN make_timestamp_ms(${millis}) ELSE CAST(${column} AS TIMESTAMP) END`;
 }
 
 function textSql(column: string, type: string): string {

@@ -65,11 +65,6 @@ export class Results {
     }
   }
 
-  /** How many there are. */
-  get size(): number {
-    return this.#entries.size;
-  }
-
   /** Resolves when what nobody has any more is removed. */
   async settled(): Promise<void> {
     await Promise.all(this.#removals);

@@ -94,4 +94,10 @@ export const PROTOCOL_HISTORY: readonly { readonly version: number; readonly dat
       fingerprint: '65ec7dfbd3d0eb61',
       change: 'Tables are opened for expressions of a language',
     },
+    {
+      version: 1,
+      date: '2026-11-26',
+      fingerprint: '86ca26ac6aa48f04',
+      change: 'Snapshots of documents are read and restored, and entries published to those who see less',
+    },
   ];

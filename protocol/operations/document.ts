@@ -1,8 +1,9 @@
 import * as z from 'zod/v4';
 import { operation } from '../define.ts';
+import { entryId } from '../documents/fields.ts';
 import { documentOpened } from '../documents/messages.ts';
 import { documentName, parseDocumentName } from '../documents/name.ts';
-import type { DatasetId } from '../ids.ts';
+import { type DatasetId, datasetId } from '../ids.ts';
 import { defaultLimits } from '../limits.ts';
 import { plainText } from '../names.ts';
 import { instant, page, pageInput } from './shared.ts';
@@ -23,13 +24,24 @@ const author = z.object({
   boundAt: instant,
 });
 
+const snapshotId = z.int().min(1);
+const scopeId = z
+  .string()
+  .regex(/^[0-9a-f]{32}$/, 'must be 32 hexadecimal digits')
+  .describe('Names the grants by which its people see what they see');
+const EXAMPLE_SCOPE = '0123456789abcdef0123456789abcdef';
+
 const snapshot = z.object({
-  snapshotId: z.int(),
+  snapshotId,
   label: z.string().nullable().describe('Null: one of those that are kept from time to time'),
   takenBy: z.string().nullable(),
   takenAt: instant,
   bytes: z.int(),
 });
+
+/** An entry of the dataset's document, and those who see less of the dataset. */
+const published = z.object({ datasetId, scopeId, map: z.enum(['views', 'annotations']), id: entryId });
+const publishedOutput = published.omit({ datasetId: true });
 
 export const documentOperations = {
   connect: operation({
@@ -74,5 +86,69 @@ export const documentOperations = {
     permission: readers,
     http: { method: 'GET', path: '/api/documents/{name}/snapshots' },
     example: { input: { name: 'dataset/1' } },
+  }),
+  scopes: operation({
+    kind: 'query',
+    summary:
+      'List those who see less of a dataset and have opened its document, the document of each scope being one of its own; for who sees everything',
+    input: z.object({ datasetId, ...pageInput }),
+    output: page(
+      z.object({
+        scopeId,
+        name,
+        hiddenColumns: z.array(z.string()).describe('Columns that a grant of theirs hides'),
+        filteredBy: z.array(z.string()).describe('Columns by which a grant of theirs picks rows'),
+        updatedAt: instant,
+      }),
+    ),
+    errors: [],
+    permission: { action: 'read', on: ({ datasetId }) => datasetId },
+    http: { method: 'GET', path: '/api/datasets/{datasetId}/scopes' },
+    example: { input: { datasetId: 1 } },
+  }),
+  publish: operation({
+    kind: 'command',
+    summary: 'Copy a saved view or an annotation to those who see less, if it names nothing that they may not see',
+    input: published,
+    output: publishedOutput,
+    errors: ['conflict', 'unprocessable_data'],
+    permission: { action: 'write', on: ({ datasetId }) => datasetId },
+    http: { method: 'POST', path: '/api/datasets/{datasetId}/scopes/{scopeId}/{map}/{id}' },
+    example: { input: { datasetId: 1, scopeId: EXAMPLE_SCOPE, map: 'views', id: 'by-region' } },
+  }),
+  withdraw: operation({
+    kind: 'command',
+    summary: 'Take a published saved view or annotation from those who see less',
+    input: published,
+    output: publishedOutput,
+    errors: [],
+    permission: { action: 'write', on: ({ datasetId }) => datasetId },
+    http: { method: 'DELETE', path: '/api/datasets/{datasetId}/scopes/{scopeId}/{map}/{id}' },
+    example: { input: { datasetId: 1, scopeId: EXAMPLE_SCOPE, map: 'views', id: 'by-region' } },
+  }),
+  readSnapshot: operation({
+    kind: 'query',
+    summary: 'What a document held in a snapshot: the entries of one of its maps, by id, as plain JSON',
+    input: z.object({ name, snapshotId, map: z.enum(['views', 'annotations', 'preferences']), ...pageInput }),
+    output: page(z.object({ id: z.string(), entry: z.unknown() })),
+    errors: [],
+    permission: readers,
+    http: { method: 'GET', path: '/api/documents/{name}/snapshots/{snapshotId}' },
+    example: { input: { name: 'dataset/1', snapshotId: 1, map: 'views' } },
+  }),
+  restoreSnapshot: operation({
+    kind: 'command',
+    summary:
+      'Make the entries of a document what they were in a snapshot, for everybody who has it open; what they are now is kept as a snapshot first',
+    input: z.object({ name, snapshotId }),
+    output: z.object({
+      snapshotId,
+      restored: z.int().describe('Entries that were put back, or are as they were again'),
+      removed: z.int().describe('Entries that had come since'),
+    }),
+    errors: ['unavailable'],
+    permission: { action: 'write', on: datasetOf },
+    http: { method: 'POST', path: '/api/documents/{name}/snapshots/{snapshotId}/restore' },
+    example: { input: { name: 'dataset/1', snapshotId: 1 } },
   }),
 };

@@ -10,6 +10,7 @@ export {
   type ScopePart,
   schemaOf,
   scopeIdentity,
+  showing,
   showsAllColumns,
   showsAllRows,
   UNRESTRICTED,

@@ -90,6 +90,29 @@ export function isWhole(parts: readonly VisiblePart[], column: string): boolean 
   return showing.length === parts.length || showing.some(({ conditions }) => conditions === null);
 }
 
+/**
+ * The rows of a scope that have these values, as texts, in columns that are visible there; undefined: it has none, since some of the
+ * columns are hidden everywhere. It is for counting only.
+ */
+export function showing(schema: readonly Column[], scope: Scope, values: Readonly<Record<string, string | number | boolean>>): Scope | undefined {
+  const names = Object.keys(values);
+  const wanted = names.map((name) => `CAST("${name.replaceAll('"', '""')}" AS VARCHAR) = ?`).join(' AND ');
+  const texts = Object.values(values).map(String);
+  const columns = schema.filter(({ name }) => names.includes(name));
+  const parts = visibleParts(schema, scope).filter((part) => names.every((name) => part.columns.has(name)));
+  const narrowed = parts.flatMap(({ conditions }) =>
+    (conditions ?? [null]).map((condition) => ({
+      rows: {
+        sql: condition === null ? wanted : `(${condition.sql}) AND ${wanted}`,
+        values: [...(condition?.values ?? []), ...texts],
+        columns: [...(condition?.columns ?? []), ...columns],
+      },
+      mask: null,
+    })),
+  );
+  return narrowed.length === 0 ? undefined : { parts: narrowed };
+}
+
 /** The same text for two scopes that show the same of this schema by the same conditions: what caches and entity tags go by. */
 export function scopeIdentity(schema: readonly Column[], scope: Scope): string {
   const conditions = (part: VisiblePart) => part.conditions?.map(({ sql, values }) => [sql, values]) ?? null;

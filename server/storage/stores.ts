@@ -680,6 +680,25 @@ export interface DocumentSnapshotRecord {
   readonly bytes: number;
 }
 
+export interface ScopedDocument {
+  readonly name: string;
+  readonly scope: unknown;
+  readonly updatedAt: string;
+}
+
+export interface PublishedEntry {
+  readonly scopeId: string;
+  readonly map: 'views' | 'annotations';
+  readonly id: string;
+}
+
+/** How many entries a snapshot put back, and how many had come since. */
+export interface RestoredSnapshot {
+  readonly snapshotId: number;
+  readonly restored: number;
+  readonly removed: number;
+}
+
 export interface DocumentStore {
   /** Makes the document if need be and takes it over from nobody who still has it; undefined: another server has it. */
   acquire(target: DocumentTarget, owner: DocumentOwner): Promise<DocumentLease | undefined>;
@@ -707,6 +726,14 @@ export interface DocumentStore {
   /** Newest first. */
   snapshots(documentId: string, page: Page & { readonly before?: number | undefined }): Promise<DocumentSnapshotRecord[]>;
   snapshotState(documentId: string, snapshotId: number): Promise<Uint8Array | undefined>;
+  /** Leaves word that a snapshot was restored. */
+  recordRestored(documentId: string, restored: RestoredSnapshot, provenance: Provenance): Promise<RestoredSnapshot>;
+  /** What the readers of the document of this name see of the dataset; undefined: there is none, or it is that of those who see everything. */
+  scopeOf(name: string): Promise<unknown>;
+  /** The documents of those who do not see everything of a dataset, by name. */
+  scoped(datasetId: DatasetId, page: Page & { readonly after?: string | undefined }): Promise<ScopedDocument[]>;
+  /** Leaves word of an entry that was copied to those who see less, or taken from them again. */
+  recordPublished(datasetId: DatasetId, published: PublishedEntry, provenance: Provenance): Promise<PublishedEntry>;
   /** The id of the document that has this name; undefined: there is none yet. */
   find(name: string): Promise<string | undefined>;
   /** Bindings by client id. */

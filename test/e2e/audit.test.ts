@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import type { CovistaError } from '../../protocol/errors.ts';
 import { FRAME } from '../../protocol/frame.ts';
 import { type OperationName, operationsByName } from '../../protocol/operations/index.ts';
 import { AUTHENTICATE } from '../../server/gateway/call-audit.ts';
@@ -7,7 +8,7 @@ import { query } from '../support/inspect.ts';
 import { RpcClient } from '../support/rpc-client.ts';
 import { startTestServer, type TestServer } from '../support/server.ts';
 import { overRest, overSocket, type Transport } from '../support/transports.ts';
-import { askedOf, prepareWorld } from '../support/world.ts';
+import { askedOf, NEEDS, prepareWorld } from '../support/world.ts';
 
 interface AuditRow {
   readonly sequence: string;
@@ -88,10 +89,15 @@ describe.each(NAMES)('%s', (name) => {
       const asked = await askedOf(name, world, caller);
       await flushed();
       const before = (await rowsOfActor(actor)).length;
-      await caller.run(asked);
+      const { answers = 'ok' } = NEEDS[name];
+      const outcomeOf = caller.run(asked).then(
+        () => 'ok',
+        (error: CovistaError) => error.code,
+      );
+      expect(await outcomeOf).toBe(answers);
       await flushed();
       const rows = (await rowsOfActor(actor)).slice(before);
-      expect(rows.map(({ operation, outcome }) => [operation, outcome])).toEqual(isAudited(name) ? [[name, 'ok']] : []);
+      expect(rows.map(({ operation, outcome }) => [operation, outcome])).toEqual(isAudited(name) ? [[name, answers]] : []);
       for (const row of rows) {
         expect(row).toMatchObject({ address: '127.0.0.1', request_id: expect.stringMatching(/^[0-9a-f]{8}-\w+$/), count: 1 });
         if ('datasetId' in asked.input) expect(row.dataset_id).toBe(world.datasetId);

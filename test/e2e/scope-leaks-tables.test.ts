@@ -29,7 +29,14 @@ afterAll(async () => {
 const VERSIONS = [1, 2, 5, 6, 8];
 
 /** By the tests below of what is no request. */
-const TRIED_ELSEWHERE = new Set<OperationName>(['table.connect', 'document.connect', 'document.attribution', 'document.snapshots']);
+const TRIED_ELSEWHERE = new Set<OperationName>([
+  'table.connect',
+  'document.connect',
+  'document.attribution',
+  'document.snapshots',
+  'document.readSnapshot',
+  'document.scopes',
+]);
 
 const TABLES: readonly object[] = [
   {},
@@ -158,6 +165,10 @@ describe.each(READERS)('$subject', (reader) => {
     await socket.last(2);
     socket.request(3, 'document.snapshots', { name: `dataset/${datasetId}` });
     await socket.last(3);
+    socket.request(4, 'document.scopes', { datasetId });
+    await socket.last(4);
+    socket.request(5, 'document.readSnapshot', { name: `dataset/${datasetId}`, snapshotId: 1, map: 'views' });
+    await socket.last(5);
     await socket.close();
     for (const frame of socket.raw) expectNoTrace(reader, 'a document', encodeFrame(frame as never));
   });

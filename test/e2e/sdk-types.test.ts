@@ -59,6 +59,13 @@ const EXAMPLES: Readonly<Record<OperationName, (client: Methods) => unknown>> = 
   'diff.stream': (client) => client.diff.stream({ datasetId: 1, from: 'main~1', to: 'main' }),
   'document.connect': (client) => client.document.connect({ name: 'dataset/1' }, { onMessage: () => undefined }),
   'document.saveSnapshot': (client) => client.document.saveSnapshot({ name: 'dataset/1', label: 'Before the review' }),
+  'document.readSnapshot': (client) => client.document.readSnapshot({ name: 'dataset/1', snapshotId: 1, map: 'views' }),
+  'document.restoreSnapshot': (client) => client.document.restoreSnapshot({ name: 'dataset/1', snapshotId: 1 }),
+  'document.scopes': (client) => client.document.scopes({ datasetId: 1 }),
+  'document.publish': (client) =>
+    client.document.publish({ datasetId: 1, scopeId: '0123456789abcdef0123456789abcdef', map: 'views', id: 'by-region' }),
+  'document.withdraw': (client) =>
+    client.document.withdraw({ datasetId: 1, scopeId: '0123456789abcdef0123456789abcdef', map: 'views', id: 'by-region' }),
   'document.snapshots': (client) => client.document.snapshots({ name: 'dataset/1' }),
   'document.attribution': (client) => client.document.attribution({ name: 'dataset/1' }),
   'table.open': (client) => client.table.open({ datasetId: 1, ref: 'main' }),

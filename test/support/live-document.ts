@@ -62,6 +62,7 @@ export function memoryDocument(limits: Partial<Limits> = {}, kind: 'dataset' | '
           peer,
           subject,
           canWrite,
+          isVisitor: false,
           receipts,
           limits: resolved,
           clock: systemClock,

@@ -117,6 +117,8 @@ export const LIVE_READINGS = [
   'document.connect',
   'document.attribution',
   'document.snapshots',
+  'document.readSnapshot',
+  'document.scopes',
 ] as const satisfies readonly OperationName[];
 
 /** Everything that can be read of a world, in every format; refs and versions in every pair. */

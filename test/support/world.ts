@@ -1,4 +1,5 @@
 import { expect } from 'vitest';
+import type { ErrorCode } from '../../protocol/errors.ts';
 import { type OperationName, operationsByName } from '../../protocol/operations/index.ts';
 import { present } from '../../server/shared/assert.ts';
 import { csv } from './samples.ts';
@@ -14,6 +15,10 @@ interface Needs {
   readonly upload?: 'begun' | 'complete';
   /** A grant that the example takes back. */
   readonly grant?: true;
+  /** The example cannot work in a world of one person, and has this error, once it is allowed at all. */
+  readonly answers?: ErrorCode;
+  /** The dataset's document has a snapshot. */
+  readonly snapshot?: true;
   /** The dataset's document was opened before. */
   readonly document?: true;
   /** The newest version of main as an open table. */
@@ -77,6 +82,11 @@ export const NEEDS: Readonly<Record<OperationName, Needs>> = {
   'document.attribution': {},
   'document.saveSnapshot': { document: true },
   'document.snapshots': {},
+  'document.readSnapshot': { document: true, snapshot: true },
+  'document.restoreSnapshot': { document: true, snapshot: true },
+  'document.scopes': {},
+  'document.publish': { answers: 'not_found' },
+  'document.withdraw': { answers: 'not_found' },
   'table.open': {},
   'table.openUpload': { upload: 'complete' },
   'table.get': { table: true },
@@ -120,11 +130,12 @@ export interface World {
   readonly grantId: number | undefined;
   readonly tableId?: string | undefined;
   readonly schedule?: { readonly scheduleId: number; readonly runId: number | undefined } | undefined;
+  readonly snapshotId?: number | undefined;
 }
 
 /** Prepares a dataset of the owner; `grants` are given on it. */
 export async function prepareWorld(operation: OperationName, owner: Transport, grants: readonly object[] = []): Promise<World> {
-  const { without, grant, table } = NEEDS[operation];
+  const { without, grant, table, snapshot } = NEEDS[operation];
   const run = (name: OperationName, input: Asked['input'], body?: Uint8Array): Promise<Record<string, never>> =>
     owner.run({ operation: name, input, body }) as Promise<Record<string, never>>;
   const { datasetId = 0 } = await run('dataset.create', exampleOf('dataset.create'));
@@ -139,7 +150,9 @@ export async function prepareWorld(operation: OperationName, owner: Transport, g
   const tableId = table && ((await run('table.open', { datasetId, ref: 'main' })) as { readonly tableId?: string }).tableId;
   if (NEEDS[operation].deleted === true) await run('dataset.delete', { datasetId });
   const schedule = await makeSchedule(operation, datasetId, owner);
-  if (grant === undefined) return { datasetId, grantId: undefined, tableId, schedule };
+  const label = { name: `dataset/${datasetId}`, label: 'Before' };
+  const snapshotId = snapshot && ((await run('document.saveSnapshot', label)) as { readonly snapshotId?: number }).snapshotId;
+  if (grant === undefined) return { datasetId, grantId: undefined, tableId, snapshotId, schedule };
   const { grantId } = await run('grant.create', { datasetId, principal: 'user:temporary', permission: 'read' });
   return { datasetId, grantId };
 }
@@ -168,7 +181,8 @@ export async function askedOf(operation: OperationName, world: World, caller: Tr
   const { body, take, upload, view } = NEEDS[operation];
   const input: Record<string, unknown> = { ...exampleOf(operation) };
   if ('datasetId' in input) input.datasetId = world.datasetId;
-  if (operation.startsWith('document.')) input.name = `dataset/${world.datasetId}`;
+  if ('snapshotId' in input) input.snapshotId = present(world.snapshotId, 'a snapshot');
+  if (operation.startsWith('document.') && 'name' in input) input.name = `dataset/${world.datasetId}`;
   if ('grantId' in input) input.grantId = present(world.grantId, 'a grant');
   if ('scheduleId' in input) Object.assign(input, { scheduleId: world.schedule?.scheduleId });
   if ('runId' in input) input.runId = world.schedule?.runId;

@@ -25,6 +25,8 @@ export interface ParticipantOptions {
   readonly peer: ChannelPeer;
   readonly subject: Subject;
   readonly canWrite: boolean;
+  /** Sees more than the others here, so that what they look at is not told to them. */
+  readonly isVisitor: boolean;
   /** Whether they know `durable` and `refused`. */
   readonly receipts: boolean;
   readonly limits: Limits;
@@ -156,6 +158,7 @@ export class DocumentChannel implements Channel, Participant {
   }
 
   #receiveAwareness(update: Uint8Array): void {
+    if (this.#options.isVisitor) return;
     const { document } = this.#options;
     const { changed, fault } = document.presence.receive(update, this);
     document.rounds.change(changed);

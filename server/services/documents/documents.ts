@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { type DocumentOpened, type DocumentSubject, parseDocumentName } from '../../../protocol/documents/index.ts';
+import type { DocumentOpened, DocumentSubject } from '../../../protocol/documents/index.ts';
 import { CovistaError } from '../../../protocol/errors.ts';
 import type { Limits } from '../../../protocol/limits.ts';
 import { assert } from '../../shared/assert.ts';
@@ -7,30 +7,19 @@ import type { Opening } from '../../shared/channel.ts';
 import type { Clock } from '../../shared/clock.ts';
 import type { Logger } from '../../shared/log.ts';
 import { KeyedMutex } from '../../shared/mutex.ts';
-import type { BindingRecord, DocumentOwner, DocumentSnapshotRecord, DocumentStore, DocumentTarget, Page, Provenance } from '../../storage/stores.ts';
-import type { Access } from '../access/access.ts';
-import type { Actor } from '../access/actor.ts';
+import type { BindingRecord, DocumentOwner, DocumentStore, DocumentTarget, Page } from '../../storage/stores.ts';
 import type { Authorizer } from '../access/authorizer.ts';
-import { Compaction, type DocumentStates, updatesOf } from './compaction.ts';
+import { Compaction, type DocumentStates } from './compaction.ts';
 import { DocumentChannel } from './document-channel.ts';
+import { createHistory, type DocumentHistory } from './document-history.ts';
+import { type DocumentRequest, type Resolved, resolve, type WithDocument } from './document-request.ts';
 import { LiveDocument } from './live-document.ts';
-import { datasetDocument } from './scope-documents.ts';
+import { createPublications, type PublicationSources, type Publications } from './publications.ts';
 
-/** A document by its name, for somebody. */
-export interface DocumentRequest {
-  readonly name: string;
-  readonly actor: Actor;
-  /** What they may do on the dataset; undefined where the document is a person's. */
-  readonly access: Access | undefined;
-}
-
-export interface Documents {
+export interface Documents extends DocumentHistory, Publications {
   open(request: DocumentRequest & { readonly receipts: boolean }): Promise<Opening<DocumentOpened>>;
   /** Whose edits those of its client ids are; none where the document was never opened. */
   attribution(request: DocumentRequest, page: Page & { readonly after?: number | undefined }): Promise<BindingRecord[]>;
-  /** Keeps the state that is committed now; `not_found` where the document was never opened. */
-  saveSnapshot(request: DocumentRequest, label: string, provenance: Provenance): Promise<DocumentSnapshotRecord>;
-  snapshots(request: DocumentRequest, page: Page & { readonly before?: number | undefined }): Promise<DocumentSnapshotRecord[]>;
   /** What is open on this server. */
   readonly counts: DocumentCounts;
   /** Writes what waits and gives every document up. */
@@ -42,7 +31,7 @@ export interface DocumentCounts {
   readonly channels: number;
 }
 
-export interface DocumentsOptions {
+export interface DocumentsOptions extends PublicationSources {
   readonly store: DocumentStore;
   readonly states: DocumentStates;
   readonly authorizer: Pick<Authorizer, 'hold'>;
@@ -58,20 +47,25 @@ interface Entry {
   idle: NodeJS.Timeout | undefined;
 }
 
-interface Resolved {
-  readonly target: DocumentTarget;
-  readonly kind: DocumentSubject['kind'];
-  readonly canWrite: boolean;
-}
-
 const RENEWALS_PER_LEASE = 3;
 
 export function createDocuments(options: DocumentsOptions): Documents {
-  return new DocumentHost(options);
+  const host = new DocumentHost(options);
+  const withDocument: WithDocument = (resolved, work) => host.withDocument(resolved, work);
+  return {
+    ...createHistory({ ...options, withDocument }),
+    ...createPublications({ ...options, withDocument }),
+    open: (request) => host.open(request),
+    attribution: (request, page) => host.attribution(request, page),
+    close: () => host.close(),
+    get counts() {
+      return host.counts;
+    },
+  };
 }
 
 /** Documents that are open on this server. */
-class DocumentHost implements Documents {
+class DocumentHost implements Omit<Documents, keyof DocumentHistory | keyof Publications> {
   readonly #options: DocumentsOptions;
   readonly #owner: DocumentOwner;
   readonly #compaction: Compaction;
@@ -90,7 +84,7 @@ class DocumentHost implements Documents {
   }
 
   async open({ receipts, ...request }: DocumentRequest & { readonly receipts: boolean }): Promise<Opening<DocumentOpened>> {
-    const { target, kind, canWrite } = resolve(request);
+    const { target, kind, canWrite, isVisitor } = await resolve(request, this.#options.store);
     const entry = await this.#use(target, kind);
     const { document } = entry;
     const { actor, access } = request;
@@ -104,7 +98,7 @@ class DocumentHost implements Documents {
           letGo();
           this.#release(entry);
         };
-        const channel = new DocumentChannel({ document, peer, subject: actor.subject, canWrite, receipts, limits, clock, onClosed });
+        const channel = new DocumentChannel({ document, peer, subject: actor.subject, canWrite, isVisitor, receipts, limits, clock, onClosed });
         if (document.isLost) channel.end(new CovistaError('unavailable', 'the document was given up just now; open it again'));
         else channel.begin();
         // That it may be read is watched by the gateway.
@@ -117,21 +111,21 @@ class DocumentHost implements Documents {
   }
 
   async attribution(request: DocumentRequest, page: Page & { readonly after?: number | undefined }): Promise<BindingRecord[]> {
-    const documentId = await this.#options.store.find(resolve(request).target.name);
+    const documentId = await this.#options.store.find((await resolve(request, this.#options.store)).target.name);
     return documentId === undefined ? [] : this.#options.store.bindings(documentId, page);
   }
 
-  async saveSnapshot(request: DocumentRequest, label: string, provenance: Provenance): Promise<DocumentSnapshotRecord> {
-    const { store, states } = this.#options;
-    const documentId = await store.find(resolve(request).target.name);
-    if (documentId === undefined) throw new CovistaError('not_found', 'nobody has opened this document yet', { name: request.name });
-    const state = await states.compact(updatesOf(await store.load(documentId)));
-    return store.addSnapshot(documentId, { label, state }, provenance);
-  }
-
-  async snapshots(request: DocumentRequest, page: Page & { readonly before?: number | undefined }): Promise<DocumentSnapshotRecord[]> {
-    const documentId = await this.#options.store.find(resolve(request).target.name);
-    return documentId === undefined ? [] : this.#options.store.snapshots(documentId, page);
+  /** Opens a document for as long as some work with it takes. */
+  async withDocument<Result>(
+    { target, kind }: Pick<Resolved, 'target' | 'kind'>,
+    work: (document: LiveDocument) => Promise<Result>,
+  ): Promise<Result> {
+    const entry = await this.#use(target, kind);
+    try {
+      return await work(entry.document);
+    } finally {
+      this.#release(entry);
+    }
   }
 
   get counts(): DocumentCounts {
@@ -236,15 +230,4 @@ class DocumentHost implements Documents {
   #sweep(): void {
     for (const { document } of this.#entries.values()) document.rounds.change(document.presence.sweep());
   }
-}
-
-/** Which document a name means for somebody; `not_found` for the document of another person. */
-function resolve({ name, actor, access }: DocumentRequest): Resolved {
-  const subject = parseDocumentName(name);
-  if (subject?.kind === 'dataset') {
-    assert(access !== undefined, 'the gateway asked for a permission on the dataset');
-    return { kind: 'dataset', target: datasetDocument(subject.datasetId, access.scope), canWrite: access.permission !== 'read' };
-  }
-  if (subject?.subject !== actor.subject) throw new CovistaError('not_found', `there is no document ${name}`, { name });
-  return { kind: 'user', target: { name, datasetId: null, scope: null }, canWrite: true };
 }

@@ -137,18 +137,17 @@ export class LiveDocument {
     const emitted = this.#emitted;
     if (emitted === undefined) return fault;
     this.#emitted = undefined;
-    this.#logBytes += emitted.length;
-    this.log.append(emitted, this.#bind(added, subject));
     // What was taken back goes to whoever made it too, so that their copy becomes what everybody has.
-    const committed = { update: emitted, from: fault === undefined ? from : undefined };
-    this.log.whenCommitted(() => {
-      this.#committed.push(committed);
-      this.#afterCommit();
-      this.#askToCompact();
-    });
-    const { documentPendingBytesMax } = this.#options.limits;
-    if (this.log.pendingBytes > documentPendingBytesMax) this.lose(new CovistaError('unavailable', 'more edits wait for the database than may'));
+    this.#append(emitted, this.#bind(added, subject), fault === undefined ? from : undefined);
     return fault;
+  }
+
+  /** An edit of the server's own, which is right and goes to everybody. */
+  change(edit: (doc: Y.Doc) => void): void {
+    this.doc.transact(() => edit(this.doc));
+    const emitted = this.#emitted;
+    this.#emitted = undefined;
+    if (emitted !== undefined) this.#append(emitted, this.#bind([], null), undefined);
   }
 
   /** What a participant lacks; sent when all of it is committed, so that nobody ever has what a crash could take back. */
@@ -213,8 +212,21 @@ export class LiveDocument {
     }
   }
 
+  /** To the database, and then to everybody but who has it already. */
+  #append(update: Uint8Array, bindings: readonly ClientBinding[], from: Participant | undefined): void {
+    this.#logBytes += update.length;
+    this.log.append(update, bindings);
+    this.log.whenCommitted(() => {
+      this.#committed.push({ update, from });
+      this.#afterCommit();
+      this.#askToCompact();
+    });
+    const { documentPendingBytesMax } = this.#options.limits;
+    if (this.log.pendingBytes > documentPendingBytesMax) this.lose(new CovistaError('unavailable', 'more edits wait for the database than may'));
+  }
+
   /** New bindings of what was added, and of what the server put back. */
-  #bind(added: readonly ClockRange[], subject: Subject): ClientBinding[] {
+  #bind(added: readonly ClockRange[], subject: Subject | null): ClientBinding[] {
     const bindings: ClientBinding[] = [];
     const bind = (binding: ClientBinding): void => {
       if (this.#subjects.has(binding.clientId)) return;

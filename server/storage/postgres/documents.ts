@@ -14,6 +14,9 @@ import type {
   NewDocumentBatch,
   Page,
   Provenance,
+  PublishedEntry,
+  RestoredSnapshot,
+  ScopedDocument,
   StoredDocument,
 } from '../stores.ts';
 import type { Database, Executor } from './database.ts';
@@ -149,6 +152,40 @@ export class PostgresDocumentStore implements DocumentStore {
     const found = await this.#database.first(sql<{ state: Uint8Array }>`
       SELECT state FROM document_snapshots WHERE document_id = ${documentId}::uuid AND snapshot_id = ${snapshotId}`);
     return found?.state;
+  }
+
+  async scopeOf(name: string): Promise<unknown> {
+    const found = await this.#database.first(sql<{ scope: unknown }>`SELECT scope FROM documents WHERE name = ${name}`);
+    return found?.scope ?? undefined;
+  }
+
+  async scoped(datasetId: DatasetId, { after, limit }: Page & { readonly after?: string | undefined }): Promise<ScopedDocument[]> {
+    const rows = await this.#database.rows(sql<ScopedDocument>`
+      SELECT name, scope, updated_at AS "updatedAt" FROM documents
+      WHERE dataset_id = ${datasetId} AND scope IS NOT NULL AND name > ${after ?? ''} ORDER BY name LIMIT ${limit}`);
+    return [...rows];
+  }
+
+  recordPublished(datasetId: DatasetId, published: PublishedEntry, provenance: Provenance): Promise<PublishedEntry> {
+    return once(this.#database, provenance, () =>
+      this.#database.transaction(async (transaction) => {
+        const { at } = await transaction.one(sql<{ at: string }>`SELECT now()::timestamptz(3) AS at`);
+        await record(transaction, { at }, [{ provenance, datasetId, versionId: null, detail: { ...published }, events: [], output: published }]);
+        return published;
+      }),
+    );
+  }
+
+  recordRestored(documentId: string, restored: RestoredSnapshot, provenance: Provenance): Promise<RestoredSnapshot> {
+    return once(this.#database, provenance, () =>
+      this.#database.transaction(async (transaction) => {
+        const { datasetId } = await lockDocument(transaction, documentId);
+        const { at } = await transaction.one(sql<{ at: string }>`SELECT now()::timestamptz(3) AS at`);
+        const detail = { documentId, ...restored };
+        await record(transaction, { at }, [{ provenance, datasetId, versionId: null, detail, events: [], output: restored }]);
+        return restored;
+      }),
+    );
   }
 
   async #assertRoom(transaction: Executor, documentId: string): Promise<void> {

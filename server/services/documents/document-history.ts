@@ -1,0 +1,87 @@
+import { DOCUMENT_SHAPES, mapShape } from '../../../protocol/documents/index.ts';
+import { CovistaError } from '../../../protocol/errors.ts';
+import type { Limits } from '../../../protocol/limits.ts';
+import type { DocumentSnapshotRecord, DocumentStore, DocumentTarget, Page, Provenance, RestoredSnapshot } from '../../storage/stores.ts';
+import { type DocumentStates, updatesOf } from './compaction.ts';
+import { type DocumentRequest, resolve, type WithDocument } from './document-request.ts';
+import { type PlainEntries, restoreEntries } from './restoring.ts';
+
+export interface SnapshotPage extends Page {
+  readonly snapshotId: number;
+  readonly map: string;
+  /** The id behind which the page begins. */
+  readonly after?: string | undefined;
+}
+
+export interface SnapshotEntry {
+  readonly id: string;
+  readonly entry: unknown;
+}
+
+/** What documents were. */
+export interface DocumentHistory {
+  /** Keeps the state that is committed now; `not_found` where the document was never opened. */
+  saveSnapshot(request: DocumentRequest, label: string, provenance: Provenance): Promise<DocumentSnapshotRecord>;
+  snapshots(request: DocumentRequest, page: Page & { readonly before?: number | undefined }): Promise<DocumentSnapshotRecord[]>;
+  /** Entries of a snapshot by id; `not_found` where the document has no such snapshot. */
+  readSnapshot(request: DocumentRequest, page: SnapshotPage): Promise<SnapshotEntry[]>;
+  /** Makes the entries what they were in a snapshot, after keeping what they are. */
+  restoreSnapshot(request: DocumentRequest, snapshotId: number, provenance: Provenance): Promise<RestoredSnapshot>;
+}
+
+export interface HistoryOptions {
+  readonly store: DocumentStore;
+  readonly states: DocumentStates;
+  readonly limits: Pick<Limits, 'documentPeriodicSnapshotsMax'>;
+  readonly withDocument: WithDocument;
+}
+
+export function createHistory({ store, states, limits, withDocument }: HistoryOptions): DocumentHistory {
+  const idOf = async ({ name }: DocumentTarget, request: DocumentRequest): Promise<string> => {
+    const documentId = await store.find(name);
+    if (documentId === undefined) throw new CovistaError('not_found', 'there is no such document yet: nobody has opened it', { name: request.name });
+    return documentId;
+  };
+
+  const entriesOf = async (documentId: string, snapshotId: number, maps: readonly string[]): Promise<PlainEntries> => {
+    const state = await store.snapshotState(documentId, snapshotId);
+    if (state === undefined) throw new CovistaError('not_found', `there is no such snapshot of the document: ${snapshotId}`, { snapshotId });
+    return (await states.read([state], maps)) as PlainEntries;
+  };
+
+  const committedState = async (documentId: string): Promise<Uint8Array> => states.compact(updatesOf(await store.load(documentId)));
+
+  return {
+    saveSnapshot: async (request, label, provenance) => {
+      const documentId = await idOf((await resolve(request, store)).target, request);
+      return store.addSnapshot(documentId, { label, state: await committedState(documentId) }, provenance);
+    },
+
+    snapshots: async (request, page) => {
+      const documentId = await store.find((await resolve(request, store)).target.name);
+      return documentId === undefined ? [] : store.snapshots(documentId, page);
+    },
+
+    readSnapshot: async (request, { snapshotId, map, limit, after = '' }) => {
+      const { target, kind } = await resolve(request, store);
+      if (mapShape(kind, map) === undefined) throw new CovistaError('invalid_input', `a document of a ${kind} has no ${map}`, { map });
+      const entries = (await entriesOf(await idOf(target, request), snapshotId, [map]))[map] ?? {};
+      const ids = Object.keys(entries).filter((id) => id > after);
+      const shown = ids.sort((one, other) => (one < other ? -1 : 1)).slice(0, limit);
+      return shown.map((id) => ({ id, entry: entries[id] }));
+    },
+
+    restoreSnapshot: async (request, snapshotId, provenance) => {
+      const resolved = await resolve(request, store);
+      const documentId = await idOf(resolved.target, request);
+      const wanted = await entriesOf(documentId, snapshotId, Object.keys(DOCUMENT_SHAPES[resolved.kind]));
+      return withDocument(resolved, async (document) => {
+        await document.log.idle();
+        const keptMax = limits.documentPeriodicSnapshotsMax;
+        await store.addPeriodicSnapshot(documentId, { state: await committedState(documentId), everyMs: 0, keptMax });
+        const counts = await restoreEntries(document, resolved.kind, wanted);
+        return store.recordRestored(documentId, { snapshotId, ...counts }, provenance);
+      });
+    },
+  };
+}

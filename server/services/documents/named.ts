@@ -1,0 +1,40 @@
+import { type Annotation, columnsOfAnchor, columnsOfConfig, type SharedView } from '../../../protocol/documents/index.ts';
+
+type Scalar = string | number | boolean;
+
+/** What of a dataset an entry of its document names. */
+export interface Named {
+  readonly columns: readonly string[];
+  /** Values by column: each of these is that of some row. */
+  readonly values: readonly Readonly<Record<string, Scalar>>[];
+  /** What may name rows or values and cannot be looked up, in words. */
+  readonly doubt: string | undefined;
+}
+
+/** Compares with a number that need not be that of a row. */
+const THRESHOLDS = new Set(['<', '>', '<=', '>=']);
+
+export function namedByView({ config, dialect, columnTypes = {} }: SharedView, known: ReadonlySet<string>): Named {
+  const columns = new Set([...columnsOfConfig(config, dialect, known), ...Object.keys(columnTypes)]);
+  const values = (config.filter ?? []).flatMap(([column, operator, operand]) => {
+    const operands = (Array.isArray(operand) ? operand : [operand]).filter((value) => value !== undefined && value !== null);
+    return operands.flatMap((value) => (typeof value === 'number' && THRESHOLDS.has(operator) ? [] : [{ [column]: value }]));
+  });
+  const hasText = Object.values(config.expressions ?? {}).some((expression) => expression.includes("'"));
+  return { columns: [...columns], values, doubt: hasText ? 'an expression with texts in it' : undefined };
+}
+
+export function namedByAnnotation({ anchor }: Annotation): Named {
+  const { rowKey, row, cell } = anchor;
+  const inPivot = cell !== undefined && cell.rowPath.length > 0 ? 'the groups of a pivoted cell' : undefined;
+  const doubt = row === undefined ? inPivot : 'the position of a row';
+  return { columns: columnsOfAnchor(anchor), values: rowKey === undefined ? [] : [rowKey], doubt };
+}
+
+/** The first of some names that a text has as a word of its own, in any case of letters. */
+export function nameIn(text: string, names: readonly string[]): string | undefined {
+  return names.find((name) => {
+    const escaped = name.replace(/[.*+?^${}()|[\]\\]/g, '\\$&');
+    return new RegExp(`(?<![\\p{L}\\p{N}_])${escaped}(?![\\p{L}\\p{N}_])`, 'iu').test(text);
+  });
+}

@@ -1,0 +1,169 @@
+import { isDeepStrictEqual } from 'node:util';
+import { type Annotation, countFault, mapShape, type SharedView } from '../../../protocol/documents/index.ts';
+import { CovistaError } from '../../../protocol/errors.ts';
+import type { DatasetId, VersionId } from '../../../protocol/ids.ts';
+import { assert, present } from '../../shared/assert.ts';
+import { type ContentStore, isUnrestricted, type Scope, showing, showsAllRows, visibleSchema } from '../../storage/content-store.ts';
+import type { Column, DocumentStore, DocumentTarget, Page, Provenance, PublishedEntry } from '../../storage/stores.ts';
+import type { Access } from '../access/access.ts';
+import type { RefResolver } from '../versioning/refs.ts';
+import type { VersionReader } from '../versioning/version-reader.ts';
+import type { WithDocument } from './document-request.ts';
+import type { LiveDocument } from './live-document.ts';
+import { type Named, namedByAnnotation, namedByView, nameIn } from './named.ts';
+import { plainEntry, sharedEntry, whenStored } from './restoring.ts';
+import type { StoredScope } from './scope-documents.ts';
+
+/** Those who see less of a dataset and have opened their document. */
+export interface NarrowerScope {
+  readonly scopeId: string;
+  /** The name of their document. */
+  readonly name: string;
+  /** Columns that a grant of theirs hides. */
+  readonly hiddenColumns: string[];
+  /** Columns by which a grant of theirs picks rows. */
+  readonly filteredBy: string[];
+  readonly updatedAt: string;
+}
+
+export interface Publications {
+  /** Nothing for those who do not see everything themselves. */
+  scopes(access: Access, page: Page & { readonly after?: string | undefined }): Promise<NarrowerScope[]>;
+  /** Copies an entry to those who see less; `unprocessable_data` where it names, or may name, what they may not see. */
+  publish(access: Access, entry: PublishedEntry, provenance: Provenance, signal: AbortSignal): Promise<PublishedEntry>;
+  /** Takes it from them again. */
+  withdraw(access: Access, entry: PublishedEntry, provenance: Provenance): Promise<PublishedEntry>;
+}
+
+/** What is asked of the data itself. */
+export interface PublicationSources {
+  readonly refs: Pick<RefResolver, 'head'>;
+  readonly reader: Pick<VersionReader, 'record' | 'scoped'>;
+  readonly content: Pick<ContentStore, 'count'>;
+}
+
+export interface PublicationsOptions extends PublicationSources {
+  readonly store: DocumentStore;
+  readonly withDocument: WithDocument;
+}
+
+export function createPublications(options: PublicationsOptions): Publications {
+  const { store, withDocument } = options;
+
+  const narrower = async ({ datasetId, scope }: Access, scopeId: string): Promise<DocumentTarget & { readonly scope: StoredScope }> => {
+    assert(isUnrestricted(scope), 'a permission to write comes with an unrestricted scope');
+    const name = nameOf(datasetId, scopeId);
+    const stored = await store.scopeOf(name);
+    if (stored === undefined) throw new CovistaError('not_found', `dataset ${datasetId} has no document of a scope ${scopeId}`, { scopeId });
+    return { name, datasetId, scope: stored as StoredScope };
+  };
+
+  const read = (datasetId: DatasetId, { map, id }: PublishedEntry): Promise<unknown> => {
+    const target = { name: `dataset/${datasetId}`, datasetId, scope: null };
+    return withDocument({ target, kind: 'dataset' }, async (document) => {
+      await whenStored(document);
+      const entry = plainEntry(document.doc.getMap(map), id);
+      if (entry === undefined) throw new CovistaError('not_found', `the document has no ${id} in ${map}`, { map, id });
+      return entry;
+    });
+  };
+
+  return {
+    scopes: async ({ datasetId, scope }, page) => {
+      // What is hidden from others may be hidden from the caller too.
+      if (!isUnrestricted(scope)) return [];
+      const documents = await store.scoped(datasetId, { ...page, after: page.after === undefined ? undefined : nameOf(datasetId, page.after) });
+      return documents.map(({ name, updatedAt, scope: stored }) => {
+        const { parts } = stored as StoredScope;
+        const hiddenColumns = [...new Set(parts.flatMap(({ mask }) => mask?.hidden ?? []))].sort();
+        const filteredBy = [...new Set(parts.flatMap(({ rows }) => rows?.columns.map((column) => column.name) ?? []))].sort();
+        return { scopeId: name.slice(name.lastIndexOf('/') + 1), name, hiddenColumns, filteredBy, updatedAt };
+      });
+    },
+
+    publish: async (access, published, provenance, signal) => {
+      const { datasetId } = access;
+      const target = await narrower(access, published.scopeId);
+      const entry = await read(datasetId, published);
+      await checkEntry({ ...options, datasetId, scope: target.scope, signal }, published.map, entry);
+      await withDocument({ target, kind: 'dataset' }, (document) => put(document, published, entry));
+      return store.recordPublished(datasetId, published, provenance);
+    },
+
+    withdraw: async (access, published, provenance) => {
+      const target = await narrower(access, published.scopeId);
+      await withDocument({ target, kind: 'dataset' }, async (document) => {
+        document.change((doc) => doc.getMap(published.map).delete(published.id));
+        await whenStored(document);
+      });
+      return store.recordPublished(access.datasetId, published, provenance);
+    },
+  };
+}
+
+const nameOf = (datasetId: DatasetId, scopeId: string): string => `dataset/${datasetId}/${scopeId}`;
+
+async function put(document: LiveDocument, { map, id }: PublishedEntry, entry: unknown): Promise<void> {
+  const entries = document.doc.getMap(map);
+  const fault = entries.has(id) ? undefined : countFault('dataset', map, entries.size + 1);
+  if (fault !== undefined) throw new CovistaError('conflict', `${map} ${fault.message}`, { rule: fault.rule });
+  if (!isDeepStrictEqual(plainEntry(entries, id), entry)) {
+    const shape = present(mapShape('dataset', map), 'the shape of a map that the protocol names');
+    document.change(() => entries.set(id, sharedEntry(shape, entry)));
+  }
+  await whenStored(document);
+}
+
+interface Checking extends PublicationSources {
+  readonly datasetId: DatasetId;
+  /** Of those who are to see the entry. */
+  readonly scope: Scope;
+  readonly signal: AbortSignal;
+}
+
+/** Refuses what names a column, a row or a value that the scope does not show in the newest version of main, or may name one. */
+async function checkEntry(checking: Checking, map: string, entry: unknown): Promise<void> {
+  const { refs, reader, datasetId, scope } = checking;
+  const head = await refs.head(datasetId, 'main');
+  const schema = head === undefined ? [] : (await reader.record(datasetId, head.versionId)).schema;
+  const visible = visibleNames(schema, scope);
+  const all = new Set(schema.map(({ name }) => name));
+  const named = map === 'views' ? namedByView(entry as SharedView, all) : namedByAnnotation(entry as Annotation);
+  const column = named.columns.find((name) => !visible.has(name)) ?? nameIn(JSON.stringify(entry), hiddenNames(schema, scope, visible));
+  if (column !== undefined) throw refused(`it names the column ${JSON.stringify(column)}`, { column });
+  if (head === undefined || visible.size === 0 || showsAllRows(schema, scope)) return;
+  if (named.doubt !== undefined) throw refused(`${named.doubt} may tell of rows`, {});
+  await checkValues({ ...checking, schema, versionId: head.versionId }, named);
+}
+
+async function checkValues(
+  checking: Checking & { readonly schema: readonly Column[]; readonly versionId: VersionId },
+  { values }: Named,
+): Promise<void> {
+  const { reader, content, datasetId, versionId, scope, schema, signal } = checking;
+  for (const value of values) {
+    const rows = showing(schema, scope, value);
+    if (rows !== undefined && (await content.count(await reader.scoped({ datasetId, versionId, scope: rows }), { signal })) > 0) continue;
+    throw refused(`no row that they see has ${JSON.stringify(value)}`, { value });
+  }
+}
+
+function visibleNames(schema: readonly Column[], scope: Scope): Set<string> {
+  try {
+    return new Set(visibleSchema(schema, scope).map(({ name }) => name));
+  } catch (error) {
+    if (error instanceof CovistaError && error.code === 'forbidden') return new Set();
+    throw error;
+  }
+}
+
+/** Of the newest version, and of those before it. */
+function hiddenNames(schema: readonly Column[], { parts }: Scope, visible: ReadonlySet<string>): string[] {
+  const masked = parts.flatMap(({ mask }) => mask?.hidden ?? []);
+  const shown = new Set([...visible].map((name) => name.toLowerCase()));
+  return [...new Set([...schema.map(({ name }) => name), ...masked])].filter((name) => !shown.has(name.toLowerCase()));
+}
+
+function refused(why: string, details: Record<string, unknown>): CovistaError {
+  return new CovistaError('unprocessable_data', `this cannot be shown to those who see less: ${why}`, { rule: 'DOC30', ...details });
+}

@@ -1,0 +1,161 @@
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import type { Client } from '../../client/index.ts';
+import { csv } from '../support/samples.ts';
+import { startTestServer, type TestServer } from '../support/server.ts';
+import { synced, until, type YjsClient, yjsClient } from '../support/yjs-clients.ts';
+
+let server: TestServer;
+let alice: Client;
+
+beforeAll(async () => {
+  server = await startTestServer();
+  alice = await server.client('alice');
+});
+
+afterAll(async () => {
+  await server?.stop();
+});
+
+interface World {
+  readonly datasetId: number;
+  readonly name: string;
+  /** Somebody who does not see everything, with their document. */
+  readonly reader: YjsClient;
+  readonly scopeId: string;
+}
+
+async function newWorld(grant: object): Promise<World> {
+  const { datasetId } = await alice.dataset.create({ name: 'Orders', key: ['id'] });
+  await alice.version.commit({ datasetId, branch: 'main', message: 'first' }, { body: csv('id,region,salary', '1,EU,10', '2,US,20') });
+  await alice.grant.create({ datasetId, principal: 'user:dora', permission: 'read', ...grant });
+  const name = `dataset/${datasetId}`;
+  const reader = await yjsClient(server, 'dora', name);
+  await synced(reader);
+  const { items } = await alice.document.scopes({ datasetId });
+  return { datasetId, name, reader, scopeId: items[0]?.scopeId ?? '' };
+}
+
+const entries = ({ reader }: World, map: string): unknown => reader.doc.getMap(map).toJSON();
+const isGone = async ({ closes }: YjsClient): Promise<number | undefined> => {
+  await expect.poll(() => closes.length).toBeGreaterThan(0);
+  return closes[0];
+};
+
+describe('documents of those who see less', () => {
+  test('DOC30 are listed for and opened by those who see more, who are not seen there', async () => {
+    const world = await newWorld({ columnMask: ['salary'] });
+    const { datasetId, name, scopeId, reader } = world;
+    const { items } = await alice.document.scopes({ datasetId });
+    expect(items).toMatchObject([{ scopeId, name: `${name}/${scopeId}`, hiddenColumns: ['salary'], filteredBy: [] }]);
+    reader.provider.awareness.setLocalState({ user: { name: 'Dora' } });
+    const visitor = await yjsClient(server, 'alice', `${name}/${scopeId}`);
+    await synced(visitor);
+    visitor.provider.awareness.setLocalState({ selection: { column: 'salary' } });
+    await expect.poll(() => visitor.provider.awareness.getStates().get(reader.doc.clientID)).toEqual({ user: { name: 'Dora' } });
+    // What a visitor writes is taken from them again, and nobody else has seen it.
+    visitor.doc.getMap('mine').set('salary', 10);
+    await until(visitor.doc, () => !visitor.doc.getMap('mine').has('salary'));
+    expect(reader.doc.getMap('mine').toJSON()).toEqual({});
+    expect(reader.provider.awareness.getStates().has(visitor.doc.clientID)).toBe(false);
+    const live = await alice.document.open(`${name}/${scopeId}`);
+    expect(live.canWrite).toBe(false);
+    live.close();
+  });
+
+  test('DOC30 are not there for who does not see as much', async () => {
+    const world = await newWorld({ columnMask: ['salary'] });
+    const { datasetId, name, scopeId } = world;
+    await alice.grant.create({ datasetId, principal: 'user:fred', permission: 'read', rowFilter: "region = 'EU'" });
+    const fred = await server.client('fred');
+    expect((await fred.document.scopes({ datasetId })).items).toEqual([]);
+    expect(await isGone(await yjsClient(server, 'fred', `${name}/${scopeId}`))).toBe(4404);
+    expect(await isGone(await yjsClient(server, 'alice', `${name}/${'0'.repeat(32)}`))).toBe(4404);
+    await expect(fred.document.attribution({ name: `${name}/${scopeId}` })).rejects.toMatchObject({ code: 'not_found' });
+    const again = await yjsClient(server, 'dora', `${name}/${scopeId}`);
+    await synced(again);
+  });
+});
+
+describe('publishing', () => {
+  test('DOC31 copies an entry that names nothing hidden to readers of the SDK and of y-websocket, and takes it back', async () => {
+    const world = await newWorld({ columnMask: ['salary'] });
+    const { datasetId, name, scopeId, reader } = world;
+    const document = await alice.document.open(name);
+    const view = document.savedViews().create({ name: 'By region', config: { group_by: ['region'], filter: [['region', '==', 'EU']] } });
+    const note = document.annotations.add('Odd', { rowKey: { id: 1 }, column: 'region' });
+    document.annotations.reply(note.id, 'Indeed');
+    await document.whenDurable();
+    await alice.document.publish({ datasetId, scopeId, map: 'views', id: view.id });
+    await alice.document.publish({ datasetId, scopeId, map: 'annotations', id: note.id });
+    await until(reader.doc, () => reader.doc.getMap('annotations').has(note.id) && reader.doc.getMap('views').has(view.id));
+    expect(entries(world, 'annotations')).toMatchObject({ [note.id]: { body: 'Odd', author: 'alice', replies: [{ body: 'Indeed' }] } });
+    const dora = await (await server.client('dora')).document.open(name);
+    await dora.whenSynced();
+    expect(dora.savedViews().list()).toMatchObject([{ name: 'By region' }]);
+    document.annotations.reply(note.id, 'Once more');
+    await document.whenDurable();
+    await alice.document.publish({ datasetId, scopeId, map: 'annotations', id: note.id });
+    await expect.poll(() => dora.annotations.get(note.id)?.replies.length).toBe(2);
+    await alice.document.withdraw({ datasetId, scopeId, map: 'views', id: view.id });
+    await until(reader.doc, () => !reader.doc.getMap('views').has(view.id));
+    for (const opened of [document, dora]) opened.close();
+  });
+
+  test('DOC31 is refused for what names a hidden column, in any place, and nothing of it arrives', async () => {
+    const world = await newWorld({ columnMask: ['salary'] });
+    const { datasetId, name, scopeId } = world;
+    const document = await alice.document.open(name);
+    const views = [
+      { config: { columns: ['salary'] } },
+      { config: { filter: [['salary', '>', 10]] as [string, string, number][] } },
+      { config: { expressions: { high: 'bucket("salary", 10)' } } },
+      { config: {}, description: 'Whose Salary is highest?' },
+      { config: {}, columnsConfig: { salary: { format: 'money' } } },
+    ];
+    const ids = views.map((view) => ({ map: 'views' as const, id: document.savedViews().create({ name: 'Of money', ...view }).id }));
+    const notes = [document.annotations.add('Odd', { column: 'salary' }), document.annotations.add('The salary is odd', {})];
+    await document.whenDurable();
+    for (const entry of [...ids, ...notes.map(({ id }) => ({ map: 'annotations' as const, id }))]) {
+      await expect(alice.document.publish({ datasetId, scopeId, ...entry })).rejects.toMatchObject({
+        code: 'unprocessable_data',
+        details: { column: expect.stringMatching(/^salary$/) },
+      });
+    }
+    expect([entries(world, 'views'), entries(world, 'annotations')]).toEqual([{}, {}]);
+    const eve = { datasetId, scopeId, map: 'views' as const, id: ids[0]?.id ?? '' };
+    await expect((await server.client('dora')).document.publish(eve)).rejects.toMatchObject({ code: 'forbidden' });
+    await expect(alice.document.publish({ ...eve, id: 'nothing' })).rejects.toMatchObject({ code: 'not_found' });
+    document.close();
+  });
+
+  test('DOC31 is refused for what names hidden rows or values, or may', async () => {
+    const world = await newWorld({ rowFilter: "region = 'EU'" });
+    const { datasetId, name, scopeId, reader } = world;
+    const document = await alice.document.open(name);
+    const version = { versionId: 1 };
+    const views = document.savedViews();
+    const view = views.create({ name: 'By region', config: { group_by: ['region'] } });
+    const filtered = (value: string): string => views.create({ name: 'Filtered', config: { filter: [['region', '==', value]] } }).id;
+    const shown = [
+      { map: 'annotations' as const, id: document.annotations.add('Odd', { rowKey: { id: 1 } }).id },
+      { map: 'views' as const, id: filtered('EU') },
+      { map: 'views' as const, id: views.create({ name: 'Above', config: { filter: [['salary', '>', 15]] } }).id },
+    ];
+    const hidden = [
+      { map: 'annotations' as const, id: document.annotations.add('Odd', { rowKey: { id: 2 } }).id },
+      { map: 'annotations' as const, id: document.annotations.add('Odd', { ...version, row: 0 }).id },
+      { map: 'annotations' as const, id: document.annotations.add('Odd', { viewId: view.id, cell: { rowPath: ['US'], column: 'salary' } }).id },
+      { map: 'views' as const, id: filtered('US') },
+      { map: 'views' as const, id: views.create({ name: 'Text', config: { expressions: { us: `"region" == 'US'` } } }).id },
+    ];
+    await document.whenDurable();
+    for (const entry of hidden) {
+      await expect(alice.document.publish({ datasetId, scopeId, ...entry }), JSON.stringify(entry)).rejects.toMatchObject({
+        code: 'unprocessable_data',
+      });
+    }
+    for (const entry of shown) await alice.document.publish({ datasetId, scopeId, ...entry });
+    await until(reader.doc, () => reader.doc.getMap('views').size === 2 && reader.doc.getMap('annotations').size === 1);
+    document.close();
+  });
+});

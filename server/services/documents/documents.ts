@@ -7,7 +7,7 @@ import type { Opening } from '../../shared/channel.ts';
 import type { Clock } from '../../shared/clock.ts';
 import type { Logger } from '../../shared/log.ts';
 import { KeyedMutex } from '../../shared/mutex.ts';
-import type { BindingRecord, DocumentOwner, DocumentStore, DocumentTarget, Page } from '../../storage/stores.ts';
+import type { BindingRecord, DocumentOwner, DocumentStore, DocumentTarget, Page, StoredDocument } from '../../storage/stores.ts';
 import type { Authorizer } from '../access/authorizer.ts';
 import { Compaction, type DocumentStates } from './compaction.ts';
 import { DocumentChannel } from './document-channel.ts';
@@ -48,6 +48,7 @@ interface Entry {
 }
 
 const RENEWALS_PER_LEASE = 3;
+const NEW: StoredDocument = { state: null, batches: [], bindings: [] };
 
 export function createDocuments(options: DocumentsOptions): Documents {
   const host = new DocumentHost(options);
@@ -162,7 +163,8 @@ class DocumentHost implements Omit<Documents, keyof DocumentHistory | keyof Publ
     if (lease === undefined) {
       throw new CovistaError('unavailable', `another server has ${name} open`, { retryAfterMs: limits.documentLeaseMs });
     }
-    const stored = await store.load(lease.documentId);
+    // Its first owner has just made it.
+    const stored = lease.fence === 1 ? NEW : await store.load(lease.documentId);
     const onLost = (): void => this.#lost(entry);
     const onGrown = (): void => this.#compaction.request(entry.document);
     const document = new LiveDocument({ name, kind, lease, stored, store, limits, clock, log, onLost, onGrown });

@@ -68,10 +68,8 @@ export async function startServices(config: Config, { stores, engines, log, clos
   const visible = createVisibleVersions({ content: stores.content, reader, limits });
   const states = new DocumentStatesThread(metrics.threads);
   closers.add(() => states.close());
-  const documents = createDocuments({
-    ...{ store: metadata.documents, states, authorizer, limits, clock: systemClock, log },
-    ...{ refs, reader, content: stores.content },
-  });
+  const sources = { refs, reader, content: stores.content };
+  const documents = createDocuments({ ...sources, store: metadata.documents, states, authorizer, limits, clock: systemClock, log });
   closers.add(() => documents.close());
   const uploads = createUploads({ stores, limits });
   const key = await loadOrCreateSecret(config.dataDir, 'table-secret');

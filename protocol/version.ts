@@ -97,7 +97,7 @@ export const PROTOCOL_HISTORY: readonly { readonly version: number; readonly dat
     {
       version: 1,
       date: '2026-11-26',
-      fingerprint: '86ca26ac6aa48f04',
+      fingerprint: '1486f97dc1e0750b',
       change: 'Snapshots of documents are read and restored, and entries published to those who see less',
     },
   ];

@@ -91,7 +91,7 @@ export const PROTOCOL_HISTORY: readonly { readonly version: number; readonly dat
     {
       version: 1,
       date: '2026-11-26',
-      fingerprint: '65ec7dfbd3d0eb61',
+      fingerprint: '82e64d8547858556',
       change: 'Tables are opened for expressions of a language',
     },
     {

@@ -49,7 +49,7 @@ const MiB = 1024 * 1024;
 export const defaultSettings: ClientSettings = {
   connectTimeoutMs: 10 * SECOND,
   backoffBaseMs: 250,
-  backoffMaxMs: 15 * SECOND,
+  backoffMaxMs: 3 * SECOND,
   attemptsMax: Number.POSITIVE_INFINITY,
   heartbeatMs: 30 * SECOND,
   refreshBeforeMs: MINUTE,

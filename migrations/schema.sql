@@ -229,6 +229,16 @@ CREATE TABLE revocations (
   CONSTRAINT revocations_token UNIQUE (token_id)
 );
 
+CREATE TABLE saved_tables (
+  table_id text COLLATE "C" NOT NULL,
+  dataset_id integer NOT NULL,
+  version_id integer NOT NULL,
+  options json NOT NULL,
+  scope json NOT NULL,
+  used_at timestamp(3) with time zone NOT NULL,
+  CONSTRAINT saved_tables_dataset_id_fkey FOREIGN KEY (dataset_id) REFERENCES datasets(dataset_id) ON DELETE CASCADE,
+  CONSTRAINT saved_tables_pkey PRIMARY KEY (table_id)
+
 CREATE TABLE schedule_runs (
   run_id bigint NOT NULL GENERATED ALWAYS AS IDENTITY,
   schedule_id integer NOT NULL,
@@ -361,6 +371,8 @@ CREATE INDEX grants_dataset ON public.grants USING btree (dataset_id, grant_id);
 CREATE INDEX grants_principal ON public.grants USING btree (principal, dataset_id);
 
 CREATE INDEX idempotency_time ON public.idempotency USING btree (created_at);
+
+CREATE INDEX saved_tables_dataset ON public.saved_tables USING btree (dataset_id);
 
 CREATE UNIQUE INDEX schedule_runs_due ON public.schedule_runs USING btree (schedule_id, due_at) WHERE (cause = 'cron'::text);
 

@@ -4,7 +4,7 @@
  */
 export interface Limit {
   readonly value: number;
-  readonly unit: 'bytes' | 'ms' | 'count' | 'chars' | 'per second';
+  readonly unit: 'bytes' | 'ms' | 'count' | 'chars' | 'percent' | 'per minute' | 'per second';
   readonly why: string;
 }
 
@@ -78,7 +78,7 @@ export const LIMITS = {
   // Work
   operationTimeoutMs: limit(5 * MINUTE, 'ms', 'A query that runs longer is cancelled'),
   commitTimeoutMs: limit(60 * MINUTE, 'ms', 'A commit that converts longer is cancelled'),
-  drainTimeoutMs: limit(10 * SECOND, 'ms', 'In-flight work finishes within this when the server stops'),
+  drainTimeoutMs: limit(5 * MINUTE, 'ms', 'In-flight work finishes within this when the server stops or goes into maintenance'),
   reconnectDelayMs: limit(2 * SECOND, 'ms', 'Reconnects after a goodbye are spread over this'),
   idempotencyKeepMs: limit(24 * HOUR, 'ms', 'A repeated command finds its first result for so long'),
   pageItemsDefault: limit(100, 'count', 'Items of a page when the caller does not say'),
@@ -235,6 +235,26 @@ export const LIMITS = {
   scheduleFilesKeptMax: limit(100, 'count', 'Files of one schedule that can be kept'),
   scheduleFileBytesMax: limit(8 * GiB, 'bytes', 'One exported file'),
   scheduleFilesBytesMax: limit(100 * GiB, 'bytes', 'All files of schedules that are kept'),
+
+  // Alerts and maintenance
+  alertPeriodMs: limit(5 * SECOND, 'ms', 'The alerts look this often'),
+  alertMemoryPercent: limit(80, 'percent', 'high_memory_usage: above this part of tablesBytesMax idle tables go, then no new ones come; 0: off'),
+  alertVersionCreationMs: limit(30 * SECOND, 'ms', 'slow_version_creation: the 95th percentile of the time that a version takes; 0: off'),
+  alertVersionWindowMs: limit(10 * MINUTE, 'ms', 'The versions of so long count for slow_version_creation'),
+  alertDenialsPerMinute: limit(10, 'per minute', 'permission_denial_spike: refusals of everybody together; 0: the alert is off'),
+  alertDenialsPerCallerPerMinute: limit(10, 'per minute', 'permission_denial_spike: refusals of one person or address; 0: only all together count'),
+  alertTightRequestsPerSecond: limit(50, 'per second', 'Requests of persons and addresses that made a spike of refusals'),
+  alertTightMs: limit(10 * MINUTE, 'ms', 'They are held to it for so long'),
+  alertsKeptMax: limit(100, 'count', 'Beginnings and ends of alerts that admin.alerts shows'),
+  denialKeysMax: limit(1_000, 'count', 'Persons, and addresses, whose refusals are told apart within five seconds'),
+  alertWebhookQueueMax: limit(100, 'count', 'Messages that wait for the webhook before the oldest is dropped'),
+  alertWebhookAttemptsMax: limit(8, 'count', 'Times that a message to the webhook is tried'),
+  alertWebhookBackoffMs: limit(1 * SECOND, 'ms', 'Before the second attempt; every further one waits twice as long'),
+  alertWebhookTimeoutMs: limit(10 * SECOND, 'ms', 'One attempt'),
+  tracePercent: limit(100, 'percent', 'Operations that are traced, where there is an endpoint for traces'),
+  traceQueueMax: limit(2_048, 'count', 'Spans that wait to be sent; further ones are dropped'),
+  savedTablesPeriodMs: limit(1 * MINUTE, 'ms', 'The list of open tables is saved this often, where it changed'),
+  preloadTablesMax: limit(100, 'count', 'Saved tables that are loaded again after maintenance or a restart, those used last'),
 
   // Engines
   databasePoolMax: limit(10, 'count', 'PostgreSQL connections'),

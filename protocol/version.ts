@@ -100,4 +100,10 @@ export const PROTOCOL_HISTORY: readonly { readonly version: number; readonly dat
       fingerprint: '1486f97dc1e0750b',
       change: 'Snapshots of documents are read and restored, and entries published to those who see less',
     },
+    {
+      version: 1,
+      date: '2026-11-26',
+      fingerprint: '01109e513766da1b',
+      change: 'Alerts and maintenance for server admins',
+    },
   ];

@@ -8,6 +8,9 @@ export interface Config {
   readonly dataDir: string;
   readonly databaseUrl: string | undefined;
   readonly backupDir: string | undefined;
+  /** Where alerts are posted to, and with what they are signed; both or neither. */
+  readonly alertWebhookUrl: string | undefined;
+  readonly alertWebhookSecret: string | undefined;
   readonly jwtSecret: string | undefined;
   readonly jwksUrl: string | undefined;
   readonly jwtIssuer: string | undefined;
@@ -30,6 +33,8 @@ export interface Config {
   readonly workbenchDir: string | undefined;
   /** Keys of encryption at rest, the current one first; none: it is off. */
   readonly masterKeys: readonly Uint8Array[];
+  /** Undefined: no traces. */
+  readonly traceEndpoint: string | undefined;
   readonly logLevel: string;
   readonly logPretty: boolean;
   readonly limits: Limits;
@@ -71,6 +76,7 @@ export function readConfig(flags: readonly string[], environment: Environment): 
     dataDir: text('dataDir'),
     databaseUrl: value('databaseUrl')?.text,
     backupDir: value('backupDir')?.text,
+    ...readWebhook(value('alertWebhookUrl')?.text, value('alertWebhookSecret')?.text),
     jwtSecret: value('jwtSecret')?.text,
     jwksUrl: value('jwksUrl')?.text,
     jwtIssuer: value('jwtIssuer')?.text,
@@ -86,6 +92,7 @@ export function readConfig(flags: readonly string[], environment: Environment): 
     tableEngines: list('tableEngines').filter((name) => name !== 'none'),
     workbenchDir: value('workbenchDir')?.text,
     masterKeys: readMasterKeys(value('masterKey')?.text, value('masterKeyPrevious')?.text),
+    traceEndpoint: value('traceEndpoint')?.text,
     logLevel: text('logLevel'),
     logPretty: value('logPretty') === undefined ? process.stderr.isTTY === true : text('logPretty') === 'true',
     limits: readLimits(given),
@@ -153,6 +160,11 @@ function readMasterKeys(current: string | undefined, previous: string | undefine
 function readTls(certificate: string | undefined, key: string | undefined): Config['tls'] {
   if ((certificate === undefined) !== (key === undefined)) throw new ConfigError('--tls-cert and --tls-key go together');
   return certificate === undefined || key === undefined ? undefined : { certificate, key };
+}
+
+function readWebhook(url: string | undefined, secret: string | undefined): Pick<Config, 'alertWebhookUrl' | 'alertWebhookSecret'> {
+  if ((url === undefined) !== (secret === undefined)) throw new ConfigError('--alert-webhook-url and --alert-webhook-secret go together');
+  return { alertWebhookUrl: url, alertWebhookSecret: secret };
 }
 
 /** Whether others than this machine can reach the server, be it through a proxy. */

@@ -2,11 +2,10 @@
 import { realpathSync } from 'node:fs';
 import { runCommand } from './cli/commands.ts';
 import { assertSafeToListen, type Config } from './config.ts';
-import { startAuditTrail } from './services/access/audit-trail.ts';
-import { systemClock } from './shared/clock.ts';
 import { Closers } from './shared/closers.ts';
 import { createLog } from './shared/log.ts';
 import { Metrics } from './shared/metrics.ts';
+import { startWatch } from './wiring/alerts.ts';
 import { openDoors, type StartedServer } from './wiring/doors.ts';
 import { type Parts, startEngines } from './wiring/engines.ts';
 import { startServices } from './wiring/services.ts';
@@ -25,11 +24,10 @@ export async function startServer(config: Config, parts: Parts = {}): Promise<St
   const metrics = new Metrics();
   try {
     const stores = await openStores(config, { log, closers, metrics });
-    const audit = startAuditTrail({ store: stores.metadata.audit, limits: config.limits, clock: systemClock, log });
-    closers.add(() => audit.close());
+    const watch = startWatch(config, { audit: stores.metadata.audit, log, closers, metrics });
     const engines = startEngines(config, parts, { stores, log, metrics });
-    const services = await startServices(config, { stores, engines, log, closers, metrics });
-    return await openDoors(config, { services, audit, log, closers, metrics });
+    const services = await startServices(config, { stores, engines, watch, log, closers, metrics });
+    return await openDoors(config, { services, watch, log, closers, metrics });
   } catch (error) {
     await closers.close();
     throw error;

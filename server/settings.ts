@@ -26,6 +26,14 @@ const OWN_SETTINGS: readonly Setting[] = [
   { name: 'dataDir', type: 'text', fallback: './data', prose: 'Directory of files, secrets and the embedded PostgreSQL' },
   { name: 'databaseUrl', type: 'url', fallback: undefined, prose: 'PostgreSQL to use; absent: the embedded one', secret: true },
   { name: 'backupDir', type: 'text', fallback: undefined, prose: 'Directory into which the server takes backups of itself; absent: none' },
+  { name: 'alertWebhookUrl', type: 'url', fallback: undefined, prose: 'Where alerts are posted to as JSON; absent: nowhere', secret: true },
+  {
+    name: 'alertWebhookSecret',
+    type: 'text',
+    fallback: undefined,
+    prose: 'Secret with which what is posted there is signed (HMAC-SHA-256)',
+    secret: true,
+  },
   { name: 'jwtSecret', type: 'text', fallback: undefined, prose: 'Shared secret (HS256) of tokens; absent: made on first start', secret: true },
   { name: 'jwksUrl', type: 'url', fallback: undefined, prose: 'Where the public keys of tokens are published (JWKS)' },
   { name: 'jwtIssuer', type: 'text', fallback: undefined, prose: 'Issuer that tokens must name' },
@@ -71,6 +79,12 @@ const OWN_SETTINGS: readonly Setting[] = [
     prose: 'Earlier master keys, separated by commas; the start with a new master key needs the one before',
     secret: true,
   },
+  {
+    name: 'traceEndpoint',
+    type: 'url',
+    fallback: undefined,
+    prose: 'Where traces go (OpenTelemetry, OTLP over HTTP, such as http://collector:4318/v1/traces); absent: none are made',
+  },
   { name: 'logLevel', type: LOG_LEVELS, fallback: 'info', prose: 'Least severe entries that are logged' },
   { name: 'logPretty', type: 'flag', fallback: undefined, prose: 'Log for people instead of JSON lines; absent: on a terminal' },
 ];
@@ -91,6 +105,17 @@ export function settingsHelp(): string {
     const fallback = setting.fallback === undefined ? '' : ` [${setting.fallback}${setting.unit === undefined ? '' : ` ${setting.unit}`}]`;
     return `  ${flagOf(setting)}\n      ${setting.prose}${fallback}`;
   }).join('\n');
+}
+
+/** The table of settings as the operator's chapter has it: Markdown. */
+export function settingsTable(): string {
+  const rows = SETTINGS.map((setting) => {
+    const { type, unit, fallback, prose, secret } = setting;
+    const value = fallback === undefined ? '' : `\`${fallback}\`${unit === undefined ? '' : ` ${unit}`}`;
+    const kind = typeof type === 'object' ? type.join(', ') : type;
+    return `| \`${variableOf(setting)}\` | \`${flagOf(setting)}\` | ${kind} | ${value} | ${prose.replaceAll('|', '\\|')}${secret === true ? ' (secret)' : ''} |`;
+  });
+  return ['| variable | flag | type | default | what for |', '| --- | --- | --- | --- | --- |', ...rows, ''].join('\n');
 }
 
 /** What is wrong with a value as it is written; undefined: nothing. */

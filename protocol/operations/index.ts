@@ -1,5 +1,6 @@
 import { defineOperations, type Operation } from '../define.ts';
 import { accessOperations } from './access.ts';
+import { adminOperations } from './admin.ts';
 import { auditOperations } from './audit.ts';
 import { branchOperations } from './branch.ts';
 import { datasetOperations } from './dataset.ts';
@@ -34,6 +35,7 @@ export const operations = defineOperations({
   access: accessOperations,
   audit: auditOperations,
   retention: retentionOperations,
+  admin: adminOperations,
 });
 
 export type Operations = typeof operations;
@@ -42,7 +44,7 @@ export type OperationName = {
   [Noun in keyof Operations & string]: `${Noun}.${keyof Operations[Noun] & string}`;
 }[keyof Operations & string];
 
-/** Every operation by its name `noun.verb`. */
+/** Every operation by its name `noun.verb`; a verb may have a dot of its own (`admin.maintenance.enter`). */
 export const operationsByName: ReadonlyMap<OperationName, Operation> = new Map(
   Object.entries(operations).flatMap(([noun, verbs]) =>
     Object.entries(verbs).map(([verb, declared]) => [`${noun}.${verb}` as OperationName, declared as Operation] as const),

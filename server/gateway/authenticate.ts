@@ -11,6 +11,7 @@ import { countedAddress } from '../shared/addresses.ts';
 import type { Clock } from '../shared/clock.ts';
 import { AUTHENTICATE, recordRefusal } from './call-audit.ts';
 import { RateLimit } from './rate-limit.ts';
+import type { Tightening } from './tightening.ts';
 import { keyResolver } from './token-keys.ts';
 
 export type { Actor };
@@ -50,6 +51,8 @@ export interface AuthenticatorOptions {
   readonly revocations: Pick<Revocations, 'against' | 'watch'>;
   readonly tickets: Pick<Tickets, 'redeem'>;
   readonly audit: AuditTrail;
+  /** Holds some callers to less than others. */
+  readonly tightening?: Pick<Tightening, 'take'>;
   readonly clock: Clock;
 }
 
@@ -104,7 +107,10 @@ export function createAuthenticator(options: AuthenticatorOptions): Authenticato
     const key = countedAddress(address);
     try {
       // Others behind the same address go on with tokens that are known to be good.
-      if (recall(hashOf(token)) === undefined) failures.assertFree(key);
+      if (recall(hashOf(token)) === undefined) {
+        failures.assertFree(key);
+        options.tightening?.take({ subject: '', address });
+      }
       return await authenticate(token);
     } catch (fault) {
       recordRefusal(options.audit, fault, { operation: AUTHENTICATE, address });

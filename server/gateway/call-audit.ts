@@ -31,22 +31,28 @@ export interface Refused {
 export function recordRefusal(trail: AuditTrail, fault: unknown, { operation, address, subject = '' }: Refused): void {
   if (!(fault instanceof CovistaError)) return;
   const requestId = nextRequestId();
-  trail.record({
-    actor: subject,
-    operation: nameOf(operation),
-    datasetId: null,
-    versionId: null,
-    requestId,
-    address,
-    outcome: fault.code,
-    detail: {},
-  });
+  trail.record(
+    {
+      actor: subject,
+      operation: nameOf(operation),
+      datasetId: null,
+      versionId: null,
+      requestId,
+      address,
+      outcome: fault.code,
+      detail: {},
+    },
+    DENIALS.has(fault.code),
+  );
 }
 
 /** What is no known name may be anything that a caller wrote, a secret included. */
 function nameOf(operation: string): string {
   return operation === CONNECT || operation === AUTHENTICATE || operationsByName.has(operation as OperationName) ? operation : '';
 }
+
+/** Asking for what one may not have; so is a dataset that is not there, or not to the caller's knowledge. */
+const DENIALS: ReadonlySet<ErrorCode> = new Set(['unauthenticated', 'forbidden', 'step_up_required']);
 
 const REFUSALS: ReadonlySet<ErrorCode> = new Set([
   'unauthenticated',
@@ -72,7 +78,8 @@ export function createCallAudit(trail: AuditTrail): CallAudit {
     failed: (operation, call, error) => {
       if (call.isEnded || !isRecorded(operation, call, error.code)) return;
       const { datasetId, versionId } = placeOf(call, call.input, error.details);
-      trail.record({ ...whoOf(call), operation: nameOf(call.operation), datasetId, versionId, outcome: error.code, detail: {} });
+      const isDenial = DENIALS.has(error.code) || (error.code === 'not_found' && !call.isPermitted);
+      trail.record({ ...whoOf(call), operation: nameOf(call.operation), datasetId, versionId, outcome: error.code, detail: {} }, isDenial);
     },
     used: (call, input, result) => {
       trail.record({ ...whoOf(call), operation: call.operation, ...placeOf(call, input, result), outcome: 'ok', detail: detailOf(input) });

@@ -16,6 +16,7 @@ import { createCallAudit, type Refused, recordLoss, recordRefusal } from './call
 import { createIdempotency } from './idempotency.ts';
 import { RateLimit } from './rate-limit.ts';
 import { assertSteppedUp, type StepUp } from './step-up.ts';
+import type { Tightening } from './tightening.ts';
 import { validate } from './validate.ts';
 
 /** What became of a call. The items of a stream fail with CovistaError only; a channel is attached or abandoned once. */
@@ -47,6 +48,7 @@ export interface GatewayOptions {
   readonly stepUp: StepUp;
   readonly limits: Pick<Limits, 'requestsPerSubjectPerSecond' | 'rateKeysMax' | 'operationTimeoutMs' | 'commitTimeoutMs' | 'idempotencyKeyCharsMax'>;
   readonly audit: AuditTrail;
+  readonly tightening?: Pick<Tightening, 'take'>;
   readonly log: Logger;
 }
 
@@ -119,6 +121,7 @@ export function createGateway(options: GatewayOptions): Gateway {
     dispatch: (call) => {
       try {
         rate.take(call.actor.subject);
+        options.tightening?.take({ subject: call.actor.subject, address: call.address });
         const entry = find(call.operation);
         if (entry === undefined) throw new CovistaError('unknown_operation', `there is no operation "${call.operation.slice(0, 100)}"`);
         const input = validate(entry.operation, call);
@@ -168,7 +171,7 @@ const NO_BODY: AsyncIterable<Uint8Array> = { async *[Symbol.asyncIterator]() {} 
 function buildEntries({ handlers, limits }: GatewayOptions): ReadonlyMap<string, Entry> {
   return new Map(
     [...operationsByName].map(([name, operation]) => {
-      const [noun, verb] = name.split('.') as [keyof Handlers, string];
+      const [, noun, verb = ''] = /^(\w+)\.(.+)$/.exec(name) as unknown as [string, keyof Handlers, string];
       const handle = (handlers[noun] as unknown as Readonly<Record<string, Handle>>)[verb] as Handle;
       const isHeld = operation.kind === 'stream' || operation.kind === 'channel' || operation.duration === 'long' || operation.body !== undefined;
       return [name, { name, operation, handle, timeoutMs: timeoutOf(operation, limits), isHeld }] as const;

@@ -1,4 +1,5 @@
 import { accessHandlers } from './access.ts';
+import { adminHandlers } from './admin.ts';
 import { auditHandlers } from './audit.ts';
 import { branchHandlers } from './branch.ts';
 import { datasetHandlers } from './dataset.ts';
@@ -36,5 +37,6 @@ export function createHandlers(services: Services): Handlers {
     access: accessHandlers(services),
     audit: auditHandlers(services),
     retention: retentionHandlers(services),
+    admin: adminHandlers(services),
   };
 }

@@ -4,9 +4,11 @@ import type { Explanations } from '../services/access/explanations.ts';
 import type { Revocations } from '../services/access/revocations.ts';
 import type { Tickets } from '../services/access/tickets.ts';
 import type { VisibleVersions } from '../services/access/visible-versions.ts';
+import type { Alerts } from '../services/alerts/alerts.ts';
 import type { DatasetRemoval } from '../services/datasets.ts';
 import type { Documents } from '../services/documents/documents.ts';
 import type { EventFeed } from '../services/events/event-feed.ts';
+import type { Maintenance } from '../services/maintenance/maintenance.ts';
 import type { Retention } from '../services/retention/retention.ts';
 import type { Schedules } from '../services/schedules/schedules.ts';
 import type { TableChannels } from '../services/tables/table-channels.ts';
@@ -24,6 +26,8 @@ import type { Stores } from '../storage/stores.ts';
 
 /** What handlers are made of. */
 export interface Services {
+  readonly alerts: Alerts;
+  readonly maintenance: Maintenance;
   readonly stores: Stores;
   readonly authorizer: Authorizer;
   readonly revocations: Revocations;

@@ -64,6 +64,8 @@ export class Metrics {
       async collect() {
         const found = await readings();
         this.reset();
+        // One without labels would be told as 0.
+        if (found.length === 0 && labels.length === 0) this.remove();
         for (const { labels: values, value } of found) this.inc(values, value);
       },
     });
@@ -80,6 +82,7 @@ export class Metrics {
       async collect() {
         const found = await readings();
         this.reset();
+        if (found.length === 0 && labels.length === 0) this.remove();
         for (const { labels: values, value } of found) this.set(values, value);
       },
     });
@@ -106,7 +109,7 @@ export class Metrics {
   }
 
   /** One that cannot be read, such as while the database is away, must not take the others with it. */
-  #reader(name: string, read: () => Readings): () => Promise<Iterable<Reading>> {
+  #reader(name: string, read: () => Readings): () => Promise<readonly Reading[]> {
     return async () => {
       try {
         return [...(await read())];

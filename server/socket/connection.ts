@@ -16,6 +16,8 @@ export interface Door {
   readonly kind: DoorKind;
   /** Bytes that wait to be sent, those that the engine holds included. */
   readonly queuedBytes: number;
+  /** Whether it is a session of a server admin, which maintenance leaves alone. */
+  readonly isAdmin: boolean;
   /** A message came; its bytes are valid during this call only. */
   receive(message: ArrayBuffer, isBinary: boolean): void;
   /** The socket took what it held back. */
@@ -49,6 +51,7 @@ export interface ConnectionContext extends SessionContext {
  *   awaiting        deadline               → closing (timeout)
  *   authenticating  token accepted         → open, and welcome is sent
  *   authenticating  token refused          → closing (unauthenticated)
+ *   authenticating  server drains          → closing (draining), unless it is a server admin
  *   authenticating  deadline               → closing (timeout)
  *   open            request, body, cancel, credit, channel, refresh, fragment → open
  *   open            goodbye                → closing (normal)
@@ -87,6 +90,10 @@ export class Connection implements Door {
     const deadline = setTimeout(() => this.close(new CovistaError('timeout', `there was no session within ${helloTimeoutMs} ms`)), helloTimeoutMs);
     this.#state = { kind: 'awaiting', deadline };
     context.onAwaiting(1);
+  }
+
+  get isAdmin(): boolean {
+    return this.#state.kind === 'open' && this.#state.session.isAdmin;
   }
 
   get queuedBytes(): number {
@@ -183,7 +190,6 @@ export class Connection implements Door {
         supported: SUPPORTED_VERSIONS,
       });
     }
-    if (this.#context.isDraining()) throw new CovistaError('draining', 'the server is stopping');
     this.#state = { kind: 'authenticating', deadline };
     this.#context.authenticator.admit(token, this.#address).then(
       (actor) => this.#welcome(actor, protocolVersion),
@@ -194,6 +200,7 @@ export class Connection implements Door {
   #welcome(actor: Actor, protocolVersion: number): void {
     if (this.#state.kind !== 'authenticating') return;
     try {
+      if (this.#context.isDraining() && !actor.serverAdmin) throw new CovistaError('draining', 'the server takes no new work now');
       enterSession(this.#context, { subject: actor.subject, address: this.#address });
     } catch (fault) {
       this.#abort(fault);

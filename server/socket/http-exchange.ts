@@ -2,6 +2,7 @@ import { STATUS_CODES } from 'node:http';
 import type { BlockList } from 'node:net';
 import { CovistaError } from '../../protocol/errors.ts';
 import type { Limits } from '../../protocol/limits.ts';
+import { isDrainExemptPath } from '../gateway/drain-exempt.ts';
 import type { HttpBody, HttpFace, HttpRequest, HttpResponse } from '../gateway/http.ts';
 import { originOf } from '../shared/addresses.ts';
 import type { Logger } from '../shared/log.ts';
@@ -29,6 +30,8 @@ export class HttpExchange {
   readonly #onAbort: (() => void)[] = [];
   readonly #onDrain: (() => void)[] = [];
   readonly #onEnd: (() => void)[] = [];
+  /** Whether maintenance does not wait for it. */
+  readonly isExempt: boolean;
   /** The response is complete or lost: the engine's object must not be touched any more. */
   #gone = false;
   #wake: (() => void) | undefined;
@@ -44,6 +47,7 @@ export class HttpExchange {
       if (isDone) this.#wake?.();
       return isDone;
     });
+    this.isExempt = isDrainExemptPath(request.getUrl());
     const method = request.getCaseSensitiveMethod().toUpperCase();
     if (method !== 'GET' && method !== 'HEAD') this.#upload.receive();
     else this.#upload.queue.end();
@@ -216,4 +220,9 @@ function withoutBody(response: HttpResponse): HttpResponse {
 /** Lets the producer of a body that nobody wants any more clean up. */
 async function release(body: HttpBody): Promise<void> {
   if (body.kind === 'stream') await body.chunks[Symbol.asyncIterator]().return?.();
+}
+
+/** Turns away a request or a socket that there is no place for now. */
+export function refuse(response: engine.HttpResponse): void {
+  response.writeStatus('503 Service Unavailable').writeHeader('retry-after', '1').end('the server takes no more connections now');
 }

@@ -13,7 +13,7 @@ import type { Logger } from '../shared/log.ts';
 import { Connection, type ConnectionContext, type ConnectionSocket, type Door } from './connection.ts';
 import { Counts } from './counts.ts';
 import { type HttpRequest, type HttpResponse, loadEngine, type TemplatedApp, type us_listen_socket, type us_socket_context_t } from './engine.ts';
-import { type HttpContext, HttpExchange, peerOf } from './http-exchange.ts';
+import { type HttpContext, HttpExchange, peerOf, refuse } from './http-exchange.ts';
 import { type ListenerLoad, loadOf } from './listener-load.ts';
 import { Origins } from './origins.ts';
 import { RawConnection, type RawTarget } from './raw-connection.ts';
@@ -38,6 +38,8 @@ export interface ListenOptions {
   readonly trustedProxies: readonly string[];
   /** Whether the server can serve now; asked by `/readyz`. */
   readonly ready: () => boolean | Promise<boolean>;
+  /** Whether no new work is taken though the server does not stop. */
+  readonly isClosed?: () => boolean;
 }
 
 export interface Listener {
@@ -45,11 +47,15 @@ export interface Listener {
   load(): ListenerLoad;
   /** Takes no new connections and no new requests; `/readyz` says so on connections that are open. */
   stopAccepting(): void;
+  /** Says goodbye to everybody but server admins, waits for requests in flight up to `drainTimeoutMs`, then closes their connections. */
+  drainOthers(reason: string): Promise<void>;
   /** Says goodbye, waits for requests in flight up to `drainTimeoutMs`, then closes every connection. */
   closeAll(reason: string): Promise<void>;
   /** Closes everything at once. */
   close(): void;
 }
+
+const RPC = '/rpc';
 
 interface UserData {
   readonly address: string;
@@ -92,7 +98,7 @@ class SocketServer {
   readonly #trustedProxies: BlockList;
   readonly #arrivals: RateLimit;
   #awaitingHello = 0;
-  #isDraining = false;
+  #isStopping = false;
 
   constructor(options: ListenOptions, app: TemplatedApp) {
     this.#options = options;
@@ -108,7 +114,7 @@ class SocketServer {
       limits,
       log,
       sessions: new Counts(),
-      isDraining: () => this.#isDraining,
+      isDraining: () => this.#isDraining(),
       onAwaiting: (change) => {
         this.#awaitingHello += change;
       },
@@ -117,7 +123,7 @@ class SocketServer {
       rest,
       pages,
       ready: options.ready,
-      isDraining: () => this.#isDraining,
+      isDraining: () => this.#isDraining(),
       origins: this.#origins,
       isEncrypted: options.tls !== undefined,
     });
@@ -136,11 +142,12 @@ class SocketServer {
       port,
       load: () => loadOf(this.#connections, { http: this.#exchanges.size, awaiting: this.#awaitingHello }),
       stopAccepting: () => {
-        if (this.#isDraining) return;
-        this.#isDraining = true;
+        if (this.#isStopping) return;
+        this.#isStopping = true;
         stopListening();
       },
-      closeAll: (reason) => this.#closeAll(reason),
+      drainOthers: (reason) => this.#drain(reason, ({ isAdmin }) => !isAdmin),
+      closeAll: (reason) => this.#drain(reason, () => true),
       close: () => {
         this.app.close();
       },
@@ -149,7 +156,7 @@ class SocketServer {
 
   #route(): void {
     const { frameBytesMax, requestBytesMax } = this.#options.limits;
-    this.#serve({ pattern: '/rpc', messageBytesMax: frameBytesMax, target: () => null });
+    this.#serve({ pattern: RPC, messageBytesMax: frameBytesMax, target: () => null });
     for (const route of rawRoutes()) {
       const target = (request: HttpRequest): RawTarget =>
         rawTarget(route, { path: request.getUrl(), query: request.getQuery() ?? '', authorization: request.getHeader('authorization') });
@@ -193,17 +200,23 @@ class SocketServer {
     return target === null ? new Connection(common) : new RawConnection({ ...common, target });
   }
 
+  #isDraining(): boolean {
+    return this.#isStopping || this.#options.isClosed?.() === true;
+  }
+
   #isFull(): boolean {
     return this.#connections.size + this.#exchanges.size >= this.#options.limits.connectionsMax;
   }
 
   #httpEnded(exchange: HttpExchange): void {
     this.#exchanges.delete(exchange);
-    if (this.#exchanges.size === 0) this.#whenHttpIdle?.();
+    if (this.#whenHttpIdle !== undefined && [...this.#exchanges].every(({ isExempt }) => isExempt)) this.#whenHttpIdle();
   }
 
   #upgrade(response: HttpResponse, request: HttpRequest, { context, kind }: { context: us_socket_context_t; kind: SocketKind }): void {
-    if (this.#isDraining || this.#isFull() || this.#awaitingHello >= this.#options.limits.connectionsAwaitingHelloMax) {
+    // In maintenance, server admins come in over /rpc; the others are told when it is known who they are.
+    const isClosed = this.#isStopping || (this.#isDraining() && kind.pattern !== RPC);
+    if (isClosed || this.#isFull() || this.#awaitingHello >= this.#options.limits.connectionsAwaitingHelloMax) {
       refuse(response);
       return;
     }
@@ -251,20 +264,22 @@ class SocketServer {
     };
   }
 
-  async #closeAll(reason: string): Promise<void> {
-    const idle = Promise.all([...[...this.#connections].map((connection) => connection.drain(reason)), this.#drainHttp()]);
+  async #drain(reason: string, isMeant: (door: Door) => boolean): Promise<void> {
+    const doors = [...this.#connections].filter(isMeant);
+    const idle = Promise.all([...doors.map((door) => door.drain(reason)), this.#drainHttp()]);
     let timer: NodeJS.Timeout | undefined;
     const deadline = new Promise<void>((resolve) => {
       timer = setTimeout(resolve, this.#options.limits.drainTimeoutMs);
     });
     await Promise.race([idle, deadline]);
     clearTimeout(timer);
-    for (const connection of [...this.#connections]) connection.close(new CovistaError('draining', reason));
+    for (const door of [...this.#connections].filter(isMeant)) door.close(new CovistaError('draining', reason));
   }
 
   #drainHttp(): Promise<void> {
-    for (const exchange of this.#exchanges) exchange.drain();
-    if (this.#exchanges.size === 0) return Promise.resolve();
+    const drained = [...this.#exchanges].filter(({ isExempt }) => !isExempt);
+    for (const exchange of drained) exchange.drain();
+    if (drained.length === 0) return Promise.resolve();
     return new Promise((resolve) => {
       this.#whenHttpIdle = resolve;
     });
@@ -279,8 +294,4 @@ function targetOf(kind: SocketKind, request: HttpRequest): RawTarget | null | un
     if (fault instanceof CovistaError) return undefined;
     throw fault;
   }
-}
-
-function refuse(response: HttpResponse): void {
-  response.writeStatus('503 Service Unavailable').writeHeader('retry-after', '1').end('the server takes no more connections now');
 }

@@ -41,6 +41,8 @@ type State =
 /** One WebSocket that carries a single channel, each message being one of the channel's. */
 export class RawConnection implements Door {
   readonly kind: DoorKind;
+  /** Nothing that a server admin needs in maintenance goes over such a socket. */
+  readonly isAdmin = false;
   readonly #options: RawOptions;
   #state: State;
   #waitingBytes = 0;

@@ -17,6 +17,7 @@ import type { Actor, Authenticator } from '../gateway/authenticate.ts';
 import { Call } from '../gateway/call.ts';
 import { AUTHENTICATE } from '../gateway/call-audit.ts';
 import type { Gateway } from '../gateway/dispatch.ts';
+import { isDrainExempt } from '../gateway/drain-exempt.ts';
 import { setLongTimeout } from '../shared/long-timeout.ts';
 import { Exchange } from './exchange.ts';
 import type { Outbox } from './outbox.ts';
@@ -61,6 +62,10 @@ export class Session {
     this.#joiner = new FragmentJoiner(options.context.limits.requestBytesMax);
     this.#stopExpiry = this.#startExpiry();
     this.#stopWatching = this.#watch();
+  }
+
+  get isAdmin(): boolean {
+    return this.#actor.serverAdmin;
   }
 
   get subject(): string {
@@ -119,7 +124,7 @@ export class Session {
   #start(request: Request): void {
     const number = request[1];
     if (this.#exchanges.has(number)) throw new CovistaError('protocol_error', `request number ${number} is in flight already`);
-    const refusal = this.#refusal();
+    const refusal = this.#refusal(request[2]);
     if (refusal === undefined) {
       this.#dispatch(request);
       return;
@@ -134,9 +139,9 @@ export class Session {
     context.gateway.refused(refusal, { operation, address, subject: this.subject });
   }
 
-  #refusal(): CovistaError | undefined {
+  #refusal(operation: string): CovistaError | undefined {
     const { isDraining, limits } = this.#options.context;
-    if (isDraining()) return new CovistaError('draining', 'the server is stopping');
+    if (isDraining() && !isDrainExempt(operation)) return new CovistaError('draining', 'the server takes no new work now');
     const { requestsInFlightMax } = limits;
     if (this.#exchanges.size - this.#channels < requestsInFlightMax) return undefined;
     return new CovistaError('rate_limited', `at most ${requestsInFlightMax} requests of a connection may be in flight`, { requestsInFlightMax });

@@ -1,6 +1,7 @@
 import { CovistaError } from '../../protocol/errors.ts';
 import { openApi } from '../../protocol/openapi.ts';
 import { nextRequestId } from '../gateway/call.ts';
+import { isDrainExemptPath } from '../gateway/drain-exempt.ts';
 import type { HttpFace, HttpRequest, HttpResponse } from '../gateway/http.ts';
 import { errorResponse } from '../gateway/rest-response.ts';
 import { corsHeaders, isPreflight, type Origins, preflightResponse } from './origins.ts';
@@ -42,7 +43,8 @@ export function createSite({ rest, pages, ready, isDraining, origins, isEncrypte
   const answer = async (request: HttpRequest): Promise<HttpResponse> => {
     const known = fixed.get(request.path);
     if (known === undefined || !['GET', 'HEAD'].includes(request.method)) {
-      if (isDraining()) return errorResponse(new CovistaError('draining', 'the server is stopping'), nextRequestId());
+      if (isDraining() && !isDrainExemptPath(request.path))
+        return errorResponse(new CovistaError('draining', 'the server takes no new work now'), nextRequestId());
       return rest.handle(request);
     }
     return known(request);

@@ -1,5 +1,5 @@
-import type { DatasetId, GrantId, Subject, UploadId, VersionId } from '../../protocol/ids.ts';
-import type { ContentStore } from './content-store.ts';
+import type { DatasetId, GrantId, Subject, TableId, UploadId, VersionId } from '../../protocol/ids.ts';
+import type { ContentStore, Scope } from './content-store.ts';
 import type { ExportFiles, JobQueue, RunStore, ScheduleStore } from './schedule-store.ts';
 
 export type * from './schedule-store.ts';
@@ -746,6 +746,23 @@ export interface IdempotencyStore {
   prune(keepMs: number): Promise<void>;
 }
 
+/** A table as it can be made again. */
+export interface SavedTable {
+  readonly tableId: TableId;
+  readonly datasetId: DatasetId;
+  readonly versionId: VersionId;
+  readonly options: { readonly columns: readonly string[] | null; readonly rowLimit: number | null; readonly engine: 'memory' | 'duckdb' };
+  readonly scope: Scope;
+  readonly usedAt: string;
+}
+
+/** The tables that were open when they were last saved. */
+export interface SavedTableStore {
+  replace(tables: readonly SavedTable[]): Promise<void>;
+  /** Used last first. */
+  list(limit: number): Promise<SavedTable[]>;
+}
+
 export interface MetadataStore {
   readonly datasets: DatasetStore;
   readonly versions: VersionStore;
@@ -762,6 +779,7 @@ export interface MetadataStore {
   readonly runs: RunStore;
   readonly jobs: JobQueue;
   readonly idempotency: IdempotencyStore;
+  readonly savedTables: SavedTableStore;
   /** What tells this database from others; it goes with a copy of it. */
   deploymentId(): Promise<string>;
   /** Answers when the database does. */

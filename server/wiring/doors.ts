@@ -8,14 +8,15 @@ import { loadOrCreateSecret } from '../gateway/mint.ts';
 import { createRest } from '../gateway/rest.ts';
 import { createHandlers } from '../operations/index.ts';
 import type { Services } from '../operations/services.ts';
-import type { AuditTrail } from '../services/access/audit-trail.ts';
 import { systemClock } from '../shared/clock.ts';
 import type { Closers } from '../shared/closers.ts';
 import type { Logger } from '../shared/log.ts';
 import type { Metrics } from '../shared/metrics.ts';
 import { listen } from '../socket/listen.ts';
 import { loadWorkbench } from '../workbench.ts';
+import type { Watch } from './alerts.ts';
 import { watchListener } from './metrics.ts';
+import { withTraces } from './traces.ts';
 
 export interface StartedServer extends RunningServer {
   /** The way to the handlers that all doors share. */
@@ -24,14 +25,16 @@ export interface StartedServer extends RunningServer {
 
 interface House {
   readonly services: Services;
-  readonly audit: AuditTrail;
+  readonly watch: Watch;
   readonly log: Logger;
   readonly closers: Closers;
   readonly metrics: Metrics;
 }
 
-export async function openDoors(config: Config, { services, audit, log, closers, metrics }: House): Promise<StartedServer> {
+export async function openDoors(config: Config, { services, watch, log, closers, metrics }: House): Promise<StartedServer> {
   const { limits } = config;
+  const { audit, tightening } = watch;
+  const { maintenance } = services;
   const { metadata } = services.stores;
   const unmeasured = createGateway({
     handlers: createHandlers(services),
@@ -40,10 +43,11 @@ export async function openDoors(config: Config, { services, audit, log, closers,
     stepUp: config.stepUp,
     idempotency: metadata.idempotency,
     audit,
+    tightening,
     limits,
     log,
   });
-  const gateway = measured(unmeasured, metrics);
+  const gateway = await withTraces(measured(unmeasured, metrics), config, { closers, log });
   const authenticator = createAuthenticator({
     key: config.jwksUrl === undefined ? { secret: config.jwtSecret ?? (await loadOrCreateSecret(config.dataDir)) } : { jwksUrl: config.jwksUrl },
     issuer: config.jwtIssuer,
@@ -53,6 +57,7 @@ export async function openDoors(config: Config, { services, audit, log, closers,
     revocations: services.revocations,
     tickets: services.tickets,
     audit,
+    tightening,
     limits,
     clock: systemClock,
   });
@@ -72,25 +77,32 @@ export async function openDoors(config: Config, { services, audit, log, closers,
     log,
     pages: await loadWorkbench(config.workbenchDir),
     ready,
+    isClosed: maintenance.isDraining,
   });
+  maintenance.bind({ drainOthers: (reason) => listener.drainOthers(reason) });
   closers.add(() => listener.close());
   watchListener(metrics, listener);
   const url = `${config.tls === undefined ? 'http' : 'https'}://${host.includes(':') ? `[${host}]` : host}:${listener.port}`;
   log.info({ url }, 'serving');
-  const stop = async (): Promise<void> => {
-    log.info('stopping');
-    listener.stopAccepting();
-    await listener.closeAll('the server is stopping');
-    await closers.close();
-    log.info('stopped');
-  };
-  let stopped: Promise<void> | undefined;
+  maintenance.preload();
   return {
     url,
     gateway,
-    stop: () => {
-      stopped ??= stop();
-      return stopped;
-    },
+    stop: once(async () => {
+      log.info('stopping');
+      listener.stopAccepting();
+      await maintenance.stop();
+      await listener.closeAll('the server is stopping');
+      await closers.close();
+      log.info('stopped');
+    }),
+  };
+}
+
+function once(run: () => Promise<void>): () => Promise<void> {
+  let running: Promise<void> | undefined;
+  return () => {
+    running ??= run();
+    return running;
   };
 }

@@ -1,4 +1,5 @@
 import type { Services } from '../operations/services.ts';
+import type { Creations } from '../services/alerts/rules.ts';
 import type { CommitReport } from '../services/versioning/commits.ts';
 import type { VersionReader } from '../services/versioning/version-reader.ts';
 import { largest, type Metrics, toReadings } from '../shared/metrics.ts';
@@ -49,8 +50,16 @@ export function watchServices(
   metrics.cache('scoped_counts', () => visible.hits());
 }
 
-/** Counts and times the versions that are made; `waiting`: commits that wait to land. */
-export function watchCommits(metrics: Metrics, reader: VersionReader, waiting: () => number): (report: CommitReport) => void {
+interface CommitWatch {
+  readonly reader: Pick<VersionReader, 'record'>;
+  /** Where what they took is looked at by an alert. */
+  readonly creations: Pick<Creations, 'note'>;
+  /** Commits that wait to land. */
+  readonly waiting: () => number;
+}
+
+/** Counts and times the versions that are made. */
+export function watchCommits(metrics: Metrics, { reader, creations: recent, waiting }: CommitWatch): (report: CommitReport) => void {
   const uploads = metrics.seconds('dataset_upload_duration', 'Commits of uploaded files, with receiving and converting them');
   const creations = metrics.seconds('version_creation', 'Making versions, from when all bytes are there');
   let created = 0;
@@ -63,6 +72,8 @@ export function watchCommits(metrics: Metrics, reader: VersionReader, waiting: (
   return ({ version, creationMs, uploadMs }) => {
     created += 1;
     creations.observe([], creationMs / 1_000);
+    const { datasetId, versionId, bytes, rows, original } = version;
+    recent.note({ datasetId, versionId, fileName: original?.fileName ?? null, bytes: original?.bytes ?? bytes, rows, creationMs });
     if (uploadMs !== null) uploads.observe([], uploadMs / 1_000);
     const [parent] = version.parents;
     if (parent === undefined) return;

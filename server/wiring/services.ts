@@ -9,8 +9,10 @@ import { createVisibleVersions } from '../services/access/visible-versions.ts';
 import { createDatasetRemoval } from '../services/datasets.ts';
 import { createDocuments } from '../services/documents/documents.ts';
 import { createEventFeed } from '../services/events/event-feed.ts';
+import { Maintenance } from '../services/maintenance/maintenance.ts';
 import type { TableEngine } from '../services/tables/engine.ts';
 import { startTables } from '../services/tables/start.ts';
+import type { Tables } from '../services/tables/tables.ts';
 import { createUploads } from '../services/uploads/uploads.ts';
 import { createCommitQueue } from '../services/versioning/commit-queue.ts';
 import { createCommits } from '../services/versioning/commits.ts';
@@ -25,6 +27,7 @@ import type { Logger } from '../shared/log.ts';
 import type { Metrics } from '../shared/metrics.ts';
 import type { Stores } from '../storage/stores.ts';
 import { DocumentStatesThread } from '../workers/document-states.client.ts';
+import type { Watch } from './alerts.ts';
 import { watchCommits, watchServices } from './metrics.ts';
 import { startSchedules } from './schedules.ts';
 import { startUpkeep } from './upkeep.ts';
@@ -32,12 +35,13 @@ import { startUpkeep } from './upkeep.ts';
 interface Foundation {
   readonly stores: Stores;
   readonly engines: readonly TableEngine[];
+  readonly watch: Watch;
   readonly log: Logger;
   readonly closers: Closers;
   readonly metrics: Metrics;
 }
 
-export async function startServices(config: Config, { stores, engines, log, closers, metrics }: Foundation): Promise<Services> {
+export async function startServices(config: Config, { stores, engines, watch, log, closers, metrics }: Foundation): Promise<Services> {
   const { limits } = config;
   const { metadata, objects } = stores;
   const authorizer = createAuthorizer({ grants: metadata.grants, limits, clock: systemClock });
@@ -76,10 +80,12 @@ export async function startServices(config: Config, { stores, engines, log, clos
   const tableServices = startTables({ engines, key, stores, authorizer, reader, refs, visible, uploads, limits, clock: systemClock });
   closers.add(() => tableServices.close());
   const queue = createCommitQueue({ versions: metadata.versions, objects, limits });
-  const onCommitted = watchCommits(metrics, reader, queue.waiting);
+  const onCommitted = watchCommits(metrics, { reader, creations: watch.creations, waiting: queue.waiting });
   watchServices(metrics, { tables: tableServices.tables, documents, authorizer, reader, visible });
   const house = { stores, authorizer, revocations, refs, reader, visible, states, ...tableServices, log, closers, metrics };
   return {
+    alerts: watch.startAlerts(tableServices.tables),
+    maintenance: startMaintenance(tableServices.tables, { stores, limits, log, closers }),
     stores,
     authorizer,
     revocations,
@@ -108,4 +114,12 @@ export async function startServices(config: Config, { stores, engines, log, clos
     ...(await startSchedules(config, house)),
     limits,
   };
+}
+
+type MaintenanceParts = Pick<Foundation, 'stores' | 'log' | 'closers'> & Pick<Config, 'limits'>;
+
+function startMaintenance(tables: Tables, { stores, limits, log, closers }: MaintenanceParts): Maintenance {
+  const maintenance = new Maintenance({ store: stores.metadata.savedTables, tables, limits, clock: systemClock, log });
+  closers.add(() => maintenance.stop());
+  return maintenance;
 }

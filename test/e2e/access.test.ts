@@ -8,6 +8,7 @@ import { query } from '../support/inspect.ts';
 import { startTestServer, type TestServer } from '../support/server.ts';
 import { overRest, overSocket, type Transport } from '../support/transports.ts';
 import { askedOf, NEEDS, prepareWorld, type World } from '../support/world.ts';
+import { askedOf, prepareWorld, takeBack, type World } from '../support/world.ts';
 
 /**
  * What each operation needs, written down a second time on purpose: an operation that is added, or whose declaration is
@@ -100,6 +101,10 @@ const NEEDED: Readonly<Record<OperationName, 'authenticated' | 'server-admin' | 
   'retention.set': 'admin',
   'retention.run': 'admin',
   'retention.restore': 'admin',
+  'admin.alerts': 'server-admin',
+  'admin.maintenance.status': 'server-admin',
+  'admin.maintenance.enter': 'server-admin',
+  'admin.maintenance.leave': 'server-admin',
 };
 
 const HOUR_MS = 3_600_000;
@@ -184,6 +189,8 @@ describe.each(NAMES)('%s', (name) => {
           (error: CovistaError) => error,
         );
         expect(outcome?.code, `${label}: ${outcome?.message}`).toBe(code ?? NEEDS[name].answers);
+        expect(outcome?.code, `${label}: ${outcome?.message}`).toBe(code);
+        if (works) await takeBack(name, server.gateway);
         const absent =
           caller.isRestricted || (isOfSchedule(name) && caller.level !== undefined) ? 'there is no such ' : `there is no dataset ${world.datasetId}`;
         if (code === 'not_found') expect(outcome?.message, label).toContain(absent);

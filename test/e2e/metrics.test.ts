@@ -42,7 +42,8 @@ describe('metrics', () => {
     await alice.version.commit({ datasetId, branch: 'main' }, { body: csv('id,name', '1,a', '2,b') });
     await alice.version.commit({ datasetId, branch: 'main' }, { body: csv('id,name', '1,a') });
     await alice.version.commit({ datasetId, branch: 'main' }, { body: csv('id,title', '1,a') });
-    await alice.table.open({ datasetId, ref: 'main', engine: 'memory' });
+    const { tableId } = await alice.table.open({ datasetId, ref: 'main', engine: 'memory' }, { perspective: false });
+    await alice.table.connect({ tableId }, { onMessage: () => undefined });
     const document = await alice.document.open(`dataset/${datasetId}`);
     await document.whenSynced();
     await expect(alice.dataset.get({ datasetId: 999_999 })).rejects.toMatchObject({ code: 'not_found' });

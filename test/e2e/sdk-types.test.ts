@@ -109,6 +109,10 @@ const EXAMPLES: Readonly<Record<OperationName, (client: Methods) => unknown>> = 
   'audit.export': (client) => client.audit.export({ datasetId: 1 }),
   'audit.listAll': (client) => client.audit.listAll({ actor: 'mallory', outcome: 'forbidden' }),
   'audit.exportAll': (client) => client.audit.exportAll({ actor: 'mallory', outcome: 'error' }),
+  'admin.alerts': (client) => client.admin.alerts({}),
+  'admin.maintenance.status': (client) => client.admin['maintenance.status']({}),
+  'admin.maintenance.enter': (client) => client.admin['maintenance.enter']({ reason: 'A new disk', wait: false }),
+  'admin.maintenance.leave': (client) => client.admin['maintenance.leave']({}),
 };
 
 /** A client that answers every call with what it was called with. */

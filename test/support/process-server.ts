@@ -37,7 +37,7 @@ export interface ProcessServer {
   launch(): ServerProcess & { readonly ready: Promise<void> };
   client(subject: string, request?: Partial<TokenRequest>): Promise<Client>;
   rest(subject: string): Promise<Rest>;
-  token(subject: string): Promise<string>;
+  token(subject: string, request?: Partial<TokenRequest>): Promise<string>;
   /** Ends what runs, whatever happened, and removes the data directory. */
   dispose(): Promise<void>;
 }
@@ -115,7 +115,19 @@ interface Launch extends ProcessServerOptions {
 }
 
 function launchServer({ dataDir, port, flags = [], environment = {}, wrapper = [] }: Launch): ServerProcess & { readonly ready: Promise<void> } {
-  const server = ['serve', '--port', String(port), '--data-dir', dataDir, '--log-level', 'warn', '--no-log-pretty', ...flags];
+  const server = [
+    'serve',
+    '--port',
+    String(port),
+    '--data-dir',
+    dataDir,
+    '--log-level',
+    'warn',
+    '--no-log-pretty',
+    '--drain-timeout-ms',
+    '10000',
+    ...flags,
+  ];
   const [command = '', ...args] = [...wrapper, process.execPath, MAIN, ...server];
   const environmentKept = { PATH: process.env.PATH, HOME: process.env.HOME };
   const child = spawn(command, args, {

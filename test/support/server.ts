@@ -32,6 +32,9 @@ export interface TestServer {
 
 const SECRET = 'test-secret-of-sufficient-length-0123456789';
 
+/** Tests are refused much, and wait for nobody who does not finish. */
+const SETTINGS = ['--alert-denials-per-minute', '0', '--drain-timeout-ms', '10000'];
+
 export interface TestServerOptions extends Parts {
   /** The database of another server, to share. */
   readonly database?: string;
@@ -44,7 +47,7 @@ export async function startTestServer(flags: readonly string[] = [], { database:
   const clients: Client[] = [];
   const start = (port: string) =>
     startServer(
-      readConfig(['--port', port, '--data-dir', dataDir, '--log-level', 'error', '--no-log-pretty', ...flags], {
+      readConfig(['--port', port, '--data-dir', dataDir, '--log-level', 'error', '--no-log-pretty', ...SETTINGS, ...flags], {
         COVISTA_DATABASE_URL: database.url,
         COVISTA_JWT_SECRET: SECRET,
       }),

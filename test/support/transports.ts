@@ -43,7 +43,8 @@ export function overSocket(client: Client): Transport {
   return {
     name: 'socket',
     run: async ({ operation, input, body, take }) => {
-      const [noun, verb] = operation.split('.') as [string, string];
+      const dot = operation.indexOf('.');
+      const [noun, verb] = [operation.slice(0, dot), operation.slice(dot + 1)];
       const method = (client as unknown as Record<string, Record<string, AnyMethod>>)[noun]?.[verb];
       const options = isChannel(operation) ? { onMessage: () => undefined } : body === undefined ? {} : { body };
       const outcome = present(method, `a method for ${operation}`)(input, options);

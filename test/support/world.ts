@@ -1,6 +1,8 @@
 import { expect } from 'vitest';
 import type { ErrorCode } from '../../protocol/errors.ts';
 import { type OperationName, operationsByName } from '../../protocol/operations/index.ts';
+import { ANONYMOUS, Call } from '../../server/gateway/call.ts';
+import type { Gateway } from '../../server/gateway/dispatch.ts';
 import { present } from '../../server/shared/assert.ts';
 import { csv } from './samples.ts';
 import type { Asked, Transport } from './transports.ts';
@@ -122,6 +124,10 @@ export const NEEDS: Readonly<Record<OperationName, Needs>> = {
   'retention.set': {},
   'retention.run': {},
   'retention.restore': {},
+  'admin.alerts': {},
+  'admin.maintenance.status': {},
+  'admin.maintenance.enter': {},
+  'admin.maintenance.leave': {},
 };
 
 /** A dataset on which the example of an operation can be called. */
@@ -174,6 +180,15 @@ async function makeSchedule(operation: OperationName, datasetId: number, owner: 
 
 function exampleOf(operation: OperationName): Asked['input'] {
   return present(operationsByName.get(operation), operation).example.input as Asked['input'];
+}
+
+/** Takes back what an operation does to the whole server, so that the next one finds it as it was. */
+export async function takeBack(operation: OperationName, gateway: Gateway): Promise<void> {
+  if (operation !== 'admin.maintenance.enter') return;
+  const actor = { ...ANONYMOUS, subject: 'operator', serverAdmin: true };
+  await gateway.dispatch(
+    new Call({ operation: 'admin.maintenance.leave', input: {}, actor, address: '127.0.0.1', idempotencyKey: null, body: undefined }),
+  );
 }
 
 /** The example of an operation, as the caller sends it to that world. */

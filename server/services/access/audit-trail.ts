@@ -9,8 +9,8 @@ export type AuditEvent = Omit<NewAuditRecord, 'at' | 'lastAt' | 'count'>;
 
 /** What is audited outside of the transactions of commands: denials, failures, and uses of what must be accounted for. */
 export interface AuditTrail {
-  /** Notes an event, which is written soon. Never throws and never waits. */
-  record(event: AuditEvent): void;
+  /** Notes an event, which is written soon; `isDenial`: somebody asked for what they may not have. Never throws and never waits. */
+  record(event: AuditEvent, isDenial?: boolean): void;
   /** Writes everything that waits, at once; what cannot be written is logged. */
   close(): Promise<void>;
 }

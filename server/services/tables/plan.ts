@@ -23,6 +23,8 @@ export interface TableOptions {
 export interface TablePlan {
   readonly tableId: TableId;
   readonly origin: TableOrigin;
+  /** What of the rows it shows. */
+  readonly scope: Scope;
   readonly engine: TableEngine;
   readonly totalRows: number;
   readonly estimatedBytes: number;
@@ -84,6 +86,7 @@ export function createPlanner({ engines, reader, visible, uploadSources, key, li
       return {
         tableId: tableIdOf(key, { origin, scope, columns, rowLimit, engine: engine.name }),
         origin,
+        scope: rows.scope,
         engine,
         totalRows: rows.totalRows,
         estimatedBytes: engine.name === 'memory' ? count * columns.length * limits.memoryTableCellBytes : 0,

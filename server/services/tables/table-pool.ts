@@ -74,6 +74,8 @@ export class TablePool {
   readonly #sweeper: NodeJS.Timeout;
   #hits = 0;
   #misses = 0;
+  /** Whether tables that are not loaded are refused, because those that are take too much memory. */
+  isRefusing = false;
 
   constructor(options: PoolOptions) {
     this.#options = options;
@@ -128,6 +130,23 @@ export class TablePool {
     if (entry !== undefined && entry.users.size === 0) this.#unload(entry);
   }
 
+  /** What the tables take, and those that are being loaded will, about. */
+  get usedBytes(): number {
+    return this.#bytes(undefined);
+  }
+
+  /** Unloads idle tables, least recently used first, until at most so many bytes are left; answers how many. */
+  evictIdle(bytesLeft: number): number {
+    let evicted = 0;
+    for (const entry of [...this.#entries.values()]) {
+      if (this.usedBytes <= bytesLeft) break;
+      if (entry.users.size > 0 || entry.table.bytes === 0) continue;
+      this.#unload(entry);
+      evicted += 1;
+    }
+    return evicted;
+  }
+
   /** Unloads tables that are no more, their users told why. */
   remove(isGone: (tableId: TableId) => boolean, reason: CovistaError): void {
     for (const [tableId, loading] of this.#loading) if (isGone(tableId)) loading.controller.abort(reason);
@@ -166,6 +185,7 @@ export class TablePool {
     if (this.#loading.size >= loadsMax) {
       throw new CovistaError('rate_limited', `${loadsMax} tables are being loaded already`, { tableLoadsMax: loadsMax, retryAfterMs: 1_000 });
     }
+    if (this.isRefusing && request.estimatedBytes > 0) throw refusing(this.usedBytes, this.#options.limits.tablesBytesMax);
     this.#makeRoom(request.estimatedBytes);
     const controller = new AbortController();
     const entry = this.#load(request, controller.signal).finally(() => this.#loading.delete(request.tableId));
@@ -247,6 +267,11 @@ export class TablePool {
 function describe(entry: Entry): LoadedTable {
   const { tableId, engine, table, loadTimeMs, openedAtMs, lastUsedAtMs, users } = entry;
   return { tableId, engine, table, loadTimeMs, openedAtMs, lastUsedAtMs, connections: users.size };
+}
+
+function refusing(usedBytes: number, tablesBytesMax: number): CovistaError {
+  const message = 'tables take so much memory that no further ones are loaded; close some, or use the engine duckdb';
+  return new CovistaError('memory_limit', message, { usedBytes, tablesBytesMax, retryAfterMs: 5_000 });
 }
 
 function tooLarge(bytes: number, bytesMax: number): CovistaError {

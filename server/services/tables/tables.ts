@@ -7,6 +7,7 @@ import { present } from '../../shared/assert.ts';
 import type { Clock } from '../../shared/clock.ts';
 import type { Hits } from '../../shared/metrics.ts';
 import type { Control, Scope } from '../../storage/content-store.ts';
+import type { SavedTable } from '../../storage/stores.ts';
 import type { Actor } from '../access/actor.ts';
 import type { RefResolver } from '../versioning/refs.ts';
 import type { TableEngine } from './engine.ts';
@@ -37,6 +38,7 @@ export interface TablesOptions extends PlannerOptions {
 /** A table that was opened, so that it can be found by its id again. */
 interface Known {
   readonly origin: TableOrigin;
+  readonly scope: Scope;
   readonly options: TableOptions;
   readonly totalRows: number;
   /** Who opened it and did not close it. */
@@ -149,6 +151,49 @@ export class Tables {
       return origin?.kind === 'upload' && origin.uploadId === uploadId;
     };
     this.#pool.remove(isGone, new CovistaError('not_found', `there is no upload ${uploadId}`, { uploadId }));
+  /** What is loaded, as it can be loaded again; without the tables of uploads, which are one person's and pass. */
+  saved(): SavedTable[] {
+    return this.#pool.all().flatMap(({ tableId, engine, lastUsedAtMs }) => {
+      const known = this.#known.get(tableId);
+      if (known?.origin.kind !== 'version') return [];
+      const { origin, options, scope } = known;
+      const { columns, rowLimit } = options;
+      const usedAt = new Date(lastUsedAtMs).toISOString();
+      return [
+        {
+          ...{ tableId, scope, usedAt },
+          datasetId: origin.datasetId,
+          versionId: origin.versionId,
+          options: { columns, rowLimit, engine: engine.name },
+        },
+      ];
+    });
+  }
+
+  /** Loads a saved table, if it is still what it was; who may use it is decided when somebody does. */
+  async preload({ tableId, datasetId, versionId, options, scope }: SavedTable, signal: AbortSignal): Promise<boolean> {
+    const plan = await this.#planner.plan({ kind: 'version', datasetId, versionId }, { actor: NOBODY, scope, options }, { signal });
+    if (plan.tableId !== tableId) return false;
+    await this.#load(plan, undefined, { signal });
+    this.#remember(plan, options);
+    return true;
+  }
+
+  /** Ends every table; those that are used again are loaded again. */
+  unloadAll(): void {
+    this.#pool.remove(() => true, new CovistaError('draining', 'the server is in maintenance'));
+  }
+
+  usedBytes(): number {
+    return this.#pool.usedBytes;
+  }
+
+  evictIdle(bytesLeft: number): number {
+    return this.#pool.evictIdle(bytesLeft);
+  }
+
+  refuseNew(isRefused: boolean): void {
+    this.#pool.isRefusing = isRefused;
   }
 
   close(): void {
@@ -195,9 +240,10 @@ export class Tables {
     }
   }
 
-  #remember({ tableId, origin, engine, totalRows }: TablePlan, options: TableOptions): Known {
+  #remember({ tableId, origin, scope, engine, totalRows }: TablePlan, options: TableOptions): Known {
     const known = this.#known.get(tableId) ?? {
       origin,
+      scope,
       options: { ...options, engine: engine.name },
       totalRows,
       holders: new LRUCache({ max: this.#options.limits.tableHoldersMax }),
@@ -210,6 +256,9 @@ export class Tables {
     return present(this.#known.get(tableId), 'a table that was resolved');
   }
 }
+
+/** The planner of a version's table looks at the scope alone. */
+const NOBODY: Actor = { subject: '', groups: [], serverAdmin: false, claims: {}, expiresAtMs: null };
 
 /** What the caller may not see, or what does not fit together any more, is as if it were not there. */
 function unlessUnfit(fault: unknown): undefined {

@@ -12,6 +12,7 @@ import { PostgresIdempotencyStore } from './idempotency.ts';
 import { createJobQueue } from './jobs.ts';
 import { PostgresPointerStore } from './pointers.ts';
 import { PostgresRetentionStore } from './retention.ts';
+import { PostgresSavedTableStore } from './saved-tables.ts';
 import { PostgresRunStore } from './schedule-runs.ts';
 import { PostgresScheduleStore } from './schedules.ts';
 import { PostgresSessionStore } from './sessions.ts';
@@ -38,6 +39,7 @@ export async function openMetadataStore(options: { readonly url: string; readonl
     runs: new PostgresRunStore(database),
     jobs: createJobQueue({ url: options.url, concurrency: options.limits.scheduleRunsAtOnceMax, log: options.log }),
     idempotency: new PostgresIdempotencyStore(database),
+    savedTables: new PostgresSavedTableStore(database),
     deploymentId: async () => (await database.one(sql<{ id: string }>`SELECT id FROM deployment`)).id,
     ping: async () => {
       await database.rows(sql`SELECT 1`);

@@ -1,0 +1,161 @@
+import type { Limits } from '../../../protocol/limits.ts';
+import type { MaintenanceStatus } from '../../../protocol/operations/admin.ts';
+import type { Clock } from '../../shared/clock.ts';
+import type { Logger } from '../../shared/log.ts';
+import type { SavedTable, SavedTableStore } from '../../storage/stores.ts';
+
+/** The way in, as maintenance needs it. */
+export interface MaintenanceDoors {
+  /** Says goodbye to everybody but server admins, and lets what is under way finish within `drainTimeoutMs`. */
+  drainOthers(reason: string): Promise<void>;
+}
+
+interface MaintainedTables {
+  saved(): SavedTable[];
+  /** Loads a table that was saved, unless that is no more. */
+  preload(table: SavedTable, signal: AbortSignal): Promise<boolean>;
+  unloadAll(): void;
+}
+
+export interface MaintenanceOptions {
+  readonly store: SavedTableStore;
+  readonly tables: MaintainedTables;
+  readonly limits: Pick<Limits, 'preloadTablesMax' | 'savedTablesPeriodMs'>;
+  readonly clock: Clock;
+  readonly log: Logger;
+}
+
+/** Takes the server out of service and back: what is open is saved, so that people find it as it was. */
+export class Maintenance {
+  readonly #options: MaintenanceOptions;
+  readonly #saving: NodeJS.Timeout;
+  #doors: MaintenanceDoors = { drainOthers: async () => undefined };
+  #state: MaintenanceStatus['state'] = 'serving';
+  #sinceMs: number | undefined;
+  #reason: string | undefined;
+  #draining: Promise<void> | undefined;
+  #preloading: { readonly abort: AbortController; readonly done: Promise<void> } | undefined;
+  #savedCount = 0;
+  #savedText = '';
+  #stopped: Promise<void> | undefined;
+
+  constructor(options: MaintenanceOptions) {
+    this.#options = options;
+    this.#saving = setInterval(() => void this.#saveIfServing(), options.limits.savedTablesPeriodMs);
+    this.#saving.unref();
+  }
+
+  /** Whether no new work is taken, except that of server admins. */
+  readonly isDraining = (): boolean => this.#state !== 'serving';
+
+  get status(): MaintenanceStatus {
+    return {
+      state: this.#state,
+      since: this.#sinceMs === undefined ? null : new Date(this.#sinceMs).toISOString(),
+      reason: this.#reason ?? null,
+      savedTables: this.#savedCount,
+      preloading: this.#preloading !== undefined,
+    };
+  }
+
+  /** The doors are opened after everything else. */
+  bind(doors: MaintenanceDoors): void {
+    this.#doors = doors;
+  }
+
+  /** Takes no new work; resolves when what was under way has finished or was given up. Entering twice is entering once. */
+  async enter(reason: string): Promise<void> {
+    if (this.#state === 'serving') {
+      this.#state = 'draining';
+      this.#sinceMs = this.#options.clock.now();
+      this.#reason = reason;
+      this.#options.log.warn({ reason }, 'entering maintenance');
+      this.#draining = this.#drain(reason);
+    }
+    await this.#draining;
+  }
+
+  async leave(): Promise<void> {
+    await this.#draining;
+    if (this.#state === 'serving') return;
+    this.#state = 'serving';
+    this.#sinceMs = undefined;
+    this.#reason = undefined;
+    this.#draining = undefined;
+    this.#options.log.info('leaving maintenance');
+    this.preload();
+  }
+
+  /** Loads the saved tables, one after the other beside what people ask for. */
+  preload(): void {
+    if (this.#preloading !== undefined) return;
+    const abort = new AbortController();
+    const done = this.#preload(abort.signal)
+      .catch((err: unknown) => this.#options.log.warn({ err }, 'the saved tables could not be loaded again'))
+      .finally(() => {
+        this.#preloading = undefined;
+      });
+    this.#preloading = { abort, done };
+  }
+
+  /** Keeps what is open for the next start. What is saved in maintenance stays as it was when that began. */
+  stop(): Promise<void> {
+    this.#stopped ??= this.#stop();
+    return this.#stopped;
+  }
+
+  async #stop(): Promise<void> {
+    clearInterval(this.#saving);
+    await this.#endPreloading();
+    if (this.#state === 'serving') await this.#trySave();
+    await this.#draining;
+  }
+
+  async #drain(reason: string): Promise<void> {
+    await this.#endPreloading();
+    await this.#trySave();
+    await this.#doors.drainOthers(reason);
+    this.#options.tables.unloadAll();
+    this.#state = 'maintenance';
+    this.#options.log.warn({ reason }, 'in maintenance');
+  }
+
+  async #endPreloading(): Promise<void> {
+    this.#preloading?.abort.abort();
+    await this.#preloading?.done;
+  }
+
+  async #preload(signal: AbortSignal): Promise<void> {
+    const { store, tables, limits, log } = this.#options;
+    const saved = await store.list(limits.preloadTablesMax);
+    this.#savedCount = saved.length;
+    let loaded = 0;
+    for (const table of saved) {
+      if (signal.aborted) return;
+      try {
+        if (await tables.preload(table, signal)) loaded += 1;
+      } catch (err) {
+        if (!signal.aborted) log.info({ err, tableId: table.tableId }, 'a table that was open is not loaded again');
+      }
+    }
+    if (saved.length > 0) log.info({ saved: saved.length, loaded }, 'tables that were open are loaded again');
+  }
+
+  async #saveIfServing(): Promise<void> {
+    if (this.#state === 'serving' && this.#preloading === undefined) await this.#trySave();
+  }
+
+  /** What cannot be saved costs time later and nothing else. */
+  async #trySave(): Promise<void> {
+    const saved = this.#options.tables.saved();
+    const text = JSON.stringify(saved.map(({ tableId }) => tableId).sort());
+    if (text === this.#savedText) return;
+    try {
+      await this.#options.store.replace(saved);
+      this.#savedText = text;
+      this.#savedCount = saved.length;
+    } catch (err) {
+      this.#options.log.warn({ err }, 'the list of open tables could not be saved');
+    }
+  }
+}

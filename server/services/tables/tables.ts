@@ -151,6 +151,8 @@ export class Tables {
       return origin?.kind === 'upload' && origin.uploadId === uploadId;
     };
     this.#pool.remove(isGone, new CovistaError('not_found', `there is no upload ${uploadId}`, { uploadId }));
+  }
+
   /** What is loaded, as it can be loaded again; without the tables of uploads, which are one person's and pass. */
   saved(): SavedTable[] {
     return this.#pool.all().flatMap(({ tableId, engine, lastUsedAtMs }) => {

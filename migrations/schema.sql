@@ -238,6 +238,7 @@ CREATE TABLE saved_tables (
   used_at timestamp(3) with time zone NOT NULL,
   CONSTRAINT saved_tables_dataset_id_fkey FOREIGN KEY (dataset_id) REFERENCES datasets(dataset_id) ON DELETE CASCADE,
   CONSTRAINT saved_tables_pkey PRIMARY KEY (table_id)
+);
 
 CREATE TABLE schedule_runs (
   run_id bigint NOT NULL GENERATED ALWAYS AS IDENTITY,

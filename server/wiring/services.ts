@@ -82,6 +82,7 @@ export async function startServices(config: Config, { stores, engines, watch, lo
   const queue = createCommitQueue({ versions: metadata.versions, objects, limits });
   const onCommitted = watchCommits(metrics, { reader, creations: watch.creations, waiting: queue.waiting });
   watchServices(metrics, { tables: tableServices.tables, documents, authorizer, reader, visible });
+  const removal = { store: metadata.datasets, authorizer, tables: tableServices.tables, graceMs: limits.removalGraceMs, log };
   const house = { stores, authorizer, revocations, refs, reader, visible, states, ...tableServices, log, closers, metrics };
   return {
     alerts: watch.startAlerts(tableServices.tables),
@@ -94,14 +95,7 @@ export async function startServices(config: Config, { stores, engines, watch, lo
     reader,
     refs,
     documents,
-    datasets: createDatasetRemoval({
-      store: metadata.datasets,
-      authorizer,
-      tables: tableServices.tables,
-      retention,
-      graceMs: limits.removalGraceMs,
-      log,
-    }),
+    datasets: createDatasetRemoval({ ...removal, retention }),
     retention,
     uploads,
     ...tableServices,

@@ -35,6 +35,8 @@ describe('settings', () => {
       allowedOrigins: [],
       tls: undefined,
       trustedProxies: [],
+      schedules: true,
+      webhookNetworks: [],
       tableEngines: ['memory', 'duckdb'],
       logLevel: 'info',
     });

@@ -67,6 +67,25 @@ describe('DIFF6 rows that do not fit into memory', () => {
     }
   });
 
+  test('DIFF6 so are texts and lists in columns that the other side has not', async () => {
+    const from = await version([{ name: 'a', type: 'VARCHAR' }], [["'one'"], ["'a text that is longer than most'"]]);
+    const to = await version(
+      [
+        { name: 'b', type: 'VARCHAR' },
+        { name: 'c', type: 'VARCHAR[]' },
+      ],
+      [["'one'", "['x']"]],
+    );
+    for (const asked of [
+      { from, to, key: null },
+      { from: to, to: from, key: null },
+    ]) {
+      const changes = await changesOf(whole, asked);
+      expect(changes).toHaveLength(3);
+      expect(await changesOf(digesting, asked)).toEqual(changes);
+    }
+  });
+
   test('DIFF6 so are rows of all types at once, and of columns that were retyped or that one side lacks', async () => {
     const seed = Date.now();
     const random = seededRandom(seed);

@@ -97,6 +97,7 @@ describe('commits', () => {
       key: ['id'],
       conversion: { status: 'complete', errorCount: 0, errors: [] },
       original: { fileName: 'orders.csv', format: 'csv', compression: 'none', bytes: ORDERS.length, sha256: sha256(ORDERS) },
+      removedAt: null,
       identical: false,
     });
   });

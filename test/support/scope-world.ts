@@ -121,6 +121,21 @@ export const LIVE_READINGS = [
   'document.scopes',
 ] as const satisfies readonly OperationName[];
 
+/** What reads by the clock, which has a test of its own (`scope-leaks-schedules.test.ts`). */
+export const SCHEDULE_READINGS = [
+  'schedule.create',
+  'schedule.list',
+  'schedule.get',
+  'schedule.update',
+  'schedule.pause',
+  'schedule.resume',
+  'schedule.run',
+  'schedule.runs',
+  'schedule.download',
+  'schedule.delete',
+  'schedule.times',
+] as const satisfies readonly OperationName[];
+
 /** Everything that can be read of a world, in every format; refs and versions in every pair. */
 export function readings({ datasetId, versionIds }: ScopeWorld): Asked[] {
   const each = (operation: Asked['operation'], inputs: readonly object[]): Asked[] =>

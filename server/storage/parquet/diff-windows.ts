@@ -1,7 +1,7 @@
 import type { Limits } from '../../../protocol/limits.ts';
 import type { Content } from '../content-store.ts';
 import type { ComparedColumn } from './diff-columns.ts';
-import type { DiffPlan } from './diff-plan.ts';
+import type { DiffPlan, DiffSide } from './diff-plan.ts';
 import { fileOf, fragment, join, rowOf, type Slice, sameKey, sideRows } from './diff-sql.ts';
 import { rowGroupRows } from './parquet-options.ts';
 import type { Session } from './session.ts';
@@ -43,16 +43,22 @@ const SAMPLE_ROWS = 2_000;
 const SIZES = { row: 32, number: 8, text: 16, inlineText: 12, cellMax: 256 };
 
 /** What a row takes in a hash table, roughly: as texts and nested values have any length, some are looked at. */
-export async function rowBytes(session: Session, { from }: DiffPlan, columns: readonly ComparedColumn[]): Promise<number> {
+export async function rowBytes(session: Session, { from, to }: DiffPlan, columns: readonly ComparedColumn[]): Promise<number> {
   const long = columns.filter(({ type }) => type === 'VARCHAR' || type === 'BLOB' || (/[([]/.test(type) && !type.startsWith('DECIMAL')));
   const fixed = SIZES.row + SIZES.number * (columns.length - long.length) + SIZES.text * long.length;
-  if (long.length === 0) return fixed;
+  const [ofFrom, ofTo] = [long.filter((column) => column.from !== null), long.filter((column) => column.from === null)];
+  return fixed + (await bytesBeyond(session, from, ofFrom)) + (await bytesBeyond(session, to, ofTo));
+}
+
+/** What cells of these columns, which the side has, take beyond what every text takes, on average of a row. */
+async function bytesBeyond(session: Session, { side, differing }: DiffSide, long: readonly ComparedColumn[]): Promise<number> {
+  if (long.length === 0) return 0;
   const lengths = long.map((_column, index) => `strlen(CAST(n${index} AS VARCHAR))`);
   const beyond = lengths.map((length) => `CASE WHEN ${length} > ${SIZES.inlineText} THEN ${length} ELSE 0 END`).join(' + ');
-  const sample = fragment`${sideRows('from', from.differing, { named: long })} LIMIT ${SAMPLE_ROWS}`;
+  const sample = fragment`${sideRows(side, differing, { named: long })} LIMIT ${SAMPLE_ROWS}`;
   const { sql, values } = fragment`SELECT avg(${beyond}) AS bytes FROM (${sample})`;
   const [row] = await session.rows(sql, values);
-  return fixed + Number(row?.bytes ?? 0);
+  return Number(row?.bytes ?? 0);
 }
 
 interface Position {

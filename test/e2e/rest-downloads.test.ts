@@ -178,7 +178,7 @@ describe('a download', () => {
     agent.destroy();
   });
 
-  test('whose reader goes away at once can be had again, and the dataset be deleted', async () => {
+  test('whose reader goes away at once can be had again, and the dataset be deleted and brought back', async () => {
     const { datasetId } = (await alice.post('/api/datasets', { name: 'Left' })).body as { datasetId: number };
     await alice.send('POST', `/api/datasets/${datasetId}/branches/main/commit`, { body: sample('birdstrikes.csv') });
     const target = `/api/datasets/${datasetId}/versions/1/download?format=ndjson`;
@@ -189,6 +189,8 @@ describe('a download', () => {
     }
     expect((await raw(target, IDENTITY)).status).toBe(200);
     expect((await alice.send('DELETE', `/api/datasets/${datasetId}`)).status).toBe(204);
-    expect(await server.objects(datasetId)).toEqual([]);
+    expect((await raw(target, IDENTITY)).status).toBe(404);
+    expect((await alice.post(`/api/datasets/${datasetId}/undelete`, {})).status).toBe(200);
+    expect((await raw(target, IDENTITY)).status).toBe(200);
   });
 });

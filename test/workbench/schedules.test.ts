@@ -78,14 +78,15 @@ describe.skipIf(!hasBrowser)('schedules in the workbench (needs Chromium: apt-ge
     const download = await downloading;
     expect(download.suggestedFilename()).toMatch(/^Cheap-rows-.*\.csv$/);
     expect((await readFile((await download.path()) ?? '', 'utf8')).trim().split('\n')).toHaveLength(3);
-    for (const [entry, shown] of [
-      ['Pause', 'Paused'],
-      ['Resume', '7:30'],
+    // Exactly, because the menu of the row says "Pause" and "Delete…" one after the other.
+    const paused = row.getByText('Paused', { exact: true });
+    for (const [entry, state] of [
+      ['Pause', 'visible'],
+      ['Resume', 'detached'],
     ] as const) {
       await row.getByRole('button', { name: 'More for Cheap rows' }).click();
       await page.getByRole('menuitem', { name: entry }).click();
-      if (entry === 'Pause') await row.getByText(shown).waitFor();
-      else await row.getByText('Paused').waitFor({ state: 'detached' });
+      await paused.waitFor({ state });
     }
     await row.getByRole('button', { name: 'More for Cheap rows' }).click();
     await page.getByRole('menuitem', { name: 'Delete…' }).click();

@@ -2,7 +2,7 @@ import { readdir, readFile, rm } from 'node:fs/promises';
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import type { Client } from '../../client/index.ts';
 import { createEmptyDatabase, type TestDatabase } from '../support/database.ts';
 import { query } from '../support/inspect.ts';
@@ -55,7 +55,8 @@ describe('two servers on one database', () => {
   let database: TestDatabase;
   let dataDir: string;
   let servers: ProcessServer[];
-  let processes: ServerProcess[];
+  /** Undefined: is not started yet, or was killed. */
+  let processes: (ServerProcess | undefined)[] = [];
   let clients: Client[];
 
   beforeAll(async () => {
@@ -63,8 +64,11 @@ describe('two servers on one database', () => {
     dataDir = await temporaryDirectory();
     const options = { dataDir, flags: [...FLAGS, '--schedule-lease-ms', '1500'], environment: { COVISTA_DATABASE_URL: database.url } };
     servers = await Promise.all([prepareProcessServer(options), prepareProcessServer(options)]);
-    processes = await Promise.all(servers.map((server) => server.start()));
     clients = await Promise.all(servers.map((server) => server.client('alice')));
+  });
+
+  beforeEach(async () => {
+    processes = await Promise.all(servers.map((server, index) => processes[index] ?? server.start()));
   });
 
   afterAll(async () => {
@@ -99,8 +103,10 @@ describe('two servers on one database', () => {
     await left.schedule.run(at);
     await expect.poll(() => arrivals.length, { timeout: 30_000 }).toBe(1);
     // Which of the two has the run is not known, so the one that has it is found by killing one: then the other finishes it or starts anew.
-    processes[0]?.kill('SIGKILL');
-    await processes[0]?.ended;
+    const killed = processes[0];
+    processes[0] = undefined;
+    killed?.kill('SIGKILL');
+    await killed?.ended;
     answer[0]?.(204);
     await expect
       .poll(

@@ -82,7 +82,8 @@ describe('snapshots', () => {
     const kept = items.find(({ label }) => label === null);
     const before = await alice.document.readSnapshot({ name, snapshotId: kept?.snapshotId ?? 0, map: 'views' });
     expect(before.items.map(({ entry }) => (entry as { name: string }).name).sort()).toEqual(['Another name', 'By region', 'Came later']);
-    const [audited] = await query(server.databaseUrl, `SELECT actor, detail FROM audit WHERE operation = 'document.restoreSnapshot'`, []);
+    const restoring = `operation = 'document.restoreSnapshot' AND (detail ->> 'snapshotId')::bigint = $1`;
+    const [audited] = await query(server.databaseUrl, `SELECT actor, detail FROM audit WHERE ${restoring}`, [snapshotId]);
     expect(audited).toMatchObject({ actor: 'bob', detail: { snapshotId, restored: 2, removed: 1 } });
     const { items: bindings } = await alice.document.attribution({ name });
     expect(bindings.map(({ subject }) => subject)).toContain(null);

@@ -107,7 +107,8 @@ function normalize(value: unknown, asked: Asked, name: OperationName): unknown {
   if (typeof value !== 'object' || value === null) return value;
   return Object.fromEntries(
     Object.entries(value).map(([field, nested]) => {
-      if (REPLACED.has(field) || (name === 'admin.alerts' && MEASURED.has(field)) || (field === 'etag' && name === 'view.export')) return [field, `<${field}>`];
+      if (REPLACED.has(field) || (name === 'admin.alerts' && MEASURED.has(field)) || (field === 'etag' && name === 'view.export'))
+        return [field, `<${field}>`];
       // Numbers of events count per dataset, those of logs for the whole server.
       if (field === 'sequence' && name !== 'dataset.watch') return [field, '<sequence>'];
       return [field, normalize(nested, asked, name)];

@@ -58,8 +58,10 @@ async function measure(names: readonly string[], { quick, long, base }: Run): Pr
 
 async function runScenario({ name, about, run }: Scenario, quick: boolean): Promise<Measurement[]> {
   say(`\n${name}: ${about}`);
+  const startMs = performance.now();
   const measurements = await run({ quick, smoke: false, say: (text) => say(`  ${text}`) });
   for (const measurement of measurements) say(`  ${describe(measurement)}`);
+  say(`  took ${Math.round((performance.now() - startMs) / 1000)} s`);
   return measurements;
 }
 

@@ -143,6 +143,7 @@ export const LIMITS = {
   documentBytesMax: limit(32 * MiB, 'bytes', 'One document, encoded'),
   documentRootsMax: limit(64, 'count', 'Shared types at the root of a document'),
   documentsOpenMax: limit(10_000, 'count', 'Documents that are open on this server'),
+  documentsAtOnceMax: limit(200, 'count', 'Documents that are opened or given back in one statement, when many are at once'),
   documentConnectionsMax: limit(5_000, 'count', 'Channels of one document'),
   documentIdleMs: limit(30 * SECOND, 'ms', 'A document that nobody has open is unloaded after this'),
   documentLeaseMs: limit(15 * SECOND, 'ms', 'A server that was killed keeps its documents from others on the same database for so long'),
@@ -282,6 +283,7 @@ export const LIMITS = {
   // Caches
   versionCacheMax: limit(10_000, 'count', 'Version records, which never change'),
   scopedCountCacheMax: limit(100_000, 'count', 'Versions whose visible rows were counted, by scope'),
+  grantLoadsAtOnceMax: limit(50, 'count', 'Datasets whose grants are read in one statement, when many are asked for at once'),
   grantCacheMax: limit(10_000, 'count', 'Datasets whose grants are kept in memory'),
 } as const satisfies Record<string, Limit>;
 

@@ -700,11 +700,14 @@ export interface RestoredSnapshot {
 }
 
 export interface DocumentStore {
-  /** Makes the document if need be and takes it over from nobody who still has it; undefined: another server has it. */
-  acquire(target: DocumentTarget, owner: DocumentOwner): Promise<DocumentLease | undefined>;
+  /**
+   * Makes documents if need be and takes them over from nobody who still has them; answers for each in its place, undefined:
+   * another server has it. None comes twice.
+   */
+  acquire(targets: readonly DocumentTarget[], owner: DocumentOwner): Promise<(DocumentLease | undefined)[]>;
   /** Keeps leases; answers with the ids of the documents that were lost to others or are gone. */
   renew(leases: readonly DocumentLease[], owner: DocumentOwner): Promise<string[]>;
-  release(lease: DocumentLease): Promise<void>;
+  release(leases: readonly DocumentLease[]): Promise<void>;
   /** Gives up what servers on this database held that have ended for certain. */
   releaseAll(): Promise<void>;
   load(documentId: string): Promise<StoredDocument>;

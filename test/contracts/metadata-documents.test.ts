@@ -12,7 +12,7 @@ const bytes = (...values: number[]): Uint8Array => Uint8Array.from(values);
 const batch = (sequence: number, ...updates: Uint8Array[]) => ({ sequence, updates, bindings: [] });
 
 async function acquired(target = personal(), by = owner()): Promise<DocumentLease> {
-  const lease = await metadata.store.documents.acquire(target, by);
+  const [lease] = await metadata.store.documents.acquire([target], by);
   if (lease === undefined) throw new Error('another server has the document');
   return lease;
 }
@@ -25,9 +25,9 @@ describe('a document in the database', () => {
     const target = personal();
     const [first, second] = [owner(), owner()];
     const lease = await acquired(target, first);
-    expect(await documents.acquire(target, second)).toBeUndefined();
+    expect(await documents.acquire([target], second)).toEqual([undefined]);
     expect(await documents.append(lease, batch(1, bytes(1)))).toBe('written');
-    await documents.release(lease);
+    await documents.release([lease]);
     const taken = await acquired(target, second);
     expect(taken).toMatchObject({ documentId: lease.documentId });
     expect(taken.fence).toBeGreaterThan(lease.fence);
@@ -42,9 +42,25 @@ describe('a document in the database', () => {
     const target = personal();
     const [first, second] = [owner(1), owner()];
     const lease = await acquired(target, first);
-    await expect.poll(() => documents.acquire(target, second)).toBeDefined();
+    await expect.poll(() => documents.acquire([target], second)).not.toEqual([undefined]);
     expect(await documents.renew([lease], first)).toEqual([lease.documentId]);
     expect(await documents.append(lease, batch(1, bytes(1)))).toBe('taken');
+  });
+
+  test('DOC22 of many that are wanted at once, each goes to whom it may', async () => {
+    const { documents } = metadata.store;
+    const [first, second] = [owner(), owner()];
+    const { datasetId } = await createDataset(metadata.store);
+    const targets = [personal(), { name: `dataset/${datasetId}/narrow`, datasetId, scope: { parts: [] } }, personal()];
+    const held = await acquired(targets[2], first);
+    const [one, scoped, taken] = await documents.acquire(targets, second);
+    expect([one?.fence, scoped?.fence, taken]).toEqual([1, 1, undefined]);
+    expect(await documents.find(targets[1]?.name ?? '')).toBe(scoped?.documentId);
+    expect(await documents.scopeOf(targets[1]?.name ?? '')).toEqual({ parts: [] });
+    const both = [one, scoped].flatMap((lease) => lease ?? []);
+    // What somebody else has in the meantime stays with them.
+    await documents.release([...both, { ...held, fence: held.fence + 1 }]);
+    expect((await documents.acquire(targets, owner())).map((lease) => lease?.fence)).toEqual([2, 2, undefined]);
   });
 
   test('DOC22 stays with a server that renews its lease', async () => {
@@ -53,9 +69,9 @@ describe('a document in the database', () => {
     const first = owner();
     const lease = await acquired(target, first);
     expect(await documents.renew([lease], first)).toEqual([]);
-    expect(await documents.acquire(target, owner())).toBeUndefined();
+    expect(await documents.acquire([target], owner())).toEqual([undefined]);
     await documents.releaseAll();
-    expect(await documents.acquire(target, owner())).toBeDefined();
+    expect(await documents.acquire([target], owner())).not.toEqual([undefined]);
   });
 
   test('DOC21 comes back with its batches, updates and bindings in order', async () => {

@@ -5,9 +5,10 @@ import type { Limits } from '../../../protocol/limits.ts';
 import { assert } from '../../shared/assert.ts';
 import type { Opening } from '../../shared/channel.ts';
 import type { Clock } from '../../shared/clock.ts';
+import { Gathering } from '../../shared/gathering.ts';
 import type { Logger } from '../../shared/log.ts';
 import { KeyedMutex } from '../../shared/mutex.ts';
-import type { BindingRecord, DocumentOwner, DocumentStore, DocumentTarget, Page, StoredDocument } from '../../storage/stores.ts';
+import type { BindingRecord, DocumentLease, DocumentOwner, DocumentStore, DocumentTarget, Page, StoredDocument } from '../../storage/stores.ts';
 import type { Authorizer } from '../access/authorizer.ts';
 import { Compaction, type DocumentStates } from './compaction.ts';
 import { DocumentChannel } from './document-channel.ts';
@@ -74,12 +75,17 @@ class DocumentHost implements Omit<Documents, keyof DocumentHistory | keyof Publ
   /** Opening and unloading of a document exclude each other. */
   readonly #mutex = new KeyedMutex<string>();
   readonly #timers: readonly NodeJS.Timeout[];
+  readonly #leases: Gathering<DocumentTarget, DocumentLease | undefined>;
+  readonly #releases: Gathering<DocumentLease, void>;
 
   constructor(options: DocumentsOptions) {
     this.#options = options;
+    const { store } = options;
     this.#compaction = new Compaction(options);
-    const { documentLeaseMs: leaseMs, awarenessKeepMs } = options.limits;
+    const { documentLeaseMs: leaseMs, awarenessKeepMs, documentsAtOnceMax: questionsMax } = options.limits;
     this.#owner = { serverId: randomUUID(), leaseMs };
+    this.#leases = new Gathering({ ask: (targets) => store.acquire(targets, this.#owner), questionsMax });
+    this.#releases = new Gathering({ ask: (leases) => store.release(leases).then(() => leases.map(() => undefined)), questionsMax });
     const every = (intervalMs: number, run: () => void): NodeJS.Timeout => setInterval(run, intervalMs).unref();
     this.#timers = [every(leaseMs / RENEWALS_PER_LEASE, () => void this.#renew()), every(awarenessKeepMs / RENEWALS_PER_LEASE, () => this.#sweep())];
   }
@@ -159,7 +165,7 @@ class DocumentHost implements Omit<Documents, keyof DocumentHistory | keyof Publ
     const { store, limits, clock, log } = this.#options;
     const { name } = target;
     if (this.#entries.size >= limits.documentsOpenMax) throw new CovistaError('unavailable', 'too many documents are open on this server');
-    const lease = await store.acquire(target, this.#owner);
+    const lease = await this.#leases.ask(target);
     if (lease === undefined) {
       throw new CovistaError('unavailable', `another server has ${name} open`, { retryAfterMs: limits.documentLeaseMs });
     }
@@ -209,7 +215,7 @@ class DocumentHost implements Omit<Documents, keyof DocumentHistory | keyof Publ
   /** A lease that cannot be given back ends by itself. */
   async #giveUp({ lease, name }: LiveDocument): Promise<void> {
     try {
-      await this.#options.store.release(lease);
+      await this.#releases.ask(lease);
     } catch (err) {
       this.#options.log.warn({ err, document: name }, 'the lease of a document could not be given back');
     }

@@ -32,14 +32,18 @@ export class PostgresDocumentStore implements DocumentStore {
     this.#database = database;
   }
 
-  async acquire({ name, datasetId, scope }: DocumentTarget, { serverId, leaseMs }: DocumentOwner): Promise<DocumentLease | undefined> {
+  async acquire(targets: readonly DocumentTarget[], { serverId, leaseMs }: DocumentOwner): Promise<(DocumentLease | undefined)[]> {
     const until = fragment`now() + ${leaseMs} * interval '1 millisecond'`;
-    return this.#database.first(sql<DocumentLease>`
+    // By name, so that two servers that want the same ones wait for each other and never both.
+    const rows = await this.#database.rows(sql<DocumentLease & { readonly name: string }>`
       INSERT INTO documents AS d (name, dataset_id, scope, created_at, updated_at, owner, owned_until, fence)
-      VALUES (${name}, ${datasetId}, ${scope === null ? null : json(scope)}::jsonb, now(), now(), ${serverId}::uuid, ${until}, 1)
+      SELECT t.name, t."datasetId", t.scope, now(), now(), ${serverId}::uuid, ${until}, 1
+      FROM json_to_recordset(${json(targets)}::json) AS t(name text, "datasetId" integer, scope jsonb) ORDER BY t.name
       ON CONFLICT (name) DO UPDATE SET owner = excluded.owner, owned_until = excluded.owned_until, fence = d.fence + 1
       WHERE d.owner IS NULL OR d.owner = excluded.owner OR d.owned_until <= now()
-      RETURNING document_id AS "documentId", fence`);
+      RETURNING name, document_id AS "documentId", fence`);
+    const leases = new Map(rows.map(({ name, documentId, fence }) => [name, { documentId, fence }]));
+    return targets.map(({ name }) => leases.get(name));
   }
 
   async renew(leases: readonly DocumentLease[], { leaseMs }: DocumentOwner): Promise<string[]> {
@@ -52,9 +56,11 @@ export class PostgresDocumentStore implements DocumentStore {
     return leases.flatMap(({ documentId }) => (ids.has(documentId) ? [] : [documentId]));
   }
 
-  async release({ documentId, fence }: DocumentLease): Promise<void> {
+  async release(leases: readonly DocumentLease[]): Promise<void> {
     await this.#database.rows(sql`
-      UPDATE documents SET owner = NULL, owned_until = NULL WHERE document_id = ${documentId}::uuid AND fence = ${fence}`);
+      UPDATE documents d SET owner = NULL, owned_until = NULL
+      FROM json_to_recordset(${json(leases)}::json) AS l("documentId" uuid, fence bigint)
+      WHERE d.document_id = l."documentId" AND d.fence = l.fence`);
   }
 
   async releaseAll(): Promise<void> {

@@ -1,5 +1,6 @@
 import { CovistaError } from '../../../protocol/errors.ts';
 import type { DatasetId, GrantId } from '../../../protocol/ids.ts';
+import { Gathering } from '../../shared/gathering.ts';
 import type { EffectiveGrant, GrantRecord, GrantStore, NewGrant, Page, Provenance } from '../stores.ts';
 import type { Database, Executor } from './database.ts';
 import { changeDataset, type LockedDataset } from './record.ts';
@@ -9,11 +10,15 @@ const COLUMNS = fragment`g.grant_id AS "grantId", g.dataset_id AS "datasetId", g
   g.valid_until AS "validUntil", g.row_filter AS "rowFilter", g.column_mask AS "columnMask",
   g.granted_by AS "grantedBy", g.granted_at AS "grantedAt"`;
 
+const PRESENT = fragment`d.deleted_at IS NULL`;
+
 export class PostgresGrantStore implements GrantStore {
   readonly #database: Database;
+  readonly #ofDatasets: Gathering<DatasetId, EffectiveGrant[] | undefined>;
 
   constructor(database: Database) {
     this.#database = database;
+    this.#ofDatasets = new Gathering({ ask: (datasetIds) => this.#of(datasetIds, PRESENT), questionsMax: database.limits.grantLoadsAtOnceMax });
   }
 
   create(datasetId: DatasetId, grant: NewGrant, provenance: Provenance): Promise<GrantRecord> {
@@ -58,20 +63,21 @@ export class PostgresGrantStore implements GrantStore {
   }
 
   async ofDeleted(datasetId: DatasetId, graceMs: number): Promise<EffectiveGrant[] | undefined> {
-    return this.#of(datasetId, fragment`d.deleted_at > now() - ${graceMs} * interval '1 millisecond'`);
+    const [found] = await this.#of([datasetId], fragment`d.deleted_at > now() - ${graceMs} * interval '1 millisecond'`);
+    return found;
   }
 
   ofDataset(datasetId: DatasetId): Promise<EffectiveGrant[] | undefined> {
-    return this.#of(datasetId, fragment`d.deleted_at IS NULL`);
+    return this.#ofDatasets.ask(datasetId);
   }
 
   /** One query: a dataset always has a grant, so no rows mean that there is no such dataset, or no longer. */
-  async #of(datasetId: DatasetId, state: ReturnType<typeof fragment>): Promise<EffectiveGrant[] | undefined> {
+  async #of(datasetIds: readonly DatasetId[], state: ReturnType<typeof fragment>): Promise<(EffectiveGrant[] | undefined)[]> {
     const rows = await this.#database.rows(sql<EffectiveGrant>`
-      SELECT ${COLUMNS}, g.filter, g.column_ids_below AS "columnIdsBelow" FROM grants g
-      WHERE g.dataset_id = ${datasetId} AND EXISTS (SELECT FROM datasets d WHERE d.dataset_id = ${datasetId} AND ${state})
-      ORDER BY g.grant_id`);
-    return rows.length === 0 ? undefined : [...rows];
+      SELECT ${COLUMNS}, g.filter, g.column_ids_below AS "columnIdsBelow" FROM grants g JOIN datasets d USING (dataset_id)
+      WHERE g.dataset_id = ANY(${array(datasetIds, 'int4')}) AND ${state} ORDER BY g.grant_id`);
+    const byDataset = Map.groupBy(rows, ({ datasetId }) => datasetId);
+    return datasetIds.map((datasetId) => byDataset.get(datasetId));
   }
 
   async #assertRoom(transaction: Executor, { datasetId }: LockedDataset): Promise<void> {

@@ -20,11 +20,13 @@ export interface Results {
   readonly machine: Machine;
   readonly quick: boolean;
   readonly scenarios: readonly string[];
+  /** Of these, those that broke off, so that what they measure is missing; absent from files of before 2026-11-27. */
+  readonly failed?: readonly string[];
   readonly targets: readonly Target[];
   readonly measurements: readonly Measurement[];
 }
 
-export function resultsOf(measurements: readonly Measurement[], run: Pick<Results, 'quick' | 'scenarios'>): Results {
+export function resultsOf(measurements: readonly Measurement[], run: Pick<Results, 'quick' | 'scenarios' | 'failed'>): Results {
   return {
     at: new Date().toISOString(),
     commit: execFileSync('git', ['rev-parse', '--short', 'HEAD'], { encoding: 'utf8' }).trim(),

@@ -46,14 +46,24 @@ async function measure(names: readonly string[], { quick, long, base }: Run): Pr
   if (unknown.length > 0) throw new Error(`there is no scenario ${unknown.join(', ')}; there are ${scenarios.map(({ name }) => name).join(', ')}`);
   const chosen = scenarios.filter(({ name, isLong }) => (names.length === 0 ? long || isLong !== true : names.includes(name)));
   const measurements: Measurement[] = [];
-  for (const scenario of chosen) measurements.push(...(await runScenario(scenario, quick)));
-  const results = resultsOf(measurements, { quick, scenarios: chosen.map(({ name }) => name) });
+  const failed: string[] = [];
+  for (const scenario of chosen) {
+    try {
+      measurements.push(...(await runScenario(scenario, quick)));
+    } catch (fault) {
+      // What the others measure is worth as much without it.
+      failed.push(scenario.name);
+      say(`  failed: ${fault instanceof Error ? fault.stack : String(fault)}`);
+    }
+  }
+  const results = resultsOf(measurements, { quick, scenarios: chosen.map(({ name }) => name), failed });
   write(results);
   say(`\n${results.targets.filter(({ met }) => met).length} of ${results.targets.length} targets met`);
-  if (base === undefined) return 0;
+  if (failed.length > 0) say(`failed: ${failed.join(', ')}`);
+  if (base === undefined) return failed.length === 0 ? 0 : 1;
   const found = regressions(readResults(base), results);
   say(`\n${describeRegressions(found)}`);
-  return found.length === 0 ? 0 : 1;
+  return found.length + failed.length === 0 ? 0 : 1;
 }
 
 async function runScenario({ name, about, run }: Scenario, quick: boolean): Promise<Measurement[]> {

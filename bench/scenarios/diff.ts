@@ -172,7 +172,7 @@ async function measureLarge(bench: Bench): Promise<Measurement[]> {
   const size = { rows, updated: rows / 100, inserted: rows / 200, deleted: rows / 200 };
   const written = await writePair(bench, 'large', size);
   server.resetPeak();
-  const { ours, floor } = await compareRuns(bench, written, { runs: sizeOf(options, [1, 2, 5]), limit: PAGE.long });
+  const { ours, floor } = await compareRuns(bench, written, { runs: sizeOf(options, [1, 2, 3]), limit: PAGE.long });
   return [
     { area: AREA, name, ...summaryOf(ours), unit: 'ms', limit: 4_000, bound: 'at most' },
     { area: AREA, name: `${name} / full join`, ...ratioOf(ours, floor) },

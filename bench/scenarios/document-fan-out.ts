@@ -71,7 +71,7 @@ function targetsOf(readers: number, figures: ReadonlyMap<string, Figures>, commi
 /** The servers take turns, so that whatever else the machine does meets all alike. */
 async function compare({ covista, peers }: Rivals, readers: number, options: ScenarioOptions): Promise<Map<string, Figures>> {
   const figures = new Map<string, Figures>();
-  for (let run = 0; run < sizeOf(options, [1, 1, 5]); run += 1) {
+  for (let run = 0; run < sizeOf(options, [1, 1, 3]); run += 1) {
     for (const server of [covista, ...peers]) {
       const known = figures.get(server.name) ?? { cpuUs: [], editMs: [], moveMs: [] };
       figures.set(server.name, known);

@@ -34,7 +34,7 @@ async function measure(server: DocumentServer, isOurs: boolean, options: Scenari
   writer.send(author.begin());
   // Once for nothing, so that what the edits themselves take is there already.
   await pour({ writer, healthy, author, edits });
-  for (let run = 0; run < sizeOf(options, [1, 1, 3]); run += 1) {
+  for (let run = 0; run < sizeOf(options, [1, 1, 2]); run += 1) {
     alone.push(await pour({ writer, healthy, author, edits }));
     await delay(sizeOf(options, [50, 500, 1_500]));
     const before = residentBytesOf(server.pid);
@@ -44,8 +44,11 @@ async function measure(server: DocumentServer, isOurs: boolean, options: Scenari
     const look = setInterval(() => {
       most = Math.max(most, residentBytesOf(server.pid));
     }, 20);
-    beside.push(await pour({ writer, healthy, author, edits }));
-    clearInterval(look);
+    try {
+      beside.push(await pour({ writer, healthy, author, edits }));
+    } finally {
+      clearInterval(look);
+    }
     await delay(sizeOf(options, [50, 500, 1_500]));
     growth.push(Math.max(0, residentBytesOf(server.pid) - before) / MiB);
     options.say(

@@ -29,9 +29,9 @@ const FULL: Size = {
   rows: [10_000, 100_000, 1_000_000, 10_000_000],
   middleRows: 100_000,
   columns: [2, 5, 10],
-  people: [1, 5, 20, 50],
-  views: 10,
-  runs: 10,
+  people: [1, 5, 20],
+  views: 5,
+  runs: 5,
 };
 
 /** What a table of more rows would take in memory is over the limit of one. */

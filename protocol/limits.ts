@@ -201,7 +201,7 @@ export const LIMITS = {
   backupPeriodMs: limit(
     HOUR,
     'ms',
-    'Between backups into the directory of the setting backupDir; what happened since the last is lost with the disk',
+    'The newest backup in the directory of the setting backupDir is of a moment at most so long ago; what happened since is lost with the disk',
   ),
   backupKeepMs: limit(30 * 24 * HOUR, 'ms', 'Every backup is kept for so long'),
   backupKeepDailyMs: limit(90 * 24 * HOUR, 'ms', 'The first backup of each day is kept for so long'),

@@ -16,10 +16,16 @@ export const restore: Command = {
     await mkdir(dataDir, { recursive: true });
     // Before a database is made in it.
     if ((await readdir(dataDir)).length > 0) throw new CovistaError('conflict', `${dataDir} is not empty; restore into a directory that is`);
+    const beganAtMs = Date.now();
     const { snapshot, damaged } = await withDatabase(config, { isNew: true }, ({ databaseUrl, log }) =>
       restoreBackup({ directory, snapshotId: textFlag(flags, 'backup'), dataDir, databaseUrl, log }),
     );
     terminal.print(`${snapshot.snapshotId}\n`);
+    const { takenAt, objects } = snapshot;
+    const seconds = (ms: number): string => `${(ms / 1_000).toFixed(1)} s`;
+    terminal.say(
+      `${objects.count} files, ${objects.bytes} bytes in ${seconds(Date.now() - beganAtMs)}; of ${takenAt}, ${seconds(beganAtMs - Date.parse(takenAt))} before.\n`,
+    );
     for (const name of damaged) terminal.say(`covista: ${name} is missing or damaged in the backup\n`);
     return damaged.length === 0 ? 0 : 1;
   },

@@ -3,16 +3,23 @@ import type { Config } from '../config.ts';
 import { type Backups, startBackups } from '../services/maintenance/backups.ts';
 import { systemClock } from '../shared/clock.ts';
 import type { Logger } from '../shared/log.ts';
+import type { Metrics } from '../shared/metrics.ts';
 import { BackupDirectory } from '../storage/backup/backup-directory.ts';
 import { takeBackup } from '../storage/backup/take-backup.ts';
 
+interface Place {
+  readonly url: string;
+  readonly log: Logger;
+  readonly metrics: Metrics;
+}
+
 /** The backups that the server takes by itself, where the settings name a directory for them. */
-export function houseBackups({ backupDir, dataDir, limits }: Config, databaseUrl: string, log: Logger): Backups {
+export function startHouseBackups({ backupDir, dataDir, limits }: Config, { url: databaseUrl, log, metrics }: Place): Pick<Backups, 'stop'> {
   if (backupDir === undefined) return { stop: async () => undefined };
   const { backupPeriodMs: periodMs, backupKeepMs: keepMs, backupKeepDailyMs: keepDailyMs, fileReaderLeaseMs: leaseMs } = limits;
   const directory = resolve(backupDir);
   const kept = new BackupDirectory(directory);
-  return startBackups({
+  const backups = startBackups({
     newestAtMs: async () => {
       await kept.prepare();
       const newest = await kept.latest();
@@ -28,4 +35,6 @@ export function houseBackups({ backupDir, dataDir, limits }: Config, databaseUrl
     clock: systemClock,
     log,
   });
+  metrics.job('backups', () => backups.lagMs());
+  return backups;
 }

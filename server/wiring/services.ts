@@ -1,6 +1,7 @@
 import type { Config } from '../config.ts';
 import { loadOrCreateSecret } from '../gateway/mint.ts';
 import type { Services } from '../operations/services.ts';
+import { NOBODY } from '../services/access/actor.ts';
 import { createAuthorizer } from '../services/access/authorizer.ts';
 import { createExplanations } from '../services/access/explanations.ts';
 import { openRevocations } from '../services/access/revocations.ts';
@@ -9,10 +10,9 @@ import { createVisibleVersions } from '../services/access/visible-versions.ts';
 import { createDatasetRemoval } from '../services/datasets.ts';
 import { createDocuments } from '../services/documents/documents.ts';
 import { createEventFeed } from '../services/events/event-feed.ts';
-import { Maintenance } from '../services/maintenance/maintenance.ts';
+import { Maintenance, type MaintenanceOptions } from '../services/maintenance/maintenance.ts';
 import type { TableEngine } from '../services/tables/engine.ts';
 import { startTables } from '../services/tables/start.ts';
-import type { Tables } from '../services/tables/tables.ts';
 import { createUploads } from '../services/uploads/uploads.ts';
 import { createCommitQueue } from '../services/versioning/commit-queue.ts';
 import { createCommits } from '../services/versioning/commits.ts';
@@ -67,7 +67,7 @@ export async function startServices(config: Config, { stores, engines, watch, lo
     await metadata.documents.releaseAll();
     await metadata.disposal.leaveAll();
   }
-  const retention = await startUpkeep(config, { stores, log, closers }, (datasetId) => reader.forget(datasetId));
+  const retention = await startUpkeep(config, { stores, log, closers, metrics }, (datasetId) => reader.forget(datasetId));
   const refs = createRefResolver({ pointers: metadata.pointers, versions: metadata.versions, reader });
   const visible = createVisibleVersions({ content: stores.content, reader, limits });
   const states = new DocumentStatesThread(metrics.threads);
@@ -86,7 +86,7 @@ export async function startServices(config: Config, { stores, engines, watch, lo
   const house = { stores, authorizer, revocations, refs, reader, visible, states, ...tableServices, log, closers, metrics };
   return {
     alerts: watch.startAlerts(tableServices.tables),
-    maintenance: startMaintenance(tableServices.tables, { stores, limits, log, closers }),
+    maintenance: startMaintenance({ tables: tableServices.tables, authorizer, reader }, { stores, limits, log, closers, metrics }),
     stores,
     authorizer,
     revocations,
@@ -110,10 +110,15 @@ export async function startServices(config: Config, { stores, engines, watch, lo
   };
 }
 
-type MaintenanceParts = Pick<Foundation, 'stores' | 'log' | 'closers'> & Pick<Config, 'limits'>;
+type MaintenanceParts = Pick<Foundation, 'stores' | 'log' | 'closers' | 'metrics'> & Pick<Config, 'limits'>;
+type Warmed = Pick<Services, 'tables' | 'authorizer' | 'reader'>;
 
-function startMaintenance(tables: Tables, { stores, limits, log, closers }: MaintenanceParts): Maintenance {
-  const maintenance = new Maintenance({ store: stores.metadata.savedTables, tables, limits, clock: systemClock, log });
+function startMaintenance({ tables, authorizer, reader }: Warmed, { stores, limits, log, closers, metrics }: MaintenanceParts): Maintenance {
+  const warm: MaintenanceOptions['warm'] = async ({ datasetId, versionId }) => {
+    await Promise.all([authorizer.standing(NOBODY, datasetId), reader.record(datasetId, versionId)]);
+  };
+  const maintenance = new Maintenance({ store: stores.metadata.savedTables, tables, warm, limits, clock: systemClock, log });
   closers.add(() => maintenance.stop());
+  metrics.job('saved_tables', () => maintenance.lagMs);
   return maintenance;
 }

@@ -18,7 +18,7 @@ import { startEmbedded } from '../storage/postgres/embedded.ts';
 import { migrate } from '../storage/postgres/migrate.ts';
 import { openMetadataStore } from '../storage/postgres/open.ts';
 import type { ObjectStore, StagingStore, Stores } from '../storage/stores.ts';
-import { houseBackups } from './backups.ts';
+import { startHouseBackups } from './backups.ts';
 import { watchStores } from './metrics.ts';
 
 export type OpenedStores = Stores & {
@@ -55,7 +55,7 @@ export async function openStores(config: Config, { log, closers, metrics }: Foun
     log,
   });
   closers.add(() => content.close());
-  closers.add(houseBackups(config, url, log).stop);
+  closers.add(startHouseBackups(config, { url, log, metrics }).stop);
   watchStores(metrics, { metadata, content });
   const exports = createExportFiles(join(dataDir, 'exports'), key);
   return { metadata, objects, staging, content, exports, directories, inMemoryOnly: key !== undefined };

@@ -6,6 +6,7 @@ import { admitServerRole, migrate } from '../../server/storage/postgres/migrate.
 import { createEmptyDatabase, type TestDatabase } from '../support/database.ts';
 import { query } from '../support/inspect.ts';
 import { csv } from '../support/samples.ts';
+import { comeDue, runIn, YEARLY } from '../support/schedules.ts';
 import { startTestServer, type TestServer } from '../support/server.ts';
 
 /** An external database with two roles: the owner of the tables, and that of the server. */
@@ -67,6 +68,14 @@ test('AUD4 under a role that owns nothing the server works, adds to the audit, a
   await (await server.client('operator', { admin: true })).session.revoke({ subject: 'mallory' });
   await expect((await server.client('stranger')).dataset.get({ datasetId })).rejects.toMatchObject({ code: 'not_found' });
   await expect.poll(async () => (await alice.audit.list({ datasetId, outcome: 'not_found' })).items.length).toBe(1);
+  const { scheduleId } = await alice.schedule.create({ datasetId, name: 'Orders', ref: 'main', refKind: 'branch', ...YEARLY });
+  await comeDue(restrictedUrl, scheduleId);
+  expect(await runIn(alice, { datasetId, scheduleId }, 'succeeded')).toMatchObject({ cause: 'cron', rows: 2 });
+  await alice.schedule.run({ datasetId, scheduleId });
+  expect(await runIn(alice, { datasetId, scheduleId }, 'succeeded')).toMatchObject({ rows: 2 });
+  await alice.schedule.delete({ datasetId, scheduleId });
+  await alice.dataset.delete({ datasetId });
+  expect(await alice.dataset.undelete({ datasetId })).toMatchObject({ name: 'Orders' });
   await alice.dataset.delete({ datasetId });
   for (const statement of [
     'DELETE FROM audit',

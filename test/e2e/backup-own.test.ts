@@ -2,8 +2,6 @@ import { randomBytes } from 'node:crypto';
 import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, expect, test } from 'vitest';
-import { startBackups } from '../../server/services/maintenance/backups.ts';
-import { createLog } from '../../server/shared/log.ts';
 import { onPlace, Places } from '../support/backups.ts';
 import { runCli } from '../support/cli.ts';
 import { isFoundBelow } from '../support/files.ts';
@@ -69,27 +67,4 @@ test('BAK7 a server with a directory of backups takes one when it starts, and no
   } finally {
     await server.stop();
   }
-});
-
-test('BAK7 backups come by the period, and what fails is tried again', async () => {
-  const takenAtMs: number[] = [];
-  const done = Promise.withResolvers<void>();
-  let attempts = 0;
-  const backups = startBackups({
-    newestAtMs: async () => takenAtMs.at(-1),
-    take: async () => {
-      attempts += 1;
-      if (attempts === 2) throw new Error('the disk is away');
-      takenAtMs.push(Date.now());
-      if (takenAtMs.length === 3) done.resolve();
-    },
-    periodMs: 20,
-    clock: { now: () => Date.now() },
-    log: createLog('silent', false),
-  });
-  await done.promise;
-  await backups.stop();
-  expect(attempts).toBe(4);
-  for (const [index, atMs] of takenAtMs.slice(1).entries()) expect(atMs - (takenAtMs[index] ?? 0)).toBeGreaterThanOrEqual(20);
-  expect(takenAtMs).toHaveLength(3);
 });

@@ -44,6 +44,30 @@ test('CACHE1 SCOPE11 what is revoked, moved or removed on one server is so on ot
   await expect.poll(codes).toEqual(Array(3).fill('not_found'));
 });
 
+/** How often the cache of grants of a server was asked. */
+async function grantLookups(server: TestServer): Promise<{ hits: number; misses: number }> {
+  const text = await (await fetch(`${server.url}/metrics`)).text();
+  const count = (what: string): number => Number(new RegExp(`^covista_cache_${what}_total\\{cache="grants"\\} (\\d+)$`, 'm').exec(text)?.[1]);
+  return { hits: count('hits'), misses: count('misses') };
+}
+
+test('CACHE2 grants that were read once are known to the requests that follow, and read anew when they change', async () => {
+  const { datasetId } = await alice.dataset.create({ name: 'Counted' });
+  const ask = async (times: number) => {
+    for (let time = 0; time < times; time += 1) await alice.dataset.get({ datasetId });
+  };
+  await ask(1);
+  const before = await grantLookups(one);
+  await ask(5);
+  const warm = await grantLookups(one);
+  expect(warm).toEqual({ hits: before.hits + 5, misses: before.misses });
+  await alice.grant.create({ datasetId, principal: 'user:erin', permission: 'read' });
+  await ask(5);
+  const after = await grantLookups(one);
+  expect(after.misses).toBeGreaterThan(warm.misses);
+  expect(after.hits).toBeGreaterThanOrEqual(warm.hits + 4);
+});
+
 test('CACHE2 every cache tells how often it had what it was asked for', async () => {
   const response = await fetch(`${one.url}/metrics`, { headers: { authorization: `Bearer ${await one.token('operator', { admin: true })}` } });
   const text = await response.text();

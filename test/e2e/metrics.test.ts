@@ -1,3 +1,6 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { CovistaError } from '../../protocol/errors.ts';
 import { withMetrics } from '../../server/gateway/metrics-face.ts';
@@ -8,13 +11,16 @@ import { csv } from '../support/samples.ts';
 import { startTestServer, type TestServer } from '../support/server.ts';
 
 let server: TestServer;
+let backups: string;
 
 beforeAll(async () => {
-  server = await startTestServer();
+  backups = await mkdtemp(join(tmpdir(), 'covista-metrics-backups-'));
+  server = await startTestServer(['--backup-dir', backups]);
 });
 
 afterAll(async () => {
   await server?.stop();
+  await rm(backups, { recursive: true, force: true });
 });
 
 /** The value of a sample by its name and labels, as they are written. */
@@ -69,6 +75,13 @@ describe('metrics', () => {
     expect(await read('nodejs_eventloop_lag_p99_seconds')).toBeGreaterThan(0);
     const text = await (await fetch(`${server.url}/metrics`)).text();
     for (const name of NAMED) expect(text).toMatch(new RegExp(`^# TYPE covista_${name} (histogram|counter|gauge)$`, 'm'));
+  });
+
+  test('OPS1 every background job tells how late it is', async () => {
+    const text = await (await fetch(`${server.url}/metrics`)).text();
+    const jobs = [...text.matchAll(/^covista_job_lag_seconds\{job="(\w+)"\} ([\d.e+-]+)$/gm)].map(([, job, lag]) => [job, Number(lag)] as const);
+    expect(jobs.map(([job]) => job).sort()).toEqual(['backups', 'disposal', 'housekeeping', 'retention', 'saved_tables', 'schedules']);
+    for (const [job, lag] of jobs) expect([job, lag >= 0 && lag < 3_600]).toEqual([job, true]);
   });
 
   test('OPS4 what cannot be read is left out and counted', async () => {

@@ -40,6 +40,8 @@ export interface Receiver {
   readonly received: readonly Received[];
   /** What it answers, one after the other; the last one for good. */
   answers: number[];
+  /** It answers when this is settled. */
+  answering: Promise<unknown>;
   close(): Promise<void>;
 }
 
@@ -51,13 +53,15 @@ export async function startReceiver(): Promise<Receiver> {
     url: `http://127.0.0.1:${port}`,
     received,
     answers: [204],
+    answering: Promise.resolve(),
     close: () => new Promise((resolve) => server.close(() => resolve())),
   };
   const server = createServer((request, response) => {
     const chunks: Buffer[] = [];
     request.on('data', (chunk: Buffer) => chunks.push(chunk));
-    request.on('end', () => {
+    request.on('end', async () => {
       received.push({ method: request.method ?? '', url: request.url ?? '', headers: request.headers, body: Buffer.concat(chunks) });
+      await receiver.answering;
       const status = receiver.answers.length > 1 ? receiver.answers.shift() : receiver.answers[0];
       response.writeHead(status ?? 500, status === 302 ? { location: '/elsewhere' } : {}).end();
     });

@@ -11,6 +11,9 @@ export interface Actor {
   readonly expiresAtMs: number | null;
 }
 
+/** Of whom nothing is known: what is prepared before somebody asks. */
+export const NOBODY: Actor = { subject: '', groups: [], serverAdmin: false, claims: {}, expiresAtMs: null };
+
 /** The principals under which grants apply to an actor. */
 export function principalsOf(actor: Actor): string[] {
   return [`user:${actor.subject}`, ...actor.groups.map((group) => `group:${group}`)];

@@ -4,7 +4,7 @@ import type { Logger } from '../../shared/log.ts';
 import { setLongTimeout } from '../../shared/long-timeout.ts';
 
 export interface BackupsOptions {
-  /** When the newest backup was taken, in milliseconds since 1970; undefined: there is none. */
+  /** The moment that the newest backup is of, in milliseconds since 1970; undefined: there is none. */
   readonly newestAtMs: () => Promise<number | undefined>;
   /** Takes one; `conflict` while another server does. */
   readonly take: () => Promise<void>;
@@ -14,30 +14,51 @@ export interface BackupsOptions {
 }
 
 export interface Backups {
+  /** For how long a backup has been wanting: how much older the newest is than the period. */
+  lagMs(): number;
   /** Waits for the backup that is under way. */
   stop(): Promise<void>;
 }
 
-/** What failed is tried again after this, or after the period, if that is shorter. */
+/** What failed is tried again after this; of a short period a part, so that one failure still leaves the newest in time. */
 const RETRY_MS = 5 * 60_000;
+const RETRIES_PER_PERIOD = 12;
+/** The next one may take as many times as long as the last one did. */
+const SLACK = 2;
 
-/** Takes a backup whenever the newest is as old as the period, also one of another server or of the command line. */
+/**
+ * Takes backups so that the newest is never of a moment longer ago than the period: what is lost with a machine is at most that. So one
+ * begins as much earlier as it takes, and as a failure that is tried again takes. Those of other servers and of the command line count.
+ */
 export function startBackups(options: BackupsOptions): Backups {
   const { periodMs, clock, log, newestAtMs } = options;
+  const retryMs = Math.min(RETRY_MS, periodMs / RETRIES_PER_PERIOD);
   let isStopped = false;
   let disarm = (): void => undefined;
   let round = Promise.resolve();
+  let tookMs = 0;
+  let wantedAtMs = clock.now();
+
+  const untilDueMs = async (): Promise<number> => {
+    const newestMs = await newestAtMs();
+    if (newestMs === undefined) return 0;
+    wantedAtMs = newestMs + periodMs;
+    const earlierMs = Math.min(periodMs / 2, retryMs + SLACK * tookMs);
+    return wantedAtMs - earlierMs - clock.now();
+  };
 
   const runOnce = async (): Promise<number> => {
     try {
-      const waitMs = ((await newestAtMs()) ?? Number.NEGATIVE_INFINITY) + periodMs - clock.now();
+      const waitMs = await untilDueMs();
       if (waitMs > 0) return waitMs;
+      const beganAtMs = clock.now();
       await options.take();
-      return periodMs;
+      tookMs = clock.now() - beganAtMs;
+      return await untilDueMs();
     } catch (error) {
       if (error instanceof CovistaError && error.code === 'conflict') log.info({ err: error }, 'no backup now');
       else log.error({ err: error }, 'the backup failed; it is tried again');
-      return Math.min(RETRY_MS, periodMs);
+      return retryMs;
     }
   };
 
@@ -50,6 +71,7 @@ export function startBackups(options: BackupsOptions): Backups {
 
   round = runOnce().then(arm);
   return {
+    lagMs: () => Math.max(0, clock.now() - wantedAtMs),
     stop: async () => {
       isStopped = true;
       disarm();

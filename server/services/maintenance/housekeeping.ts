@@ -1,5 +1,7 @@
 import type { Limits } from '../../../protocol/limits.ts';
+import type { Clock } from '../../shared/clock.ts';
 import type { Logger } from '../../shared/log.ts';
+import { Promptness } from '../../shared/promptness.ts';
 import type { Stores } from '../../storage/stores.ts';
 import type { Disposal } from '../retention/disposal.ts';
 import type { Retention } from '../retention/retention.ts';
@@ -7,6 +9,8 @@ import type { Retention } from '../retention/retention.ts';
 export interface Housekeeping {
   /** Runs one round now, with a grace of its own. */
   sweep(graceMs: number): Promise<void>;
+  /** How late each of its jobs is. */
+  readonly jobs: Readonly<Record<'housekeeping' | 'retention' | 'disposal', Pick<Promptness, 'lagMs'>>>;
   stop(): Promise<void>;
 }
 
@@ -25,12 +29,22 @@ export function startHousekeeping(options: {
   readonly graceMs: number;
   readonly retention: Pick<Retention, 'runAll'>;
   readonly disposal: Pick<Disposal, 'run'>;
+  readonly clock: Clock;
 }): Housekeeping {
-  const { stores, limits, log, retention, disposal } = options;
+  const { stores, limits, log, retention, disposal, clock } = options;
+  const roundMs = Math.max(ROUND_MS_MIN, Math.min(ROUND_MS, limits.retentionPeriodMs));
+  const jobs = {
+    housekeeping: new Promptness(clock, roundMs),
+    retention: new Promptness(clock, limits.retentionPeriodMs),
+    disposal: new Promptness(clock, roundMs),
+  };
   let round: Promise<void> = Promise.resolve();
 
   const stopping = new AbortController();
-  const retain = pacedBy(limits.retentionPeriodMs, () => retention.runAll(stopping.signal));
+  const retain = pacedBy(limits.retentionPeriodMs, async () => {
+    await retention.runAll(stopping.signal);
+    jobs.retention.done();
+  });
 
   const sweep = async (graceMs: number): Promise<void> => {
     await stores.staging.markAlive();
@@ -40,6 +54,7 @@ export function startHousekeeping(options: {
     await stores.metadata.sessions.prune();
     await removeLostUploads({ stores, log, graceMs });
     await removeOrphans({ stores, log, graceMs });
+    jobs.housekeeping.done();
   };
 
   const failed = (error: unknown): void => log.error({ err: error }, 'housekeeping failed; it is tried again in the next round');
@@ -50,15 +65,17 @@ export function startHousekeeping(options: {
     round = swept.then(async () => {
       await retain();
       await disposal.run(stopping.signal);
+      jobs.disposal.done();
     });
     round = round.catch(failed);
     return swept;
   };
 
-  const timer = setInterval(() => next(options.graceMs), Math.max(ROUND_MS_MIN, Math.min(ROUND_MS, limits.retentionPeriodMs)));
+  const timer = setInterval(() => next(options.graceMs), roundMs);
   timer.unref();
   return {
     sweep: next,
+    jobs,
     stop: async () => {
       clearInterval(timer);
       stopping.abort();

@@ -2,6 +2,7 @@ import type { Limits } from '../../../protocol/limits.ts';
 import type { MaintenanceStatus } from '../../../protocol/operations/admin.ts';
 import type { Clock } from '../../shared/clock.ts';
 import type { Logger } from '../../shared/log.ts';
+import { Promptness } from '../../shared/promptness.ts';
 import type { SavedTable, SavedTableStore } from '../../storage/stores.ts';
 
 /** The way in, as maintenance needs it. */
@@ -20,6 +21,8 @@ interface MaintainedTables {
 export interface MaintenanceOptions {
   readonly store: SavedTableStore;
   readonly tables: MaintainedTables;
+  /** Reads what people who use a table ask for first: the grants of its dataset, and its version. */
+  warm(table: Pick<SavedTable, 'datasetId' | 'versionId'>): Promise<void>;
   readonly limits: Pick<Limits, 'preloadTablesMax' | 'savedTablesPeriodMs'>;
   readonly clock: Clock;
   readonly log: Logger;
@@ -29,6 +32,7 @@ export interface MaintenanceOptions {
 export class Maintenance {
   readonly #options: MaintenanceOptions;
   readonly #saving: NodeJS.Timeout;
+  readonly #promptness: Promptness;
   #doors: MaintenanceDoors = { drainOthers: async () => undefined };
   #state: MaintenanceStatus['state'] = 'serving';
   #sinceMs: number | undefined;
@@ -41,12 +45,18 @@ export class Maintenance {
 
   constructor(options: MaintenanceOptions) {
     this.#options = options;
+    this.#promptness = new Promptness(options.clock, options.limits.savedTablesPeriodMs);
     this.#saving = setInterval(() => void this.#saveIfServing(), options.limits.savedTablesPeriodMs);
     this.#saving.unref();
   }
 
   /** Whether no new work is taken, except that of server admins. */
   readonly isDraining = (): boolean => this.#state !== 'serving';
+
+  /** How late the list of open tables is saved. */
+  get lagMs(): number {
+    return this.#isSaving() ? this.#promptness.lagMs : 0;
+  }
 
   get status(): MaintenanceStatus {
     return {
@@ -126,13 +136,14 @@ export class Maintenance {
   }
 
   async #preload(signal: AbortSignal): Promise<void> {
-    const { store, tables, limits, log } = this.#options;
+    const { store, tables, warm, limits, log } = this.#options;
     const saved = await store.list(limits.preloadTablesMax);
     this.#savedCount = saved.length;
     let loaded = 0;
     for (const table of saved) {
       if (signal.aborted) return;
       try {
+        await warm(table);
         if (await tables.preload(table, signal)) loaded += 1;
       } catch (err) {
         if (!signal.aborted) log.info({ err, tableId: table.tableId }, 'a table that was open is not loaded again');
@@ -142,16 +153,22 @@ export class Maintenance {
   }
 
   async #saveIfServing(): Promise<void> {
-    if (this.#state === 'serving' && this.#preloading === undefined) await this.#trySave();
+    if (this.#isSaving()) await this.#trySave();
+    else this.#promptness.done();
+  }
+
+  /** What was open before is not forgotten while it is loaded again, nor in maintenance. */
+  #isSaving(): boolean {
+    return this.#state === 'serving' && this.#preloading === undefined;
   }
 
   /** What cannot be saved costs time later and nothing else. */
   async #trySave(): Promise<void> {
     const saved = this.#options.tables.saved();
     const text = JSON.stringify(saved.map(({ tableId }) => tableId).sort());
-    if (text === this.#savedText) return;
     try {
-      await this.#options.store.replace(saved);
+      if (text !== this.#savedText) await this.#options.store.replace(saved);
+      this.#promptness.done();
       this.#savedText = text;
       this.#savedCount = saved.length;
     } catch (err) {

@@ -8,7 +8,7 @@ import type { Clock } from '../../shared/clock.ts';
 import type { Hits } from '../../shared/metrics.ts';
 import type { Control, Scope } from '../../storage/content-store.ts';
 import type { SavedTable } from '../../storage/stores.ts';
-import type { Actor } from '../access/actor.ts';
+import { type Actor, NOBODY } from '../access/actor.ts';
 import type { RefResolver } from '../versioning/refs.ts';
 import type { TableEngine } from './engine.ts';
 import { createPlanner, type Planner, type PlannerOptions, type TableOptions, type TablePlan } from './plan.ts';
@@ -174,6 +174,7 @@ export class Tables {
 
   /** Loads a saved table, if it is still what it was; who may use it is decided when somebody does. */
   async preload({ tableId, datasetId, versionId, options, scope }: SavedTable, signal: AbortSignal): Promise<boolean> {
+    // The planner of a version's table looks at the scope alone.
     const plan = await this.#planner.plan({ kind: 'version', datasetId, versionId }, { actor: NOBODY, scope, options }, { signal });
     if (plan.tableId !== tableId) return false;
     await this.#load(plan, undefined, { signal });
@@ -258,9 +259,6 @@ export class Tables {
     return present(this.#known.get(tableId), 'a table that was resolved');
   }
 }
-
-/** The planner of a version's table looks at the scope alone. */
-const NOBODY: Actor = { subject: '', groups: [], serverAdmin: false, claims: {}, expiresAtMs: null };
 
 /** What the caller may not see, or what does not fit together any more, is as if it were not there. */
 function unlessUnfit(fault: unknown): undefined {

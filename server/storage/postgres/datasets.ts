@@ -3,6 +3,7 @@ import type { DatasetId } from '../../../protocol/ids.ts';
 import type { DatasetFilter, DatasetRecord, DatasetStore, DeletedDataset, NewDataset, Provenance } from '../stores.ts';
 import type { Database } from './database.ts';
 import { changeDataset, lockDataset, noDataset, once, record } from './record.ts';
+import { wakeSchedules } from './schedule-rows.ts';
 import { array, fragment, sql } from './sql.ts';
 
 const COLUMNS = fragment`d.dataset_id AS "datasetId", d.name, d.description, d.labels, d.key, d.created_by AS "createdBy",
@@ -106,6 +107,7 @@ export class PostgresDatasetStore implements DatasetStore {
         if (dataset === undefined) throw noDataset(datasetId);
         const events = [{ kind: 'dataset.restored', data: { datasetId, name: result.name } }] as const;
         await record(transaction, dataset, [{ provenance, datasetId, versionId: null, detail: { name: result.name }, events, output: result }]);
+        await wakeSchedules(transaction, datasetId);
         return result;
       }),
     );

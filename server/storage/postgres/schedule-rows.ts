@@ -2,6 +2,7 @@ import type { DatasetId, ScheduleId, Subject } from '../../../protocol/ids.ts';
 import type { PauseReason, Schedule, ScheduleRun } from '../../../protocol/operations/schedule.ts';
 import type { RevocationRecord, RunRecord, ScheduleRecord, ScheduleSettings } from '../stores.ts';
 import type { Executor } from './database.ts';
+import { addJobs } from './jobs.ts';
 import { fragment, sql } from './sql.ts';
 
 /** Rows of schedules and runs, and what callers are shown of them. */
@@ -53,6 +54,17 @@ export function scheduleOf(row: ScheduleRow, claimsKeepMs: number): ScheduleReco
     lastRun: lastRun === null ? null : runOf(lastRun).shown,
   };
   return { shown, settings };
+}
+
+/** That the dataset of a schedule `s` is there: while it is deleted, nothing of it runs, and nothing is held against it. */
+export const OF_PRESENT = fragment`EXISTS (SELECT FROM datasets d WHERE d.dataset_id = s.dataset_id AND d.deleted_at IS NULL)`;
+
+/** Jobs for what of a dataset's schedules has to be done, and has none: it was deleted meanwhile. */
+export async function wakeSchedules(transaction: Executor, datasetId: DatasetId): Promise<void> {
+  const of = fragment`FROM schedules s WHERE s.dataset_id = ${datasetId}`;
+  await transaction.rows(addJobs('schedule', fragment`SELECT s.schedule_id, s.next_at ${of} AND s.next_at IS NOT NULL`));
+  const runs = fragment`SELECT r.run_id, r.retry_at FROM schedule_runs r WHERE r.state = 'waiting' AND r.schedule_id IN (SELECT s.schedule_id ${of})`;
+  await transaction.rows(addJobs('run', runs));
 }
 
 /** Lets schedules rest: no time of theirs comes, and what waits is given up. `which` is a condition on `s`. */

@@ -5,7 +5,7 @@ import type { ClaimedRun, LeftFiles, Provenance, RunAttempt, RunFailure, RunResu
 import type { Database, Executor } from './database.ts';
 import { addJob, addJobs } from './jobs.ts';
 import { changeDataset } from './record.ts';
-import { letRest, RUN, type RunRow, runOf, SCHEDULE, type ScheduleRow, scheduleOf } from './schedule-rows.ts';
+import { letRest, OF_PRESENT, RUN, type RunRow, runOf, SCHEDULE, type ScheduleRow, scheduleOf } from './schedule-rows.ts';
 import { array, fragment, json, sql } from './sql.ts';
 
 /** Clocks of a job and of its row are the same; the time that a job comes up is later than what it was set to by less. */
@@ -27,7 +27,8 @@ export class PostgresRunStore implements RunStore {
   async due(scheduleId: ScheduleId, nextOf: (settings: ScheduleSettings) => string | null): Promise<void> {
     await this.#database.transaction(async (transaction) => {
       const schedule = await transaction.first(sql<{ settings: ScheduleSettings; nextAt: string }>`
-        SELECT settings, next_at AS "nextAt" FROM schedules WHERE schedule_id = ${scheduleId} AND next_at <= now() + ${EARLY} FOR UPDATE`);
+        SELECT s.settings, s.next_at AS "nextAt" FROM schedules s
+        WHERE s.schedule_id = ${scheduleId} AND s.next_at <= now() + ${EARLY} AND ${OF_PRESENT} FOR UPDATE OF s`);
       if (schedule === undefined) return;
       const run = await transaction.first(sql<{ runId: RunId; state: string }>`
         INSERT INTO schedule_runs AS r (schedule_id, cause, due_at, state, finished_at, error)
@@ -47,7 +48,9 @@ export class PostgresRunStore implements RunStore {
       const row = await transaction.first(sql<RunRow>`
         UPDATE schedule_runs r SET state = 'running', attempts = r.attempts + 1, worker = ${worker}, ${this.#lease()}, retry_at = NULL,
           started_at = ${NOW}
-        WHERE r.run_id = ${runId} AND r.state = 'waiting' AND coalesce(r.retry_at <= now() + ${EARLY}, true) RETURNING ${RUN}`);
+        WHERE r.run_id = ${runId} AND r.state = 'waiting' AND coalesce(r.retry_at <= now() + ${EARLY}, true)
+          AND EXISTS (SELECT FROM schedules s WHERE s.schedule_id = r.schedule_id AND ${OF_PRESENT})
+        RETURNING ${RUN}`);
       if (row === undefined) return undefined;
       const found = await transaction.one(sql<ScheduleRow & ScheduleClaims & { readonly secrets: string | null }>`
         SELECT ${SCHEDULE}, s.groups, s.claims, s.secrets FROM schedules s WHERE s.schedule_id = ${row.scheduleId}`);
@@ -83,8 +86,9 @@ export class PostgresRunStore implements RunStore {
         };
       });
     } catch (error) {
-      if (isGone(error)) return undefined;
-      throw error;
+      if (isDeleted(error)) await this.#again(attempt, 0, { error: DELETED, versionId });
+      else if (!(error instanceof RunLost)) throw error;
+      return undefined;
     }
   }
 
@@ -102,8 +106,9 @@ export class PostgresRunStore implements RunStore {
         const data = { scheduleId, owner: provenance.actor, runId, state: 'failed', error, paused: pause };
         return { result: {}, event: { kind: 'schedule.ran', data }, detail: data };
       });
-    } catch (lost) {
-      if (!isGone(lost)) throw lost;
+    } catch (fault) {
+      if (isDeleted(fault)) await this.giveBack(attempt);
+      else if (!(fault instanceof RunLost)) throw fault;
     }
   }
 
@@ -131,8 +136,11 @@ export class PostgresRunStore implements RunStore {
   async ensureJobs(): Promise<void> {
     const jobless = (key: ReturnType<typeof fragment>) =>
       fragment`NOT EXISTS (SELECT FROM covista_jobs.jobs j WHERE j.key = ${key} AND j.locked_at IS NULL)`;
-    const schedules = fragment`SELECT s.schedule_id, s.next_at FROM schedules s WHERE s.next_at IS NOT NULL AND ${jobless(fragment`'schedule:' || s.schedule_id`)}`;
-    const runs = fragment`SELECT r.run_id, r.retry_at FROM schedule_runs r WHERE r.state = 'waiting' AND ${jobless(fragment`'run:' || r.run_id`)}`;
+    const schedules = fragment`
+      SELECT s.schedule_id, s.next_at FROM schedules s WHERE s.next_at IS NOT NULL AND ${OF_PRESENT} AND ${jobless(fragment`'schedule:' || s.schedule_id`)}`;
+    const runs = fragment`
+      SELECT r.run_id, r.retry_at FROM schedule_runs r JOIN schedules s USING (schedule_id)
+      WHERE r.state = 'waiting' AND ${OF_PRESENT} AND ${jobless(fragment`'run:' || r.run_id`)}`;
     await this.#database.rows(addJobs('schedule', schedules));
     await this.#database.rows(addJobs('run', runs));
     // Jobs in whose place others were put while a server that is gone had them.
@@ -154,7 +162,8 @@ export class PostgresRunStore implements RunStore {
 
   async lagMs(): Promise<number> {
     const { lag } = await this.#database.one(sql<{ lag: number }>`
-      SELECT coalesce(max(extract(epoch FROM now() - coalesce(retry_at, due_at)) * 1000), 0)::bigint AS lag FROM schedule_runs WHERE state = 'waiting'`);
+      SELECT coalesce(max(extract(epoch FROM now() - coalesce(r.retry_at, r.due_at)) * 1000), 0)::bigint AS lag
+      FROM schedule_runs r JOIN schedules s USING (schedule_id) WHERE r.state = 'waiting' AND ${OF_PRESENT}`);
     return Math.max(0, lag);
   }
 
@@ -199,5 +208,6 @@ export class PostgresRunStore implements RunStore {
 
 const isStill = ({ runId, attempts }: RunAttempt) => fragment`r.run_id = ${runId} AND r.attempts = ${attempts} AND r.state = 'running'`;
 
-/** With its dataset a run has gone, too. */
-const isGone = (error: unknown): boolean => error instanceof RunLost || (error instanceof CovistaError && error.code === 'not_found');
+/** The dataset was deleted meanwhile: the run waits until it is back, or goes with it. */
+const isDeleted = (error: unknown): boolean => error instanceof CovistaError && error.code === 'not_found';
+const DELETED = { code: 'not_found', message: 'the dataset was deleted while it was exported' };

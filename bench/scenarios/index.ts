@@ -1,6 +1,7 @@
 import type { Scenario } from '../measurement.ts';
 import { access } from './access.ts';
 import { append } from './append.ts';
+import { backup } from './backup.ts';
 import { churn } from './churn.ts';
 import { coAnalysis } from './co-analysis.ts';
 import { commit } from './commit.ts';
@@ -53,5 +54,6 @@ export const scenarios: readonly Scenario[] = [
   documentDurable,
   sessions,
   coAnalysis,
+  backup,
   churn,
 ];

@@ -28,8 +28,11 @@ export interface BenchServer {
 const ROOT = join(import.meta.dirname, '../..');
 const MAIN = join(ROOT, 'server/main.ts');
 
-export async function startBenchServer(settings: Readonly<Record<string, string>> = {}): Promise<BenchServer> {
-  const dataDir = mkdtempSync(join(tmpdir(), 'covista-bench-'));
+/** On a data directory that is given, or a new one. */
+export async function startBenchServer(
+  settings: Readonly<Record<string, string>> = {},
+  dataDir = mkdtempSync(join(tmpdir(), 'covista-bench-')),
+): Promise<BenchServer> {
   const environment = { ...process.env, COVISTA_LOG_LEVEL: 'warn', COVISTA_JWT_SECRET: 'bench'.repeat(10), ...settings };
   const child = spawnWatched([MAIN, 'serve', '--port', '0', '--data-dir', dataDir], environment);
   const url = await firstLine(child);

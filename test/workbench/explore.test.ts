@@ -1,5 +1,7 @@
 import { readFile } from 'node:fs/promises';
-import type { Page } from 'playwright-core';
+import { DuckDBInstance } from '@duckdb/node-api';
+import { tableFromIPC } from 'apache-arrow';
+import type { Download, Page } from 'playwright-core';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import type { Client } from '../../client/index.ts';
 import { CANARIES, ORDERS } from '../support/table-world.ts';
@@ -90,6 +92,12 @@ describe.skipIf(!hasBrowser)('exploring in the workbench (needs Chromium: apt-ge
       await expect.poll(() => painted(page, `perspective-viewer-d3fc-${name}`), { message: plugin }).toBeGreaterThan(0);
       await picture(page, `chart-${name}`);
     }
+    for (const plugin of ['Y Area', 'Y Bar', 'X Bar', 'Y Line', 'Y Scatter']) {
+      await setViewer(page, { plugin, group_by: ['product'], split_by: ['region'], columns: ['price'] });
+      const name = plugin.toLowerCase().replaceAll(/[ /]/g, '');
+      await expect.poll(() => coveredByLegend(page, `perspective-viewer-d3fc-${name}`), { message: plugin }).toBe('beside');
+    }
+    await picture(page, 'chart-legend');
     expect(workbench.complaints).toEqual([]);
   });
 
@@ -105,6 +113,28 @@ describe.skipIf(!hasBrowser)('exploring in the workbench (needs Chromium: apt-ge
         .split('\n')
         .map((line) => line.replaceAll('"', '')),
     ).toEqual(['product,price', 'Desk,10', 'Chair,5', 'Lamp,7', 'Sofa,90']);
+  });
+
+  test('WB10 Arrow and Parquet files of a view hold its rows and columns', async () => {
+    const page = await open('alice');
+    await setViewer(page, { columns: ['product', 'price'], filter: [['region', '==', 'EU']], sort: [['price', 'desc']] });
+    const rows = [
+      { product: 'Sofa', price: 90 },
+      { product: 'Desk', price: 10 },
+      { product: 'Lamp', price: 7 },
+      { product: 'Chair', price: 5 },
+    ];
+    const arrow = await exported(page, 'Arrow');
+    expect(arrow.suggestedFilename()).toMatch(/\.arrow$/);
+    expect(plain(tableFromIPC(await readFile(await arrow.path())).toArray())).toEqual(rows);
+    const parquet = await exported(page, 'Parquet');
+    expect(parquet.suggestedFilename()).toMatch(/\.parquet$/);
+    expect(await parquetRows(await parquet.path())).toEqual(rows);
+    // What is grouped is saved as the groups that are shown.
+    await setViewer(page, { group_by: ['region'], columns: ['price'], filter: [['region', '==', 'EU']], sort: [], aggregates: { price: 'sum' } });
+    const groups = await parquetRows(await (await exported(page, 'Parquet')).path());
+    expect(groups.map(({ price }) => price)).toEqual([112, 112]);
+    expect(workbench.complaints).toEqual([]);
   });
 
   test('WB11 a filtered reader meets neither hidden rows nor hidden columns on any page', async () => {
@@ -166,6 +196,40 @@ function painted(page: Page, element: string): Promise<number> {
     });
     return shapes.length + dots.reduce((sum, count) => sum + count, 0);
   }, element);
+}
+
+/** Whether the legend of a chart lies on what is drawn or beside it; a chart that is not there yet has none. */
+function coveredByLegend(page: Page, element: string): Promise<'none' | 'on' | 'beside'> {
+  return page.evaluate((name) => {
+    const chart = document.querySelector(name)?.shadowRoot;
+    const legend = chart?.querySelector('.legend-container')?.getBoundingClientRect();
+    const plot = chart?.querySelector('d3fc-svg.plot-area')?.getBoundingClientRect();
+    if (legend === undefined || plot === undefined || legend.width === 0) return 'none';
+    return plot.right > legend.left ? 'on' : 'beside';
+  }, element);
+}
+
+/** The file that the page saves of the view that it shows. */
+async function exported(page: Page, format: string): Promise<Download> {
+  await page.getByRole('button', { name: 'Export this view' }).click();
+  const [download] = await Promise.all([page.waitForEvent('download'), page.getByRole('menuitem', { name: format, exact: true }).click()]);
+  await page.getByRole('dialog').waitFor({ state: 'detached' });
+  return download;
+}
+
+/** Numbers of rows as numbers, whatever width they were written with. */
+const plain = (rows: readonly object[]): Record<string, unknown>[] =>
+  rows.map((row) => Object.fromEntries(Object.entries(row).map(([name, value]) => [name, typeof value === 'bigint' ? Number(value) : value])));
+
+async function parquetRows(path: string): Promise<Record<string, unknown>[]> {
+  const instance = await DuckDBInstance.create(':memory:');
+  const connection = await instance.connect();
+  try {
+    return plain((await connection.runAndReadAll('SELECT * FROM read_parquet($1)', [path])).getRowObjectsJS());
+  } finally {
+    connection.closeSync();
+    instance.closeSync();
+  }
 }
 
 /** All text of the page, that of shadow trees included. */

@@ -105,6 +105,79 @@ describe.skipIf(!hasBrowser)('two people in the workbench (needs Chromium: apt-g
     expect(workbench.complaints).toEqual([]);
   });
 
+  test('WB7 a view that is chosen before the first rows are there is shown with them', async () => {
+    const { datasetId } = await owner.dataset.create({ name: 'Orders', key: ['Row ID'] });
+    await owner.version.commit({ datasetId, branch: 'main', message: 'Orders' }, { body: orders });
+    const views = await owner.document.savedViews(datasetId);
+    for (const [name, column] of [
+      ['By city', 'City'],
+      ['By category', 'Category'],
+    ] as const)
+      views.create({ name, plugin: 'Y Bar', config: { group_by: [column], columns: ['Profit'] } });
+    await (await owner.document.open(`dataset/${datasetId}`)).whenDurable();
+    const page = await workbench.window('alice');
+    await page.evaluate(() => localStorage.setItem('covista-panel', 'views'));
+    // The viewer comes only after the views were chosen, however fast the machine is.
+    const held = Promise.withResolvers<void>();
+    await page.route(/perspective-viewer[^/]*\.wasm/, async (route) => {
+      await held.promise;
+      await route.continue();
+    });
+    await page.goto(`${workbench.server.url}/#/datasets/${datasetId}/explore`);
+    await page.reload();
+    await page.getByRole('button', { name: 'By city', exact: true }).click();
+    await page.getByRole('button', { name: 'By category', exact: true }).click();
+    expect(await page.getByRole('button', { name: 'Save this view' }).isDisabled()).toBe(true);
+    expect(await page.locator('perspective-viewer').count()).toBe(0);
+    held.resolve();
+    await page.locator('.explore-facts').waitFor();
+    expect(await viewerConfig(page)).toMatchObject({ plugin: 'Y Bar', group_by: ['Category'], columns: ['Profit'] });
+    await page.getByRole('button', { name: 'By category', exact: true, pressed: true }).waitFor();
+    await expect.poll(() => page.url()).toContain('view=');
+    expect(await page.getByRole('button', { name: 'Save this view' }).isEnabled()).toBe(true);
+    expect(workbench.complaints).toEqual([]);
+  });
+
+  test('WB8 WB12 a cell is chosen and a note about it written by keyboard alone', async () => {
+    const { alice, bob } = await meet();
+    const grid = alice.locator('perspective-viewer regular-table');
+    expect(await grid.getAttribute('aria-label')).toContain('Arrow keys choose a cell');
+    await alice.getByRole('button', { name: 'Notes', exact: true }).focus();
+    for (let step = 0; step < 20 && !(await isFocused(grid)); step += 1) await alice.keyboard.press('Tab');
+    expect(await isFocused(grid)).toBe(true);
+    const chosen = async (): Promise<string | undefined> => {
+      const texts = await alice.locator('perspective-viewer td.covista-place').allTextContents();
+      return texts.length === 1 ? texts[0] : undefined;
+    };
+    const press = async (key: string, said: string): Promise<void> => {
+      await alice.keyboard.press(key);
+      await expect.poll(() => alice.locator('[data-cell-voice]').textContent(), { message: key }).toContain(said);
+    };
+    await press('ArrowDown', 'Row ID · Row ID 1: 1');
+    await press('ArrowDown', 'Row ID · Row ID 2: 2');
+    await press('ArrowUp', 'Row ID · Row ID 1: 1');
+    await press('End', 'Profit · Row ID 1: ');
+    await press('Control+End', 'Profit · Row ID 199: ');
+    expect(await chosen()).toBeDefined();
+    await picture(alice, 'cell-by-keyboard');
+    await press('Home', 'Row ID · Row ID 199: 199');
+    await press('Control+Home', 'Row ID · Row ID 1: 1');
+    await press('ArrowRight', 'City · Row ID 1: Henderson');
+    await expect.poll(chosen).toBe('Henderson');
+    await bob.getByRole('button', { name: /^alice looks at main as Grid, at City/ }).waitFor();
+    await alice.keyboard.press('Enter');
+    await expect.poll(() => isFocused(alice.getByLabel('New note'))).toBe(true);
+    await alice.keyboard.type('Is this the right Henderson?');
+    await alice.keyboard.press('Enter');
+    await alice.getByText('On City · Row ID 1').first().waitFor({ state: 'attached' });
+    await alice.locator('.thread-about', { hasText: 'City · Row ID 1' }).waitFor();
+    await alice.keyboard.press('Escape');
+    await expect.poll(() => isFocused(grid)).toBe(true);
+    await bob.locator('perspective-viewer td.covista-note').waitFor();
+    await press('ArrowDown', 'City · Row ID 2: ');
+    expect(workbench.complaints).toEqual([]);
+  });
+
   test('WB9 who follows somebody sees what they see until they stop', async () => {
     const { alice, bob } = await meet();
     await bob.getByRole('button', { name: /^alice looks/ }).click();
@@ -138,6 +211,9 @@ describe.skipIf(!hasBrowser)('two people in the workbench (needs Chromium: apt-g
     await bob.getByText('Still here').waitFor();
   });
 });
+
+const isFocused = (locator: Locator): Promise<boolean> =>
+  locator.evaluate((element) => (element.getRootNode() as Document | ShadowRoot).activeElement === element);
 
 /** A cell of the grid by its row on the screen, from 0. */
 function cell(page: Page, row: number, column: string): Locator {

@@ -12,9 +12,18 @@ export function parseRoute(hash: string): Route {
     path: path
       .split('/')
       .filter((part) => part !== '')
-      .map(decodeURIComponent),
+      .map(decoded),
     query: new Map(new URLSearchParams(query)),
   };
+}
+
+/** A part of an address that somebody typed may not be encoded at all; then it is what it says. */
+function decoded(part: string): string {
+  try {
+    return decodeURIComponent(part);
+  } catch {
+    return part;
+  }
 }
 
 /** The address of a place; what is undefined in the query is left out. */

@@ -17,11 +17,12 @@ type ChartClass = CustomElementConstructor & {
   readonly prototype: ChartElement & { get_static_config?: () => unknown; connectedCallback?: () => void };
 };
 
-/** What of the charts does not follow the page by itself: small type on their axes, and a legend that one reads through. */
+/** What of the charts does not follow the page by itself: small type on their axes, and a legend beside what is drawn instead of on it. */
 const STYLE = new CSSStyleSheet();
 STYLE.replaceSync(`
   .x-axis text, .y-axis text, .y2-axis text { font-size: 11px !important; }
   .x-label, .y-label { font-size: 12px !important; font-weight: 600; }
+  .chart:has(.legend-container:not(.legend-color)) { padding-right: 174px; }
   .legend-container { border-radius: 6px; background: color-mix(in srgb, var(--surface) 88%, transparent); }
   .legend .label { font-size: 12px; }
   .treemap-container text { font-weight: 600; }

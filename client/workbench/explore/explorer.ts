@@ -54,6 +54,8 @@ export class Explorer {
   #isSpoiled = false;
   /** Settles when what was begun last is over. */
   #showing: Promise<void> = Promise.resolve();
+  /** What somebody chose to be drawn while a table opens; it takes the place of everything else as soon as there is one. */
+  #asked: Drawing | undefined;
   /** Rises with every ref, so that what comes late for an earlier one is left aside. */
   #turn = 0;
 
@@ -92,17 +94,36 @@ export class Explorer {
       this.#table = table;
       await table.perspective.on_error(() => this.#lost(turn, place));
       await this.#attach(table, place);
-      await this.draw(wanted ?? plainGrid(table), before);
+      await this.#drawAsked(wanted ?? plainGrid(table), before);
       if (before !== undefined) release(before);
       if (turn === this.#turn) this.state.set({ kind: 'shown', ref, table });
     } catch (error) {
       // What fails because the server goes away is done again when it is back.
-      if (turn === this.#turn && !this.#options.life.aborted && !isAway(error)) this.state.set({ kind: 'failed', ref, error });
+      if (turn !== this.#turn || this.#options.life.aborted || isAway(error)) return;
+      this.#asked = undefined;
+      this.state.set({ kind: 'failed', ref, error });
     }
   }
 
-  /** Draws on the table that is shown; `before` is the table that was shown when the drawing was made, where that is so. */
-  async draw({ config, plugin, pluginConfig, columnsConfig, title, columnTypes: known }: Drawing, before?: OpenedTable): Promise<void> {
+  /** Draws on the table that is shown, or on the one that is being opened as soon as it is there. */
+  async draw(drawing: Drawing): Promise<void> {
+    if (this.state.value?.kind === 'shown') return this.#draw(drawing);
+    this.#asked = drawing;
+    await this.#showing;
+  }
+
+  /** What is drawn first takes a while; whatever was chosen until it is there is drawn before anything is shown. */
+  async #drawAsked(drawing: Drawing, before: OpenedTable | undefined): Promise<void> {
+    if (this.#asked === undefined) await this.#draw(drawing, before);
+    while (this.#asked !== undefined) {
+      const asked: Drawing = this.#asked;
+      await this.#draw(asked);
+      if (this.#asked === asked) this.#asked = undefined;
+    }
+  }
+
+  /** `before` is the table that was shown when the drawing was made, where that is so. */
+  async #draw({ config, plugin, pluginConfig, columnsConfig, title, columnTypes: known }: Drawing, before?: OpenedTable): Promise<void> {
     const table = this.#table;
     if (table === undefined || this.#viewer === undefined) return;
     const columnTypes = known ?? Object.fromEntries(before?.schema.map(({ name, type }) => [name, type]) ?? []);

@@ -2,25 +2,9 @@ import type { AnnotationEntry, PresentClient } from '../../index.ts';
 import type { Drawing } from '../explore/explorer.ts';
 import type { OpenedTable } from '../explore/open-table.ts';
 import type { Viewer } from '../explore/viewer.ts';
+import type { Grid, GridPlugin } from './grid.ts';
 import { nameOf } from './people.ts';
 import { type Anchor, keyValue, type Selection, sameKey } from './selection.ts';
-
-/** What the grid tells of one of its cells, as far as it is used here. */
-interface CellMeta {
-  readonly type: string;
-  readonly y?: number;
-  readonly column_header?: readonly unknown[];
-}
-
-interface Grid extends HTMLElement {
-  getMeta(cell: Element): CellMeta | undefined;
-  addStyleListener(listener: () => void): void;
-  draw(): Promise<void>;
-}
-
-interface GridPlugin extends HTMLElement {
-  readonly regular_table: Grid;
-}
 
 /** What is drawn onto cells. */
 export interface Marks {
@@ -59,8 +43,12 @@ export class CellMarks {
   #viewer: Viewer | undefined;
   #marks: Marks | undefined;
   #reading = false;
-  /** The place in the view of the cell that was pressed last. */
-  #pressed: number | undefined;
+  /** Told of every grid that the viewer shows. */
+  readonly #found: (grid: Grid) => void;
+
+  constructor(found: (grid: Grid) => void) {
+    this.#found = found;
+  }
 
   /** Draws the marks now and after every draw of a grid; the viewer makes a grid when it first needs one. */
   set(viewer: Viewer, marks: Marks): void {
@@ -72,20 +60,15 @@ export class CellMarks {
         this.#seen.add(plugin);
         (plugin.shadowRoot ?? document).adoptedStyleSheets.push(STYLE);
         plugin.regular_table.addStyleListener(() => this.#paint(plugin.regular_table));
-        plugin.regular_table.addEventListener('mousedown', (event) => this.#press(plugin.regular_table, event), { capture: true });
       }
+      this.#found(plugin.regular_table);
       this.#paint(plugin.regular_table);
     }
   }
 
-  /** The place in the version of the row that was pressed last, where rows have no key and the view shows them as they are. */
-  pressedRow(): number | undefined {
-    return this.#marks !== undefined && hasPlaces(this.#marks) ? this.#pressed : undefined;
-  }
-
-  #press(grid: Grid, event: MouseEvent): void {
-    const cell = event.composedPath().find((target): target is HTMLElement => target instanceof HTMLElement && target.tagName === 'TD');
-    this.#pressed = cell === undefined ? undefined : grid.getMeta(cell)?.y;
+  /** The place in the version of a row of the view, where rows have no key and the view shows them as they are. */
+  placeOf(row: number | undefined): number | undefined {
+    return this.#marks !== undefined && hasPlaces(this.#marks) ? row : undefined;
   }
 
   #paint(grid: Grid): void {

@@ -5,11 +5,12 @@ import { html, live } from '../ui/dom.ts';
 import { type IconName, icon } from '../ui/icons.ts';
 import { type Resource, shown, skeleton } from '../ui/resource.ts';
 import { type Readable, Signal, shorterLife } from '../ui/signal.ts';
+import { CellCursor } from './cell-cursor.ts';
 import { CellMarks } from './cell-marks.ts';
 import { notesPanel } from './notes-panel.ts';
 import { followBar, peopleStrip } from './people.ts';
 import type { Room } from './room.ts';
-import { type CellPress, type Selection, selectionOf } from './selection.ts';
+import { anchorOf, type CellPress, describeAnchor, type Selection, selectionOf } from './selection.ts';
 import { viewsPanel } from './views-panel.ts';
 
 interface CompanionsOptions {
@@ -38,7 +39,8 @@ export class Companions {
   readonly #selection = new Signal<Selection | undefined>(undefined);
   readonly #followed = new Signal<PresentClient | undefined>(undefined);
   readonly #open: Signal<Panel | undefined>;
-  readonly #marks = new CellMarks();
+  readonly #cursor: CellCursor;
+  readonly #marks = new CellMarks((grid) => this.#cursor.listen(grid));
   #stopFollowing: () => void = () => undefined;
 
   constructor(options: CompanionsOptions) {
@@ -46,6 +48,7 @@ export class Companions {
     const kept = localStorage.getItem(PANEL_KEY);
     this.#open = new Signal<Panel | undefined>(kept === 'views' || kept === 'notes' ? kept : undefined);
     const { room, explorer, life } = options;
+    this.#cursor = new CellCursor({ explorer, life, choose: (press) => this.#choose(press), write: () => this.#write() });
     let joining: AbortController | undefined;
     room.watch(life, (state) => {
       joining?.abort();
@@ -124,7 +127,7 @@ export class Companions {
                 ref: () => ref.value,
                 link: (view) => context.link('explore', { ref: ref.value, view }),
               })
-            : notesPanel({ room: value, explorer, life: now, selection, applied }),
+            : notesPanel({ room: value, explorer, life: now, selection, applied, leave: () => this.#cursor.focus() }),
         () => skeleton(4),
       );
       return html('aside', { class: 'panel', 'aria-label': label }, content);
@@ -185,13 +188,23 @@ export class Companions {
   }
 
   #listen(viewer: HTMLElement): void {
-    viewer.addEventListener('perspective-click', (event) => {
-      const { table } = this.#options.explorer;
-      const types = new Map(table?.schema.map(({ name, type }) => [name, type]));
-      const key = this.#options.context.dataset.latest?.key ?? null;
-      const selection = selectionOf((event as CustomEvent<CellPress>).detail, key, types);
-      this.#selection.set({ ...selection, row: this.#marks.pressedRow() });
-    });
+    viewer.addEventListener('perspective-click', (event) => void this.#choose((event as CustomEvent<CellPress>).detail));
+  }
+
+  /** Answers how the cell that was chosen is called. */
+  #choose(press: CellPress): string {
+    const { table } = this.#options.explorer;
+    const types = new Map(table?.schema.map(({ name, type }) => [name, type]));
+    const key = this.#options.context.dataset.latest?.key ?? null;
+    const selection = { ...selectionOf(press, key, types), row: this.#marks.placeOf(this.#cursor.row) };
+    this.#selection.set(selection);
+    return describeAnchor(anchorOf(selection, table), () => undefined);
+  }
+
+  /** Begins a note about the cell that is chosen. */
+  #write(): void {
+    if (this.#open.value !== 'notes') this.#toggle('notes');
+    document.querySelector<HTMLElement>('.panel .composer textarea')?.focus();
   }
 
   #follow(room: Room, client: PresentClient): void {

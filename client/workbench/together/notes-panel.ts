@@ -1,6 +1,6 @@
 import type { AnnotationEntry } from '../../index.ts';
 import type { Explorer } from '../explore/explorer.ts';
-import { html, live, uniqueId } from '../ui/dom.ts';
+import { html, live, submitOnEnter, uniqueId } from '../ui/dom.ts';
 import { icon } from '../ui/icons.ts';
 import { type Readable, Signal } from '../ui/signal.ts';
 import { perform } from '../ui/toast.ts';
@@ -15,6 +15,8 @@ export interface NotesContext {
   readonly selection: Readable<Selection | undefined>;
   /** The saved view that is applied. */
   readonly applied: Readable<string | undefined>;
+  /** Goes back to where cells are chosen. */
+  readonly leave: () => void;
 }
 
 /** The notes on cells, rows, columns and views, each with its thread. */
@@ -34,7 +36,13 @@ export function notesPanel(context: NotesContext): HTMLElement {
       life,
       room.notes,
       (notes) =>
-        notes.length === 0 && html('div', { class: 'empty' }, icon('note'), html('p', {}, 'No notes yet. Choose a cell and say what you see.')),
+        notes.length === 0 &&
+        html(
+          'div',
+          { class: 'empty' },
+          icon('note'),
+          html('p', {}, 'No notes yet. Choose a cell, with the pointer or the arrow keys, and say what you see.'),
+        ),
     ),
   );
 }
@@ -69,7 +77,7 @@ function threadList({ room, life }: NotesContext, showResolved: Signal<boolean>)
   return list;
 }
 
-function composer({ room, explorer, life, selection, applied }: NotesContext): HTMLElement {
+function composer({ room, explorer, life, selection, applied, leave }: NotesContext): HTMLElement {
   const id = uniqueId('note');
   const about = html('select', { class: 'input small', 'aria-label': 'What the note is about' });
   const text = html('textarea', { id, class: 'input', rows: 2, placeholder: 'What do you see?', 'aria-label': 'New note', required: true });
@@ -104,14 +112,6 @@ function composer({ room, explorer, life, selection, applied }: NotesContext): H
     });
   });
   submitOnEnter(text, form);
+  text.addEventListener('keydown', ({ key }) => key === 'Escape' && leave());
   return form;
-}
-
-/** Enter sends, together with Shift it begins a new line. */
-export function submitOnEnter(text: HTMLTextAreaElement, form: HTMLFormElement): void {
-  text.addEventListener('keydown', (event) => {
-    if (event.key !== 'Enter' || event.shiftKey || event.isComposing) return;
-    event.preventDefault();
-    form.requestSubmit();
-  });
 }

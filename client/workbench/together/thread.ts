@@ -1,13 +1,12 @@
 import type { AnnotationEntry } from '../../index.ts';
 import { avatar } from '../app/avatar.ts';
 import { openForm, textField, textOf } from '../ui/dialog.ts';
-import { type Child, html, live } from '../ui/dom.ts';
+import { type Child, html, live, submitOnEnter } from '../ui/dom.ts';
 import { ago, dateTime } from '../ui/format.ts';
 import { icon } from '../ui/icons.ts';
 import { type MenuEntry, menuButton } from '../ui/menu.ts';
 import type { Readable } from '../ui/signal.ts';
 import { perform } from '../ui/toast.ts';
-import { submitOnEnter } from './notes-panel.ts';
 import type { Room } from './room.ts';
 
 interface ThreadOptions {

@@ -27,7 +27,7 @@ export interface ViewsContext {
 
 /** The saved views as a list that is the same for everybody, and one's own below. */
 export function viewsPanel(context: ViewsContext): HTMLElement {
-  const { room, life, applied, explorer } = context;
+  const { room, life, applied } = context;
   const list = live(life, room.views, (views, inner) => {
     if (views.length === 0) return nothingYet();
     return live(inner, applied, (current, now) =>
@@ -38,18 +38,18 @@ export function viewsPanel(context: ViewsContext): HTMLElement {
       ),
     );
   });
+  return html('div', { class: 'panel-body' }, saveButton(context), list);
+}
+
+/** There is something to save as soon as something is shown. */
+function saveButton(context: ViewsContext): HTMLElement {
+  const { explorer, life } = context;
   const save = (): void => saveView(context);
-  return html(
-    'div',
-    { class: 'panel-body' },
-    html(
-      'button',
-      { type: 'button', class: 'button wide', disabled: explorer.table === undefined && explorer.state.value?.kind !== 'shown', on: { click: save } },
-      icon('bookmark'),
-      'Save this view',
-    ),
-    list,
-  );
+  const button = html('button', { type: 'button', class: 'button wide', on: { click: save } }, icon('bookmark'), 'Save this view');
+  explorer.state.watch(life, (state) => {
+    button.disabled = state?.kind !== 'shown';
+  });
+  return button;
 }
 
 function nothingYet(): HTMLElement {

@@ -81,3 +81,12 @@ export function whenSeen(element: Element, life: AbortSignal, run: () => void): 
   observer.observe(element);
   life.addEventListener('abort', () => observer.disconnect(), { once: true });
 }
+
+/** Enter sends, together with Shift it begins a new line. */
+export function submitOnEnter(text: HTMLTextAreaElement, form: HTMLFormElement): void {
+  text.addEventListener('keydown', (event) => {
+    if (event.key !== 'Enter' || event.shiftKey || event.isComposing) return;
+    event.preventDefault();
+    form.requestSubmit();
+  });
+}

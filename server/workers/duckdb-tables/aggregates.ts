@@ -15,6 +15,9 @@ export interface AggregateInput {
 /** SQL that gives the order of rows in the table, as a number. */
 export const POSITION = 'pos';
 
+/** Names how many rows a smallest group has. */
+export const LEAF_ROWS = 'y';
+
 interface AggregateForm {
   readonly kinds: readonly ColumnKind[];
   readonly takesColumn?: true;
@@ -23,8 +26,18 @@ interface AggregateForm {
   /** The kind of its results; absent: the kind of the column. */
   readonly kind?: ColumnKind;
   readonly sql: (input: AggregateInput) => string;
+  /** How it follows from those of smaller groups, for aggregates that do. */
+  readonly fold?: (input: AggregateInput) => Fold;
   /** What becomes of it once all groups are known. */
   readonly after?: AfterAggregate;
+}
+
+/** An aggregate in two steps: what is kept of each of the smallest groups, and how larger groups are made of that. */
+export interface Fold {
+  /** SQL over the rows of a smallest group. */
+  readonly parts: readonly string[];
+  /** SQL over the names of the parts; LEAF_ROWS names how many rows a smallest group has. */
+  readonly whole: (parts: readonly string[]) => string;
 }
 
 /** Aggregates that are made of those of other groups: the share of the parent or of everything, or what the groups below sum up to. */
@@ -43,10 +56,36 @@ const real = (term: Term): string => (isReal(term) || isSmallInteger(term.type) 
 const floating = (term: Term): string => (term.type === 'DOUBLE' ? term.sql : `CAST(${numeric(term)} AS DOUBLE)`);
 
 /** A sum of nothing but NULLs is 0, as the memory engine has it. */
-const sumOf = (term: Term, sql: string): string => {
-  const sum = `coalesce(sum(${sql})${numbersOnly(term)}, 0)`;
-  return isSmallInteger(term.type) || term.kind === 'boolean' ? `CAST(${sum} AS BIGINT)` : sum;
+const sumOf = (term: Term, sql: string): string => wholeSum(term, `sum(${sql})${numbersOnly(term)}`);
+
+const wholeSum = (term: Term, sum: string): string => {
+  const sumOrZero = `coalesce(${sum}, 0)`;
+  return isSmallInteger(term.type) || term.kind === 'boolean' ? `CAST(${sumOrZero} AS BIGINT)` : sumOrZero;
 };
+
+const foldOf =
+  (part: (value: Term) => string, whole: (part: string, value: Term) => string) =>
+  ({ value }: AggregateInput): Fold => ({ parts: [part(value)], whole: ([name = '']) => whole(name, value) });
+
+const foldedSum = foldOf(
+  (value) => `sum(${numeric(value)})${numbersOnly(value)}`,
+  (part, value) => wholeSum(value, `sum(${part})`),
+);
+
+const foldedMean = ({ value }: AggregateInput): Fold => ({
+  parts: [`sum(${floating(value)})${numbersOnly(value)}`, `count(${value.sql})${numbersOnly(value)}`],
+  whole: ([sum, count]) => `(sum(${sum}) / sum(${count}))`,
+});
+
+const foldedExtremes = ({ value }: AggregateInput): Fold => ({
+  parts: [highOf(value), lowOf(value)],
+  whole: ([greatest, least]) => `(max(${greatest}) - min(${least}))`,
+});
+
+const foldedUnique = ({ value }: AggregateInput): Fold => ({
+  parts: [`count(${value.sql})`, `min(${value.sql})`, `max(${value.sql})`],
+  whole: ([count, least, greatest]) => `CASE WHEN sum(${count}) = sum(${LEAF_ROWS}) AND min(${least}) = max(${greatest}) THEN min(${least}) END`,
+});
 
 const isTrue = ({ sql, kind }: Term): string => {
   if (kind === 'boolean') return sql;
@@ -89,28 +128,34 @@ const weightedMean = ({ value, by }: AggregateInput): string => {
   return `(sum(${floating(value)} * ${weight}) ${only} / nullif(sum(${weight}) ${only}, 0))`;
 };
 
-const sum: AggregateForm = { kinds: COUNTABLE, sql: ({ value }) => sumOf(value, numeric(value)) };
-const mean: AggregateForm = { kinds: COUNTABLE, kind: 'float', sql: ({ value }) => `avg(${floating(value)})${numbersOnly(value)}` };
-const high: AggregateForm = { kinds: ALL, sql: ({ value }) => `max(${value.sql})${numbersOnly(value)}` };
-const low: AggregateForm = { kinds: ALL, sql: ({ value }) => `min(${value.sql})${numbersOnly(value)}` };
+const sum: AggregateForm = { kinds: COUNTABLE, sql: ({ value }) => sumOf(value, numeric(value)), fold: foldedSum };
+const mean: AggregateForm = { kinds: COUNTABLE, kind: 'float', sql: ({ value }) => `avg(${floating(value)})${numbersOnly(value)}`, fold: foldedMean };
+const highOf = (value: Term): string => `max(${value.sql})${numbersOnly(value)}`;
+const lowOf = (value: Term): string => `min(${value.sql})${numbersOnly(value)}`;
+const high: AggregateForm = { kinds: ALL, sql: ({ value }) => highOf(value), fold: foldOf(highOf, (part) => `max(${part})`) };
+const low: AggregateForm = { kinds: ALL, sql: ({ value }) => lowOf(value), fold: foldOf(lowOf, (part) => `min(${part})`) };
 
 /** Every aggregate by its name in the protocol, as upstream lists them. */
 export const AGGREGATES: Readonly<Record<string, AggregateForm>> = {
   sum,
   'sum not null': sum,
   'sum abs': { kinds: NUMBERS, sql: ({ value }) => sumOf(value, `abs(${value.sql})`) },
-  'abs sum': { kinds: NUMBERS, sql: ({ value }) => `abs(${sumOf(value, value.sql)})` },
-  gmv: { kinds: NUMBERS, sql: ({ value }) => sumOf(value, value.sql), after: 'grossOfChildren' },
-  'pct sum parent': { kinds: COUNTABLE, kind: 'float', sql: ({ value }) => sumOf(value, numeric(value)), after: 'shareOfParent' },
-  'pct sum total': { kinds: COUNTABLE, kind: 'float', sql: ({ value }) => sumOf(value, numeric(value)), after: 'shareOfTotal' },
+  'abs sum': {
+    kinds: NUMBERS,
+    sql: ({ value }) => `abs(${sumOf(value, value.sql)})`,
+    fold: (input) => ({ ...foldedSum(input), whole: (parts) => `abs(${foldedSum(input).whole(parts)})` }),
+  },
+  gmv: { ...sum, kinds: NUMBERS, after: 'grossOfChildren' },
+  'pct sum parent': { ...sum, kind: 'float', after: 'shareOfParent' },
+  'pct sum total': { ...sum, kind: 'float', after: 'shareOfTotal' },
   mul: { kinds: NUMBERS, kind: 'float', sql: ({ value }) => `product(${floating(value)})${numbersOnly(value)}` },
-  count: { kinds: ALL, kind: 'integer', sql: () => 'count(*)' },
+  count: { kinds: ALL, kind: 'integer', sql: () => 'count(*)', fold: () => ({ parts: [], whole: () => `CAST(sum(${LEAF_ROWS}) AS BIGINT)` }) },
   'distinct count': {
     kinds: ALL,
     kind: 'integer',
     sql: ({ value }) => `(count(DISTINCT ${value.sql}) + CAST(count(*) > count(${value.sql}) AS BIGINT))`,
   },
-  'distinct leaf': { kinds: ALL, sql: unique, after: 'leafOnly' },
+  'distinct leaf': { kinds: ALL, sql: unique, fold: foldedUnique, after: 'leafOnly' },
   avg: mean,
   mean,
   'weighted mean': { kinds: COUNTABLE, takesColumn: true, kind: 'float', sql: weightedMean },
@@ -123,18 +168,25 @@ export const AGGREGATES: Readonly<Record<string, AggregateForm>> = {
   max: high,
   low,
   min: low,
-  'high minus low': { kinds: NUMBERS, sql: (input) => `(${high.sql(input)} - ${low.sql(input)})` },
+  'high minus low': { kinds: NUMBERS, sql: ({ value }) => `(${highOf(value)} - ${lowOf(value)})`, fold: foldedExtremes },
   'last minus first': { kinds: NUMBERS, isOrdered: true, sql: (input) => `(${last(input)} - ${first(input)})` },
   any: { kinds: ALL, isOrdered: true, sql: any },
   or: { kinds: ['boolean'], isOrdered: true, sql: any },
-  and: { kinds: ['boolean'], sql: ({ value }) => `bool_and(coalesce(${value.sql}, false))` },
+  and: {
+    kinds: ['boolean'],
+    sql: ({ value }) => `bool_and(coalesce(${value.sql}, false))`,
+    fold: foldOf(
+      ({ sql }) => `bool_and(coalesce(${sql}, false))`,
+      (part) => `bool_and(${part})`,
+    ),
+  },
   first: { kinds: ALL, isOrdered: true, sql: first },
   last: { kinds: ALL, isOrdered: true, sql: last },
   'last by index': { kinds: ALL, isOrdered: true, sql: last },
   'max by': { kinds: ALL, takesColumn: true, sql: ({ value, by }) => `arg_max_null(${value.sql}, ${by?.sql})` },
   'min by': { kinds: ALL, takesColumn: true, sql: ({ value, by }) => `arg_min_null(${value.sql}, ${by?.sql})` },
   dominant: { kinds: ALL, sql: ({ value }) => `mode(${value.sql})` },
-  unique: { kinds: ALL, sql: unique },
+  unique: { kinds: ALL, sql: unique, fold: foldedUnique },
   join: { kinds: ALL, kind: 'string', sql: join },
 };
 
@@ -150,6 +202,8 @@ export interface Aggregate {
   readonly kind: ColumnKind;
   readonly sql: string;
   readonly isOrdered: boolean;
+  /** How it follows from those of smaller groups; undefined where it does not. */
+  readonly fold: Fold | undefined;
   readonly after: AfterAggregate | undefined;
 }
 
@@ -168,6 +222,7 @@ export function aggregateOf(name: string, { value, by }: AggregateInput): Aggreg
     kind: form.kind ?? value.kind,
     sql: form.sql({ value, by }),
     isOrdered: form.isOrdered === true,
+    fold: form.fold?.({ value, by }),
     after: form.after,
   };
 }

@@ -1,5 +1,5 @@
 import type { Session } from '../../storage/parquet/session.ts';
-import { POSITION } from './aggregates.ts';
+import { LEAF_ROWS, POSITION } from './aggregates.ts';
 import { ancestorValue, flatOrder, treeOrder } from './ordering.ts';
 import type { PlannedAggregate, ViewPlan } from './plan.ts';
 import type { Statement, Table } from './table.ts';
@@ -103,12 +103,37 @@ function groupsStatement(table: Table, plan: ViewPlan): Statement {
     ...split,
     `CAST(${depth(grouped)} AS UTINYINT) AS d`,
     `CAST(${depth(split)} AS UTINYINT) AS e`,
-    'count(*) AS z',
-    ...plan.aggregates.map(({ alias, sql: aggregate }) => `${aggregate} AS ${alias}`),
   ];
   const source = `SELECT ${['*', ...aliased].join(', ')} FROM (${sql})`;
-  const groups = `SELECT ${items.join(', ')} FROM (${source}) GROUP BY GROUPING SETS (${sets.join(', ')})`;
+  const aggregated = sets.length > 1 ? foldedAggregates(plan.aggregates, [...grouped, ...split], source) : undefined;
+  const { from, aggregates } = aggregated ?? { from: source, aggregates: plainAggregates(plan.aggregates) };
+  const groups = `SELECT ${[...items, ...aggregates].join(', ')} FROM (${from}) GROUP BY GROUPING SETS (${sets.join(', ')})`;
   return { sql: finished(plan, groups), values };
+}
+
+/** What groups are made of, and the items that count their rows (`z`) and aggregate them. */
+interface Aggregated {
+  readonly from: string;
+  readonly aggregates: readonly string[];
+}
+
+const plainAggregates = (aggregates: readonly PlannedAggregate[]): string[] => [
+  'count(*) AS z',
+  ...aggregates.map(({ alias, sql }) => `${sql} AS ${alias}`),
+];
+
+/** The smallest groups, of which all larger ones are made: DuckDB would go through every row once for each depth. Undefined where an aggregate needs that. */
+function foldedAggregates(aggregates: readonly PlannedAggregate[], keys: readonly string[], source: string): Aggregated | undefined {
+  const parts: string[] = [];
+  const wholes: string[] = [];
+  for (const { alias, fold } of aggregates) {
+    if (fold === undefined) return undefined;
+    const names = fold.parts.map((_part, index) => `${alias}_${index}`);
+    parts.push(...fold.parts.map((part, index) => `${part} AS ${names[index]}`));
+    wholes.push(`${fold.whole(names)} AS ${alias}`);
+  }
+  const leaves = `SELECT ${[...keys, `count(*) AS ${LEAF_ROWS}`, ...parts].join(', ')} FROM (${source}) GROUP BY ${keys.join(', ')}`;
+  return { from: leaves, aggregates: [`coalesce(CAST(sum(${LEAF_ROWS}) AS BIGINT), 0) AS z`, ...wholes] };
 }
 
 /** Of nothing there is no value, not even a count; and some aggregates are made of others. */

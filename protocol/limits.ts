@@ -271,10 +271,15 @@ export const LIMITS = {
     'What DuckDB is told that shared tables may use for what their views came to; more goes to disk',
   ),
   duckdbTablesSpillBytesMax: limit(20 * GiB, 'bytes', 'Results of views of shared tables on disk'),
+  duckdbTablesCellsBytesMax: limit(
+    96 * MiB,
+    'bytes',
+    'Results of views of shared tables that are kept ready for windows; others are read out of DuckDB',
+  ),
   duckdbTablesQueriesMax: limit(
     4,
     'count',
-    'Queries of views of shared tables that run at once, a thread each, and at most one more than there are cores; one place is kept for windows',
+    'Queries of views of shared tables that run at once, a thread each, and at most as many as there are cores, but two; one place is kept for windows',
   ),
   duckdbTablesResultsMax: limit(2_000, 'count', 'Different view configurations of shared tables on DuckDB at once; equal ones count once'),
   viewColumnsMax: limit(20_000, 'count', 'Columns of one view, which a split multiplies'),

@@ -24,11 +24,11 @@ afterAll(async () => {
 
 const sourceOf = (of: Content): TableSource => ({ source: unrestricted(of), columns: null, rowLimit: null });
 
-const engineIn = (spillDirectory: string): DuckdbTables =>
-  new DuckdbTables({ limits: defaultLimits, log: createLog('silent', false), spillDirectory, readableDirectories: [content.directory] });
+const engineIn = (spillDirectory: string, limits = defaultLimits): DuckdbTables =>
+  new DuckdbTables({ limits, log: createLog('silent', false), spillDirectory, readableDirectories: [content.directory] });
 
-async function withEngine(use: (engine: DuckdbTables) => Promise<void>): Promise<void> {
-  const engine = engineIn(`${content.directory}/tables`);
+async function withEngine(use: (engine: DuckdbTables) => Promise<void>, limits = defaultLimits): Promise<void> {
+  const engine = engineIn(`${content.directory}/tables`, limits);
   try {
     await use(engine);
   } finally {
@@ -117,16 +117,23 @@ describe('sessions', () => {
     180_000,
   );
 
-  test('TB18 equal views are one result until the last of them ends', () =>
-    withEngine(async (engine) => {
-      const table = await load(engine);
-      const sessions = [bareSession(table), bareSession(table), bareSession(table)];
-      for (const one of sessions) expect(await one.ask(pivot('one', 'same', ['name']))).toMatchObject({ kind: 'table_make_view' });
-      await expect.poll(() => engine.inventory()).toMatchObject({ sessions: 3, results: 1, relations: 1 });
-      sessions[0]?.session.close();
-      sessions[1]?.session.close();
-      await expect.poll(() => engine.inventory()).toMatchObject({ sessions: 1, results: 1, relations: 1 });
-      expect(await sessions[2]?.ask(deleteView('same'))).toMatchObject({ kind: 'view_delete' });
-      await expect.poll(() => engine.inventory()).toMatchObject({ sessions: 1, results: 0, relations: 0 });
-    }));
+  test.each([
+    { where: 'in cells', relations: 0, duckdbTablesCellsBytesMax: defaultLimits.duckdbTablesCellsBytesMax },
+    { where: 'in a table', relations: 1, duckdbTablesCellsBytesMax: 0 },
+  ])('TB18 equal views are one result $where until the last of them ends', ({ relations, duckdbTablesCellsBytesMax }) =>
+    withEngine(
+      async (engine) => {
+        const table = await load(engine);
+        const sessions = [bareSession(table), bareSession(table), bareSession(table)];
+        for (const one of sessions) expect(await one.ask(pivot('one', 'same', ['name']))).toMatchObject({ kind: 'table_make_view' });
+        await expect.poll(() => engine.inventory()).toMatchObject({ sessions: 3, results: 1, relations });
+        sessions[0]?.session.close();
+        sessions[1]?.session.close();
+        await expect.poll(() => engine.inventory()).toMatchObject({ sessions: 1, results: 1, relations });
+        expect(await sessions[2]?.ask(deleteView('same'))).toMatchObject({ kind: 'view_delete' });
+        await expect.poll(() => engine.inventory()).toMatchObject({ sessions: 1, results: 0, relations: 0 });
+      },
+      { ...defaultLimits, duckdbTablesCellsBytesMax },
+    ),
+  );
 });

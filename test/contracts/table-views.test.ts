@@ -22,6 +22,8 @@ afterAll(async () => {
   await tricky?.close();
 });
 
+type Engine = 'memory' | 'duckdb' | 'roomless';
+
 interface Shown {
   readonly columns: Record<string, unknown[]>;
   readonly paths: unknown[][] | undefined;
@@ -29,7 +31,7 @@ interface Shown {
   readonly window: Record<string, unknown[]>;
 }
 
-async function shown(engine: 'memory' | 'duckdb', config: ViewConfigUpdate): Promise<Shown> {
+async function shown(engine: Engine, config: ViewConfigUpdate): Promise<Shown> {
   const view = await tricky[engine].table.view(config);
   try {
     const { __ROW_PATH__: paths, ...columns } = (await view.to_columns()) as Record<string, unknown[]>;
@@ -70,7 +72,7 @@ function expectedOf(config: ViewConfigUpdate): Promise<Expected> {
   return expected;
 }
 
-async function compare(engine: 'memory' | 'duckdb', breadth: Breadth, seed: number): Promise<void> {
+async function compare(engine: Engine, breadth: Breadth, seed: number): Promise<void> {
   const random = seededRandom(seed);
   let compared = 0;
   for (let number = 0; number < CASES; number += 1) {
@@ -86,7 +88,7 @@ async function compare(engine: 'memory' | 'duckdb', breadth: Breadth, seed: numb
   expect(compared).toBe(CASES);
 }
 
-describe.each(['memory', 'duckdb'] as const)('the %s engine', (engine) => {
+describe.each(['memory', 'duckdb', 'roomless'] as const)('the %s engine', (engine) => {
   test(
     `TB18 shows the rows, order and totals that SQL gives, in ${CASES} configurations of seed ${SEED}`,
     () => compare(engine, 'both', SEED),
@@ -94,8 +96,8 @@ describe.each(['memory', 'duckdb'] as const)('the %s engine', (engine) => {
   );
 });
 
-test(
-  `TB18 the duckdb engine does so too of what the memory engine defines otherwise, in ${CASES} configurations of seed ${SEED + 1}`,
-  () => compare('duckdb', 'all', SEED + 1),
+test.each(['duckdb', 'roomless'] as const)(
+  `TB18 the %s engine does so too of what the memory engine defines otherwise, in ${CASES} configurations of seed ${SEED + 1}`,
+  (engine) => compare(engine, 'all', SEED + 1),
   PATIENCE_MS,
 );

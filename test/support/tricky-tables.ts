@@ -1,4 +1,5 @@
 import { tableId } from '../../protocol/ids.ts';
+import { defaultLimits } from '../../protocol/limits.ts';
 import type { ContentFile } from '../../server/storage/content-store.ts';
 import { UNRESTRICTED } from '../../server/storage/content-store.ts';
 import { literal } from '../../server/storage/parquet/quote.ts';
@@ -17,6 +18,8 @@ export interface TrickyTables {
   readonly relation: string;
   readonly memory: GuardedTable;
   readonly duckdb: GuardedTable;
+  /** The same engine without room for cells: it reads every window out of its tables. */
+  readonly roomless: GuardedTable;
   readonly oracle: ViewOracle;
   close(): Promise<void>;
 }
@@ -30,19 +33,26 @@ export async function openTricky(seed: number, count: number): Promise<TrickyTab
   const files = [await fileOf(workshop, rows.slice(0, half)), await fileOf(workshop, rows.slice(half))];
   const source = { source: { content: contentOf(TRICKY_COLUMNS, files), scope: UNRESTRICTED }, columns: null, rowLimit: null };
   const content = await openTestContent({}, { readable: [workshop.directory] });
-  const engines = { duckdb: await duckdbEngine([workshop.directory]), memory: memoryEngine(content.store) };
-  const [duckdb, memory] = [await openGuarded(engines.duckdb.engine, ID, source), await openGuarded(engines.memory, ID, source)];
+  const engines = {
+    duckdb: await duckdbEngine([workshop.directory]),
+    roomless: await duckdbEngine([workshop.directory], { ...defaultLimits, duckdbTablesCellsBytesMax: 0 }),
+    memory: memoryEngine(content.store),
+  };
+  const opened = {
+    duckdb: await openGuarded(engines.duckdb.engine, ID, source),
+    roomless: await openGuarded(engines.roomless.engine, ID, source),
+    memory: await openGuarded(engines.memory, ID, source),
+  };
   const oracle = await ViewOracle.open(`SELECT row_number() OVER () - 1 AS pos, * FROM (${selectOf(rows)})`);
   return {
     rows: workshop.rows,
     relation: `read_parquet([${files.map(({ path }) => literal(path)).join(', ')}])`,
-    memory,
-    duckdb,
+    ...opened,
     oracle,
     close: async () => {
       oracle.close();
-      await Promise.all([memory.close(), duckdb.close()]);
-      await Promise.all([engines.memory.close(), engines.duckdb.close()]);
+      await Promise.all(Object.values(opened).map((table) => table.close()));
+      await Promise.all(Object.values(engines).map((engine) => engine.close()));
       await content.close();
       await workshop.close();
     },

@@ -10,9 +10,21 @@ import {
 } from '@duckdb/node-api';
 import { assert } from '../../shared/assert.ts';
 import type { ColumnKind } from './column-types.ts';
+import type { Range } from './table.ts';
 
 /** A value of a view: dates and times are milliseconds since 1970, decimals their digits. */
 export type Value = null | boolean | number | bigint | string;
+
+/** Rows of a result by their numbers: a range, or a list in ascending order. */
+export type RowChoice = Range | readonly number[];
+
+/** Cells as they are read. */
+export interface Grid {
+  readonly types: readonly string[];
+  /** By column. */
+  readonly values: readonly Value[][];
+  readonly rows: number;
+}
 
 export interface FrameColumn {
   /** The values of the split that the column is of, then its name. */
@@ -36,7 +48,7 @@ export interface FramePaths {
   readonly depths: readonly number[];
 }
 
-const DAY_MS = 86_400_000;
+export const DAY_MS = 86_400_000;
 const MICROS_PER_MS = 1000n;
 
 /** Values of a chunk's column, in the terms of views. */
@@ -47,7 +59,8 @@ export function valuesOf(chunk: DuckDBDataChunk, index: number): Value[] {
   return values;
 }
 
-function cellOf(value: DuckDBValue): Value {
+/** A value as DuckDB has it, in the terms of views. */
+export function cellOf(value: DuckDBValue): Value {
   if (typeof value !== 'object' || value === null) return value;
   if (value instanceof DuckDBDateValue) return value.days * DAY_MS;
   if (value instanceof DuckDBTimestampValue || value instanceof DuckDBTimestampTZValue) return msOf(value.micros);
@@ -58,7 +71,7 @@ function cellOf(value: DuckDBValue): Value {
 }
 
 /** Before 1970 as after it, a millisecond is what begins with it. */
-function msOf(micros: bigint): number {
+export function msOf(micros: bigint): number {
   const rest = micros % MICROS_PER_MS;
   return Number((micros - rest) / MICROS_PER_MS) - (rest < 0n ? 1 : 0);
 }

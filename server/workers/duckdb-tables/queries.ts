@@ -15,8 +15,8 @@ export class Queries {
 
   constructor(instance: DuckDBInstance, limits: Limits) {
     this.#instance = instance;
-    // A pivot more than there are cores makes none of them earlier, and takes the time of those who answer.
-    const runningMax = Math.min(limits.duckdbTablesQueriesMax, availableParallelism() + 1);
+    // One core stays free of pivots: whoever answers meanwhile needs it.
+    const runningMax = Math.min(limits.duckdbTablesQueriesMax, Math.max(2, availableParallelism()));
     this.#admission = new Admission(runningMax, limits.duckdbQueueMax);
     this.#timeoutMs = limits.operationTimeoutMs;
   }

@@ -5,8 +5,9 @@ import { ExpressionFault } from './exprtk-tokens.ts';
 import { DUCKDB_FEATURES } from './features.ts';
 import { arrowBytes } from './frame-arrow.ts';
 import { columnsJson, csvText, rowsJson, rowsNdjson } from './frame-text.ts';
+import type { Query } from './result.ts';
 import type { HostedTable } from './results.ts';
-import type { Query, View } from './view.ts';
+import type { View } from './view.ts';
 import { ViewFault } from './view-fault.ts';
 
 type Body<Kind extends RequestKind> = Extract<PerspectiveRequest, { readonly kind: Kind }>['body'];

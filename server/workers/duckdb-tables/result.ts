@@ -1,21 +1,16 @@
 import { assert } from '../../shared/assert.ts';
 import type { Session } from '../../storage/parquet/session.ts';
+import type { Cells } from './cells.ts';
 import type { ColumnKind } from './column-types.ts';
 import { computeFlat, computeGroups, computeSplit, flatItems, keyNames, pathsStatement, shownAliases, splitNames, valueNames } from './compute.ts';
-import { type Frame, type FrameColumn, type FramePaths, type Value, valuesOf } from './frame.ts';
+import { type Frame, type FrameColumn, type FramePaths, type Grid, type RowChoice, type Value, valuesOf } from './frame.ts';
+import { type CellRoom, keptRows, keptTable } from './kept-cells.ts';
 import type { ViewPlan } from './plan.ts';
 import type { Range, Statement, Table } from './table.ts';
 import { ViewFault } from './view-fault.ts';
 
-/** Rows of a result by their numbers: a range, or a list in ascending order. */
-export type RowChoice = Range | readonly number[];
-
-interface Grid {
-  readonly types: readonly string[];
-  /** By column. */
-  readonly values: readonly Value[][];
-  readonly rows: number;
-}
+/** Runs work on a connection, when there is one to spare. */
+export type Query = <T>(work: (session: Session) => Promise<T>) => Promise<T>;
 
 /** What was computed for a configuration. It is shared by every view that has it, and never changes. */
 export class Result {
@@ -26,30 +21,50 @@ export class Result {
   readonly #plan: ViewPlan;
   /** The beginning of the names of its tables; null: it is read where the table is. */
   readonly #name: string | null;
+  /** What would be read of `_rows`, where it is small; there is no such table then. */
+  readonly #cells: Cells | undefined;
   #depths: Promise<Uint8Array> | undefined;
 
-  private constructor(parts: { table: Table; plan: ViewPlan; name: string | null; rows: number; columnPaths: readonly (readonly Value[])[] }) {
+  private constructor(parts: ResultParts) {
     this.#table = parts.table;
     this.#plan = parts.plan;
     this.#name = parts.name;
     this.rows = parts.rows;
     this.columnPaths = parts.columnPaths;
+    this.#cells = parts.cells;
+  }
+
+  /** Bytes that its cells take, of the room for those. */
+  get cellBytes(): number {
+    return this.#cells?.bytes ?? 0;
+  }
+
+  /** Whether there are tables of it. */
+  get hasTables(): boolean {
+    return this.#name !== null && this.#cells === undefined;
   }
 
   /** Computes what a plan asks for, into tables that begin with `name`. A view that shows rows as they come is not copied. */
-  static async compute(session: Session, { table, plan, name, tableRows, columnsMax }: Computation): Promise<Result> {
+  static async compute(session: Session, { table, plan, name, tableRows, columnsMax, room }: Computation): Promise<Result> {
     switch (plan.shape) {
-      case 'flat':
-        if (plan.isLazy) return new Result({ table, plan, name: null, rows: tableRows, columnPaths: [[]] });
-        return new Result({ table, plan, name, rows: await computeFlat(session, table, plan, name), columnPaths: [[]] });
+      case 'flat': {
+        if (plan.isLazy) {
+          const cells = await keptTable(session, { table, plan, rows: tableRows, room });
+          return new Result({ table, plan, name: null, rows: tableRows, columnPaths: [[]], cells });
+        }
+        const rows = await computeFlat(session, table, plan, name);
+        return new Result({ table, plan, name, rows, columnPaths: [[]], cells: await keptRows(session, { name, rows, plan, room }) });
+      }
       case 'splitRows': {
         const columnPaths = transposed(await readGrid(session, pathsStatement(table, plan)));
         if (columnPaths.length * plan.columns.length > columnsMax) throw tooManyColumns(columnPaths.length, columnsMax);
         if (plan.isLazy) return new Result({ table, plan, name: null, rows: tableRows, columnPaths });
         return new Result({ table, plan, name, rows: await computeFlat(session, table, plan, name), columnPaths });
       }
-      case 'grouped':
-        return new Result({ table, plan, name, rows: await computeGroups(session, table, plan, name), columnPaths: [[]] });
+      case 'grouped': {
+        const rows = await computeGroups(session, table, plan, name);
+        return new Result({ table, plan, name, rows, columnPaths: [[]], cells: await keptRows(session, { name, rows, plan, room }) });
+      }
       case 'split': {
         const rows = await computeSplit(session, table, plan, name, columnsMax);
         const items = ['e', ...splitNames(plan)].join(', ');
@@ -65,24 +80,24 @@ export class Result {
   }
 
   /** Cells of rows and of a range of columns, which are counted over all paths of a split. */
-  async read(session: Session, rows: RowChoice, columns: Range): Promise<Frame> {
+  async read(query: Query, rows: RowChoice, columns: Range): Promise<Frame> {
     switch (this.#plan.shape) {
       case 'flat':
-        return this.#readFlat(session, rows, columns);
+        return this.#readFlat(query, rows, columns);
       case 'splitRows':
-        return this.#readSplitRows(session, rows, columns);
+        return query((session) => this.#readSplitRows(session, rows, columns));
       case 'grouped':
-        return this.#readGroups(session, rows, columns);
+        return this.#readGroups(query, rows, columns);
       case 'split':
-        return this.#readSplit(session, rows, columns);
+        return query((session) => this.#readSplit(session, rows, columns));
     }
   }
 
   /** How deep each row is. */
-  depths(session: Session): Promise<Uint8Array> {
-    this.#depths ??= readGrid(session, { sql: `SELECT d FROM ${this.#name}_rows ORDER BY rowid`, values: [] }).then(({ values }) =>
-      Uint8Array.from(values[0] ?? [], Number),
-    );
+  depths(query: Query): Promise<Uint8Array> {
+    if (this.#cells !== undefined) return Promise.resolve(Uint8Array.from(this.#cells.valuesOf('d'), Number));
+    const statement = { sql: `SELECT d FROM ${this.#name}_rows ORDER BY rowid`, values: [] };
+    this.#depths ??= query((session) => readGrid(session, statement)).then(({ values }) => Uint8Array.from(values[0] ?? [], Number));
     // A failed read is not what later views should find.
     this.#depths.catch(() => {
       this.#depths = undefined;
@@ -91,13 +106,18 @@ export class Result {
   }
 
   /** The least and the greatest value of a column, in rows of one depth where they have any. */
-  async extremes(session: Session, column: string, depth: number): Promise<{ least: Value; greatest: Value; kind: ColumnKind }> {
+  async extremes(query: Query, column: string, depth: number): Promise<{ least: Value; greatest: Value; kind: ColumnKind }> {
     const index = this.#plan.columns.findIndex(({ name }) => name === column);
     const shown = this.#plan.columns[index];
     if (shown === undefined) throw new ViewFault(`the view has no column ${JSON.stringify(column)}`);
-    const { sql, values } = this.#extremesOf(index, depth);
-    const grid = await readGrid(session, { sql, values });
+    if (this.#cells !== undefined) return { ...this.#keptExtremes(this.#cells, index, depth), kind: shown.kind };
+    const grid = await query((session) => readGrid(session, this.#extremesOf(index, depth)));
     return { least: grid.values[0]?.[0] ?? null, greatest: grid.values[1]?.[0] ?? null, kind: shown.kind };
+  }
+
+  #keptExtremes(cells: Cells, index: number, depth: number): { least: Value; greatest: Value } {
+    if (this.#plan.shape === 'grouped') return cells.extremes(shownAliases(this.#plan)[index] ?? '', depth);
+    return cells.extremes(`v${index}`, undefined);
   }
 
   #extremesOf(index: number, depth: number): Statement {
@@ -111,10 +131,16 @@ export class Result {
     return { sql: `${both(`v${index}`)} FROM (${sql})`, values };
   }
 
-  async #readFlat(session: Session, rows: RowChoice, columns: Range): Promise<Frame> {
-    const { sql, values } = this.#flatRows(rows);
+  /** Columns of rows, from where they are kept, or else by a statement. */
+  async #gridOf(query: Query, names: readonly string[], rows: RowChoice, statement: () => Statement): Promise<Grid> {
+    if (this.#cells !== undefined) return this.#cells.grid(names, rows);
+    const { sql, values } = statement();
+    return query((session) => readGrid(session, { sql: `SELECT ${names.join(', ') || 'NULL'} FROM (${sql})`, values }));
+  }
+
+  async #readFlat(query: Query, rows: RowChoice, columns: Range): Promise<Frame> {
     const names = valueNames(this.#plan).slice(columns.start, columns.end);
-    const grid = await readGrid(session, { sql: `SELECT ${names.join(', ') || 'NULL'} FROM (${sql})`, values });
+    const grid = await this.#gridOf(query, names, rows, () => this.#flatRows(rows));
     const shown = this.#plan.columns.slice(columns.start, columns.end);
     return { rows: grid.rows, columns: shown.map((column, index) => frameColumn(grid, index, [column.name], column.kind)), paths: undefined };
   }
@@ -147,14 +173,11 @@ export class Result {
     return { sql: `SELECT ${flatItems(this.#plan)} FROM (${sql})`, values };
   }
 
-  async #readGroups(session: Session, rows: RowChoice, columns: Range): Promise<Frame> {
+  async #readGroups(query: Query, rows: RowChoice, columns: Range): Promise<Frame> {
     const keys = keyNames(this.#plan);
     const aliases = shownAliases(this.#plan).slice(columns.start, columns.end);
-    const items = ['d', ...keys, ...aliases].join(', ');
-    const grid = await readGrid(session, {
-      sql: `SELECT ${items} FROM ${this.#name}_rows WHERE ${chosen('rowid', rows)} ORDER BY rowid`,
-      values: [],
-    });
+    const sql = `SELECT * FROM ${this.#name}_rows WHERE ${chosen('rowid', rows)} ORDER BY rowid`;
+    const grid = await this.#gridOf(query, ['d', ...keys, ...aliases], rows, () => ({ sql, values: [] }));
     const shown = this.#plan.columns.slice(columns.start, columns.end);
     return {
       rows: grid.rows,
@@ -168,7 +191,7 @@ export class Result {
     const grid = await readGrid(session, { sql: `SELECT ${items} FROM ${this.#name}_rows WHERE ${chosen('n', rows)} ORDER BY n`, values: [] });
     const numbers = grid.values.at(-1) ?? [];
     const columns = this.#columnsIn(range);
-    const cells = await this.#cells(session, rows, columns);
+    const cells = await this.#readCells(session, rows, columns);
     const places = new Map(numbers.map((number, row) => [Number(number), row]));
     const filled = columns.map(({ path, index, name, kind }) => ({
       path: [...path, name],
@@ -188,7 +211,7 @@ export class Result {
     return { rows: grid.rows, columns: filled, paths: this.#pathsOf(grid) };
   }
 
-  async #cells(session: Session, rows: RowChoice, columns: readonly { readonly place: number }[]): Promise<Grid> {
+  async #readCells(session: Session, rows: RowChoice, columns: readonly { readonly place: number }[]): Promise<Grid> {
     const places = `c BETWEEN ${columns[0]?.place ?? 0} AND ${columns.at(-1)?.place ?? -1}`;
     const items = ['n', 'c', ...shownAliases(this.#plan)].join(', ');
     return readGrid(session, { sql: `SELECT ${items} FROM ${this.#name}_cells WHERE ${chosen('n', rows)} AND ${places}`, values: [] });
@@ -217,6 +240,15 @@ export class Result {
   }
 }
 
+interface ResultParts {
+  readonly table: Table;
+  readonly plan: ViewPlan;
+  readonly name: string | null;
+  readonly rows: number;
+  readonly columnPaths: readonly (readonly Value[])[];
+  readonly cells?: Cells | undefined;
+}
+
 export interface Computation {
   readonly table: Table;
   readonly plan: ViewPlan;
@@ -225,6 +257,8 @@ export interface Computation {
   readonly tableRows: number;
   /** How many columns a view may have. */
   readonly columnsMax: number;
+  /** Where cells are kept. */
+  readonly room: CellRoom;
 }
 
 const tooManyColumns = (paths: number, columnsMax: number): ViewFault =>

@@ -1,6 +1,7 @@
 import { CovistaError } from '../../../protocol/errors.ts';
 import type { Limits } from '../../../protocol/limits.ts';
 import { CacheCounts } from '../../shared/cache-counts.ts';
+import { CellRoom } from './kept-cells.ts';
 import type { ViewPlan } from './plan.ts';
 import type { Queries } from './queries.ts';
 import { Result } from './result.ts';
@@ -34,6 +35,7 @@ export class Results {
   readonly #onFault: (fault: unknown) => void;
   readonly #entries = new Map<string, Entry>();
   readonly #removals = new Set<Promise<void>>();
+  readonly #room: CellRoom;
   /** How often a view was asked for that somebody had already. */
   readonly counts = new CacheCounts();
   #count = 0;
@@ -42,6 +44,7 @@ export class Results {
     this.#queries = queries;
     this.#limits = limits;
     this.#onFault = onFault;
+    this.#room = new CellRoom(limits.duckdbTablesCellsBytesMax);
   }
 
   /** How many there are, those that are being removed included. */
@@ -81,7 +84,7 @@ export class Results {
     this.#count += 1;
     const name = `view${this.#count}`;
     const controller = new AbortController();
-    const computation = { table: hosted.table, plan, name, tableRows: hosted.rows, columnsMax: this.#limits.viewColumnsMax };
+    const computation = { table: hosted.table, plan, name, tableRows: hosted.rows, columnsMax: this.#limits.viewColumnsMax, room: this.#room };
     const computed = this.#queries.run(plan.isLazy && plan.shape === 'flat' ? 'interactive' : 'bulk', controller.signal, (session) =>
       Result.compute(session, computation),
     );
@@ -101,7 +104,9 @@ export class Results {
   }
 
   async #remove({ computed, name }: Entry): Promise<void> {
-    await computed.catch(() => undefined);
+    const result = await computed.catch(() => undefined);
+    this.#room.give(result?.cellBytes ?? 0);
+    if (result?.hasTables === false) return;
     await this.#queries.run('interactive', new AbortController().signal, (session) => Result.drop(session, name));
   }
 }

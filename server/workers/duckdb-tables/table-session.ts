@@ -6,8 +6,9 @@ import type { PerspectiveRequest, PerspectiveResponse } from '../../shared/persp
 import { planView } from './plan.ts';
 import type { Queries } from './queries.ts';
 import { checkedExpressions, SUBSCRIPTIONS, TABLE_REQUESTS, type TableRequestContext, VIEW_REQUESTS, type ViewRequestContext } from './requests.ts';
+import type { Query } from './result.ts';
 import type { HostedTable, Results } from './results.ts';
-import { type Query, View } from './view.ts';
+import { View } from './view.ts';
 import { ViewFault } from './view-fault.ts';
 import { readWireConfig } from './wire-config.ts';
 

@@ -1,14 +1,11 @@
 import type { WireScalar, WireViewConfig, WireViewPort } from '../../shared/perspective/types.ts';
-import type { Session } from '../../storage/parquet/session.ts';
 import type { ColumnKind } from './column-types.ts';
 import { type Frame, labelOf, type Value } from './frame.ts';
 import type { ViewPlan } from './plan.ts';
+import type { Query } from './result.ts';
 import type { ResultLease } from './results.ts';
 import { RowTree } from './row-tree.ts';
 import { resolvedWireConfig } from './wire-config.ts';
-
-/** Runs work on a connection, when there is one to spare. */
-export type Query = <T>(work: (session: Session) => Promise<T>) => Promise<T>;
 
 /** A view of one session: its share in a result, and which rows of it are open. */
 export class View {
@@ -65,7 +62,7 @@ export class View {
     const startColumn = Math.min(viewport?.start_col ?? 0, this.columns);
     const columns = { start: startColumn, end: Math.max(startColumn, Math.min(viewport?.end_col ?? this.columns, this.columns)) };
     const rows = this.#tree?.slice(start, end) ?? { start, end };
-    const frame = await query((session) => this.#lease.result.read(session, rows, columns));
+    const frame = await this.#lease.result.read(query, rows, columns);
     return { ...frame, columns: frame.columns.map((column) => ({ ...column, path: this.#labelled(column.path) })) };
   }
 
@@ -77,7 +74,7 @@ export class View {
 
   async extremes(query: Query, column: string): Promise<{ min: WireScalar; max: WireScalar }> {
     const depth = this.#tree?.depth ?? this.#deepest;
-    const { least, greatest } = await query((session) => this.#lease.result.extremes(session, column, depth));
+    const { least, greatest } = await this.#lease.result.extremes(query, column, depth);
     return { min: scalarOf(least), max: scalarOf(greatest) };
   }
 
@@ -105,7 +102,7 @@ export class View {
   async #treeOf(query: Query): Promise<RowTree | undefined> {
     const isNested = this.plan.keys.length > 0 && this.plan.config.groupRollup === 'rollup';
     if (!isNested) return undefined;
-    this.#tree ??= new RowTree(await query((session) => this.#lease.result.depths(session)));
+    this.#tree ??= new RowTree(await this.#lease.result.depths(query));
     return this.#tree;
   }
 

@@ -19,7 +19,9 @@ export function parseNetworks(texts: readonly string[]): BlockList {
 export function canonicalAddress(text: string): string | undefined {
   const version = isIP(text);
   if (version === 0) return undefined;
-  const { address } = new SocketAddress({ address: text, family: version === 4 ? 'ipv4' : 'ipv6' });
+  // An IPv4 address has one spelling only.
+  if (version === 4) return text;
+  const { address } = new SocketAddress({ address: text, family: 'ipv6' });
   return /^::ffff:(\d+\.\d+\.\d+\.\d+)$/i.exec(address)?.[1] ?? address;
 }
 
@@ -29,6 +31,7 @@ export function canonicalAddress(text: string): string | undefined {
  */
 export function originOf(peer: string, forwardedFor: string, trusted: BlockList): string {
   let address = canonicalAddress(peer) ?? peer;
+  if (forwardedFor === '') return address;
   const claimed = forwardedFor.split(',').reverse();
   for (const name of claimed) {
     if (!isWithin(address, trusted)) break;

@@ -83,14 +83,15 @@ export class Outbox {
   }
 
   /**
-   * Sends an encoded frame of a channel behind those that wait in its lane. Answers false, and sends nothing, where too much
-   * waits there already or in all channels together.
+   * Sends a frame of a channel behind those that wait in its lane. Answers false, and sends nothing, where too much waits there
+   * already or in all channels together.
    */
-  sendOnChannel(bytes: Uint8Array, number: number): boolean {
+  sendOnChannel(frame: Frame, number: number): boolean {
     if (this.#closed) return true;
+    const bytes = encodeFrameTransient(frame);
     if (this.#mayPass(bytes)) this.#transmit(bytes);
     else if (this.laneBytes(number) > this.#limits.channelOutboxBytesMax || this.#channelBytes > this.#limits.outboxBytesMax) return false;
-    else this.#enqueueInLane(bytes, number, true);
+    else this.#enqueueInLane(new Uint8Array(bytes), number, true);
     return true;
   }
 

@@ -38,14 +38,19 @@ type State =
   | { readonly kind: 'open'; readonly conversation: Conversation; readonly release: () => void }
   | { readonly kind: 'closed' };
 
+/** What the engine answers when it has sent everything at once. */
+const SENT = 1;
+
 /** One WebSocket that carries a single channel, each message being one of the channel's. */
-export class RawConnection implements Door {
+export class RawConnection implements Door, Way {
   readonly kind: DoorKind;
   /** Nothing that a server admin needs in maintenance goes over such a socket. */
   readonly isAdmin = false;
   readonly #options: RawOptions;
   #state: State;
   #waitingBytes = 0;
+  /** Whether the engine kept something back when it last took a message: asking it each time costs as much as all else about sending. */
+  #isBehind = false;
   #call: Call | undefined;
 
   constructor(options: RawOptions) {
@@ -58,8 +63,18 @@ export class RawConnection implements Door {
   }
 
   get queuedBytes(): number {
-    return this.#state.kind === 'closed' ? 0 : this.#options.socket.getBufferedAmount();
+    return this.#isBehind && this.#state.kind !== 'closed' ? this.#options.socket.getBufferedAmount() : 0;
   }
+
+  send(bytes: Uint8Array): boolean {
+    if (this.#state.kind === 'closed') return true;
+    if (this.queuedBytes > this.#options.context.limits.channelOutboxBytesMax) return false;
+    this.#isBehind = this.#options.socket.send(bytes, true) !== SENT;
+    return true;
+  }
+
+  /** What the engine has taken cannot be taken back; it goes with the socket. */
+  drop(): void {}
 
   receive(message: ArrayBuffer, isBinary: boolean): void {
     const state = this.#state;
@@ -69,7 +84,9 @@ export class RawConnection implements Door {
   }
 
   /** The engine keeps what waits for the reader. */
-  drained(): void {}
+  drained(): void {
+    this.#isBehind = this.#options.socket.getBufferedAmount() > 0;
+  }
 
   closed(): void {
     this.#leave(new CovistaError('cancelled', 'the connection was lost'));
@@ -121,7 +138,7 @@ export class RawConnection implements Door {
       throw fault;
     }
     this.#options.context.onAwaiting(-1);
-    const conversation = new Conversation(this.#way(), (fault) => this.#options.context.gateway.explain(call, fault));
+    const conversation = new Conversation(this, (fault) => this.#options.context.gateway.explain(call, fault));
     this.#state = { kind: 'open', conversation, release };
     conversation.over.then(() => this.#end(), this.#fail);
     conversation.begin(outcome);
@@ -145,24 +162,6 @@ export class RawConnection implements Door {
       sessions.leave(subject);
       stopExpiry();
       stopWatching();
-    };
-  }
-
-  #way(): Way {
-    const { socket, context } = this.#options;
-    const { channelOutboxBytesMax } = context.limits;
-    return {
-      send: (bytes) => {
-        if (this.#state.kind === 'closed') return true;
-        if (socket.getBufferedAmount() > channelOutboxBytesMax) return false;
-        socket.send(bytes, true);
-        return true;
-      },
-      get queuedBytes() {
-        return socket.getBufferedAmount();
-      },
-      // What the engine has taken cannot be taken back; it goes with the socket.
-      drop: () => undefined,
     };
   }
 

@@ -57,7 +57,7 @@ interface Committed {
 export class LiveDocument {
   readonly name: string;
   readonly lease: DocumentLease;
-  readonly doc = new Y.Doc();
+  readonly doc: Y.Doc;
   readonly presence: Presence;
   readonly rounds: PresenceRounds;
   readonly log: DocumentLog;
@@ -79,6 +79,8 @@ export class LiveDocument {
   constructor(options: LiveDocumentOptions) {
     const { name, kind, lease, stored, store, limits, clock } = options;
     this.name = name;
+    // Making up a name costs Yjs more than all else about a document.
+    this.doc = new Y.Doc({ guid: name });
     this.lease = lease;
     this.#options = options;
     this.#subjects = new Map(stored.bindings.map(({ clientId, subject }) => [clientId, subject]));

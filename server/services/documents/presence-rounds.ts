@@ -14,15 +14,19 @@ export interface PresenceRoundsOptions {
 }
 
 /**
- * Tells everybody of changed presence, in rounds: the first change after a pause goes at once, and what changes within the
- * interval goes together at its end. Who is behind hears the latest of it when they have caught up.
+ * Tells everybody of changed presence, in rounds: the first change after a pause goes at once, in the same turn of the loop, and
+ * what changes within the interval goes together at its end. Who is behind hears the latest of it when they have caught up.
  */
 export class PresenceRounds {
   readonly #options: PresenceRoundsOptions;
   readonly #missed = new Map<Listener, Set<number>>();
   #changed = new Set<number>();
+  /** When the next round may be, by the clock of the process. */
+  #nextAtMs = 0;
   #timer: NodeJS.Timeout | undefined;
-  #immediate: NodeJS.Immediate | undefined;
+  /** Whether a round is going on: whom it loses is told of in the next one. */
+  #isTelling = false;
+  #isStopped = false;
 
   constructor(options: PresenceRoundsOptions) {
     this.#options = options;
@@ -30,7 +34,7 @@ export class PresenceRounds {
 
   change(clientIds: readonly number[]): void {
     for (const clientId of clientIds) this.#changed.add(clientId);
-    if (clientIds.length > 0 && this.#timer === undefined) this.#immediate ??= setImmediate(() => this.#round());
+    if (clientIds.length > 0) this.#tell();
   }
 
   leave(listener: Listener): void {
@@ -38,18 +42,35 @@ export class PresenceRounds {
   }
 
   stop(): void {
+    this.#isStopped = true;
     clearTimeout(this.#timer);
-    clearImmediate(this.#immediate);
     this.#changed.clear();
     this.#missed.clear();
   }
 
+  /** As soon as it may be. A timer is set only when somebody is to be told, so that a lone change wakes the loop once. */
+  #tell(): void {
+    if (this.#isStopped || this.#isTelling || this.#timer !== undefined) return;
+    const waitMs = this.#nextAtMs - performance.now();
+    if (waitMs <= 0) this.#round();
+    else this.#timer = setTimeout(() => this.#round(), Math.ceil(waitMs));
+  }
+
   #round(): void {
     this.#timer = undefined;
-    this.#immediate = undefined;
+    this.#nextAtMs = performance.now() + this.#options.limits.awarenessIntervalMs;
     const changed = this.#changed;
-    if (changed.size === 0 && this.#missed.size === 0) return;
     this.#changed = new Set();
+    this.#isTelling = true;
+    try {
+      this.#tellOf(changed);
+    } finally {
+      this.#isTelling = false;
+    }
+    if (this.#changed.size > 0 || this.#missed.size > 0) this.#tell();
+  }
+
+  #tellOf(changed: ReadonlySet<number>): void {
     const { participants, presence, limits } = this.#options;
     const message = awarenessMessage(presence.encode(changed));
     for (const listener of participants) {
@@ -57,7 +78,6 @@ export class PresenceRounds {
       else if (this.#missed.has(listener)) this.#catchUp(listener, changed);
       else if (changed.size > 0) listener.send(message);
     }
-    this.#timer = setTimeout(() => this.#round(), limits.awarenessIntervalMs);
   }
 
   #miss(listener: Listener, changed: ReadonlySet<number>): void {

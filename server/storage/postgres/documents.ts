@@ -80,16 +80,13 @@ export class PostgresDocumentStore implements DocumentStore {
 
   /** The document's row is locked first, so that whoever takes it over meanwhile comes before or after this batch as a whole. */
   async append({ documentId, fence }: DocumentLease, { sequence, updates, bindings }: NewDocumentBatch): Promise<'written' | 'taken' | 'gone'> {
+    // Most batches come from clients that are known.
+    const bound = bindings.length === 0 ? NOTHING_BOUND : boundBy(bindings);
     const written = await this.#database.first(sql<{ sequence: number }>`
       WITH owned AS (
         UPDATE documents SET last_sequence = ${sequence}, updated_at = now()
         WHERE document_id = ${documentId}::uuid AND fence = ${fence} AND owner IS NOT NULL RETURNING document_id
-      ), bound AS (
-        INSERT INTO document_clients (document_id, client_id, subject, bound_at)
-        SELECT o.document_id, b."clientId", b.subject, now()
-        FROM owned o, json_to_recordset(${json(bindings)}::json) AS b("clientId" bigint, subject text)
-        ON CONFLICT DO NOTHING
-      )
+      )${bound}
       INSERT INTO document_batches (document_id, sequence, updates)
       SELECT document_id, ${sequence}, ${binary(pack(updates))} FROM owned
       RETURNING sequence`);
@@ -214,6 +211,15 @@ export class PostgresDocumentStore implements DocumentStore {
     return [...rows];
   }
 }
+
+const NOTHING_BOUND = fragment``;
+
+const boundBy = (bindings: readonly ClientBinding[]): ReturnType<typeof fragment> => fragment`, bound AS (
+        INSERT INTO document_clients (document_id, client_id, subject, bound_at)
+        SELECT o.document_id, b."clientId", b.subject, now()
+        FROM owned o, json_to_recordset(${json(bindings)}::json) AS b("clientId" bigint, subject text)
+        ON CONFLICT DO NOTHING
+      )`;
 
 async function lockDocument(transaction: Executor, documentId: string): Promise<{ readonly datasetId: DatasetId | null }> {
   const found = await transaction.first(sql<{ datasetId: DatasetId | null }>`

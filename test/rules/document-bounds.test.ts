@@ -1,0 +1,158 @@
+import { once } from 'node:events';
+import { afterEach, describe, expect, test } from 'vitest';
+import { WebSocket } from 'ws';
+import { CLOSE_CODES } from '../../protocol/close-codes.ts';
+import type { Channel, ChannelPeer, Opening } from '../../server/shared/channel.ts';
+import { savedView } from '../support/entries.ts';
+import { memoryDocument, quiet } from '../support/live-document.ts';
+import { startTestServer, type TestServer, type TestServerOptions } from '../support/socket-server.ts';
+
+const KiB = 1024;
+const MiB = 1024 * KiB;
+/** Asks for all of a document, as y-websocket does. */
+const STEP_1 = Uint8Array.of(0, 0, 1, 0);
+const QUERY_AWARENESS = Uint8Array.of(3);
+
+describe('what one channel sends', () => {
+  test.each([
+    ['requests for the state', { documentSyncsPerSecond: 1 }, STEP_1],
+    ['questions for presence', { awarenessMessagesPerSecond: 1 }, QUERY_AWARENESS],
+  ])('DOC15 too many %s at once end the channel, and nobody else’s', async (_, limits, message) => {
+    const memory = memoryDocument(limits);
+    const [alice, bob] = [memory.connect('alice'), memory.connect('bob')];
+    await quiet();
+    for (let index = 0; index < 30; index += 1) bob.send(message);
+    await quiet();
+    expect(bob.closedBy).toMatchObject({ code: 'rate_limited', details: { retryAfterMs: 1_000 } });
+    expect(alice.isClosed).toBe(false);
+  });
+
+  test('DOC15 moves of a cursor beyond the rate end the channel', async () => {
+    const memory = memoryDocument({ awarenessMessagesPerSecond: 1 });
+    const alice = memory.connect('alice');
+    for (let row = 0; row < 30; row += 1) alice.awareness.setLocalState({ selection: { row } });
+    await quiet();
+    expect(alice.closedBy).toMatchObject({ code: 'rate_limited' });
+  });
+
+  test('DOC15 too many bytes of edits at once end the channel', async () => {
+    const memory = memoryDocument({ documentUpdateBytesPerSecond: 1_000 });
+    const alice = memory.connect('alice');
+    await quiet();
+    for (let index = 0; index < 10; index += 1) alice.views().set(`v${index}`, savedView('alice', { description: 'x'.repeat(2_000) }));
+    await quiet();
+    expect(alice.closedBy).toMatchObject({ code: 'rate_limited' });
+    expect(alice.views().size).toBe(10);
+    expect(memory.document.doc.getMap('views').size).toBeLessThan(10);
+  });
+
+  test('DOC21 more edits than may wait for the database end every channel, and nobody has them', async () => {
+    const memory = memoryDocument({ documentPendingBytesMax: 5_000 });
+    const [alice, bob] = [memory.connect('alice'), memory.connect('bob')];
+    await quiet();
+    const gate = Promise.withResolvers<void>();
+    memory.beforeCommit = () => gate.promise;
+    for (let index = 0; index < 10; index += 1) alice.views().set(`v${index}`, savedView('alice', { description: 'x'.repeat(2_000) }));
+    await quiet();
+    for (const { closedBy } of [alice, bob]) expect(closedBy).toMatchObject({ code: 'unavailable' });
+    expect(bob.views().size).toBe(0);
+    gate.resolve();
+    await quiet();
+    expect(bob.views().size).toBe(0);
+  });
+});
+
+describe('a socket of its own', () => {
+  const servers: TestServer[] = [];
+  afterEach(() => {
+    for (const server of servers.splice(0)) server.close();
+  });
+
+  interface Opened {
+    readonly received: Uint8Array[];
+    peer: ChannelPeer | undefined;
+    closed: number;
+  }
+
+  /** A server whose documents note what they get, and a client of it. */
+  async function connect(
+    options: TestServerOptions = {},
+  ): Promise<{ readonly opened: Opened; readonly client: WebSocket; readonly code: Promise<number> }> {
+    const opened: Opened = { received: [], peer: undefined, closed: 0 };
+    const attach = (peer: ChannelPeer): Channel => {
+      opened.peer = peer;
+      return {
+        receive: (bytes) => {
+          opened.received.push(bytes);
+        },
+        closed: () => {
+          opened.closed += 1;
+        },
+      };
+    };
+    const opening: Opening<unknown> = { opened: { documentId: 'd', subject: 'alice', canWrite: true }, attach, abandon: () => undefined };
+    const server = await startTestServer({ handlers: { 'document.connect': () => opening }, ...options });
+    servers.push(server);
+    const client = new WebSocket(`ws://127.0.0.1:${server.port}/documents/dataset/1?token=${await server.token()}`);
+    const code = once(client, 'close').then(([closedWith]) => closedWith as number);
+    await once(client, 'open');
+    return { opened, client, code };
+  }
+
+  const peerOf = async (opened: Opened): Promise<ChannelPeer> => {
+    await expect.poll(() => opened.peer).toBeDefined();
+    return opened.peer as ChannelPeer;
+  };
+
+  test('CH7 what comes before the channel is open waits and is delivered in order', async () => {
+    const gate = Promise.withResolvers<void>();
+    const { opened, client } = await connect({ beforeAuthentication: () => gate.promise });
+    for (const byte of [1, 2, 3]) client.send(Uint8Array.of(byte));
+    const answered = once(client, 'pong');
+    client.ping();
+    await answered;
+    expect(opened.peer).toBeUndefined();
+    gate.resolve();
+    await expect.poll(() => opened.received.map(([byte]) => byte)).toEqual([1, 2, 3]);
+    client.close();
+  });
+
+  test('CH7 more bytes than may come before the channel is open close the socket, which opens nothing', async () => {
+    const gate = Promise.withResolvers<void>();
+    const { opened, client, code } = await connect({ beforeAuthentication: () => gate.promise, limits: { helloBytesMax: 16 * KiB } });
+    for (let sent = 0; sent < 20; sent += 1) client.send(new Uint8Array(KiB));
+    expect(await code).toBe(CLOSE_CODES.payload_too_large);
+    gate.resolve();
+    await new Promise((resolve) => setImmediate(resolve));
+    expect(opened.peer).toBeUndefined();
+  });
+
+  test('CH4 what waits for a slow reader is known, and nothing waits once they have read it', async () => {
+    const { opened, client } = await connect({ limits: { channelOutboxBytesMax: 64 * MiB, outboxBytesMax: 64 * MiB } });
+    const peer = await peerOf(opened);
+    peer.send(new Uint8Array(10));
+    expect(peer.queuedBytes).toBe(0);
+    client.pause();
+    for (let sent = 0; sent < 200 && peer.queuedBytes === 0; sent += 1) peer.send(new Uint8Array(256 * KiB));
+    expect(peer.queuedBytes).toBeGreaterThan(0);
+    client.resume();
+    await expect.poll(() => peer.queuedBytes).toBe(0);
+    expect(opened.closed).toBe(0);
+    client.close();
+  });
+
+  test('CH4 a reader who is too far behind loses the socket, and no more than the bound has waited', async () => {
+    const { opened, client, code } = await connect({ limits: { channelOutboxBytesMax: 1 * MiB } });
+    const peer = await peerOf(opened);
+    client.pause();
+    let most = 0;
+    for (let sent = 0; sent < 400 && opened.closed === 0; sent += 1) {
+      peer.send(new Uint8Array(256 * KiB));
+      most = Math.max(most, peer.queuedBytes);
+    }
+    expect(opened.closed).toBe(1);
+    expect(most).toBeLessThanOrEqual(1 * MiB + 256 * KiB + KiB);
+    client.resume();
+    expect(await code).toBe(CLOSE_CODES.slow_consumer);
+  });
+});

@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto';
+import pg from 'pg';
 import { describe, expect, test } from 'vitest';
 import type { DocumentLease, DocumentOwner, DocumentTarget } from '../../server/storage/stores.ts';
 import { query } from '../support/inspect.ts';
@@ -18,6 +19,12 @@ async function acquired(target = personal(), by = owner()): Promise<DocumentLeas
 }
 
 const plain = (updates: readonly Uint8Array[]): number[][] => updates.map((update) => [...update]);
+
+/** How many wait for what a connection has locked. */
+async function waitingFor(client: pg.Client): Promise<number> {
+  const { rows } = await client.query('SELECT count(*)::int AS waiting FROM pg_stat_activity WHERE pg_backend_pid() = ANY (pg_blocking_pids(pid))');
+  return (rows as { waiting: number }[])[0]?.waiting ?? 0;
+}
 
 describe('a document in the database', () => {
   test('DOC22 is written by one server, and what another one writes with an old fence is refused', async () => {
@@ -103,6 +110,29 @@ describe('a document in the database', () => {
     expect(batches.map(({ sequence }) => sequence)).toEqual([3]);
     expect(await documents.compact(lease, { sequence: 3, update: bytes(123) })).toBe(true);
     expect(await documents.load(lease.documentId)).toMatchObject({ state: { sequence: 3 }, batches: [] });
+    expect(await documents.compact(lease, { sequence: 2, update: bytes(12) })).toBe(false);
+    expect(await documents.load(lease.documentId)).toMatchObject({ state: { sequence: 3 } });
+  });
+
+  test('DOC23 edits do not wait for a state that is being written', async () => {
+    const { documents } = metadata.store;
+    const lease = await acquired();
+    await documents.append(lease, batch(1, bytes(1)));
+    const other = new pg.Client({ connectionString: metadata.url });
+    await other.connect();
+    try {
+      // What stands in the way of the batches that are to go holds the compaction up after it has looked whose the document is.
+      await other.query('BEGIN');
+      await other.query('SELECT FROM document_batches WHERE document_id = $1 FOR UPDATE', [lease.documentId]);
+      const compacted = documents.compact(lease, { sequence: 1, update: bytes(9) });
+      await expect.poll(() => waitingFor(other)).toBeGreaterThan(0);
+      expect(await documents.append(lease, batch(2, bytes(2)))).toBe('written');
+      await other.query('COMMIT');
+      expect(await compacted).toBe(true);
+    } finally {
+      await other.end();
+    }
+    expect(await documents.load(lease.documentId)).toMatchObject({ state: { sequence: 1 }, batches: [{ sequence: 2 }] });
   });
 
   test('DOC24 goes with its dataset', async () => {

@@ -95,17 +95,24 @@ export class PostgresDocumentStore implements DocumentStore {
     return found === undefined ? 'gone' : 'taken';
   }
 
-  compact({ documentId, fence }: DocumentLease, { sequence, update }: NonNullable<StoredDocument['state']>): Promise<boolean> {
-    return this.#database.transaction(async (transaction) => {
-      const owned = await transaction.first(sql`
-        SELECT 1 AS held FROM documents WHERE document_id = ${documentId}::uuid AND fence = ${fence} AND owner IS NOT NULL FOR UPDATE`);
-      if (owned === undefined) return false;
-      await transaction.rows(sql`
-        INSERT INTO document_states AS s (document_id, sequence, state) VALUES (${documentId}::uuid, ${sequence}, ${binary(update)})
-        ON CONFLICT (document_id) DO UPDATE SET sequence = excluded.sequence, state = excluded.state`);
-      await transaction.rows(sql`DELETE FROM document_batches WHERE document_id = ${documentId}::uuid AND sequence <= ${sequence}`);
-      return true;
-    });
+  /**
+   * In one statement, whose lock is one that edits do not wait for. So somebody may take the document over meanwhile, which does no
+   * harm: what batches come to is the same for everybody, and no state takes the place of a later one.
+   */
+  async compact({ documentId, fence }: DocumentLease, { sequence, update }: NonNullable<StoredDocument['state']>): Promise<boolean> {
+    const put = await this.#database.first(sql`
+      WITH owned AS (
+        SELECT document_id FROM documents
+        WHERE document_id = ${documentId}::uuid AND fence = ${fence} AND owner IS NOT NULL FOR KEY SHARE
+      ), put AS (
+        INSERT INTO document_states AS s (document_id, sequence, state) SELECT document_id, ${sequence}, ${binary(update)} FROM owned
+        ON CONFLICT (document_id) DO UPDATE SET sequence = excluded.sequence, state = excluded.state WHERE s.sequence < excluded.sequence
+        RETURNING document_id
+      ), dropped AS (
+        DELETE FROM document_batches b USING put WHERE b.document_id = put.document_id AND b.sequence <= ${sequence}
+      )
+      SELECT document_id FROM put`);
+    return put !== undefined;
   }
 
   addSnapshot(

@@ -42,7 +42,17 @@ async function start() {
   return child;
 }
 
+/** Of the server of now, from its start on. */
+async function serverSeconds(): Promise<number> {
+  const text = await (await fetch(`http://127.0.0.1:${port}/metrics`)).text();
+  return Number(/^process_cpu_seconds_total ([\d.e+-]+)$/m.exec(text)?.[1]);
+}
+
+/** What this process used, which is all clients. */
+const clientSeconds = (): number => process.cpuUsage().user / 1e6 + process.cpuUsage().system / 1e6;
+
 let child = await start();
+let secondsBefore = 0;
 try {
   const { backMs, commands, firstBytes, againBytes } = await meetRestart({
     url: `http://127.0.0.1:${port}`,
@@ -57,6 +67,7 @@ try {
       say(`the server stopped within ${Math.round(performance.now() - askedAtMs)} ms`);
       child = await start();
       const readyAtMs = performance.now();
+      secondsBefore = clientSeconds();
       say(`it was away for ${Math.round(readyAtMs - askedAtMs)} ms`);
       return readyAtMs;
     },
@@ -69,6 +80,9 @@ try {
   say(`back at p50, p99, p99.9     ${at(0.5)} ms, ${at(0.99)} ms, ${at(0.999)} ms`);
   say(`received at first, again    ${Math.round(firstBytes / clients)}, ${Math.round(againBytes / clients)} bytes a client`);
   say(`commands acknowledged       ${commands.acknowledged} of ${commands.sent}, failed ${commands.failed.length}, lost ${commands.lost}`);
+  // The least time that it could take with a processor for each side, however busy the machine is.
+  const [ofServer, ofClients] = [await serverSeconds(), clientSeconds() - secondsBefore];
+  say(`processor time              ${ofServer.toFixed(1)} s of the server, ${ofClients.toFixed(1)} s of all clients together`);
   for (const fault of new Set(commands.failed)) say(`  ${fault}`);
 } finally {
   child.kill('SIGTERM');

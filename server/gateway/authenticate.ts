@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto';
+import { hash } from 'node:crypto';
 import { errors, type JWTPayload, type JWTVerifyOptions, jwtVerify } from 'jose';
 import { LRUCache } from 'lru-cache';
 import { CovistaError } from '../../protocol/errors.ts';
@@ -70,20 +70,20 @@ export function createAuthenticator(options: AuthenticatorOptions): Authenticato
   const remainingMs = ({ expiresAtMs }: Actor): number | null =>
     expiresAtMs === null ? null : Math.max(0, expiresAtMs + options.clockToleranceMs - clock.now());
 
-  const recall = (hash: string): Actor | undefined => {
-    const actor = cache.get(hash);
+  const recall = (key: string): Actor | undefined => {
+    const actor = cache.get(key);
     if (actor === undefined || remainingMs(actor) !== 0) return actor;
-    cache.delete(hash);
+    cache.delete(key);
     return undefined;
   };
 
   const identify = async (token: string): Promise<Actor> => {
     if (isTicket(token)) return redeem(token);
-    const hash = hashOf(token);
-    const known = recall(hash);
+    const key = hashOf(token);
+    const known = recall(key);
     if (known !== undefined) return known;
     const actor = actorOf(await verify(token), options);
-    cache.set(hash, actor);
+    cache.set(key, actor);
     return actor;
   };
 
@@ -129,7 +129,7 @@ export function createAuthenticator(options: AuthenticatorOptions): Authenticato
 
 /** Tokens are remembered by hash, so that memory holds none that could be stolen from a dump of it. */
 function hashOf(token: string): string {
-  return createHash('sha256').update(token).digest('base64');
+  return hash('sha256', token, 'base64');
 }
 
 function refused(message: string): CovistaError {

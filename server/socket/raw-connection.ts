@@ -141,8 +141,11 @@ export class RawConnection implements Door, Way {
     const conversation = new Conversation(this, (fault) => this.#options.context.gateway.explain(call, fault));
     this.#state = { kind: 'open', conversation, release };
     conversation.over.then(() => this.#end(), this.#fail);
-    conversation.begin(outcome);
-    for (const bytes of state.waiting) conversation.receive(bytes);
+    // What the channel says first, and what it answers to those who did not wait for it, leave together.
+    this.#options.socket.cork(() => {
+      conversation.begin(outcome);
+      for (const bytes of state.waiting) conversation.receive(bytes);
+    });
   }
 
   /** A token that expires or is revoked ends what it opened. */

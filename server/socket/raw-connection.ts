@@ -85,7 +85,7 @@ export class RawConnection implements Door, Way {
 
   /** The engine keeps what waits for the reader. */
   drained(): void {
-    this.#isBehind = this.#options.socket.getBufferedAmount() > 0;
+    if (this.#state.kind !== 'closed') this.#isBehind = this.#options.socket.getBufferedAmount() > 0;
   }
 
   closed(): void {
@@ -146,6 +146,8 @@ export class RawConnection implements Door, Way {
       conversation.begin(outcome);
       for (const bytes of state.waiting) conversation.receive(bytes);
     });
+    // What is gathered counts as sent at first.
+    this.drained();
   }
 
   /** A token that expires or is revoked ends what it opened. */

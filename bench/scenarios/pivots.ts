@@ -3,7 +3,7 @@ import { Random } from '../../server/cli/load/random.ts';
 import { type Measurement, median, percentile, type Scenario, type ScenarioOptions, sizeOf, spreadOf, summaryOf } from '../measurement.ts';
 import { createWorkspace, type Workspace } from '../support/data.ts';
 import { type BareDuckdb, startDuckdb } from '../support/duckdb.ts';
-import { type CommittedOrders, commitOrders, downloadOrders, OWNER, PIVOTS, type Pivot, pivotAt } from '../support/orders.ts';
+import { type CommittedOrders, commitOrders, downloadOrders, OWNER, PIVOTS, type Pivot, perspectiveUrl, pivotAt } from '../support/orders.ts';
 import { startPerspectivePeer } from '../support/perspective-peer.ts';
 import { startBenchServer } from '../support/server.ts';
 import {
@@ -121,7 +121,7 @@ async function measureOurs(bench: Bench): Promise<{ ours: Figures; data: Data }>
     const client = await server.client(OWNER);
     const tableOf = async ({ datasetId }: CommittedOrders): Promise<{ url: string; table: string }> => {
       const { tableId } = await client.table.open({ datasetId, ref: 'main', engine: 'duckdb' }, { perspective: false });
-      return { url: `${server.url.replace('http', 'ws')}/perspective/${tableId}?token=${token}`, table: tableId };
+      return { url: perspectiveUrl(server, tableId), table: tableId };
     };
     const subject = { ...server, ...(await tableOf(orders)), probe: { ...(await tableOf(small)), session: { url: server.url, token } } };
     options.say(`${size.people} people and ${size.rows} rows, ${size.runs} times`);

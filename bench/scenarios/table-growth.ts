@@ -2,7 +2,7 @@ import type { Client } from '../../client/index.ts';
 import { type Measurement, median, percentile, type Scenario, type ScenarioOptions, sizeOf, timeRuns } from '../measurement.ts';
 import { createWorkspace } from '../support/data.ts';
 import { startDuckdb } from '../support/duckdb.ts';
-import { type CommittedOrders, commitOrders, OWNER, pivotAt } from '../support/orders.ts';
+import { type CommittedOrders, commitOrders, OWNER, perspectiveUrl, pivotAt } from '../support/orders.ts';
 import { type BenchServer, startBenchServer } from '../support/server.ts';
 import { settledMemory } from '../support/settled.ts';
 import { startTableLoad, type TableLoad } from '../support/table-crowd.ts';
@@ -99,8 +99,6 @@ async function measureEngine(bench: Bench): Promise<Measurement[]> {
   return measurements.map((measurement) => ({ ...measurement, name: `${engine}: ${measurement.name}` }));
 }
 
-const pathOf = (server: BenchServer, tableId: string): string =>
-  `${server.url.replace('http', 'ws')}/perspective/${tableId}?token=${server.token(OWNER)}`;
 const grown = (from: number, to: number): number => Math.max(0, to - from) / MiB;
 const pivot = pivotAt(2).config;
 
@@ -161,7 +159,7 @@ async function measurePeople(
   people: number,
 ): Promise<Measurement[]> {
   const { tableId } = await client.table.open({ datasetId, ref: 'main', engine }, { perspective: false });
-  const crowd = { people: Array.from({ length: people }, () => ({ url: pathOf(server, tableId), config: pivot })), table: tableId };
+  const crowd = { people: Array.from({ length: people }, () => ({ url: perspectiveUrl(server, tableId), config: pivot })), table: tableId };
   const { windowMs, viewMs } = await load.run({ ...crowd, windows: size.runs, windowRows: WINDOW_ROWS, seed: people });
   const at = { of: 'people', value: people };
   return [

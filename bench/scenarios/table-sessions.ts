@@ -4,7 +4,7 @@ import { type Measurement, type Scenario, type ScenarioOptions, sizeOf } from '.
 import { createWorkspace } from '../support/data.ts';
 import { startDuckdb } from '../support/duckdb.ts';
 import { type Helper, startHelper } from '../support/helper.ts';
-import { commitOrders, OWNER, pivotAt } from '../support/orders.ts';
+import { commitOrders, OWNER, perspectiveUrl, pivotAt } from '../support/orders.ts';
 import { type BenchServer, startBenchServer } from '../support/server.ts';
 import { settledMemory } from '../support/settled.ts';
 import type { ViewConfig } from '../support/table-crowd.ts';
@@ -62,8 +62,7 @@ interface Bench {
 /** Opens sessions that make these views, and hold them until they are killed. */
 async function holding({ server, tableId }: Bench, configs: readonly ViewConfig[]): Promise<Helper<SessionsToOpen, number>> {
   const helper = startHelper<SessionsToOpen, number>('table-sessions.ts');
-  const url = `${server.url.replace('http', 'ws')}/perspective/${tableId}?token=${server.token(OWNER)}`;
-  const opened = await helper.ask({ url, table: tableId, configs, windowRows: WINDOW_ROWS });
+  const opened = await helper.ask({ url: perspectiveUrl(server, tableId), table: tableId, configs, windowRows: WINDOW_ROWS });
   if (opened !== configs.length) throw new Error(`of ${configs.length} sessions ${opened} were opened`);
   return helper;
 }

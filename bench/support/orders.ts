@@ -17,6 +17,11 @@ export interface CommittedOrders {
 /** Who owns the orders, and may see everything of them. */
 export const OWNER = 'bench';
 
+/** Where the owner reaches a table with a client of Perspective. */
+export function perspectiveUrl({ url, token }: Pick<BenchServer, 'url' | 'token'>, tableId: string): string {
+  return `${url.replace('http', 'ws')}/perspective/${tableId}?token=${token(OWNER)}`;
+}
+
 interface OrdersToCommit {
   readonly workspace: Workspace;
   readonly duckdb: BareDuckdb;

@@ -16,7 +16,7 @@ const MB = 1_000_000;
 
 export const workbench: Scenario = {
   name: 'workbench',
-  about: 'opening a large version in the page until the pivot of a saved view is painted, in a real browser',
+  about: 'opening the address of a saved view on a large version until its pivot is painted, in a real browser',
   run: async (options) => {
     const measurements = measureBytes();
     if (hasBrowser) return [...measurements, ...(await measurePainting(options))];
@@ -40,26 +40,26 @@ async function measurePainting(options: ScenarioOptions): Promise<Measurement[]>
   const server = await startBenchServer();
   const browser = await launchBrowser();
   try {
-    const datasetId = await commitFlights(server, rows);
+    const address = await commitFlights(server, rows);
     options.say(`${rows} rows, ${runs} times`);
-    const times = { cold: [] as number[], warm: [] as number[] };
+    const times: Record<keyof Opened, number[]> = { fresh: [], again: [], within: [] };
     for (let run = 0; run < runs; run += 1) {
-      const { cold, warm } = await openTwice({ server, browser, datasetId });
-      times.cold.push(cold);
-      times.warm.push(warm);
+      const opened = await openByAddress({ server, browser, address });
+      for (const way of ['fresh', 'again', 'within'] as const) times[way].push(opened[way]);
     }
     const name = `${rows} rows, until the pivot of a saved view is painted`;
-    return [
-      { area: AREA, name, ...summaryOf(times.warm), unit: 'ms', limit: 1_500, bound: 'at most' },
-      { area: AREA, name: `${name}, with loading the page for the first time`, ...summaryOf(times.cold), unit: 'ms' },
-    ];
+    const measured = (way: keyof Opened): Measurement => ({ area: AREA, name: `${name}, ${WAYS[way]}`, ...summaryOf(times[way]), unit: 'ms' });
+    const limit = { limit: 1_500, bound: 'at most' } as const;
+    // A browser compiles Perspective once and keeps it, so that the first time is no measure of opening a version.
+    return [{ ...measured('within'), ...limit }, { ...measured('again'), ...limit }, measured('fresh')];
   } finally {
     await browser.close();
     await server.stop();
   }
 }
 
-async function commitFlights(server: BenchServer, rows: number): Promise<number> {
+/** Answers the address of a saved view on the rows, behind the hash. */
+async function commitFlights(server: BenchServer, rows: number): Promise<string> {
   const workspace = createWorkspace();
   const duckdb = startDuckdb(1);
   const path = workspace.path('flights.parquet');
@@ -70,48 +70,58 @@ async function commitFlights(server: BenchServer, rows: number): Promise<number>
   await commitOverRest({ url: server.url, token: server.token(OWNER), datasetId, branch: 'main', path });
   const document = await client.document.open(`dataset/${datasetId}`);
   const config = { group_by: ['origin', 'destination'], columns: ['delay', 'distance'], aggregates: { delay: 'avg', distance: 'sum' } };
-  document.savedViews().create({ name: SAVED, config });
+  const { id } = document.savedViews().create({ name: SAVED, config });
   await document.whenDurable();
   client.close();
   workspace.remove();
-  return datasetId;
+  return `#/datasets/${datasetId}/explore?ref=main&view=${encodeURIComponent(id)}`;
 }
 
 interface Place {
   readonly server: BenchServer;
   readonly browser: Browser;
-  readonly datasetId: number;
+  readonly address: string;
 }
 
-/** In a window of its own, which has nothing of the page; then again, in the way of somebody who comes back to it. */
-async function openTwice({ server, browser, datasetId }: Place): Promise<{ cold: number; warm: number }> {
+/** How the address is opened, each in milliseconds. */
+interface Opened {
+  readonly fresh: number;
+  readonly again: number;
+  readonly within: number;
+}
+
+const WAYS: Readonly<Record<keyof Opened, string>> = {
+  within: 'from the list of datasets',
+  again: 'by an address, in a browser that was here before',
+  fresh: 'by an address, in a browser that has nothing of the page',
+};
+
+/** As somebody who follows a link for the first time; who reloads the page; and who comes from another page of the workbench. */
+async function openByAddress({ server, browser, address }: Place): Promise<Opened> {
   const context = await browser.newContext({ viewport: { width: 1280, height: 720 } });
+  // Signing in is no part of it: the token is there, as it is in a window that was signed in before.
+  await context.addInitScript((token) => sessionStorage.setItem('covista-token', token), server.token(OWNER));
   const page = await context.newPage();
-  await page.goto(`${server.url}/#token=${server.token(OWNER)}`);
-  await page.locator('.shell').waitFor();
-  const explore = `#/datasets/${datasetId}/explore`;
-  const cold = await painted(page, () => page.goto(`${server.url}/${explore}`));
+  const fresh = await painted(page, () => page.goto(`${server.url}/${address}`));
+  const again = await painted(page, () => page.reload());
   await page.evaluate(() => {
     location.hash = '#/';
   });
   await page.locator('perspective-viewer').waitFor({ state: 'detached' });
-  const warm = await painted(page, () =>
+  await page.locator('table.list time').first().waitFor();
+  const within = await painted(page, () =>
     page.evaluate((hash) => {
       location.hash = hash;
-    }, explore),
+    }, address),
   );
   await context.close();
-  return { cold, warm };
+  return { fresh, again, within };
 }
 
-/** Goes to a version, applies the saved view once its first rows are there, and tells when the total of its pivot was painted. */
+/** Goes to the address, and tells when the total of its pivot was painted. */
 async function painted(page: Page, go: () => Promise<unknown>): Promise<number> {
   const begin = performance.now();
   await go();
-  await page.locator('perspective-viewer regular-table td').first().waitFor();
-  const saved = page.getByRole('button', { name: SAVED, exact: true });
-  if (!(await saved.isVisible())) await page.getByRole('button', { name: 'Views', exact: true }).click();
-  await saved.click();
   await page.locator('perspective-viewer regular-table tbody th', { hasText: 'TOTAL' }).first().waitFor();
   // What is in the page now is painted with the next frame.
   await page.evaluate(() => new Promise((resolve) => requestAnimationFrame(() => setTimeout(resolve))));

@@ -28,7 +28,8 @@ function placeOf({ path }: Route): string {
 function pageOf(app: App, shell: Shell, { path }: Route, life: AbortSignal): HTMLElement {
   if (path.length === 0) return datasetsPage(app, shell, life);
   const datasetId = Number(path[1]);
-  if (path[0] === 'datasets' && Number.isSafeInteger(datasetId)) return datasetPage({ app, shell, datasetId, life });
+  // As it is written elsewhere: what is only read as a number, such as 1e3, is not a dataset.
+  if (path[0] === 'datasets' && path[1] === String(datasetId) && Number.isSafeInteger(datasetId)) return datasetPage({ app, shell, datasetId, life });
   shell.setCrumbs([{ label: 'Not found' }]);
   return html(
     'div',

@@ -6,7 +6,7 @@ import { openDialog } from '../ui/dialog.ts';
 import { type Child, html, replace } from '../ui/dom.ts';
 import { ago, byteSize, counted, dateTime } from '../ui/format.ts';
 import { icon } from '../ui/icons.ts';
-import { failure, Resource, shown } from '../ui/resource.ts';
+import { failure, messageOf, Resource, shown } from '../ui/resource.ts';
 import { progressBar } from '../upload/progress-bar.ts';
 
 const RUNS_MAX = 200;
@@ -84,7 +84,7 @@ function entry(context: DatasetContext, run: ScheduleRun): HTMLElement {
         ),
     ),
     html('div', { class: 'run-facts muted' }, facts(run).join(' · ')),
-    error !== null && html('p', { class: run.state === 'failed' ? 'run-error' : 'run-error muted' }, error.message),
+    error !== null && html('p', { class: run.state === 'failed' ? 'run-error' : 'run-error muted' }, messageOf(error.message)),
     retryAt !== null && attempts > 0 && html('p', { class: 'muted small' }, `Try ${attempts + 1} at ${dateTime(retryAt)}`),
   );
 }
@@ -92,7 +92,7 @@ function entry(context: DatasetContext, run: ScheduleRun): HTMLElement {
 function facts({ cause, rows, bytes, startedAt, finishedAt, versionId, attempts }: ScheduleRun): string[] {
   const seconds = startedAt === null || finishedAt === null ? null : (Date.parse(finishedAt) - Date.parse(startedAt)) / 1000;
   const told: Child[] = [
-    cause === 'asked' && 'asked for',
+    cause === 'asked' && 'run by hand',
     versionId !== null && `v${versionId}`,
     rows !== null && counted(rows, 'row'),
     bytes !== null && byteSize(bytes),

@@ -67,7 +67,7 @@ async function open(context: DatasetContext, choices: Choices, schedule: Schedul
       textField({ label: 'Name', name: 'name', required: true, value: schedule?.name, placeholder: 'Weekly sales' }),
       html(
         'div',
-        { class: 'form-row' },
+        { class: 'form-row three' },
         refField(choices, schedule),
         what,
         choiceField({ label: 'Format', name: 'format', choices: FORMATS, value: schedule?.format ?? 'csv' }),
@@ -167,7 +167,7 @@ function whenFields({ app: { client }, datasetId }: DatasetContext, schedule: Sc
     html('legend', {}, 'When'),
     html(
       'div',
-      { class: 'form-row' },
+      { class: 'form-row three' },
       choiceField({ label: 'Runs', name: 'preset', choices: PRESETS, value: chosen.preset }),
       time,
       choiceField({ label: 'Time zone', name: 'timeZone', choices: zones.map((zone) => ({ value: zone, label: zone })) }),

@@ -48,22 +48,37 @@ describe('values', () => {
     withEngine(async (engine) => {
       const typed = contentOfIngested(await content.ingest(await typedParquet(`${content.directory}/types.parquet`)));
       const table = await engine.load('typed', sourceOf(typed), calm());
-      expect(table.schema).toEqual({ ...TYPES, forever: 'date', ancient: 'date' });
+      expect(table.schema).toEqual({ ...TYPES, forever: 'date', ancient: 'date', eternal: 'datetime' });
       const { client, session } = await connectClient(table);
       const view = await (await client.open_table('typed')).view();
       const arrow = tableFromIPC(new Uint8Array(await view.to_arrow()));
       for (const [name, expected] of Object.entries(CELLS)) {
         // Dates that no client's calendar has are dates here, and texts in memory.
-        if (!['forever', 'ancient', 'text'].includes(name)) expect([...(arrow.getChild(name) ?? [])], name).toEqual(expected);
+        if (!['forever', 'ancient', 'eternal', 'text'].includes(name)) expect([...(arrow.getChild(name) ?? [])], name).toEqual(expected);
       }
       const json = await view.to_json_string();
       for (const exact of EXACT_TEXTS) expect(json).toContain(exact);
       const csv = await view.to_csv();
       for (const exact of EXACT_TEXTS) expect(csv).toContain(exact);
+      const endless = await (await client.open_table('typed')).view({ columns: ['forever', 'eternal'] });
+      expect((await endless.to_csv()).split('\n').slice(1, 3)).toEqual(['infinity,infinity 00:00:00.000', '2026-07-31,-infinity 00:00:00.000']);
       session.close();
       table.close();
     }));
 });
+
+test('TB18 a sum beyond 64 bits is exact in JSON and CSV, and refused where no type of Arrow holds it', () =>
+  withEngine(async (engine) => {
+    const most = contentOfIngested(await content.ingest(bytes('id\n9223372036854775807\n9223372036854775807\n')));
+    const table = await engine.load('most', sourceOf(most), calm());
+    const { client, session } = await connectClient(table);
+    const view = await (await client.open_table('most')).view({ columns: ['id'], group_rollup_mode: 'total' });
+    expect(await view.to_json_string()).toContain('18446744073709551614');
+    expect(await view.to_csv()).toContain('18446744073709551614');
+    await expect(view.to_arrow()).rejects.toThrow(/does not fit into the 64 bits of an Arrow integer/);
+    session.close();
+    table.close();
+  }));
 
 describe('the thread', () => {
   test('TB7 a thread that fails loses its tables, which load again in another', () =>

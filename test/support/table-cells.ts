@@ -21,6 +21,7 @@ const EDGES: Readonly<Record<string, readonly [sql: string, sql: string]>> = {
   forever: ["DATE 'infinity'", "DATE '2026-07-31'"],
   ancient: ["DATE '2026-01-01'", "DATE '0044-03-15 (BC)'"],
   moment: ["TIMESTAMP '1969-12-31 23:59:59.9999'", "TIMESTAMP '2026-07-31 12:34:56.789999'"],
+  eternal: ["TIMESTAMP 'infinity'", "TIMESTAMP '-infinity'"],
   zoned: ["TIMESTAMPTZ '1969-12-31 23:59:59.9999+00'", "TIMESTAMPTZ '2026-07-31 14:34:56.789+02'"],
   nanos: ['make_timestamp_ns(-1)', 'make_timestamp_ns(1999999)'],
   text: ["''", "'a|\"''é' || chr(0) || 'b'"],
@@ -37,7 +38,7 @@ const EDGES: Readonly<Record<string, readonly [sql: string, sql: string]>> = {
 export const TYPES = {
   ...{ flag: 'boolean', tiny: 'integer', utiny: 'integer', small: 'integer', usmall: 'integer', whole: 'integer', uwhole: 'integer' },
   ...{ big: 'integer', ubig: 'integer', float: 'float', double: 'float', money: 'float', day: 'date', forever: 'string', ancient: 'string' },
-  ...{ moment: 'datetime', zoned: 'datetime', nanos: 'datetime', text: 'string', clock: 'string', id: 'string', blob: 'string' },
+  ...{ moment: 'datetime', eternal: 'string', zoned: 'datetime', nanos: 'datetime', text: 'string', clock: 'string', id: 'string', blob: 'string' },
   ...{ list: 'string', struct: 'string', map: 'string', gap: 'string', wide: 'float' },
 };
 
@@ -58,6 +59,7 @@ export const CELLS: Readonly<Record<string, readonly unknown[]>> = {
   forever: ['infinity', '2026-07-31', null],
   ancient: ['2026-01-01', '0044-03-15 (BC)', null],
   moment: [-1, Date.UTC(2026, 6, 31, 12, 34, 56, 789), null],
+  eternal: ['infinity', '-infinity', null],
   zoned: [-1, Date.UTC(2026, 6, 31, 12, 34, 56, 789), null],
   nanos: [-1, 1, null],
   text: ['', 'a|"\'é\u2400b', null],

@@ -21,6 +21,7 @@ type ChartClass = CustomElementConstructor & {
 const STYLE = new CSSStyleSheet();
 STYLE.replaceSync(`
   .x-axis text, .y-axis text, .y2-axis text { font-size: 11px !important; }
+  .cartesian-chart > .left-axis, .cartesian-chart > .right-axis { min-width: 4.8em; }
   .x-label, .y-label { font-size: 12px !important; font-weight: 600; }
   .chart:has(.legend-container:not(.legend-color)) { padding-right: 174px; }
   .legend-container { border-radius: 6px; background: color-mix(in srgb, var(--surface) 88%, transparent); }

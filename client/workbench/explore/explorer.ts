@@ -74,7 +74,7 @@ export class Explorer {
   }
 
   /** Shows a ref; `drawing` is what to draw, absent: what is drawn now. One that is not known yet is waited for while the table opens. */
-  show(ref: string, place: HTMLElement, drawing: Show['drawing'] = this.drawing.value): Promise<void> {
+  show(ref: string, place: HTMLElement, drawing: Show['drawing'] = this.drawn()): Promise<void> {
     this.#showing = this.#show({ ref, place, drawing, previous: this.#showing });
     return this.#showing;
   }
@@ -96,12 +96,26 @@ export class Explorer {
       await this.#attach(table, place);
       await this.#drawAsked(wanted ?? plainGrid(table), before);
       if (before !== undefined) release(before);
-      if (turn === this.#turn) this.state.set({ kind: 'shown', ref, table });
+      if (turn !== this.#turn) return;
+      this.state.set({ kind: 'shown', ref, table });
+      // What somebody changed while this was drawn was not heard.
+      void this.#changed();
     } catch (error) {
       // What fails because the server goes away is done again when it is back.
       if (turn !== this.#turn || this.#options.life.aborted || isAway(error)) return;
       this.#asked = undefined;
       this.state.set({ kind: 'failed', ref, error });
+    }
+  }
+
+  /** What is drawn now: what was changed a moment ago may not have been told yet. */
+  async drawn(): Promise<Drawing | undefined> {
+    if (this.#viewer === undefined || this.state.value?.kind !== 'shown') return this.drawing.value;
+    try {
+      return drawingOf(await this.#viewer.save());
+    } catch {
+      // A viewer whose table is gone says nothing; what it said last holds.
+      return this.drawing.value;
     }
   }
 

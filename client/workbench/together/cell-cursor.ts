@@ -200,15 +200,23 @@ function sightOf(grid: Grid): Sight | undefined {
   return { left: Math.min(...columns), right: Math.max(...columns), top: Math.min(...rows), bottom: Math.max(...rows) };
 }
 
+/** More screens than this are not scrolled through to find a column. */
+const STEPS_MAX = 50;
+
 /** Scrolls no further than is needed; columns differ in width, so that one may have to be put first. */
 async function bringIntoSight(grid: Grid, { x, y }: Place): Promise<void> {
   const seen = sightOf(grid);
   if (seen === undefined) return grid.scrollToCell(x, y);
-  const isSeen = (now: Sight): boolean => x >= now.left && x <= now.right && y >= now.top && y <= now.bottom;
-  if (isSeen(seen)) return;
+  const isBeside = (now: Sight | undefined): now is Sight => now !== undefined && (x < now.left || x > now.right || y < now.top || y > now.bottom);
+  if (!isBeside(seen)) return;
   const left = x < seen.left ? x : seen.left + Math.max(0, x - seen.right);
   const top = y < seen.top ? y : seen.top + Math.max(0, y - seen.bottom);
   await grid.scrollToCell(left, top);
-  const now = sightOf(grid);
-  if (now === undefined || !isSeen(now)) await grid.scrollToCell(x, top);
+  if (!isBeside(sightOf(grid))) return;
+  await grid.scrollToCell(x, top);
+  // Of columns that were never drawn the grid guesses the widths, and may stop far from the one that is wanted.
+  for (let step = 0, now = sightOf(grid); step < STEPS_MAX && isBeside(now) && (x < now.left || x > now.right); step += 1, now = sightOf(grid)) {
+    grid.scrollLeft += (x < now.left ? -1 : 1) * grid.clientWidth;
+    await grid.draw();
+  }
 }

@@ -131,10 +131,11 @@ async function copyLink({ link }: ViewsContext, view: SavedViewEntry): Promise<v
 }
 
 async function updateView({ room, explorer, ref }: ViewsContext, view: SavedViewEntry): Promise<void> {
-  const { drawing, table } = explorer;
-  if (drawing.value === undefined || table === undefined) return;
+  const { table } = explorer;
+  const drawn = await explorer.drawn();
+  if (drawn === undefined || table === undefined) return;
   room.keeping(view).update(view.id, {
-    ...fieldsOf(drawing.value),
+    ...fieldsOf(drawn),
     ref: ref(),
     versionId: table.versionId ?? undefined,
     dialect: table.dialect,
@@ -151,9 +152,8 @@ const fieldsOf = ({ config, plugin, pluginConfig, columnsConfig }: Drawing) => (
 });
 
 function saveView({ room, explorer, applied, ref }: ViewsContext): void {
-  const { drawing, table } = explorer;
-  const drawn = drawing.value;
-  if (drawn === undefined || table === undefined) return;
+  const { table } = explorer;
+  if (table === undefined) return;
   const choices = [...(room.canWrite ? [{ value: 'shared', label: 'Everybody who sees the same' }] : []), { value: 'private', label: 'Only me' }];
   void openForm({
     title: 'Save this view',
@@ -163,6 +163,8 @@ function saveView({ room, explorer, applied, ref }: ViewsContext): void {
       choiceField({ label: 'For', name: 'scope', choices }),
     ],
     send: async (values) => {
+      const drawn = await explorer.drawn();
+      if (drawn === undefined) return;
       const scope = textOf(values, 'scope') === 'shared' ? 'shared' : 'private';
       const made = room.keeping({ scope }).create({
         name: textOf(values, 'name'),

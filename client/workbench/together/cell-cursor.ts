@@ -65,11 +65,12 @@ export class CellCursor {
     this.#grid?.focus({ preventScroll: true });
   }
 
-  listen(grid: Grid): void {
+  /** `styled` is where the styles of the grid's cells go; the grid itself may not be in the page yet. */
+  listen(grid: Grid, styled: DocumentOrShadowRoot): void {
     this.#grid = grid;
     if (this.#known.has(grid)) return;
     this.#known.add(grid);
-    (grid.getRootNode() as ShadowRoot).adoptedStyleSheets.push(STYLE);
+    styled.adoptedStyleSheets.push(STYLE);
     grid.setAttribute('role', 'application');
     grid.setAttribute('aria-roledescription', 'grid');
     grid.setAttribute('aria-label', 'Rows of the view. Arrow keys choose a cell, Enter writes a note about it.');

@@ -44,9 +44,9 @@ export class CellMarks {
   #marks: Marks | undefined;
   #reading = false;
   /** Told of every grid that the viewer shows. */
-  readonly #found: (grid: Grid) => void;
+  readonly #found: (grid: Grid, styled: DocumentOrShadowRoot) => void;
 
-  constructor(found: (grid: Grid) => void) {
+  constructor(found: (grid: Grid, styled: DocumentOrShadowRoot) => void) {
     this.#found = found;
   }
 
@@ -56,12 +56,13 @@ export class CellMarks {
     this.#viewer = viewer;
     this.#marks = marks;
     for (const plugin of viewer.querySelectorAll<GridPlugin>('perspective-viewer-datagrid')) {
+      const styled = plugin.shadowRoot ?? document;
       if (!this.#seen.has(plugin)) {
         this.#seen.add(plugin);
-        (plugin.shadowRoot ?? document).adoptedStyleSheets.push(STYLE);
+        styled.adoptedStyleSheets.push(STYLE);
         plugin.regular_table.addStyleListener(() => this.#paint(plugin.regular_table));
       }
-      this.#found(plugin.regular_table);
+      this.#found(plugin.regular_table, styled);
       this.#paint(plugin.regular_table);
     }
   }

@@ -40,7 +40,7 @@ export class Companions {
   readonly #followed = new Signal<PresentClient | undefined>(undefined);
   readonly #open: Signal<Panel | undefined>;
   readonly #cursor: CellCursor;
-  readonly #marks = new CellMarks((grid) => this.#cursor.listen(grid));
+  readonly #marks = new CellMarks((grid, styled) => this.#cursor.listen(grid, styled));
   #stopFollowing: () => void = () => undefined;
 
   constructor(options: CompanionsOptions) {

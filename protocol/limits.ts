@@ -279,7 +279,7 @@ export const LIMITS = {
   duckdbTablesQueriesMax: limit(
     4,
     'count',
-    'Queries of views of shared tables that run at once, a thread each, and at most as many as there are cores, but two; one place is kept for windows',
+    'Queries of views of shared tables that run at once, a thread each, and at most as many as there are cores and never fewer than two; one place is kept for windows',
   ),
   duckdbTablesResultsMax: limit(2_000, 'count', 'Different view configurations of shared tables on DuckDB at once; equal ones count once'),
   viewColumnsMax: limit(20_000, 'count', 'Columns of one view, which a split multiplies'),

@@ -3,7 +3,8 @@ import type { Sending } from './settlement.ts';
 
 /**
  * Messages that were under way when their channel ended: the server may have refused them, and the word of it be lost. What it
- * refuses it removes as a whole, and that shows when the next channel has brought what was missing.
+ * refuses it removes as a whole, and that shows in what comes over the next channel before the server has settled what this client
+ * told it there first: in what was missing, or, where the server was still at it, as somebody's edit.
  */
 export class Doubts {
   #sendings: Sending[] = [];
@@ -12,16 +13,18 @@ export class Doubts {
     this.#sendings.push(...sendings);
   }
 
+  /** What is gone from now on was removed by others. */
   clear(): void {
     this.#sendings = [];
   }
 
-  /** Catches up, and answers the messages of which all is gone that was there before. */
-  resolve(doc: Y.Doc, catchUp: () => void): Sending[] {
+  /** Takes in what the server sent, and answers the messages of which all is gone that was there before. */
+  across(doc: Y.Doc, takeIn: () => void): Sending[] {
     const present = this.#sendings.filter((sending) => isPresent(doc, sending));
-    this.#sendings = [];
-    catchUp();
-    return present.filter((sending) => !isPresent(doc, sending));
+    takeIn();
+    const gone = new Set(present.filter((sending) => !isPresent(doc, sending)));
+    this.#sendings = this.#sendings.filter((sending) => !gone.has(sending));
+    return [...gone];
   }
 }
 

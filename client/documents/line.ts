@@ -6,8 +6,11 @@ import type { OpenChannel } from '../channel-call.ts';
 export interface Line {
   readonly channel: OpenChannel<DocumentOpened>;
   readonly sinceMs: number;
-  /** Whether the server has said what it has: before, an edit might rest on others that it lacks. */
-  isSharing: boolean;
+  /**
+   * How many messages told the server what it lacked; undefined until it has said what it has: before, an edit might rest on others
+   * that it lacks.
+   */
+  shared: number | undefined;
 }
 
 /** A copy is of one document and of one person, as whose its edits are sent. */
@@ -19,3 +22,6 @@ export function isForWhatWasSent({ code, details }: CovistaError): boolean {
 }
 
 export const readOnly = (name: string): CovistaError => new CovistaError('forbidden', `you may read ${name} but not change it`, { name });
+
+export const removedUnderWay = (name: string): CovistaError =>
+  new CovistaError('conflict', `edits of ${name} that were under way when the connection was lost were refused, or removed by others`, { name });

@@ -5,7 +5,7 @@ import { backoffMs } from '../backoff.ts';
 import type { DocumentState } from './document-state.ts';
 import { Doubts, ownClock } from './doubts.ts';
 import { KeptCopy } from './kept-copy.ts';
-import { isForWhatWasSent, isSame, type Line, readOnly } from './line.ts';
+import { isForWhatWasSent, isSame, type Line, readOnly, removedUnderWay } from './line.ts';
 import { Listeners } from './listeners.ts';
 import { Outgoing } from './outgoing.ts';
 import { Paced } from './paced.ts';
@@ -124,7 +124,7 @@ export class DocumentSession {
     });
     connecting.then(
       (channel) => {
-        line = { channel, sinceMs: Date.now(), isSharing: false };
+        line = { channel, sinceMs: Date.now(), shared: undefined };
         this.#begin(line);
         for (const bytes of early) if (line === this.#line) this.#receive(line, bytes);
       },
@@ -188,8 +188,8 @@ export class DocumentSession {
     const message = readMessage(bytes);
     if (message.kind === 'ask') this.#share(line, message.stateVector);
     else if (message.kind === 'difference') this.#catchUp(message.update);
-    else if (message.kind === 'update') this.#replica.apply(message.update);
-    else if (message.kind === 'durable') this.#settled(message.edits);
+    else if (message.kind === 'update') this.#takeIn(message.update);
+    else if (message.kind === 'durable') this.#settled(line, message.edits);
     else if (message.kind === 'refused') this.#refused(line, message.refusal);
     else this.#meet(line, message);
   }
@@ -203,16 +203,18 @@ export class DocumentSession {
   /** An observer of the document that throws does not keep it from being synced. */
   #catchUp(update: Uint8Array): void {
     try {
-      const gone = this.#doubts.resolve(this.#replica.doc, () => this.#replica.apply(update));
-      for (const sending of gone) this.#gone(sending);
+      this.#takeIn(update);
     } finally {
       if (this.#state.kind === 'syncing') this.#enter({ kind: 'synced' });
     }
   }
 
+  #takeIn(update: Uint8Array): void {
+    for (const sending of this.#doubts.across(this.#replica.doc, () => this.#replica.apply(update))) this.#gone(sending);
+  }
+
   #gone(sending: Sending): void {
-    const message = `edits of ${this.name} that were under way when the connection was lost were refused, or removed by others`;
-    const reason = new CovistaError('conflict', message, { name: this.name });
+    const reason = removedUnderWay(this.name);
     this.#settlement.gone(sending, reason);
     this.onError.tell(reason);
   }
@@ -220,9 +222,10 @@ export class DocumentSession {
   /** Sends what the server lacks; who may only read has nothing that it lacks. */
   #share(line: Line, stateVector: Uint8Array): void {
     if (line.channel.opened.canWrite) {
-      line.isSharing = true;
+      const messages = this.#outgoing.difference(this.#replica.doc, stateVector);
+      line.shared ??= messages.length;
       this.#outgoing.clear();
-      this.#send(this.#outgoing.difference(this.#replica.doc, stateVector));
+      this.#send(messages);
     } else if (this.#settlement.isOpen) this.#giveUp(line, readOnly(this.name));
   }
 
@@ -234,7 +237,8 @@ export class DocumentSession {
     }
   }
 
-  #settled(edits: number): void {
+  #settled({ shared = Number.POSITIVE_INFINITY }: Line, edits: number): void {
+    if (edits >= shared) this.#doubts.clear();
     this.#settlement.settle(edits);
     if (this.#settlement.isOpen) return;
     this.#outgoing.settled();
@@ -291,6 +295,6 @@ export class DocumentSession {
     const line = this.#line;
     if (line === undefined) return;
     if (!line.channel.opened.canWrite) queueMicrotask(() => line === this.#line && this.#giveUp(line, readOnly(this.name)));
-    else if (line.isSharing) this.#outgoing.gather(update);
+    else if (line.shared !== undefined) this.#outgoing.gather(update);
   }
 }

@@ -99,7 +99,8 @@ describe.each(NAMES)('%s', (name) => {
       const other = await server.token(newPerson(), { admin: true, claims: { amr: ['otp'] } });
       if (name === 'admin.maintenance.enter') await overRest(server.url, other).run({ operation: 'admin.maintenance.leave', input: {} });
       await flushed();
-      const rows = (await rowsOfActor(actor)).slice(before);
+      // A run that was asked for leaves an entry of its own when it ends, whenever that is.
+      const rows = (await rowsOfActor(actor)).slice(before).filter(({ request_id }) => !request_id.startsWith('run-'));
       expect(rows.map(({ operation, outcome }) => [operation, outcome])).toEqual(isAudited(name) ? [[name, answers]] : []);
       for (const row of rows) {
         expect(row).toMatchObject({ address: '127.0.0.1', request_id: expect.stringMatching(/^[0-9a-f]{8}-\w+$/), count: 1 });

@@ -1,9 +1,12 @@
 import { isDeepStrictEqual } from 'node:util';
+import pg from 'pg';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type * as Y from 'yjs';
-import type { Client } from '../../client/index.ts';
+import { type Client, connect } from '../../client/index.ts';
 import { errorsOf, until } from '../support/documents.ts';
 import { savedView } from '../support/entries.ts';
+import { query } from '../support/inspect.ts';
+import { startProxy } from '../support/proxy.ts';
 import { startTestServer, type TestServer } from '../support/server.ts';
 import { yjsClient, until as yjsUntil } from '../support/yjs-clients.ts';
 
@@ -75,6 +78,49 @@ describe('documents of the SDK on a server', () => {
       .map(({ name }) => name);
     expect(names).toEqual(['before', 'meanwhile, of alice', 'meanwhile, of bob']);
     for (const document of [one, other]) document.close();
+  });
+
+  test('LIVE3 what is refused while one connects again is not taken for durable', async () => {
+    const name = `dataset/${await newDataset()}`;
+    const proxy = await startProxy(Number(new URL(server.url).port));
+    const client = connect({ url: proxy.url, token: await server.token('alice'), settings: { backoffBaseMs: 1, backoffMaxMs: 10 } });
+    const document = await client.document.open(name);
+    await document.whenSynced();
+    // Nothing of the document can be committed as long as somebody else holds its row.
+    const holder = new pg.Client({ connectionString: server.databaseUrl });
+    await holder.connect();
+    // A second one looks, since one in a transaction always sees the same.
+    await holder.query('BEGIN');
+    await holder.query('SELECT 1 FROM documents WHERE name = $1 FOR UPDATE', [name]);
+    document.doc.transact(() => {
+      document.doc.getMap('views').set('honest', savedView('alice'));
+      document.doc.getMap('views').set('forged', savedView('bob'));
+    });
+    const outcome = document.whenDurable().then(
+      () => 'durable',
+      ({ code }) => code,
+    );
+    const waiting = `SELECT FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'`;
+    await expect.poll(async () => (await query(server.databaseUrl, waiting)).length, { timeout: 20_000 }).toBe(1);
+    // The server tells everybody what it took back before it hears from this client what it lacks.
+    const back = new Promise<void>((resolve) =>
+      document.onState(({ kind }) => {
+        if (kind !== 'syncing') return;
+        proxy.hold();
+        resolve();
+      }),
+    );
+    proxy.cut();
+    await back;
+    await holder.query('ROLLBACK');
+    await holder.end();
+    const written = 'SELECT FROM document_batches b JOIN documents d USING (document_id) WHERE d.name = $1';
+    await expect.poll(async () => (await query(server.databaseUrl, written, [name])).length, { timeout: 20_000 }).toBe(1);
+    proxy.resume();
+    expect(await outcome).toBe('conflict');
+    await until(document, () => document.doc.getMap('views').size === 0);
+    client.close();
+    await proxy.close();
   });
 
   test('LIVE4 a forged entry is refused, nobody else sees it, and what follows counts', async () => {

@@ -29,6 +29,8 @@ export class DocumentRelay {
   /** Set: the next openings fail with it. */
   refuseOpening: CovistaError | undefined;
   rule: EditRule = () => undefined;
+  /** Set: what it does before it answers the next who opens it; they have its edits as everybody else. */
+  beforeAnswering: (() => void) | undefined;
   /** Every message that arrived, as its type and, of a sync message, its kind. */
   readonly received: string[] = [];
   readonly #lines = new Set<RelayLine>();
@@ -64,6 +66,12 @@ export class DocumentRelay {
   }
 
   #greet(line: RelayLine): void {
+    if (this.beforeAnswering !== undefined) {
+      const before = Y.encodeStateAsUpdate(this.doc);
+      this.beforeAnswering();
+      this.beforeAnswering = undefined;
+      this.#sync(line, SYNC.update, Y.diffUpdate(Y.encodeStateAsUpdate(this.doc), Y.encodeStateVectorFromUpdate(before)));
+    }
     this.#sync(line, SYNC.ask, Y.encodeStateVector(this.doc));
     const clients = [...this.awareness.getStates().keys()];
     if (clients.length > 0) this.#present(line, encodeAwarenessUpdate(this.awareness, clients));

@@ -185,7 +185,7 @@ export const LIMITS = {
   tableHoldersMax: limit(10_000, 'count', 'Persons who opened one table and did not close it'),
   tableSessionsMax: limit(5_000, 'count', 'Channels and views of one table at once'),
   sessionViewsMax: limit(200, 'count', 'Views of one channel'),
-  sessionRequestsMax: limit(512, 'count', 'Requests of one channel that wait for their answer'),
+  sessionRequestsMax: limit(512, 'count', 'Requests of one channel, or for one view over REST or RPC, that wait for their answer'),
   sessionCallbacksMax: limit(1_000, 'count', 'Callbacks that one channel registered'),
   viewsPerSubjectMax: limit(100, 'count', 'Views of one person over REST and RPC'),
   viewIdleMs: limit(10 * MINUTE, 'ms', 'A view over REST or RPC that was not used for so long ends'),

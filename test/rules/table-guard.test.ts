@@ -2,6 +2,7 @@ import { expect, test } from 'vitest';
 import { CovistaError } from '../../protocol/errors.ts';
 import { tableId as parseTableId, type TableId } from '../../protocol/ids.ts';
 import { defaultLimits, type Limits } from '../../protocol/limits.ts';
+import { Asker } from '../../server/services/tables/asker.ts';
 import type { EngineTable, TableEngine } from '../../server/services/tables/engine.ts';
 import { Guard } from '../../server/services/tables/guard.ts';
 import { TablePool, type TableRequest } from '../../server/services/tables/table-pool.ts';
@@ -111,6 +112,17 @@ test('TB15 requests that wait for their answer, views and callbacks of a session
   expect(guard.answers.splice(0)).toMatchObject([{ msgId: 5, kind: 'server_error' }]);
   for (const msgId of [6, 7]) guard.ask({ msgId, entityId: 'mine', kind: 'view_on_update', body: {} });
   expect(guard.answers.splice(0)).toMatchObject([{ msgId: 7, kind: 'server_error' }]);
+});
+
+test('TB15 who asks for a view over RPC or REST is told that too many wait', async () => {
+  const fake = fakeTable();
+  const limits = { ...defaultLimits, sessionRequestsMax: 1 };
+  const asker = new Asker({ tableId: ID, table: fake.table, dialect: 'exprtk', limits, lost: () => undefined });
+  const first = asker.ask('table_make_view', ID, { view_id: 'v', config: null });
+  await expect(asker.ask('view_dimensions', 'v', {})).rejects.toMatchObject({ code: 'rate_limited', details: { sessionRequestsMax: 1 } });
+  fake.respond({ msgId: fake.asked[0]?.msgId ?? 0, entityId: ID, kind: 'table_make_view', body: { view_id: 'engine' } });
+  await expect(first).resolves.toEqual({ view_id: 'v' });
+  asker.close();
 });
 
 test('TB15 an engine that throws is answered for, and its view is not there', () => {

@@ -12,11 +12,13 @@ interface Waiting {
 /** Asks a table by promises, through a guard like everybody else. */
 export class Asker {
   readonly #guard: Guard;
+  readonly #requestsMax: number;
   readonly #waiting = new Map<number, Waiting>();
   #numbers = 0;
   #over: CovistaError | undefined;
 
   constructor(options: Omit<GuardOptions, 'respond'>) {
+    this.#requestsMax = options.limits.sessionRequestsMax;
     this.#guard = new Guard({
       ...options,
       respond: (bytes) => this.#answered(bytes),
@@ -27,9 +29,17 @@ export class Asker {
     });
   }
 
-  /** The answer; rejects with `invalid_input` and the words of the guard or the engine where they refuse. */
+  /**
+   * The answer; rejects with `rate_limited` while too many wait for theirs, and with `invalid_input` and the words of the guard or the
+   * engine where they refuse.
+   */
   ask<Kind extends RequestKind>(kind: Kind, entityId: string, body: RequestBody<Kind>): Promise<ResponseBody<Kind>> {
     if (this.#over !== undefined) return Promise.reject(this.#over);
+    // Before the guard says so, whose answers have no code.
+    if (this.#waiting.size >= this.#requestsMax) {
+      const message = `${this.#requestsMax} requests for this view already wait for their answer`;
+      return Promise.reject(new CovistaError('rate_limited', message, { sessionRequestsMax: this.#requestsMax, retryAfterMs: 1_000 }));
+    }
     this.#numbers = (this.#numbers + 1) >>> 0;
     const msgId = this.#numbers;
     const { promise, resolve, reject } = Promise.withResolvers<ResponseBody<Kind>>();

@@ -28,7 +28,7 @@ export function reportOf(results: Results, name: string): Report {
 export function targetTable(targets: readonly Target[]): string {
   const rows = targets.map(
     ({ area, name, value, limit, unit, bound, met }) =>
-      `| ${area} | ${name} | ${rounded(value)} ${unit} | ${bound} ${limit} | ${met ? 'met' : '**missed**'} |`,
+      `| ${area} | ${name} | ${rounded(value)} ${unit} | ${bound} ${Number(rounded(limit))} | ${met ? 'met' : '**missed**'} |`,
   );
   return ['| area | what | value | target | |', '| --- | --- | --- | --- | --- |', ...rows].join('\n');
 }

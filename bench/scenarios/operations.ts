@@ -70,7 +70,8 @@ async function byConnections(prepared: Prepared, options: ScenarioOptions): Prom
   const measurements: Measurement[] = [];
   for (const connections of sizeOf<readonly number[]>(options, [[2], [1, 100], [1, 100, 1_000]])) {
     options.say(`${connections} connections`);
-    for (const { name, p50, p99 } of await pacedLoad({ ...prepared, connections, seconds: sizeOf(options, [0.3, 1, 3]), operations })) {
+    for (const { name, p50, p99, failures } of await pacedLoad({ ...prepared, connections, seconds: sizeOf(options, [0.3, 1, 3]), operations })) {
+      if (Object.keys(failures).length > 0) throw new Error(`some failed: ${JSON.stringify(failures)}`);
       const at = { of: 'connections', value: connections };
       measurements.push({ area: AREA, name: `${name}: median`, value: p50, unit: 'ms', at });
       measurements.push({ area: AREA, name: `${name}: p99`, value: p99, unit: 'ms', at });
@@ -88,6 +89,9 @@ async function byRate(prepared: Prepared, options: ScenarioOptions): Promise<Mea
     for (const perSecond of sizeOf<readonly number[]>(options, [[100], [300, 1_000, 3_000], [300, 1_000, 3_000, 10_000, 30_000]])) {
       const [figures] = await pacedLoad({ ...prepared, connections, seconds, operations: [{ name, perSecond }] });
       if (figures === undefined) throw new Error(`${name} was not asked`);
+      // A server that is asked too much says so.
+      const others = Object.keys(figures.failures).filter((failure) => failure !== `${name}: rate_limited`);
+      if (others.length > 0) throw new Error(`some failed: ${JSON.stringify(figures.failures)}`);
       measurements.push({ area: AREA, name: `${name}: p99`, value: figures.p99, unit: 'ms', at: { of: 'requests a second', value: perSecond } });
       if (figures.perSecond < perSecond * KEPT_UP) break;
     }

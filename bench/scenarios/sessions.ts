@@ -8,7 +8,7 @@ import { settledMemory } from '../support/settled.ts';
 const KiB = 1024;
 const AREA = 'sessions';
 const TABLE_ROWS = 20_000;
-/** People who come at once. */
+/** People who come at once, under one name: as many views are one person's at most. */
 const BATCH = 50;
 
 export const sessions: Scenario = {
@@ -29,7 +29,7 @@ async function measure(server: BenchServer, options: ScenarioOptions): Promise<M
   const owner = await server.client('bench');
   const { datasetId } = await owner.dataset.create({ name: 'Bench: sessions' });
   await owner.version.commit({ datasetId, branch: 'main' }, { body: Buffer.from(smallCsv(1, TABLE_ROWS)) });
-  const place = { url: server.url, token: server.token('bench'), datasetId };
+  const place = { server, owner, datasetId, names: [] };
   // The first people pay for the table, and for code that is compiled.
   await leave(await arrive(place, sizeOf(options, [2, 20, 50])));
   const before = await settledMemory(server, options);
@@ -48,21 +48,32 @@ async function measure(server: BenchServer, options: ScenarioOptions): Promise<M
 }
 
 interface Place {
-  readonly url: string;
-  readonly token: string;
+  readonly server: BenchServer;
+  readonly owner: Client;
   readonly datasetId: number;
+  /** Of all who ever came. */
+  readonly names: string[];
 }
 
 async function arrive(place: Place, count: number): Promise<Client[]> {
   const people: Client[] = [];
   while (people.length < count) {
-    people.push(...(await Promise.all(Array.from({ length: Math.min(BATCH, count - people.length) }, () => sitDown(place)))));
+    const name = await introduce(place);
+    people.push(...(await Promise.all(Array.from({ length: Math.min(BATCH, count - people.length) }, () => sitDown(place, name)))));
   }
   return people;
 }
 
-async function sitDown({ url, token, datasetId }: Place): Promise<Client> {
-  const client = connect({ url, token });
+/** Somebody new who sees everything. */
+async function introduce({ owner, datasetId, names }: Place): Promise<string> {
+  const name = `bench-${names.length + 1}`;
+  names.push(name);
+  await owner.grant.create({ datasetId, principal: `user:${name}`, permission: 'write' });
+  return name;
+}
+
+async function sitDown({ server, datasetId }: Place, name: string): Promise<Client> {
+  const client = connect({ url: server.url, token: server.token(name) });
   const [table, document] = await Promise.all([
     client.table.open({ datasetId, ref: 'main' }, { perspective: false }),
     client.document.open(`dataset/${datasetId}`),

@@ -48,6 +48,10 @@ export function until(document: LiveDocument, condition: () => boolean): Promise
   });
 }
 
+/** A text of the clients' own in a document. */
+export const text = (document: LiveDocument): string => document.doc.getText('note').toString();
+export const write = (document: LiveDocument, words: string): void => document.doc.getText('note').insert(document.doc.getText('note').length, words);
+
 /** The errors that a document tells of, as they come. */
 export function errorsOf(document: LiveDocument): CovistaError[] {
   const errors: CovistaError[] = [];

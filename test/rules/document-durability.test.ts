@@ -1,0 +1,87 @@
+import { expect, test } from 'vitest';
+import { errorsOf, newRelay, openAs, text, until, write } from '../support/documents.ts';
+
+test('LIVE3 whenDurable waits for what was made before it, deletions included', async () => {
+  const relay = newRelay();
+  const document = await openAs(relay, 'alice');
+  write(document, 'abc');
+  await document.whenDurable();
+  relay.rule = () => 'hold';
+  document.doc.getText('note').delete(0, 1);
+  let isDurable = false;
+  const durable = document.whenDurable().then(() => {
+    isDurable = true;
+  });
+  await new Promise<void>((resolve) => relay.doc.on('update', () => resolve()));
+  await new Promise((resolve) => setImmediate(resolve));
+  expect(isDurable).toBe(false);
+  relay.settle();
+  await durable;
+});
+
+test('LIVE3 what was not acknowledged before a loss is after it', async () => {
+  const relay = newRelay();
+  const document = await openAs(relay, 'alice');
+  relay.rule = () => 'hold';
+  write(document, 'abc');
+  const durable = document.whenDurable();
+  await new Promise<void>((resolve) => relay.doc.on('update', () => resolve()));
+  relay.rule = () => undefined;
+  relay.drop();
+  await durable;
+  expect(relay.doc.getText('note').toString()).toBe('abc');
+});
+
+test.each(['before', 'while'] as const)(
+  'LIVE3 a refusal of which the word is lost is not taken for an acknowledgement: taken back %s its author comes back',
+  async (when) => {
+    const relay = newRelay();
+    const document = await openAs(relay, 'alice');
+    const errors = errorsOf(document);
+    write(document, 'kept ');
+    await document.whenDurable();
+    relay.rule = () => 'hold';
+    write(document, 'refused');
+    const durable = document.whenDurable();
+    await new Promise<void>((resolve) => relay.doc.once('update', () => resolve()));
+    // As a server that takes an edit back, and cannot say so any more.
+    const takeBack = (): void => relay.doc.getText('note').delete(5, 7);
+    if (when === 'before') takeBack();
+    else relay.beforeAnswering = takeBack;
+    relay.rule = () => undefined;
+    relay.drop();
+    await expect(durable).rejects.toMatchObject({ code: 'conflict' });
+    await document.whenSynced();
+    expect(errors).toMatchObject([{ code: 'conflict' }]);
+    write(document, 'again');
+    await document.whenDurable();
+    expect(relay.doc.getText('note').toString()).toBe('kept again');
+  },
+);
+
+test('LIVE3 what others remove once it is settled is no refusal', async () => {
+  const relay = newRelay();
+  const document = await openAs(relay, 'alice');
+  const errors = errorsOf(document);
+  relay.rule = () => 'hold';
+  write(document, 'kept');
+  const durable = document.whenDurable();
+  await new Promise<void>((resolve) => relay.doc.once('update', () => resolve()));
+  relay.rule = () => undefined;
+  relay.drop();
+  await durable;
+  const other = await openAs(relay, 'bob');
+  other.doc.getText('note').delete(0, 4);
+  await until(document, () => text(document) === '');
+  expect(errors).toEqual([]);
+});
+
+test('LIVE3 closing fails who waits', async () => {
+  const relay = newRelay();
+  const document = await openAs(relay, 'alice');
+  relay.rule = () => 'hold';
+  write(document, 'abc');
+  const durable = document.whenDurable();
+  document.close();
+  await expect(durable).rejects.toMatchObject({ code: 'cancelled' });
+});

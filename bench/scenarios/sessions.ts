@@ -8,7 +8,7 @@ import { settledMemory } from '../support/settled.ts';
 const KiB = 1024;
 const AREA = 'sessions';
 const TABLE_ROWS = 20_000;
-/** People who come at once, under one name: as many views are one person's at most. */
+/** People who come at once, under one name: each has a view, and the views of one person are bounded. */
 const BATCH = 50;
 
 export const sessions: Scenario = {

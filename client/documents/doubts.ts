@@ -36,3 +36,6 @@ function isPresent({ store, clientID }: Y.Doc, { fromClock, toClock }: Sending):
 
 /** How much this copy has added so far. */
 export const ownClock = ({ store, clientID }: Y.Doc): number => Y.getState(store, clientID);
+
+/** How much of this copy's own is in a state. */
+export const clockIn = (stateVector: Uint8Array, { clientID }: Y.Doc): number => Y.decodeStateVector(stateVector).get(clientID) ?? 0;

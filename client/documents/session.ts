@@ -3,7 +3,7 @@ import { DOCUMENT_SHAPES } from '../../protocol/documents/shape.ts';
 import { CovistaError, ERRORS, errorFromBody } from '../../protocol/errors.ts';
 import { backoffMs } from '../backoff.ts';
 import type { DocumentState } from './document-state.ts';
-import { Doubts, ownClock } from './doubts.ts';
+import { clockIn, Doubts, ownClock } from './doubts.ts';
 import { KeptCopy } from './kept-copy.ts';
 import { isForWhatWasSent, isSame, type Line, readOnly, removedUnderWay } from './line.ts';
 import { Listeners } from './listeners.ts';
@@ -152,12 +152,11 @@ export class DocumentSession {
   /** A reason that does not pass by itself ends the document: it was deleted, or it may not be read any more. */
   #notOpened(reason: CovistaError): void {
     if (this.#state.kind === 'closed') return;
-    if (ERRORS[reason.code].retry !== 'never') {
-      this.#again(reason);
-      return;
+    if (ERRORS[reason.code].retry !== 'never') this.#again(reason);
+    else {
+      this.#kept?.forget();
+      this.close(reason);
     }
-    this.#kept?.forget();
-    this.close(reason);
   }
 
   /** The channel ended. Only the next opening tells for good whether there is a way back. */
@@ -223,6 +222,7 @@ export class DocumentSession {
   #share(line: Line, stateVector: Uint8Array): void {
     if (line.channel.opened.canWrite) {
       const messages = this.#outgoing.difference(this.#replica.doc, stateVector);
+      this.#settlement.serverHas(clockIn(stateVector, this.#replica.doc));
       line.shared ??= messages.length;
       this.#outgoing.clear();
       this.#send(messages);

@@ -37,6 +37,11 @@ export class Settlement {
     this.#made += 1;
   }
 
+  /** The server has so much of this copy: what it makes of the messages to come says nothing of that. */
+  serverHas(clock: number): void {
+    this.#settledClock = Math.max(this.#settledClock, clock);
+  }
+
   /** A message left that carries everything made so far, up to this clock, or a part of that which only the last one completes. */
   sent(toClock: number, isLast = true): void {
     const { edit: afterEdit, toClock: fromClock } = this.#underWay.at(-1) ?? { edit: this.#settled, toClock: this.#settledClock };

@@ -59,6 +59,26 @@ test.each(['before', 'while'] as const)(
   },
 );
 
+test('LIVE3 a refusal of which the word is lost is told from what the server had before the refused edit', async () => {
+  const relay = newRelay();
+  const document = await openAs(relay, 'alice');
+  const reached = (): Promise<void> => new Promise((resolve) => relay.doc.once('update', () => resolve()));
+  relay.rule = () => 'hold';
+  write(document, 'kept ');
+  await reached();
+  const away = new Promise<void>((resolve) => document.onState(({ kind }) => kind === 'connecting' && resolve()));
+  relay.drop();
+  await away;
+  write(document, 'refused');
+  const durable = document.whenDurable();
+  await reached();
+  relay.doc.getText('note').delete(5, 7);
+  relay.rule = () => undefined;
+  relay.drop();
+  await expect(durable).rejects.toMatchObject({ code: 'conflict' });
+  await until(document, () => text(document) === 'kept ');
+});
+
 test('LIVE3 what others remove once it is settled is no refusal', async () => {
   const relay = newRelay();
   const document = await openAs(relay, 'alice');

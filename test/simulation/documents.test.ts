@@ -10,7 +10,7 @@ import { type Random, seededRandom } from '../support/random.ts';
 
 /** Seeds that failed once stay; `SIMULATION_SEEDS` sets how many new ones are tried, `SIMULATION_SEED` repeats one. */
 const KEPT: number[] = JSON.parse(readFileSync(new URL('document-seeds.json', import.meta.url), 'utf8'));
-const TRIED = Number(process.env.SIMULATION_SEEDS ?? 0);
+const TRIED = Number(process.env.SIMULATION_SEEDS ?? 2);
 const FIRST = Number(process.env.SIMULATION_SEED ?? Date.now() % 1_000_000);
 const SEEDS = process.env.SIMULATION_SEED === undefined ? [...KEPT, ...Array.from({ length: TRIED }, (_, index) => FIRST + index)] : [FIRST];
 

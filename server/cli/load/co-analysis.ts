@@ -1,5 +1,6 @@
-import type { Client } from '../../../client/index.ts';
+import type { LiveDocument } from '../../../client/index.ts';
 import { type Person, scenario } from './scenario.ts';
+import { openDocument } from './shared-document.ts';
 
 const PAGE_ROWS = 100;
 /** Edits of which is remembered when they were made; those that nobody saw by then are forgotten. */
@@ -21,12 +22,12 @@ interface View {
 /** Views that one person saves before the oldest goes: a document holds so many of all. */
 const SAVED_VIEWS_MAX = 2;
 
-type SavedViews = ReturnType<Seat['document']['savedViews']>;
+type SavedViews = ReturnType<LiveDocument['savedViews']>;
 
 interface Seat {
   readonly person: Person;
   readonly tableId: string;
-  readonly document: Awaited<ReturnType<Client['document']['open']>>;
+  readonly document: LiveDocument;
   pivot: View;
   readonly views: SavedViews;
   /** Oldest first. */
@@ -45,10 +46,10 @@ export const coAnalysis = scenario<Seat>({
     const table = await recorder.measure('table.open', at, () =>
       client.table.open({ datasetId: world.datasetId, ref: 'main' }, { perspective: false }),
     );
-    const document = await client.document.open(`dataset/${world.datasetId}`);
+    const document = await openDocument(person, `dataset/${world.datasetId}`);
     await recorder.measure('document.open', at, () => document.whenSynced());
     if (table === undefined) throw new Error('there is no table to sit at');
-    watchEdits(document, person);
+    if (person.isWatching) watchEdits(document, person);
     const { tableId } = table;
     return { person, tableId, document, pivot: await createPivot(person, tableId), views: document.savedViews(), savedViewIds: [] };
   },
@@ -114,7 +115,7 @@ function edited(id: string): void {
 }
 
 /** Records how long the edits of others take to be here. */
-function watchEdits({ doc }: Seat['document'], { recorder }: Person): void {
+function watchEdits({ doc }: LiveDocument, { recorder }: Person): void {
   for (const [map, action] of SEEN) {
     doc.getMap(map).observe((event, { local }) => {
       if (local) return;

@@ -7,6 +7,8 @@ import type { AnyScenario, World } from './scenario.ts';
 
 /** A server that is down is given up after so many attempts in a row. */
 const ATTEMPTS_MAX = 10;
+/** So many of the people, evenly among them, look at what the others do. */
+export const WATCHERS_MAX = 50;
 
 export interface CrowdOptions {
   readonly url: string;
@@ -57,7 +59,8 @@ export class Crowd {
       if (welcomed === undefined) return;
       this.#arrived += 1;
       const { world, seed } = this.#options;
-      await this.#work({ number, client, world, recorder, random: new Random(seed + number + 1) });
+      const isWatching = number % Math.ceil(people / WATCHERS_MAX) === 0;
+      await this.#work({ number, isWatching, client, world, recorder, random: new Random(seed + number + 1) });
     } catch (fault) {
       recorder.fail('sit', fault);
     } finally {

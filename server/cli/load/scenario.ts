@@ -11,6 +11,8 @@ export interface World {
 /** One of the people, connected. */
 export interface Person {
   readonly number: number;
+  /** Whether they look at what the others do, of which everybody is sent everything. */
+  readonly isWatching: boolean;
   readonly client: Client;
   readonly world: World;
   readonly random: Random;

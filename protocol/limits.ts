@@ -160,6 +160,12 @@ export const LIMITS = {
   documentNamedSnapshotsMax: limit(200, 'count', 'Snapshots of one document that people have taken'),
   documentRemovedEntriesMax: limit(500, 'count', 'Removed entries of one document that are remembered, so that undo brings back those of others'),
   awarenessIntervalMs: limit(50, 'ms', 'One reader gets the presence of others at most once in this time'),
+  awarenessFramesPerSecond: limit(
+    2_000,
+    'per second',
+    'Presence of several people who move at once, to all readers of a document together: the more there are, the less often it goes out',
+  ),
+  awarenessRenewalMs: limit(3 * SECOND, 'ms', 'Presence that is only renewed goes on with the next that changed, or after this time'),
   awarenessQueuedBytesMax: limit(64 * KiB, 'bytes', 'A reader for whom more waits gets no presence until it has caught up'),
   awarenessMessagesPerSecond: limit(100, 'per second', 'Presence messages of one channel'),
   awarenessClientsMax: limit(16, 'count', 'Yjs clients whose presence one channel tells'),

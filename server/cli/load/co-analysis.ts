@@ -64,7 +64,7 @@ export const coAnalysis = scenario<Seat>({
         await seat.person.client.view.close({ tableId: seat.tableId, viewId: before.viewId });
       },
     },
-    { name: 'presence.set', weight: 20, run: async ({ document, tableId }) => document.presence.set({ tableId }) },
+    { name: 'presence.set', weight: 20, run: async (seat) => moveCursor(seat) },
     { name: 'note', weight: 3, run: writeNote },
     { name: 'view.save', weight: 1, run: saveView },
     { name: 'version.commit', weight: 0.5, run: commitFinding },
@@ -85,6 +85,10 @@ async function createPivot({ client, random }: Person, tableId: string): Promise
 function readWindow({ person, tableId, pivot }: Seat): Promise<unknown> {
   const startRow = person.random.below(Math.max(1, pivot.rows - PAGE_ROWS));
   return person.client.view.data({ tableId: tableId, viewId: pivot.viewId, startRow, endRow: startRow + PAGE_ROWS });
+}
+
+function moveCursor({ person, document, tableId, pivot }: Seat): void {
+  document.presence.set({ tableId, selection: { row: person.random.below(pivot.rows), column: person.random.pick(['quantity', 'price']) } });
 }
 
 /** The time of an edit is that until the server keeps it. */

@@ -8,7 +8,10 @@ import type { Person } from './scenario.ts';
  */
 export async function openDocument({ client, isWatching }: Person, name: string): Promise<LiveDocument> {
   if (isWatching) return client.document.open(name);
-  const [{ DocumentHub }, { readMessage }] = await Promise.all([import('../../../client/documents/hub.ts'), import('../../../client/documents/wire.ts')]);
+  const [{ DocumentHub }, { readMessage }] = await Promise.all([
+    import('../../../client/documents/hub.ts'),
+    import('../../../client/documents/wire.ts'),
+  ]);
   const lookAway = ({ onMessage, ...options }: ChannelOptions): ChannelOptions => ({
     ...options,
     onMessage: (bytes) => OF_OTHERS.has(readMessage(bytes).kind) || onMessage(bytes),

@@ -160,8 +160,9 @@ export class DocumentChannel implements Channel, Participant {
   #receiveAwareness(update: Uint8Array): void {
     if (this.#options.isVisitor) return;
     const { document } = this.#options;
-    const { changed, fault } = document.presence.receive(update, this);
+    const { changed, renewed, fault } = document.presence.receive(update, this);
     document.rounds.change(changed);
+    document.rounds.renew(renewed);
     if (fault === undefined) return;
     this.#countRefusal();
     this.send(deniedMessage(`${fault.rule}: ${fault.path.join('/')} ${fault.message}`));

@@ -10,20 +10,24 @@ export interface Listener {
 export interface PresenceRoundsOptions {
   readonly presence: Presence;
   readonly participants: ReadonlySet<Listener>;
-  readonly limits: Pick<Limits, 'awarenessIntervalMs' | 'awarenessQueuedBytesMax'>;
+  readonly limits: Pick<Limits, 'awarenessIntervalMs' | 'awarenessFramesPerSecond' | 'awarenessRenewalMs' | 'awarenessQueuedBytesMax'>;
 }
 
 /**
  * Tells everybody of changed presence, in rounds: the first change after a pause goes at once, in the same turn of the loop, and
- * what changes within the interval goes together at its end. Who is behind hears the latest of it when they have caught up.
+ * what changes within the interval goes together at its end. Where many look on while several move, the interval is longer. Who is
+ * behind hears the latest of it when they have caught up.
  */
 export class PresenceRounds {
   readonly #options: PresenceRoundsOptions;
   readonly #missed = new Map<Listener, Set<number>>();
   #changed = new Set<number>();
+  /** Those who only said that they are still there: nobody waits for that. */
+  readonly #renewed = new Set<number>();
   /** When the next round may be, by the clock of the process. */
   #nextAtMs = 0;
   #timer: NodeJS.Timeout | undefined;
+  #timerAtMs = Number.POSITIVE_INFINITY;
   /** Whether a round is going on: whom it loses is told of in the next one. */
   #isTelling = false;
   #isStopped = false;
@@ -34,7 +38,12 @@ export class PresenceRounds {
 
   change(clientIds: readonly number[]): void {
     for (const clientId of clientIds) this.#changed.add(clientId);
-    if (clientIds.length > 0) this.#tell();
+    if (clientIds.length > 0) this.#tell(0);
+  }
+
+  renew(clientIds: readonly number[]): void {
+    for (const clientId of clientIds) this.#renewed.add(clientId);
+    if (clientIds.length > 0) this.#tell(this.#options.limits.awarenessRenewalMs);
   }
 
   leave(listener: Listener): void {
@@ -45,29 +54,46 @@ export class PresenceRounds {
     this.#isStopped = true;
     clearTimeout(this.#timer);
     this.#changed.clear();
+    this.#renewed.clear();
     this.#missed.clear();
   }
 
-  /** As soon as it may be. A timer is set only when somebody is to be told, so that a lone change wakes the loop once. */
-  #tell(): void {
-    if (this.#isStopped || this.#isTelling || this.#timer !== undefined) return;
-    const waitMs = this.#nextAtMs - performance.now();
-    if (waitMs <= 0) this.#round();
-    else this.#timer = setTimeout(() => this.#round(), Math.ceil(waitMs));
+  /** When it has waited so long, and as soon as it may be. A timer is set only when somebody is to be told, so that a lone change wakes the loop once. */
+  #tell(waitMs: number): void {
+    if (this.#isStopped || this.#isTelling) return;
+    const nowMs = performance.now();
+    const dueAtMs = Math.max(nowMs + waitMs, this.#nextAtMs);
+    if (dueAtMs <= nowMs) this.#round();
+    else if (dueAtMs < this.#timerAtMs) {
+      clearTimeout(this.#timer);
+      this.#timerAtMs = dueAtMs;
+      this.#timer = setTimeout(() => this.#round(), Math.ceil(dueAtMs - nowMs));
+    }
   }
 
   #round(): void {
-    this.#timer = undefined;
-    this.#nextAtMs = performance.now() + this.#options.limits.awarenessIntervalMs;
+    clearTimeout(this.#timer);
+    this.#timerAtMs = Number.POSITIVE_INFINITY;
     const changed = this.#changed;
     this.#changed = new Set();
+    this.#nextAtMs = performance.now() + this.#intervalMs(changed.size);
+    for (const clientId of this.#renewed) changed.add(clientId);
+    this.#renewed.clear();
     this.#isTelling = true;
     try {
       this.#tellOf(changed);
     } finally {
       this.#isTelling = false;
     }
-    if (this.#changed.size > 0 || this.#missed.size > 0) this.#tell();
+    if (this.#changed.size > 0 || this.#missed.size > 0) this.#tell(0);
+    else if (this.#renewed.size > 0) this.#tell(this.#options.limits.awarenessRenewalMs);
+  }
+
+  /** Somebody who moves alone, as when presenting, is shown as smoothly to many as to few. */
+  #intervalMs(moved: number): number {
+    const { awarenessIntervalMs, awarenessFramesPerSecond } = this.#options.limits;
+    if (moved <= 1) return awarenessIntervalMs;
+    return Math.max(awarenessIntervalMs, (1_000 * this.#options.participants.size) / awarenessFramesPerSecond);
   }
 
   #tellOf(changed: ReadonlySet<number>): void {

@@ -18,6 +18,13 @@ interface State {
   readonly atMs: number;
 }
 
+export interface Told {
+  readonly changed: readonly number[];
+  /** As they were, on a later clock. */
+  readonly renewed: readonly number[];
+  readonly fault: Fault | undefined;
+}
+
 export type PresenceLimits = Pick<Limits, 'awarenessKeepMs' | 'awarenessClientsMax'>;
 
 const LEFT = 'null';
@@ -37,9 +44,10 @@ export class Presence {
     this.#clock = clock;
   }
 
-  /** Takes what somebody tells; answers with the clients about whom it is news, and with what was refused of it. */
-  receive(update: Uint8Array, teller: Teller): { readonly changed: readonly number[]; readonly fault: Fault | undefined } {
+  /** Takes what somebody tells; answers with the clients about whom it is news or who only say that they are still there, and with what was refused of it. */
+  receive(update: Uint8Array, teller: Teller): Told {
     const changed: number[] = [];
+    const renewed: number[] = [];
     let fault: Fault | undefined;
     for (const entry of decodeAwareness(update, ({ clientId, clock }) => this.#isNews(clientId, clock, teller))) {
       const next = this.#next(entry);
@@ -47,10 +55,11 @@ export class Presence {
       const wrong = presenceFault(parse(next.json), teller.subject);
       fault ??= wrong;
       if (wrong !== undefined) continue;
+      const isRenewal = this.#states.get(entry.clientId)?.json === next.json;
       this.#set(entry.clientId, { ...next, subject: teller.subject, teller: next.json === LEFT ? undefined : teller });
-      changed.push(entry.clientId);
+      (isRenewal ? renewed : changed).push(entry.clientId);
     }
-    return { changed, fault };
+    return { changed, renewed, fault };
   }
 
   /** Somebody is gone; answers with the clients that they told of. */

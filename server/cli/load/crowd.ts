@@ -8,7 +8,7 @@ import type { AnyScenario, World } from './scenario.ts';
 /** A server that is down is given up after so many attempts in a row. */
 const ATTEMPTS_MAX = 10;
 /** So many of the people, evenly among them, look at what the others do. */
-export const WATCHERS_MAX = 50;
+export const WATCHERS_MAX = 20;
 
 export interface CrowdOptions {
   readonly url: string;

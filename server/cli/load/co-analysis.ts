@@ -1,10 +1,9 @@
+import type * as Y from 'yjs';
 import type { LiveDocument } from '../../../client/index.ts';
 import { type Person, scenario } from './scenario.ts';
 import { openDocument } from './shared-document.ts';
 
 const PAGE_ROWS = 100;
-/** Edits of which is remembered when they were made; those that nobody saw by then are forgotten. */
-const EDITS_MAX = 10_000;
 const GROUPS: readonly [readonly string[], ...(readonly string[])[]] = [['region', 'product'], ['product', 'region'], ['region', 'day'], ['product']];
 
 /** What others see, by the map of the document that holds it. */
@@ -33,9 +32,6 @@ interface Seat {
   /** Oldest first. */
   readonly savedViewIds: string[];
 }
-
-/** When each note and saved view was made; all people are in this process, and so go by one clock. */
-const madeAtMs = new Map<string, number>();
 
 /** People who explore one version together: pivots, pages, saved views and notes that others see, cursors, and commits of what they found. */
 export const coAnalysis = scenario<Seat>({
@@ -93,14 +89,13 @@ function moveCursor({ person, document, tableId, pivot }: Seat): void {
 
 /** The time of an edit is that until the server keeps it. */
 async function writeNote({ document }: Seat): Promise<void> {
-  edited(document.annotations.add('What happened here?').id);
+  document.annotations.add('What happened here?');
   await document.whenDurable();
 }
 
 async function saveView({ person, document, views, savedViewIds }: Seat): Promise<void> {
   const groupBy = person.random.pick(GROUPS);
   const { id } = views.create({ name: `By ${groupBy.join(' and ')}`, config: { group_by: [...groupBy], columns: ['quantity'] } });
-  edited(id);
   savedViewIds.push(id);
   if (savedViewIds.length > SAVED_VIEWS_MAX) views.remove(savedViewIds.shift() as string);
   await document.whenDurable();
@@ -113,19 +108,14 @@ function commitFinding({ person: { client, world, number } }: Seat): Promise<unk
   return client.version.commit({ datasetId: world.datasetId, branch: FINDINGS, mode: 'append', message: 'A finding' }, { body });
 }
 
-function edited(id: string): void {
-  madeAtMs.set(id, performance.now());
-  if (madeAtMs.size > EDITS_MAX) madeAtMs.delete(madeAtMs.keys().next().value as string);
-}
-
-/** Records how long the edits of others take to be here. */
+/** Records how long the edits of others take to be here; all people are on this machine, and so go by one clock. */
 function watchEdits({ doc }: LiveDocument, { recorder }: Person): void {
   for (const [map, action] of SEEN) {
     doc.getMap(map).observe((event, { local }) => {
       if (local) return;
       for (const [id, { action: change }] of event.changes.keys) {
-        const at = change === 'add' ? madeAtMs.get(id) : undefined;
-        if (at !== undefined) recorder.record(action, performance.now() - at);
+        const made = change === 'add' ? (doc.getMap(map).get(id) as Y.Map<string>).get('createdAt') : undefined;
+        if (made !== undefined) recorder.record(action, Date.now() - Date.parse(made));
       }
     });
   }

@@ -1,6 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { connect } from '../../../client/index.ts';
-import type { TokenOf } from './people.ts';
+import { present } from '../../shared/assert.ts';
 import { Random } from './random.ts';
 import type { Recorder } from './recorder.ts';
 import type { AnyScenario, World } from './scenario.ts';
@@ -8,14 +8,18 @@ import type { AnyScenario, World } from './scenario.ts';
 /** A server that is down is given up after so many attempts in a row. */
 const ATTEMPTS_MAX = 10;
 /** So many of the people, evenly among them, look at what the others do. */
-export const WATCHERS_MAX = 20;
+const WATCHERS_MAX = 10;
 
-export interface CrowdOptions {
+/** Who the people are, and how they go about it. */
+export interface CrowdPlan {
   readonly url: string;
-  readonly scenario: AnyScenario;
   readonly world: World;
-  readonly tokenOf: TokenOf;
+  /** Of every person, by number from 0. */
+  readonly tokens: readonly string[];
   readonly people: number;
+  /** Which of them are meant: number `first`, and every `step`-th from there. */
+  readonly first: number;
+  readonly step: number;
   /** Over which the people arrive. */
   readonly rampMs: number;
   /** Between two actions of a person, on average. */
@@ -23,17 +27,27 @@ export interface CrowdOptions {
   /** After which a person leaves. */
   readonly actionsMax: number;
   readonly seed: number;
+}
+
+export interface CrowdOptions {
+  readonly scenario: AnyScenario;
   readonly recorder: Recorder;
   /** Ends the run. */
   readonly signal: AbortSignal;
+  /** All have taken their seats, or could not. */
+  readonly onSettled: () => void;
 }
 
 /** Lets the people arrive, work and leave; resolves when the last has left. `arrived` tells how many are there. */
 export class Crowd {
+  readonly #plan: CrowdPlan;
   readonly #options: CrowdOptions;
   #arrived = 0;
+  /** Who is still on the way. */
+  readonly #coming = new Set<number>();
 
-  constructor(options: CrowdOptions) {
+  constructor(plan: CrowdPlan, options: CrowdOptions) {
+    this.#plan = plan;
     this.#options = options;
   }
 
@@ -42,23 +56,27 @@ export class Crowd {
   }
 
   async run(): Promise<void> {
-    const { people } = this.#options;
-    await Promise.all(Array.from({ length: people }, (_, number) => this.#live(number)));
+    const { people, first, step } = this.#plan;
+    for (let number = first; number < people; number += step) this.#coming.add(number);
+    await Promise.all([...this.#coming].map((number) => this.#live(number).finally(() => this.#settle(number))));
+  }
+
+  #settle(number: number): void {
+    if (this.#coming.delete(number) && this.#coming.size === 0) this.#options.onSettled();
   }
 
   async #live(number: number): Promise<void> {
-    const { people, rampMs, signal, recorder } = this.#options;
+    const { people, rampMs, url, tokens, world, seed } = this.#plan;
+    const { signal, recorder } = this.#options;
     const dueAtMs = performance.now() + (rampMs * number) / people;
     if (!(await until(dueAtMs, signal))) return;
-    const token = await this.#options.tokenOf(number);
-    const client = connect({ url: this.#options.url, token, name: 'covista-load', settings: { attemptsMax: ATTEMPTS_MAX } });
+    const client = connect({ url, token: present(tokens[number], 'a token'), name: 'covista-load', settings: { attemptsMax: ATTEMPTS_MAX } });
     // Why a connection was refused or lost is known here only: the client goes on trying.
     client.onState((state) => state.kind === 'waiting' && recorder.fail('connection', state.reason));
     try {
       const welcomed = await recorder.measure('connect', dueAtMs, () => client.ready());
       if (welcomed === undefined) return;
       this.#arrived += 1;
-      const { world, seed } = this.#options;
       const isWatching = number % Math.ceil(people / WATCHERS_MAX) === 0;
       await this.#work({ number, isWatching, client, world, recorder, random: new Random(seed + number + 1) });
     } catch (fault) {
@@ -69,8 +87,10 @@ export class Crowd {
   }
 
   async #work(person: Parameters<AnyScenario['open']>[0]): Promise<void> {
-    const { scenario, thinkMs, actionsMax, signal } = this.#options;
+    const { thinkMs, actionsMax } = this.#plan;
+    const { scenario, signal } = this.#options;
     const seat = await scenario.open(person);
+    this.#settle(person.number);
     try {
       // The next action is due when it is due, however long this one takes.
       let dueAtMs = performance.now();

@@ -2,19 +2,16 @@ import { writeFile } from 'node:fs/promises';
 import { connect } from '../../../client/index.ts';
 import { LIMITS, type LimitName } from '../../../protocol/limits.ts';
 import { type Command, type FlagValues, type Invocation, listFlag, textFlag, UsageError } from '../command.ts';
-import { browse } from './browse.ts';
-import { coAnalysis } from './co-analysis.ts';
-import { Crowd } from './crowd.ts';
+import type { CrowdThreads } from './crowd.client.ts';
 import { thisMachine } from './machine.ts';
 import { judge, type Objective, readObjective } from './objectives.ts';
 import { readPeople, type TokenOf } from './people.ts';
 import type { Recorder } from './recorder.ts';
 import { liveLine, type Outcome, printOutcome, targetsOf } from './report.ts';
-import type { AnyScenario, World } from './scenario.ts';
+import type { World } from './scenario.ts';
+import { SCENARIOS } from './scenarios.ts';
 import { serverMemory } from './server-memory.ts';
 import { existingWorld, makeWorld } from './world.ts';
-
-const SCENARIOS: Readonly<Record<string, AnyScenario>> = { 'co-analysis': coAnalysis, browse };
 
 export const load: Command = {
   summary: 'Put a server under the load of many people and say how it bears it',
@@ -61,7 +58,6 @@ export const load: Command = {
 interface Plan {
   readonly url: string;
   readonly name: string;
-  readonly scenario: AnyScenario;
   readonly people: number;
   readonly durationMs: number;
   readonly rampMs: number;
@@ -82,14 +78,12 @@ async function readPlan({ flags, client, config }: Invocation): Promise<Plan> {
   const url = textFlag(flags, 'url') ?? client.url ?? `http://${config.host}:${config.port}`;
   assertOwnServer(url, flags['i-own-this-server'] === true);
   const name = textFlag(flags, 'scenario') ?? 'co-analysis';
-  const scenario = SCENARIOS[name];
-  if (scenario === undefined) throw new UsageError(`there is no scenario "${name}"; there are ${Object.keys(SCENARIOS).join(', ')}`);
+  if (!Object.hasOwn(SCENARIOS, name)) throw new UsageError(`there is no scenario "${name}"; there are ${Object.keys(SCENARIOS).join(', ')}`);
   const token = textFlag(flags, 'token') ?? client.token;
   const tokenOf = await readPeople(flags, config, token);
   return {
     url,
     name,
-    scenario,
     people: wholeFlag(flags, 'people', 50),
     durationMs: wholeFlag(flags, 'duration', 60) * 1_000,
     rampMs: wholeFlag(flags, 'ramp', 10) * 1_000,
@@ -129,26 +123,19 @@ interface Stage {
 /** Answers the exit status: 1 where an objective was missed. */
 async function carryOut(plan: Plan, world: World, { invocation, signal }: Stage): Promise<number> {
   const { terminal } = invocation;
+  const { url, people, rampMs, thinkMs, actionsMax, seed } = plan;
+  const tokens = await Promise.all(Array.from({ length: people }, (_, person) => plan.tokenOf(person)));
   // What records the times is loaded by those only who put a server under load.
-  const recorder = new (await import('./recorder.ts')).Recorder();
-  const over = new AbortController();
-  const ends = AbortSignal.any([signal, over.signal, AbortSignal.timeout(plan.rampMs + plan.durationMs)]);
-  const crowd = new Crowd({ ...plan, world, recorder, signal: ends });
-  recorder.restart();
-  let arrival: Outcome['arrival'] = [];
-  const settled = setTimeout(() => {
-    arrival = recorder.figures();
-    recorder.restart();
-  }, plan.rampMs);
-  const watch = watchServer(plan, { recorder, crowd, terminal });
+  const { CrowdThreads } = await import('./crowd.client.ts');
+  const crowd = new CrowdThreads({ url, world, tokens, people, rampMs, thinkMs, actionsMax, seed }, plan.name);
+  const watch = watchServer(plan, { crowd, terminal });
   const startedAtMs = performance.now();
   try {
-    await crowd.run();
+    await crowd.run(plan.durationMs, signal);
   } finally {
-    over.abort();
-    clearTimeout(settled);
     watch.stop();
   }
+  const recorder = crowd.recorder();
   const actions = recorder.figures();
   const objectives = judge(plan.objectives, actions);
   const outcome: Outcome = {
@@ -159,7 +146,7 @@ async function carryOut(plan: Plan, world: World, { invocation, signal }: Stage)
     seconds: (performance.now() - startedAtMs) / 1_000,
     seed: plan.seed,
     actions,
-    arrival,
+    arrival: crowd.recorder('arrival').figures(),
     errors: recorder.errors,
     serverMemoryBytes: watch.highest() ?? null,
     objectives,
@@ -180,19 +167,18 @@ function adviseOnLimits({ terminal }: Invocation, recorder: Recorder): void {
 }
 
 interface Watched {
-  readonly recorder: Recorder;
-  readonly crowd: Crowd;
+  readonly crowd: CrowdThreads;
   readonly terminal: Invocation['terminal'];
 }
 
 /** Says every second how it goes, or every ten where nobody watches, and follows the server's memory. */
-function watchServer(plan: Plan, { recorder, crowd, terminal }: Watched): { stop(): void; highest(): number | undefined } {
+function watchServer(plan: Plan, { crowd, terminal }: Watched): { stop(): void; highest(): number | undefined } {
   let highest: number | undefined;
   const startedAtMs = performance.now();
   const look = async (): Promise<void> => {
     const memory = await serverMemory(plan.url, await plan.ownerToken());
     if (memory !== undefined) highest = Math.max(highest ?? 0, memory);
-    const line = liveLine(recorder, { people: crowd.arrived, seconds: (performance.now() - startedAtMs) / 1_000, memory });
+    const line = liveLine(crowd.recorder(), { people: crowd.arrived, seconds: (performance.now() - startedAtMs) / 1_000, memory });
     terminal.say(terminal.interactive ? `\r\x1b[K${line}` : `${line}\n`);
   };
   const timer = setInterval(() => void look(), terminal.interactive ? 1_000 : 10_000);

@@ -1,4 +1,4 @@
-import { build, type Histogram } from 'hdr-histogram-js';
+import { build, decodeFromCompressedBase64, encodeIntoCompressedBase64, type Histogram } from 'hdr-histogram-js';
 import { CovistaError } from '../../../protocol/errors.ts';
 import { LIMITS } from '../../../protocol/limits.ts';
 
@@ -12,6 +12,16 @@ export interface Figures {
   readonly p95: number;
   readonly p99: number;
   readonly max: number;
+}
+
+/** All that a recorder knows, as it goes from thread to thread. */
+export interface Recorded {
+  readonly elapsedMs: number;
+  /** Histograms as text. */
+  readonly entries: readonly { readonly action: string; readonly times: string; readonly errors: number }[];
+  readonly all: string;
+  readonly errors: Readonly<Record<string, number>>;
+  readonly limitsMet: readonly string[];
 }
 
 interface Entry {
@@ -34,6 +44,33 @@ export class Recorder {
   readonly #limits = new Set<string>();
   readonly #all = build(HISTOGRAM);
   #startedAtMs: number | undefined;
+
+  /** What several recorded beside one another, as if one had. */
+  static of(recorded: readonly Recorded[]): Recorder {
+    const recorder = new Recorder();
+    recorder.#startedAtMs = performance.now() - Math.max(0, ...recorded.map(({ elapsedMs }) => elapsedMs));
+    for (const { entries, all, errors, limitsMet } of recorded) {
+      for (const { action, times, errors: failed } of entries) {
+        const entry = recorder.#entry(action);
+        entry.times.add(decodeFromCompressedBase64(times));
+        entry.errors += failed;
+      }
+      recorder.#all.add(decodeFromCompressedBase64(all));
+      for (const [kind, count] of Object.entries(errors)) recorder.#count(kind, count);
+      for (const name of limitsMet) recorder.#limits.add(name);
+    }
+    return recorder;
+  }
+
+  recorded(): Recorded {
+    return {
+      elapsedMs: performance.now() - (this.#startedAtMs ?? performance.now()),
+      entries: [...this.#entries].map(([action, { times, errors }]) => ({ action, times: encodeIntoCompressedBase64(times), errors })),
+      all: encodeIntoCompressedBase64(this.#all),
+      errors: this.errors,
+      limitsMet: this.limitsMet,
+    };
+  }
 
   /** Forgets what was recorded, as at the end of the warm-up, and counts from now on. */
   restart(): void {
@@ -65,8 +102,7 @@ export class Recorder {
     this.#entry(action).errors += 1;
     if (fault instanceof CovistaError) for (const name of Object.keys(fault.details)) if (name in LIMITS) this.#limits.add(name);
     const kind = fault instanceof CovistaError ? `${action}: ${fault.code}` : `${action}: ${fault instanceof Error ? fault.message : String(fault)}`;
-    const key = this.#errors.has(kind) || this.#errors.size < ERROR_KINDS_MAX ? kind : 'others';
-    this.#errors.set(key, (this.#errors.get(key) ?? 0) + 1);
+    this.#count(kind, 1);
   }
 
   /** Errors by action and code. */
@@ -91,6 +127,11 @@ export class Recorder {
       const count = times.totalCount;
       return { action, count, errors, perSecond: count / seconds, ...percentilesOf(times), max: times.maxValue / 1_000 };
     });
+  }
+
+  #count(kind: string, errors: number): void {
+    const key = this.#errors.has(kind) || this.#errors.size < ERROR_KINDS_MAX ? kind : 'others';
+    this.#errors.set(key, (this.#errors.get(key) ?? 0) + errors);
   }
 
   #entry(action: string): Entry {

@@ -31,7 +31,7 @@ export const append: Scenario = {
 async function measure(client: Client, more: Uint8Array, options: ScenarioOptions): Promise<Measurement[]> {
   const large = await datasetOf(client, readFileSync(FLIGHTS), 3_000_000);
   const small = await datasetOf(client, more, ROWS);
-  const runs = sizeOf(options, [1, 5, 40]);
+  const runs = sizeOf(options, [1, 5, 25]);
   options.say(`${runs} appends to each, in turn`);
   const times = { large: [] as number[], small: [] as number[] };
   for (let run = -3; run < runs; run += 1) {

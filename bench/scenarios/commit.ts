@@ -42,7 +42,7 @@ export const commit: Scenario = {
     const server = await startBenchServer();
     const client = await server.client(PERSON);
     try {
-      const bench = { server, client, duckdb, workspace, runs: sizeOf(options, [1, 2, 7]) };
+      const bench = { server, client, duckdb, workspace, runs: sizeOf(options, [1, 2, 5]) };
       return await measure(bench, await prepareCases(bench, options), options);
     } finally {
       client.close();
@@ -54,7 +54,7 @@ export const commit: Scenario = {
 };
 
 async function prepareCases({ duckdb, workspace }: Bench, options: ScenarioOptions): Promise<Case[]> {
-  const rows = sizeOf(options, [5_000, 100_000, 1_000_000]);
+  const rows = sizeOf(options, [5_000, 50_000, 1_000_000]);
   const orders = workspace.path('orders.csv');
   await writeOrders(duckdb, orders, rows);
   return [

@@ -25,9 +25,9 @@ interface Size {
   readonly restoresPerBranch: number;
 }
 
-const FULL: Size = { runs: 3, commitsPerClient: 200, branches: 1_000, restoresPerBranch: 5 };
+const FULL: Size = { runs: 1, commitsPerClient: 200, branches: 1_000, restoresPerBranch: 5 };
 const SMOKE: Size = { runs: 1, commitsPerClient: 1, branches: 10, restoresPerBranch: 1 };
-const QUICK: Size = { runs: 1, commitsPerClient: 10, branches: 100, restoresPerBranch: 5 };
+const QUICK: Size = { runs: 1, commitsPerClient: 4, branches: 100, restoresPerBranch: 2 };
 
 export const contention: Scenario = {
   name: 'contention',

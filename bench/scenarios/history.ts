@@ -14,7 +14,7 @@ export const history: Scenario = {
     const server = await startBenchServer({ COVISTA_DATABASE_URL: database.url });
     const client = await server.client('bench');
     try {
-      const long = sizeOf(options, [300, 5_000, 100_000]);
+      const long = sizeOf(options, [300, 3_000, 100_000]);
       const datasets = { short: await createDataset(client), long: await createDataset(client) };
       await growChain(database.pool, datasets.short, 100);
       await growChain(database.pool, datasets.long, long);

@@ -35,7 +35,7 @@ async function measure(server: BenchServer, options: ScenarioOptions): Promise<M
   const before = await settledMemory(server, options);
   const people: Client[] = [];
   const measurements: Measurement[] = [];
-  for (const count of sizeOf<readonly number[]>(options, [[4], [50, 200], [100, 300, 1_000]])) {
+  for (const count of sizeOf<readonly number[]>(options, [[4], [50, 100], [100, 300, 1_000]])) {
     people.push(...(await arrive(place, count - people.length)));
     const each = Math.max(0, (await settledMemory(server, options)) - before) / count / KiB;
     options.say(`${count} people: ${each.toFixed(1)} KiB each`);

@@ -21,7 +21,7 @@ export const sizes: Scenario = {
     const client = await server.client('bench');
     try {
       const measurements: Measurement[] = [];
-      for (const rows of sizeOf<readonly number[]>(options, [[1_000], [10_000, 100_000], [10_000, 100_000, 1_000_000]])) {
+      for (const rows of sizeOf<readonly number[]>(options, [[1_000], [10_000, 50_000], [10_000, 100_000, 1_000_000]])) {
         measurements.push(...(await measure({ client, workspace, rows }, options)));
       }
       return measurements;
@@ -41,7 +41,7 @@ interface Bench {
 
 async function measure({ client, workspace, rows }: Bench, options: ScenarioOptions): Promise<Measurement[]> {
   options.say(`${rows.toLocaleString('en')} rows`);
-  const runs = sizeOf(options, [1, 2, 3]);
+  const runs = sizeOf(options, [1, 1, 3]);
   const paths = { from: workspace.path(`${rows}-from.parquet`), to: workspace.path(`${rows}-to.parquet`), more: workspace.path('more.parquet') };
   const duckdb = startDuckdb(1);
   await writeVersions(duckdb, paths, { rows, updated: rows / 200, inserted: rows / 400, deleted: rows / 400 });

@@ -1,4 +1,5 @@
 import { appendFileSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { describeRegressions, regressions } from './compare.ts';
@@ -112,4 +113,6 @@ function say(text: string): void {
   process.stdout.write(`${text}\n`);
 }
 
+// Hundreds of programs are started, most of them alike: none of them translates again what another has.
+process.env.NODE_COMPILE_CACHE ??= join(tmpdir(), 'covista-bench-code');
 process.exitCode = await main(process.argv.slice(2));

@@ -39,7 +39,7 @@ async function measure(server: BenchServer, out: string, { people, options }: Cr
   options.say(`${people} people`);
   const [duration, ramp] = sizeOf<readonly [number, number]>(options, [
     [2, 1],
-    [6, 3],
+    [4, 2],
     [30, 15],
   ]);
   const flags = { people, duration, ramp, rows: sizeOf(options, [2_000, 20_000, 100_000]), out, think: sizeOf(options, [50, 2_000, 2_000]) };

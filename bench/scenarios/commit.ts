@@ -42,7 +42,7 @@ export const commit: Scenario = {
     const server = await startBenchServer();
     const client = await server.client(PERSON);
     try {
-      const bench = { server, client, duckdb, workspace, runs: sizeOf(options, [1, 2, 5]) };
+      const bench = { server, client, duckdb, workspace, runs: sizeOf(options, [1, 1, 5]) };
       return await measure(bench, await prepareCases(bench, options), options);
     } finally {
       client.close();

@@ -166,7 +166,7 @@ async function measureShared(bench: Bench): Promise<Measurement[]> {
 
 async function measureLarge(bench: Bench): Promise<Measurement[]> {
   const { options, server } = bench;
-  const rows = sizeOf(options, [4_000, 500_000, 10_000_000]);
+  const rows = sizeOf(options, [4_000, 200_000, 10_000_000]);
   const name = `${rows.toLocaleString('en')} rows × 12 columns`;
   options.say(name);
   const size = { rows, updated: rows / 100, inserted: rows / 200, deleted: rows / 200 };

@@ -22,7 +22,7 @@ export const documentIdle: Scenario = {
 
 async function measureConnections({ covista, peers }: Rivals, options: ScenarioOptions): Promise<Measurement[]> {
   const measurements: Measurement[] = [];
-  const counts = sizeOf<readonly number[]>(options, [[50], [1_000], [500, 1_000, 2_000, 5_000]]);
+  const counts = sizeOf<readonly number[]>(options, [[50], [500], [500, 1_000, 2_000, 5_000]]);
   for (const server of [covista, ...peers]) {
     const all = await connectionsOf(server, counts, options);
     const [count, bytes] = all.at(-1) as [number, number];

@@ -27,7 +27,7 @@ export const documentStalled: Scenario = {
 };
 
 async function measure(server: DocumentServer, isOurs: boolean, options: ScenarioOptions): Promise<Measurement[]> {
-  const edits = sizeOf(options, [20, 160, 1_280]);
+  const edits = sizeOf(options, [20, 80, 1_280]);
   const [growth, alone, beside]: [number[], number[], number[]] = [[], [], []];
   const [writer, ...healthy] = (await openMany(server, new Array<number>(HEALTHY + 1).fill(1))) as [OpenDocument, ...OpenDocument[]];
   const author = new Writer('bench');

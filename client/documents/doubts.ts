@@ -1,5 +1,6 @@
 import * as Y from 'yjs';
 import type { Sending } from './settlement.ts';
+import { readMessage } from './wire.ts';
 
 /**
  * Messages that were under way when their channel ended: the server may have refused them, and the word of it be lost. What it
@@ -34,8 +35,11 @@ function isPresent({ store, clientID }: Y.Doc, { fromClock, toClock }: Sending):
   return structs.some(({ id, length, deleted }) => !deleted && id.clock < toClock && id.clock + length > fromClock);
 }
 
-/** How much this copy has added so far. */
-export const ownClock = ({ store, clientID }: Y.Doc): number => Y.getState(store, clientID);
+/** How much of this copy's own an edit completes; 0 of one that adds nothing. */
+export function clockBehind(message: Uint8Array, { clientID }: Y.Doc): number {
+  const edit = readMessage(message);
+  return edit.kind === 'difference' || edit.kind === 'update' ? (Y.parseUpdateMeta(edit.update).to.get(clientID) ?? 0) : 0;
+}
 
 /** How much of this copy's own is in a state. */
 export const clockIn = (stateVector: Uint8Array, { clientID }: Y.Doc): number => Y.decodeStateVector(stateVector).get(clientID) ?? 0;

@@ -3,7 +3,7 @@ import { DOCUMENT_SHAPES } from '../../protocol/documents/shape.ts';
 import { CovistaError, ERRORS, errorFromBody } from '../../protocol/errors.ts';
 import { backoffMs } from '../backoff.ts';
 import type { DocumentState } from './document-state.ts';
-import { clockIn, Doubts, ownClock } from './doubts.ts';
+import { clockBehind, clockIn, Doubts } from './doubts.ts';
 import { KeptCopy } from './kept-copy.ts';
 import { isForWhatWasSent, isSame, type Line, readOnly, removedUnderWay } from './line.ts';
 import { Listeners } from './listeners.ts';
@@ -233,7 +233,7 @@ export class DocumentSession {
   #send(messages: readonly Uint8Array[]): void {
     for (const [index, message] of messages.entries()) {
       this.#line?.channel.send(message);
-      this.#settlement.sent(ownClock(this.#replica.doc), index === messages.length - 1);
+      this.#settlement.sent(clockBehind(message, this.#replica.doc), index === messages.length - 1);
     }
   }
 

@@ -42,10 +42,10 @@ export class Settlement {
     this.#settledClock = Math.max(this.#settledClock, clock);
   }
 
-  /** A message left that carries everything made so far, up to this clock, or a part of that which only the last one completes. */
+  /** A message left that adds what lies before this clock; with the last one, everything made so far has left. */
   sent(toClock: number, isLast = true): void {
     const { edit: afterEdit, toClock: fromClock } = this.#underWay.at(-1) ?? { edit: this.#settled, toClock: this.#settledClock };
-    this.#underWay.push({ afterEdit, edit: isLast ? this.#made : afterEdit, fromClock, toClock: isLast ? toClock : fromClock });
+    this.#underWay.push({ afterEdit, edit: isLast ? this.#made : afterEdit, fromClock, toClock: Math.max(fromClock, toClock) });
   }
 
   /** The next channel counts from the beginning. Answers what was under way, which may or may not have arrived. */

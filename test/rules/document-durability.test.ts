@@ -1,4 +1,6 @@
 import { expect, test } from 'vitest';
+import { CovistaError } from '../../protocol/errors.ts';
+import { defaultLimits } from '../../protocol/limits.ts';
 import { errorsOf, newRelay, openAs, text, until, write } from '../support/documents.ts';
 
 test('LIVE3 whenDurable waits for what was made before it, deletions included', async () => {
@@ -77,6 +79,31 @@ test('LIVE3 a refusal of which the word is lost is told from what the server had
   relay.drop();
   await expect(durable).rejects.toMatchObject({ code: 'conflict' });
   await until(document, () => text(document) === 'kept ');
+});
+
+test('LIVE3 of what goes in several messages, one of which the refusal is lost is not taken for kept', async () => {
+  const relay = newRelay();
+  const document = await openAs(relay, 'alice');
+  const away = new Promise<void>((resolve) => document.onState(({ kind }) => kind === 'connecting' && resolve()));
+  relay.refuseOpening = new CovistaError('unavailable', 'down');
+  relay.drop();
+  await away;
+  const half = Math.round(defaultLimits.documentUpdateBytesMax * 0.7);
+  write(document, 'r'.repeat(half));
+  write(document, 'k'.repeat(half));
+  const durable = document.whenDurable();
+  const parts: number[] = [];
+  relay.rule = (update) => {
+    parts.push(update.length);
+    return 'hold';
+  };
+  relay.refuseOpening = undefined;
+  await expect.poll(() => parts.length).toBe(2);
+  relay.doc.getText('note').delete(0, half);
+  relay.rule = () => undefined;
+  relay.drop();
+  await expect(durable).rejects.toMatchObject({ code: 'conflict' });
+  await until(document, () => text(document) === 'k'.repeat(half));
 });
 
 test('LIVE3 what others remove once it is settled is no refusal', async () => {

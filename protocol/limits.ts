@@ -311,6 +311,7 @@ const RELATIONS: readonly { readonly text: string; readonly holds: (limits: Limi
   { text: 'pageBytesMax < outboxBytesMax', holds: (l) => l.pageBytesMax < l.outboxBytesMax },
   { text: 'channelOutboxBytesMax <= outboxBytesMax', holds: (l) => l.channelOutboxBytesMax <= l.outboxBytesMax },
   { text: 'documentUpdateBytesMax <= documentBytesMax', holds: (l) => l.documentUpdateBytesMax <= l.documentBytesMax },
+  { text: 'awarenessRenewalMs < awarenessKeepMs / 2', holds: (l) => l.awarenessRenewalMs < l.awarenessKeepMs / 2 },
   { text: 'awarenessStateBytesMax < documentUpdateBytesMax', holds: (l) => l.awarenessStateBytesMax < l.documentUpdateBytesMax },
   { text: 'tableBytesMax <= memoryThreadBytesMax', holds: (l) => l.tableBytesMax <= l.memoryThreadBytesMax },
   { text: 'tableBytesMax <= tablesBytesMax', holds: (l) => l.tableBytesMax <= l.tablesBytesMax },

@@ -25,9 +25,9 @@ export class CrowdThreads {
     return this.#threads.reduce((sum, { told }) => sum + (told?.arrived ?? 0), 0);
   }
 
-  /** What was recorded up to the last second; since all were there, or in the time in which they arrived. */
-  recorder(of: 'recorded' | 'arrival' = 'recorded'): Recorder {
-    return Recorder.of(this.#threads.flatMap(({ told }) => told?.[of] ?? []));
+  /** What was recorded up to the last second since all were there, in the time in which they arrived, or in both. */
+  recorder(...of: readonly ('recorded' | 'arrival')[]): Recorder {
+    return Recorder.of(this.#threads.flatMap(({ told }) => of.flatMap((phase) => told?.[phase] ?? [])));
   }
 
   /**
@@ -46,7 +46,7 @@ export class CrowdThreads {
       signal.addEventListener('abort', end, { once: true });
       if (signal.aborted) end();
       await all(({ settled }) => settled);
-      this.#send('measure');
+      if (!signal.aborted) this.#send('measure');
       timer = setTimeout(end, durationMs);
       await over;
     } finally {
@@ -77,10 +77,11 @@ class CrowdThread {
     this.#worker.on('message', (message: FromCrowd) => {
       if (message.kind === 'ready') ready.resolve();
       else if (message.kind === 'settled') settled.resolve();
+      else if (message.kind === 'over') over.resolve();
       else this.#told = message;
     });
     this.#worker.once('error', over.reject);
-    this.#worker.once('exit', () => over.resolve());
+    this.#worker.once('exit', () => over.reject(new Error('a thread ended before its people had left')));
   }
 
   /** What it told last. */

@@ -15,4 +15,5 @@ export type FromCrowd =
   | { readonly kind: 'ready' }
   | { readonly kind: 'settled' }
   /** How it goes, every second, and once the last has left. */
+  | { readonly kind: 'over' }
   | { readonly kind: 'told'; readonly arrived: number; readonly recorded: Recorded; readonly arrival: Recorded | undefined };

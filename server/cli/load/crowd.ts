@@ -65,6 +65,14 @@ export class Crowd {
     if (this.#coming.delete(number) && this.#coming.size === 0) this.#options.onSettled();
   }
 
+  /** The watchers are as many in every thread, since they are what keeps it busy. */
+  #isWatcher(number: number): boolean {
+    const { people, first, step } = this.#plan;
+    const watchers = Math.floor(WATCHERS_MAX / step) + (first < WATCHERS_MAX % step ? 1 : 0);
+    const mine = Math.ceil((people - first) / step);
+    return watchers > 0 && ((number - first) / step) % Math.ceil(mine / watchers) === 0;
+  }
+
   async #live(number: number): Promise<void> {
     const { people, rampMs, url, tokens, world, seed } = this.#plan;
     const { signal, recorder } = this.#options;
@@ -77,7 +85,7 @@ export class Crowd {
       const welcomed = await recorder.measure('connect', dueAtMs, () => client.ready());
       if (welcomed === undefined) return;
       this.#arrived += 1;
-      const isWatching = number % Math.ceil(people / WATCHERS_MAX) === 0;
+      const isWatching = this.#isWatcher(number);
       await this.#work({ number, isWatching, client, world, recorder, random: new Random(seed + number + 1) });
     } catch (fault) {
       recorder.fail('sit', fault);

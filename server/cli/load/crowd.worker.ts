@@ -14,6 +14,7 @@ const end = new AbortController();
 
 const recorder = new Recorder();
 let arrival: Recorded | undefined;
+const measured = Promise.withResolvers<void>();
 
 async function live(): Promise<void> {
   const crowd = new Crowd(plan, {
@@ -26,18 +27,19 @@ async function live(): Promise<void> {
   const timer = setInterval(report, TELL_EVERY_MS);
   recorder.restart();
   await crowd.run();
+  // Who left before the last came was not measured yet.
+  await measured.promise;
   clearInterval(timer);
   report();
-  // Nothing else keeps the thread alive.
-  port.close();
+  tell({ kind: 'over' });
 }
 
 port.on('message', (message: ToCrowd) => {
   if (message === 'begin') void live();
-  else if (message === 'end') end.abort();
-  else {
+  else if (message === 'measure') {
     arrival = recorder.recorded();
     recorder.restart();
-  }
+  } else end.abort();
+  if (message !== 'begin') measured.resolve();
 });
 tell({ kind: 'ready' });

@@ -6,7 +6,7 @@ import type { CrowdThreads } from './crowd.client.ts';
 import { thisMachine } from './machine.ts';
 import { judge, type Objective, readObjective } from './objectives.ts';
 import { readPeople, type TokenOf } from './people.ts';
-import type { Recorder } from './recorder.ts';
+import type { Figures, Recorder } from './recorder.ts';
 import { liveLine, type Outcome, printOutcome, targetsOf } from './report.ts';
 import type { World } from './scenario.ts';
 import { SCENARIOS } from './scenarios.ts';
@@ -135,8 +135,9 @@ async function carryOut(plan: Plan, world: World, { invocation, signal }: Stage)
   } finally {
     watch.stop();
   }
-  const recorder = crowd.recorder();
-  const actions = recorder.figures();
+  const all = crowd.recorder('arrival', 'recorded');
+  const arrival = crowd.recorder('arrival').figures();
+  const actions = ofBoth(arrival, crowd.recorder('recorded').figures());
   const objectives = judge(plan.objectives, actions);
   const outcome: Outcome = {
     at: new Date().toISOString(),
@@ -146,16 +147,23 @@ async function carryOut(plan: Plan, world: World, { invocation, signal }: Stage)
     seconds: (performance.now() - startedAtMs) / 1_000,
     seed: plan.seed,
     actions,
-    arrival: crowd.recorder('arrival').figures(),
-    errors: recorder.errors,
+    arrival,
+    errors: all.errors,
     serverMemoryBytes: watch.highest() ?? null,
     objectives,
     targets: targetsOf(plan.name, objectives),
   };
   printOutcome(terminal, outcome);
-  adviseOnLimits(invocation, recorder);
+  adviseOnLimits(invocation, all);
   if (plan.out !== undefined) await writeFile(plan.out, `${JSON.stringify(outcome, null, 2)}\n`);
   return outcome.objectives.every(({ met }) => met) ? 0 : 1;
+}
+
+/** The times are those once all were there, or of what happened only before, as when a table is opened; an error counts whenever it was. */
+function ofBoth(arrival: readonly Figures[], settled: readonly Figures[]): Figures[] {
+  const only = arrival.filter(({ action }) => !settled.some((figures) => figures.action === action));
+  const errorsBefore = (action: string): number => arrival.find((figures) => figures.action === action)?.errors ?? 0;
+  return [...only, ...settled.map((figures) => ({ ...figures, errors: figures.errors + errorsBefore(figures.action) }))];
 }
 
 /** Names the settings that stood in the way. */
@@ -178,7 +186,7 @@ function watchServer(plan: Plan, { crowd, terminal }: Watched): { stop(): void; 
   const look = async (): Promise<void> => {
     const memory = await serverMemory(plan.url, await plan.ownerToken());
     if (memory !== undefined) highest = Math.max(highest ?? 0, memory);
-    const line = liveLine(crowd.recorder(), { people: crowd.arrived, seconds: (performance.now() - startedAtMs) / 1_000, memory });
+    const line = liveLine(crowd.recorder('recorded'), { people: crowd.arrived, seconds: (performance.now() - startedAtMs) / 1_000, memory });
     terminal.say(terminal.interactive ? `\r\x1b[K${line}` : `${line}\n`);
   };
   const timer = setInterval(() => void look(), terminal.interactive ? 1_000 : 10_000);

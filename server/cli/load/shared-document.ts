@@ -20,6 +20,9 @@ export async function openDocument({ client, isWatching }: Person, name: string)
     settings: defaultSettings,
     connect: (ofDocument, options) => client.document.connect({ name: ofDocument, receipts: true }, lookAway(options)),
   });
+  // As the client does for the documents that it opens itself: they end with it.
+  client.onState((state) => state.kind === 'closed' && hub.close(state.reason));
+  if (client.state.kind === 'closed') throw client.state.reason;
   return hub.open(name);
 }
 

@@ -13,6 +13,9 @@ export interface PresenceRoundsOptions {
   readonly limits: Pick<Limits, 'awarenessIntervalMs' | 'awarenessFramesPerSecond' | 'awarenessRenewalMs' | 'awarenessQueuedBytesMax'>;
 }
 
+/** However many there are, they see each other move, and leave. */
+const INTERVAL_MS_MAX = 1_000;
+
 /**
  * Tells everybody of changed presence, in rounds: the first change after a pause goes at once, in the same turn of the loop, and
  * what changes within the interval goes together at its end. Where many look on while several move, the interval is longer. Who is
@@ -22,8 +25,11 @@ export class PresenceRounds {
   readonly #options: PresenceRoundsOptions;
   readonly #missed = new Map<Listener, Set<number>>();
   #changed = new Set<number>();
-  /** Those who only said that they are still there: nobody waits for that. */
+  /** Those who only said that they are still there: nobody waits for that, so that it goes with what changes, or at its time. */
   readonly #renewed = new Set<number>();
+  #renewAtMs = Number.POSITIVE_INFINITY;
+  /** Who moved in the round before. */
+  #moved: ReadonlySet<number> = new Set();
   /** When the next round may be, by the clock of the process. */
   #nextAtMs = 0;
   #timer: NodeJS.Timeout | undefined;
@@ -38,12 +44,14 @@ export class PresenceRounds {
 
   change(clientIds: readonly number[]): void {
     for (const clientId of clientIds) this.#changed.add(clientId);
-    if (clientIds.length > 0) this.#tell(0);
+    if (clientIds.length > 0) this.#tell();
   }
 
   renew(clientIds: readonly number[]): void {
     for (const clientId of clientIds) this.#renewed.add(clientId);
-    if (clientIds.length > 0) this.#tell(this.#options.limits.awarenessRenewalMs);
+    if (clientIds.length === 0) return;
+    this.#renewAtMs = Math.min(this.#renewAtMs, performance.now() + this.#options.limits.awarenessRenewalMs);
+    this.#tell(this.#renewAtMs);
   }
 
   leave(listener: Listener): void {
@@ -58,13 +66,14 @@ export class PresenceRounds {
     this.#missed.clear();
   }
 
-  /** When it has waited so long, and as soon as it may be. A timer is set only when somebody is to be told, so that a lone change wakes the loop once. */
-  #tell(waitMs: number): void {
+  /** Not before a time, and as soon as it may be. A timer is set only when somebody is to be told, so that a lone change wakes the loop once. */
+  #tell(fromMs = 0): void {
     if (this.#isStopped || this.#isTelling) return;
+    const dueAtMs = Math.max(fromMs, this.#nextAtMs);
+    if (this.#timerAtMs <= dueAtMs) return;
     const nowMs = performance.now();
-    const dueAtMs = Math.max(nowMs + waitMs, this.#nextAtMs);
     if (dueAtMs <= nowMs) this.#round();
-    else if (dueAtMs < this.#timerAtMs) {
+    else {
       clearTimeout(this.#timer);
       this.#timerAtMs = dueAtMs;
       this.#timer = setTimeout(() => this.#round(), Math.ceil(dueAtMs - nowMs));
@@ -76,24 +85,32 @@ export class PresenceRounds {
     this.#timerAtMs = Number.POSITIVE_INFINITY;
     const changed = this.#changed;
     this.#changed = new Set();
-    this.#nextAtMs = performance.now() + this.#intervalMs(changed.size);
-    for (const clientId of this.#renewed) changed.add(clientId);
-    this.#renewed.clear();
+    const nowMs = performance.now();
+    this.#nextAtMs = nowMs + this.#intervalMs(changed);
     this.#isTelling = true;
     try {
-      this.#tellOf(changed);
+      this.#tellOf(changed.size > 0 || nowMs >= this.#renewAtMs ? this.#withRenewed(changed) : changed);
     } finally {
       this.#isTelling = false;
     }
-    if (this.#changed.size > 0 || this.#missed.size > 0) this.#tell(0);
-    else if (this.#renewed.size > 0) this.#tell(this.#options.limits.awarenessRenewalMs);
+    if (this.#changed.size > 0 || this.#missed.size > 0) this.#tell();
+    if (this.#renewed.size > 0) this.#tell(this.#renewAtMs);
+  }
+
+  #withRenewed(changed: ReadonlySet<number>): ReadonlySet<number> {
+    const all = new Set([...changed, ...this.#renewed]);
+    this.#renewed.clear();
+    this.#renewAtMs = Number.POSITIVE_INFINITY;
+    return all;
   }
 
   /** Somebody who moves alone, as when presenting, is shown as smoothly to many as to few. */
-  #intervalMs(moved: number): number {
+  #intervalMs(changed: ReadonlySet<number>): number {
     const { awarenessIntervalMs, awarenessFramesPerSecond } = this.#options.limits;
-    if (moved <= 1) return awarenessIntervalMs;
-    return Math.max(awarenessIntervalMs, (1_000 * this.#options.participants.size) / awarenessFramesPerSecond);
+    const isAlone = new Set([...changed, ...this.#moved]).size <= 1;
+    this.#moved = changed;
+    if (isAlone) return awarenessIntervalMs;
+    return Math.max(awarenessIntervalMs, Math.min(INTERVAL_MS_MAX, (1_000 * this.#options.participants.size) / awarenessFramesPerSecond));
   }
 
   #tellOf(changed: ReadonlySet<number>): void {

@@ -47,8 +47,11 @@ async function measure(names: readonly string[], { quick, long, base }: Run): Pr
   if (unknown.length > 0) throw new Error(`there is no scenario ${unknown.join(', ')}; there are ${scenarios.map(({ name }) => name).join(', ')}`);
   const chosen = scenarios.filter(({ name, isLong }) => (names.length === 0 ? long || isLong !== true : names.includes(name)));
   const measurements: Measurement[] = [];
+  const ran: string[] = [];
   const failed: string[] = [];
+  const soFar = (): Results => resultsOf(measurements, { quick, scenarios: ran, failed });
   for (const scenario of chosen) {
+    ran.push(scenario.name);
     try {
       measurements.push(...(await runScenario(scenario, quick)));
     } catch (fault) {
@@ -56,9 +59,11 @@ async function measure(names: readonly string[], { quick, long, base }: Run): Pr
       failed.push(scenario.name);
       say(`  failed: ${fault instanceof Error ? fault.stack : String(fault)}`);
     }
+    // A run that is cut short leaves what it measured until then.
+    write(soFar());
   }
-  const results = resultsOf(measurements, { quick, scenarios: chosen.map(({ name }) => name), failed });
-  write(results);
+  const results = soFar();
+  keepInHistory(results);
   say(`\n${results.targets.filter(({ met }) => met).length} of ${results.targets.length} targets met`);
   if (failed.length > 0) say(`failed: ${failed.join(', ')}`);
   if (base === undefined) return failed.length === 0 ? 0 : 1;
@@ -92,8 +97,10 @@ function write(results: Results): void {
   const { markdown, plots } = reportOf(results, name);
   writeFileSync(join(directory, `${name}.md`), markdown);
   for (const [file, svg] of plots) writeFileSync(join(directory, file), svg);
-  const { at, commit, quick, scenarios: ran } = results;
-  const figures = Object.fromEntries(results.measurements.map((measurement) => [labelOf(measurement), Number(measurement.value.toPrecision(4))]));
+}
+
+function keepInHistory({ at, commit, quick, scenarios: ran, measurements }: Results): void {
+  const figures = Object.fromEntries(measurements.map((measurement) => [labelOf(measurement), Number(measurement.value.toPrecision(4))]));
   appendFileSync(join(import.meta.dirname, 'history.ndjson'), `${JSON.stringify({ at, commit, quick, scenarios: ran, figures })}\n`);
 }
 

@@ -30,8 +30,10 @@ import { workbench } from './workbench.ts';
 /** In the order in which they run: those that need a quiet machine most come first. */
 export const scenarios: readonly Scenario[] = [
   rpc,
+  coAnalysis,
   access,
   connections,
+  sessions,
   metadata,
   history,
   operations,
@@ -52,8 +54,6 @@ export const scenarios: readonly Scenario[] = [
   documentStalled,
   documentCursors,
   documentDurable,
-  sessions,
-  coAnalysis,
   backup,
   churn,
 ];

@@ -86,7 +86,7 @@ export class PresenceRounds {
     const changed = this.#changed;
     this.#changed = new Set();
     const nowMs = performance.now();
-    this.#nextAtMs = nowMs + this.#intervalMs(changed);
+    this.#nextAtMs = nowMs + this.#intervalMs(changed, nowMs);
     this.#isTelling = true;
     try {
       this.#tellOf(changed.size > 0 || nowMs >= this.#renewAtMs ? this.#withRenewed(changed) : changed);
@@ -105,9 +105,11 @@ export class PresenceRounds {
   }
 
   /** Somebody who moves alone, as when presenting, is shown as smoothly to many as to few. */
-  #intervalMs(changed: ReadonlySet<number>): number {
+  #intervalMs(changed: ReadonlySet<number>, nowMs: number): number {
     const { awarenessIntervalMs, awarenessFramesPerSecond } = this.#options.limits;
-    const isAlone = new Set([...changed, ...this.#moved]).size <= 1;
+    // Several who move in turn are several too; who moved before a pause is not.
+    const before = nowMs <= this.#nextAtMs + awarenessIntervalMs ? this.#moved : [];
+    const isAlone = new Set([...changed, ...before]).size <= 1;
     this.#moved = changed;
     if (isAlone) return awarenessIntervalMs;
     return Math.max(awarenessIntervalMs, Math.min(INTERVAL_MS_MAX, (1_000 * this.#options.participants.size) / awarenessFramesPerSecond));

@@ -2,6 +2,7 @@ import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { CovistaError } from '../../protocol/errors.ts';
 import { judge, readObjective } from '../../server/cli/load/objectives.ts';
 import { Random } from '../../server/cli/load/random.ts';
 import { Recorder } from '../../server/cli/load/recorder.ts';
@@ -45,8 +46,21 @@ describe('load', () => {
   });
 
   test('CLI10 a missed objective is status 1, and what was refused names its setting', async () => {
-    const run = await load('--token', token, '--people', '12', '--slo', 'version.preview:max=0.001ms', '--slo', 'no.such:errors=0');
+    const run = await load(
+      '--token',
+      token,
+      '--people',
+      '12',
+      '--slo',
+      'version.preview:max=0.001ms',
+      '--slo',
+      'no.such:errors=0',
+      '--slo',
+      '*:errors=0',
+    );
     expect(run.status).toBe(1);
+    // Those who were refused never came: that counts although it was before anybody was measured.
+    expect(run.out).toMatch(/^MISSED {2}\*:errors=0, was [1-9]/m);
     expect(run.out).toMatch(/^MISSED {2}version\.preview:max=0\.001ms, was /m);
     expect(run.out).toMatch(/^MISSED {2}no\.such:errors=0, which never happened$/m);
     expect(run.out).toContain('COVISTA_SESSIONS_PER_SUBJECT_MAX [10000]');
@@ -96,6 +110,20 @@ describe('figures', () => {
     expect(
       judge([readObjective('late:p50=0.4s'), readObjective('late:p50=1h'.replace('1h', '3600s'))], recorder.figures()).map(({ met }) => met),
     ).toEqual([false, true]);
+  });
+
+  test('CLI9 what several threads recorded is told as one', () => {
+    const recorders = [new Recorder(), new Recorder()];
+    for (const [index, recorder] of recorders.entries()) {
+      recorder.restart();
+      recorder.record('look', 100 * (index + 1));
+      recorder.fail('look', new CovistaError('not_found', 'gone'));
+    }
+    const both = Recorder.of(recorders.map((recorder) => recorder.recorded()));
+    const [look] = both.figures();
+    expect(look).toMatchObject({ action: 'look', count: 2, errors: 2 });
+    expect(look?.max).toBeCloseTo(200, 0);
+    expect(both.errors).toEqual({ 'look: not_found': 2 });
   });
 
   test('CLI9 the same seed makes the same choices', () => {

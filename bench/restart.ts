@@ -7,12 +7,19 @@ import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { parseArgs } from 'node:util';
 import { mintToken } from '../server/gateway/mint.ts';
+import { cpuSecondsOf } from './support/document-servers.ts';
 import { meetRestart } from './support/restart-crowd.ts';
 
 /** `node bench/restart.ts --clients 5000`: how soon clients with documents are back after a restart of the server. */
 
 const SECRET = 'restart-secret-of-sufficient-length-0123456789';
-const { values } = parseArgs({ options: { clients: { type: 'string', default: '5000' }, documents: { type: 'string', default: '50' } } });
+const { values } = parseArgs({
+  options: {
+    clients: { type: 'string', default: '5000' },
+    documents: { type: 'string', default: '50' },
+    'sdk-every': { type: 'string', default: '50' },
+  },
+});
 const clients = Number(values.clients);
 const dataDir = await mkdtemp(join(tmpdir(), 'covista-restart-'));
 await chmod(dataDir, 0o755);
@@ -42,22 +49,18 @@ async function start() {
   return child;
 }
 
-/** Of the server of now, from its start on. */
-async function serverSeconds(): Promise<number> {
-  const text = await (await fetch(`http://127.0.0.1:${port}/metrics`)).text();
-  return Number(/^process_cpu_seconds_total ([\d.e+-]+)$/m.exec(text)?.[1]);
-}
-
 /** What this process used, which is all clients. */
 const clientSeconds = (): number => process.cpuUsage().user / 1e6 + process.cpuUsage().system / 1e6;
+const serverSeconds = (): number => cpuSecondsOf(child.pid as number);
 
 let child = await start();
-let secondsBefore = 0;
+let before = { ofServer: 0, ofClients: 0 };
 try {
   const { backMs, commands, firstBytes, againBytes } = await meetRestart({
     url: `http://127.0.0.1:${port}`,
     token: (subject) => mintToken(SECRET, { subject, claims: { groups: ['crowd'] } }),
     clients,
+    sdkEvery: Number(values['sdk-every']),
     perDocument: Math.ceil(clients / Number(values.documents)),
     notes: 100,
     restart: async () => {
@@ -67,7 +70,7 @@ try {
       say(`the server stopped within ${Math.round(performance.now() - askedAtMs)} ms`);
       child = await start();
       const readyAtMs = performance.now();
-      secondsBefore = clientSeconds();
+      before = { ofServer: serverSeconds(), ofClients: clientSeconds() };
       say(`it was away for ${Math.round(readyAtMs - askedAtMs)} ms`);
       return readyAtMs;
     },
@@ -81,7 +84,7 @@ try {
   say(`received at first, again    ${Math.round(firstBytes / clients)}, ${Math.round(againBytes / clients)} bytes a client`);
   say(`commands acknowledged       ${commands.acknowledged} of ${commands.sent}, failed ${commands.failed.length}, lost ${commands.lost}`);
   // The least time that it could take with a processor for each side, however busy the machine is.
-  const [ofServer, ofClients] = [await serverSeconds(), clientSeconds() - secondsBefore];
+  const [ofServer, ofClients] = [serverSeconds() - before.ofServer, clientSeconds() - before.ofClients];
   say(`processor time              ${ofServer.toFixed(1)} s of the server, ${ofClients.toFixed(1)} s of all clients together`);
   for (const fault of new Set(commands.failed)) say(`  ${fault}`);
 } finally {

@@ -51,12 +51,25 @@ export function clientFrame(payload: Uint8Array, opcode = LAST_CONTENT): Buffer 
   return Buffer.concat([head, payload]);
 }
 
+/** What comes next; nothing where the connection ends first. */
+function nextData(socket: Socket): Promise<Buffer> {
+  return new Promise((resolve) => {
+    const over = (): void => resolve(Buffer.alloc(0));
+    socket.once('close', over);
+    socket.once('data', (data: Buffer) => {
+      socket.off('close', over);
+      resolve(data);
+    });
+  });
+}
+
 /** A WebSocket client that costs far less than the servers that it measures. */
 export class RawSocket {
   readonly #socket: Socket;
   readonly #reader = new FrameReader();
   /** Messages that came; control frames are answered here. */
   onMessage: (payload: Buffer) => void = () => undefined;
+  onClose: () => void = () => undefined;
   messages = 0;
   isOver = false;
 
@@ -64,6 +77,7 @@ export class RawSocket {
     this.#socket = socket;
     socket.on('close', () => {
       this.isOver = true;
+      this.onClose();
     });
     // What a server that gives this reader up does to the connection is no fault of the bench.
     socket.on('error', () => socket.destroy());
@@ -77,8 +91,11 @@ export class RawSocket {
       `GET ${path} HTTP/1.1\r\nHost: 127.0.0.1:${port}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\nSec-WebSocket-Version: 13\r\n\r\n`,
     );
     let head: Buffer = Buffer.alloc(0);
-    while (!head.includes(HEAD_END)) head = Buffer.concat([head, ((await once(socket, 'data')) as [Buffer])[0]]);
-    if (!head.subarray(0, 12).includes('101')) throw new Error(`${path} was refused: ${head.toString('latin1').split('\r\n', 1)[0]}`);
+    while (!head.includes(HEAD_END) && !opened.isOver) head = Buffer.concat([head, await nextData(socket)]);
+    if (!head.subarray(0, 12).includes('101')) {
+      socket.destroy();
+      throw new Error(`${path} was refused: ${head.toString('latin1').split('\r\n', 1)[0]}`);
+    }
     socket.on('data', (data: Buffer) => opened.#reader.read(data, (payload, opcode) => opened.#take(payload, opcode)));
     const rest = head.subarray(head.indexOf(HEAD_END) + HEAD_END.length);
     if (rest.length > 0) socket.unshift(rest);

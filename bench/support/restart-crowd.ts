@@ -1,10 +1,14 @@
 import { setTimeout as sleep } from 'node:timers/promises';
+import * as Y from 'yjs';
 import { type Client, connect, type LiveDocument } from '../../client/index.ts';
+import { PlainClient } from './plain-client.ts';
 
 export interface RestartOptions {
   readonly url: string;
   readonly token: (subject: string) => Promise<string> | string;
   readonly clients: number;
+  /** How many of them are the SDK's: one in so many. The others say the same at a fraction of the cost. */
+  readonly sdkEvery: number;
   /** Clients that share one document. */
   readonly perDocument: number;
   /** Notes in each document before the restart, so that the whole is much more than a difference. */
@@ -42,34 +46,47 @@ const NOTE = 'x'.repeat(400);
 /** Connections that are opened at once. */
 const OPENING = 50;
 
-/** Many clients with a document each meet a restart of the server; some of them go on committing throughout. */
+/** One of the crowd, whatever it runs on. */
+interface Member {
+  /** When it had its document again after it had lost it, as `performance.now()` tells; to be asked before. */
+  back(): Promise<number>;
+}
+
+/** Many clients with a document each meet a restart of the server; some of those of the SDK go on committing throughout. */
 export async function meetRestart(options: RestartOptions): Promise<RestartReport> {
   const original = globalThis.WebSocket;
   globalThis.WebSocket = CountingSocket;
-  const clients: Client[] = [];
+  const closing: { close(): void }[] = [];
   try {
     const owner = connect({ url: options.url, token: await options.token('owner') });
-    clients.push(owner);
+    closing.push(owner);
     const datasets = await prepare(owner, options);
-    CountingSocket.receivedBytes = 0;
-    const documents = await openAll(clients, datasets, options);
-    const firstBytes = CountingSocket.receivedBytes;
-    const writers = startWriters(clients.slice(1), datasets, options);
+    countAnew();
+    const crowd = await new Crowd(options, datasets, closing).gather();
+    const firstBytes = receivedBytes();
+    const writers = startWriters(crowd.clients, datasets);
     await sleep(500);
-    const watching = documents.map((document) => backAgain(document));
-    CountingSocket.receivedBytes = 0;
+    const watching = crowd.members.map((member) => member.back());
+    countAnew();
     const readyAtMs = await options.restart();
     const returned = await Promise.all(
       watching.map((when) => Promise.race([when, sleep(options.giveUpMs, Number.POSITIVE_INFINITY, { ref: false })])),
     );
-    const againBytes = CountingSocket.receivedBytes;
+    const againBytes = receivedBytes();
     const commands = await writers.stop(owner);
     const backMs = returned.map((atMs) => atMs - readyAtMs).sort((one, other) => one - other);
-    return { clients: documents.length, backMs, commands, firstBytes, againBytes };
+    return { clients: crowd.members.length, backMs, commands, firstBytes, againBytes };
   } finally {
     globalThis.WebSocket = original;
-    for (const client of clients) client.close();
+    for (const one of closing) one.close();
   }
+}
+
+const receivedBytes = (): number => CountingSocket.receivedBytes + PlainClient.receivedBytes;
+
+function countAnew(): void {
+  CountingSocket.receivedBytes = 0;
+  PlainClient.receivedBytes = 0;
 }
 
 async function prepare(owner: Client, { clients, perDocument, notes }: RestartOptions): Promise<number[]> {
@@ -87,20 +104,67 @@ async function prepare(owner: Client, { clients, perDocument, notes }: RestartOp
   return datasets;
 }
 
-async function openAll(clients: Client[], datasets: readonly number[], options: RestartOptions): Promise<LiveDocument[]> {
-  const documents: LiveDocument[] = [];
-  for (let from = 0; from < options.clients; from += OPENING) {
-    const numbers = Array.from({ length: Math.min(OPENING, options.clients - from) }, (_, index) => from + index);
-    const opened = numbers.map(async (number) => {
-      const client = connect({ url: options.url, token: await options.token(`person-${number}`) });
-      clients.push(client);
-      const document = await client.document.open(`dataset/${datasets[Math.floor(number / options.perDocument)]}`);
-      await document.whenSynced();
-      return document;
-    });
-    documents.push(...(await Promise.all(opened)));
+class Crowd {
+  readonly members: Member[] = [];
+  /** Those of the SDK, each with the number of its document. */
+  readonly clients: { readonly client: Client; readonly document: number }[] = [];
+  readonly #options: RestartOptions;
+  readonly #datasets: readonly number[];
+  readonly #closing: { close(): void }[];
+  readonly #copies: readonly Y.Doc[];
+
+  constructor(options: RestartOptions, datasets: readonly number[], closing: { close(): void }[]) {
+    this.#options = options;
+    this.#datasets = datasets;
+    this.#closing = closing;
+    this.#copies = datasets.map(() => new Y.Doc());
   }
-  return documents;
+
+  async gather(): Promise<this> {
+    const { clients } = this.#options;
+    for (let from = 0; from < clients; from += OPENING) {
+      const numbers = Array.from({ length: Math.min(OPENING, clients - from) }, (_, index) => from + index);
+      this.members.push(...(await Promise.all(numbers.map((number) => this.#join(number)))));
+    }
+    return this;
+  }
+
+  async #join(number: number): Promise<Member> {
+    const { url, token, perDocument, sdkEvery } = this.#options;
+    const document = Math.floor(number / perDocument);
+    const subject = `person-${number}`;
+    const given = { url, token: await token(subject), subject, document };
+    return number % sdkEvery === 0 ? this.#joinBySdk(given) : this.#joinPlainly(given);
+  }
+
+  async #joinBySdk({ url, token, document }: Joining): Promise<Member> {
+    const client = connect({ url, token });
+    this.#closing.push(client);
+    this.clients.push({ client, document });
+    const opened = await client.document.open(this.#nameOf(document));
+    await opened.whenSynced();
+    return { back: () => backAgain(opened) };
+  }
+
+  async #joinPlainly({ url, document, ...who }: Joining): Promise<Member> {
+    const copy = this.#copies[document] as Y.Doc;
+    const client = new PlainClient({ ...who, port: Number(new URL(url).port), document: this.#nameOf(document), copy });
+    this.#closing.push(client);
+    await client.whenSynced();
+    return { back: () => client.whenBack().then(() => performance.now()) };
+  }
+
+  #nameOf(document: number): string {
+    return `dataset/${this.#datasets[document]}`;
+  }
+}
+
+interface Joining {
+  readonly url: string;
+  readonly token: string;
+  readonly subject: string;
+  /** Its place in the row of documents. */
+  readonly document: number;
 }
 
 /** When the document was in step again after it was not. */
@@ -120,8 +184,8 @@ interface Writers {
   stop(owner: Client): Promise<RestartReport['commands']>;
 }
 
-/** One client of a hundred creates tags without end; each that it is told of must be there afterwards. */
-function startWriters(clients: readonly Client[], datasets: readonly number[], { perDocument }: RestartOptions): Writers {
+/** Every second client of the SDK creates tags without end; each that it is told of must be there afterwards. */
+function startWriters(clients: Crowd['clients'], datasets: readonly number[]): Writers {
   let isStopped = false;
   let sent = 0;
   const failed: string[] = [];
@@ -137,9 +201,9 @@ function startWriters(clients: readonly Client[], datasets: readonly number[], {
       await sleep(50);
     }
   };
-  const running = clients.flatMap((client, number) => {
-    const datasetId = datasets[Math.floor(number / perDocument)];
-    return number % 100 === 0 && datasetId !== undefined ? [write(client, datasetId, number)] : [];
+  const running = clients.flatMap(({ client, document }, number) => {
+    const datasetId = datasets[document];
+    return number % 2 === 0 && datasetId !== undefined ? [write(client, datasetId, number)] : [];
   });
   return {
     stop: async (owner) => {

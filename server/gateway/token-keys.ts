@@ -1,3 +1,4 @@
+import { webcrypto } from 'node:crypto';
 import { createLocalJWKSet, createRemoteJWKSet, errors, type JWTVerifyGetKey } from 'jose';
 import type { Limits } from '../../protocol/limits.ts';
 import type { Clock } from '../shared/clock.ts';
@@ -10,8 +11,9 @@ type JwksLimits = Pick<Limits, 'jwksTimeoutMs' | 'jwksCooldownMs' | 'jwksKeepMs'
 /** The key that must have signed a token. */
 export function keyResolver(key: TokenKey, limits: JwksLimits, clock: Clock): JWTVerifyGetKey {
   if ('jwksUrl' in key) return publishedKeys(key.jwksUrl, limits, clock);
-  const secret = new TextEncoder().encode(key.secret);
-  return async () => secret;
+  // Imported once: of raw bytes a key would be made for every token.
+  const imported = webcrypto.subtle.importKey('raw', new TextEncoder().encode(key.secret), { name: 'HMAC', hash: 'SHA-256' }, false, ['verify']);
+  return () => imported;
 }
 
 /** Fetches keys when they are needed, and lives on what it has while the issuer does not answer. */

@@ -33,6 +33,15 @@ interface Waiter {
 
 type OutboxLimits = Pick<Limits, 'fragmentBytes' | 'outboxBytesMax' | 'channelOutboxBytesMax' | 'socketBufferBytesMax'>;
 
+/** Outboxes that have something to send at the end of this turn: one microtask for all, since what goes to many costs one each otherwise. */
+let scheduled: (() => void)[] = [];
+
+function flushScheduled(): void {
+  const due = scheduled;
+  scheduled = [];
+  for (const flush of due) flush();
+}
+
 /**
  * The bounded way out of one connection. While the socket takes bytes, frames leave at once. What has to wait takes turns:
  * up to `fragmentBytes` of small frames, then one fragment of the next lane, so that a large answer never blocks the others.
@@ -189,11 +198,13 @@ export class Outbox {
   #schedule(): void {
     if (this.#scheduled || this.#blocked) return;
     this.#scheduled = true;
-    queueMicrotask(() => {
-      this.#scheduled = false;
-      if (!this.#closed) this.#socket.cork(() => this.#flush());
-    });
+    if (scheduled.push(this.#flushScheduled) === 1) queueMicrotask(flushScheduled);
   }
+
+  readonly #flushScheduled = (): void => {
+    this.#scheduled = false;
+    if (!this.#closed) this.#socket.cork(() => this.#flush());
+  };
 
   #flush(): void {
     while (!this.#blocked && !this.#closed && this.#queuedBytes > 0) {

@@ -18,6 +18,7 @@ describe('a restart', () => {
       url: server.url,
       token: (subject) => server.token(subject, { claims: { groups: ['crowd'] } }),
       clients: CLIENTS,
+      sdkEvery: 2,
       perDocument: 100,
       notes: 50,
       restart: async () => {

@@ -1,38 +1,9 @@
 #!/usr/bin/env node
 import { realpathSync } from 'node:fs';
-import { runCommand } from './cli/commands.ts';
-import { assertSafeToListen, type Config } from './config.ts';
-import { Closers } from './shared/closers.ts';
-import { createLog } from './shared/log.ts';
-import { Metrics } from './shared/metrics.ts';
-import { startWatch } from './wiring/alerts.ts';
-import { openDoors, type StartedServer } from './wiring/doors.ts';
-import { type Parts, startEngines } from './wiring/engines.ts';
-import { startServices } from './wiring/services.ts';
-import { openStores } from './wiring/stores.ts';
+import { runCommand, type StartServer } from './cli/commands.ts';
 
-/**
- * Starts everything in the order of dependence; what was started is stopped in reverse, also when starting fails. Stopping
- * takes no new work and finishes what is under way within `drainTimeoutMs`.
- */
-export async function startServer(config: Config, parts: Parts = {}): Promise<StartedServer> {
-  assertSafeToListen(config);
-  // libuv reads this when the pool is first used, which nothing has done yet.
-  process.env.UV_THREADPOOL_SIZE ??= String(config.limits.threadPoolSize);
-  const log = createLog(config.logLevel, config.logPretty);
-  const closers = new Closers();
-  const metrics = new Metrics();
-  try {
-    const stores = await openStores(config, { log, closers, metrics });
-    const watch = startWatch(config, { audit: stores.metadata.audit, log, closers, metrics });
-    const engines = startEngines(config, parts, { stores, log, metrics });
-    const services = await startServices(config, { stores, engines, watch, log, closers, metrics });
-    return await openDoors(config, { services, watch, log, closers, metrics });
-  } catch (error) {
-    await closers.close();
-    throw error;
-  }
-}
+// Loaded where a server is wanted: a token is made before all of it were read.
+const startServer: StartServer = async (config) => (await import('./wiring/server.ts')).startServer(config);
 
 if (process.argv[1] !== undefined && realpathSync(process.argv[1]) === import.meta.filename) {
   process.exitCode = await runCommand(process.argv.slice(2), process.env, { startServer });

@@ -6,7 +6,7 @@ import { promisify } from 'node:util';
 import type { Client } from '../../client/index.ts';
 import { runCommand } from '../../server/cli/commands.ts';
 import type { Terminal } from '../../server/cli/terminal.ts';
-import { startServer } from '../../server/main.ts';
+import { startServer } from '../../server/wiring/server.ts';
 import { type Measurement, type Scenario, type ScenarioOptions, sizeOf } from '../measurement.ts';
 import { createWorkspace, type Workspace } from '../support/data.ts';
 import { quoted, startDuckdb } from '../support/duckdb.ts';

@@ -28,6 +28,9 @@ export interface BenchServer {
 const ROOT = join(import.meta.dirname, '../..');
 const MAIN = join(ROOT, 'server/main.ts');
 
+/** By secret and subject: servers of one secret take each other's. */
+const tokens = new Map<string, string>();
+
 /** On a data directory that is given, or a new one. */
 export async function startBenchServer(
   settings: Readonly<Record<string, string>> = {},
@@ -37,10 +40,10 @@ export async function startBenchServer(
   const child = spawnWatched([MAIN, 'serve', '--port', '0', '--data-dir', dataDir], environment);
   const url = await firstLine(child);
   const pid = child.pid as number;
-  const tokens = new Map<string, string>();
   const token = (subject: string): string => {
-    const minted = tokens.get(subject) ?? mint(subject, environment);
-    tokens.set(subject, minted);
+    const key = `${environment.COVISTA_JWT_SECRET} ${subject}`;
+    const minted = tokens.get(key) ?? mint(subject, environment);
+    tokens.set(key, minted);
     return minted;
   };
   return {

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { readConfig } from '../../server/config.ts';
-import { startServer } from '../../server/main.ts';
+import { startServer } from '../../server/wiring/server.ts';
 import { everything, onPlace, type Place, Places } from '../support/backups.ts';
 import { query } from '../support/inspect.ts';
 import { contradictions, orphans } from '../support/integrity.ts';

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { gzipSync } from 'node:zlib';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { type Client, connect } from '../../client/index.ts';
-import { startServer } from '../../server/main.ts';
+import { startServer } from '../../server/wiring/server.ts';
 import { type CliResult, runCli, startCli } from '../support/cli.ts';
 import { createTestDatabase } from '../support/database.ts';
 import { samplePath } from '../support/samples.ts';

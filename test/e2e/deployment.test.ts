@@ -1,7 +1,7 @@
 import pg from 'pg';
 import { expect, test } from 'vitest';
 import { readConfig } from '../../server/config.ts';
-import { startServer } from '../../server/main.ts';
+import { startServer } from '../../server/wiring/server.ts';
 import { createTestDatabase } from '../support/database.ts';
 import { csv } from '../support/samples.ts';
 import { startTestServer } from '../support/server.ts';

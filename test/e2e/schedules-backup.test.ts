@@ -1,6 +1,6 @@
 import { afterAll, expect, test } from 'vitest';
 import { readConfig } from '../../server/config.ts';
-import { startServer } from '../../server/main.ts';
+import { startServer } from '../../server/wiring/server.ts';
 import { onPlace, Places } from '../support/backups.ts';
 import { query } from '../support/inspect.ts';
 import { restClient } from '../support/rest.ts';

@@ -2,7 +2,7 @@ import { join, resolve } from 'node:path';
 import type { Config } from '../config.ts';
 import type { Logger } from '../shared/log.ts';
 import { BackupCheck } from '../storage/backup/backup-check.ts';
-import { BackupDirectory } from '../storage/backup/backup-directory.ts';
+import { BackupDirectory, READ_BYTES } from '../storage/backup/backup-directory.ts';
 import { verifyInstallation } from '../storage/backup/verify.ts';
 import { createEncryptedObjects } from '../storage/files/encrypted-objects.ts';
 import { createLocalObjects } from '../storage/files/local-objects.ts';
@@ -49,7 +49,7 @@ async function verifyServer(
 async function openObjects(config: Config, dataDir: string, log: Logger): Promise<Pick<ObjectStore, 'read' | 'list'>> {
   const key = await openStoreKey(dataDir, config.masterKeys, log);
   const root = join(dataDir, 'objects');
-  if (key === undefined) return createLocalObjects(root);
+  if (key === undefined) return createLocalObjects(root, READ_BYTES);
   return createEncryptedObjects({ root, key, cacheDirectory: join(dataDir, 'work', 'verify'), limits: config.limits });
 }
 

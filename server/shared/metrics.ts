@@ -1,4 +1,5 @@
 import { Counter, collectDefaultMetrics, Gauge, Registry } from 'prom-client';
+import type { Lateness } from './promptness.ts';
 import { ThreadCounts } from './thread-counts.ts';
 import { TimeHistogram } from './time-histogram.ts';
 
@@ -28,7 +29,7 @@ export class Metrics {
   readonly #histograms: TimeHistogram[] = [];
   readonly #failures = new Map<string, number>();
   readonly #caches = new Map<string, () => Hits>();
-  readonly #jobs = new Map<string, () => number>();
+  readonly #jobs = new Map<string, Lateness>();
   /** Where worker threads are counted. */
   readonly threads = new ThreadCounts();
 
@@ -45,7 +46,7 @@ export class Metrics {
       toReadings('worker', this.threads.failures),
     );
     this.gauge('job_lag_seconds', 'How late a background job is; 0: it is not due', ['job'], () =>
-      [...this.#jobs].map(([job, lagMs]) => ({ labels: { job }, value: Math.max(0, lagMs()) / 1_000 })),
+      [...this.#jobs].map(([job, { lagMs }]) => ({ labels: { job }, value: lagMs / 1_000 })),
     );
   }
 
@@ -96,9 +97,9 @@ export class Metrics {
     this.#caches.set(name, read);
   }
 
-  /** A background job of which `covista_job_lag_seconds` tells how late it is, in milliseconds; 0 or less: not late. */
-  job(name: string, lagMs: () => number): void {
-    this.#jobs.set(name, lagMs);
+  /** Background jobs by name, of which `covista_job_lag_seconds` tells how late they are. */
+  jobs(jobs: Readonly<Record<string, Lateness>>): void {
+    for (const [name, job] of Object.entries(jobs)) this.#jobs.set(name, job);
   }
 
   /** The media type of `text`. */

@@ -35,6 +35,6 @@ export function startHouseBackups({ backupDir, dataDir, limits }: Config, { url:
     clock: systemClock,
     log,
   });
-  metrics.job('backups', () => backups.lagMs());
+  metrics.jobs({ backups });
   return backups;
 }

@@ -46,7 +46,7 @@ export async function startSchedules(config: Config, house: House): Promise<Pick
   house.metrics.total('schedule_runs', 'Runs of schedules on this server, by what became of them', ['outcome'], () =>
     toReadings('outcome', runner.outcomes),
   );
-  house.metrics.job('schedules', () => runner.lagMs);
+  house.metrics.jobs({ schedules: runner });
   if (config.schedules) {
     closers.add(() => runner.stop());
     await runner.start();

@@ -54,6 +54,7 @@ export async function startServices(config: Config, { stores, engines, watch, lo
     log,
   });
   closers.add(() => revocations.close());
+  metrics.jobs({ revocations });
   const reader = createVersionReader({ versions: metadata.versions, objects, limits });
   const listening = await metadata.events.listen((notice) => {
     authorizer.notice(notice);
@@ -75,6 +76,7 @@ export async function startServices(config: Config, { stores, engines, watch, lo
   const sources = { refs, reader, content: stores.content };
   const documents = createDocuments({ ...sources, store: metadata.documents, states, authorizer, limits, clock: systemClock, log });
   closers.add(() => documents.close());
+  metrics.jobs(documents.jobs);
   const uploads = createUploads({ stores, limits });
   const key = await loadOrCreateSecret(config.dataDir, 'table-secret');
   const tableServices = startTables({ engines, key, stores, authorizer, reader, refs, visible, uploads, limits, clock: systemClock });
@@ -119,6 +121,6 @@ function startMaintenance({ tables, authorizer, reader }: Warmed, { stores, limi
   };
   const maintenance = new Maintenance({ store: stores.metadata.savedTables, tables, warm, limits, clock: systemClock, log });
   closers.add(() => maintenance.stop());
-  metrics.job('saved_tables', () => maintenance.lagMs);
+  metrics.jobs({ saved_tables: maintenance });
   return maintenance;
 }

@@ -27,10 +27,10 @@ export async function startUpkeep(
 ): Promise<Retention> {
   const { metadata, objects } = stores;
   const retention = createRetention({ store: metadata.retention, onChange: onVersionsChanged, limits, log });
-  const disposal = await openDisposal({ store: metadata.disposal, objects, limits, log });
+  const disposal = await openDisposal({ store: metadata.disposal, objects, limits, clock: systemClock, log });
   closers.add(() => disposal.close());
   const housekeeping = startHousekeeping({ stores, limits, log, graceMs: SHARED_GRACE_MS, retention, disposal, clock: systemClock });
-  for (const [name, job] of Object.entries(housekeeping.jobs)) metrics.job(name, () => job.lagMs);
+  metrics.jobs({ ...housekeeping.jobs, file_readers: disposal.acknowledging });
   closers.add(() => housekeeping.stop());
   await housekeeping.sweep(databaseUrl === undefined ? 0 : SHARED_GRACE_MS);
   return retention;

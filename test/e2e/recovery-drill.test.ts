@@ -1,11 +1,13 @@
 import { readdir, readFile, rename } from 'node:fs/promises';
 import { join, relative } from 'node:path';
 import { afterEach, expect, test } from 'vitest';
+import type { LiveDocument } from '../../client/index.ts';
 import { everything, onPlace, type Place, Places } from '../support/backups.ts';
 import { query } from '../support/inspect.ts';
 import { type ProcessServer, prepareProcessServer } from '../support/process-server.ts';
 import type { Rest } from '../support/rest.ts';
 import { csv } from '../support/samples.ts';
+import { documentRows, readWhole, type WholeDocument, writeDocuments } from '../support/whole-documents.ts';
 
 const places = new Places();
 const servers: ProcessServer[] = [];
@@ -14,7 +16,7 @@ afterEach(async () => {
   await places.remove();
 });
 
-/** What a server does to these by itself is compared by reading the documents. */
+/** A server changes these by itself: documents are read whole instead, and tables are asked for. */
 const MOVING: ReadonlySet<string> = new Set(['documents', 'document_states', 'document_batches', 'saved_tables']);
 /** What is in these never changes, so that what is restored must be in the lost database as well. */
 const LASTING = ['versions', 'data_files', 'events', 'branch_log'] as const;
@@ -28,7 +30,8 @@ async function serverAt(place: Place, flags: readonly string[] = []): Promise<Pr
 interface Settled {
   readonly datasetId: number;
   readonly tableIds: readonly string[];
-  readonly viewId: string;
+  readonly documents: readonly WholeDocument[];
+  readonly documentRows: readonly { readonly name: string }[];
 }
 
 /** A dataset with something of every kind, and tables that are open and saved. */
@@ -39,33 +42,67 @@ async function settle(server: ProcessServer, { databaseUrl }: Place): Promise<Se
   await alice.version.commit({ datasetId, branch: 'main', mode: 'append' }, { body: csv('id,region', '3,north') });
   await alice.tag.create({ datasetId, name: 'v1', ref: 'main' });
   await alice.grant.create({ datasetId, principal: 'user:bob', permission: 'read', rowFilter: "region = 'north'" });
-  const document = await alice.document.open(`dataset/${datasetId}`);
-  const { id: viewId } = document.savedViews().create({ name: 'Regions', config: { columns: ['region'] } });
-  await document.whenDurable();
-  const bob = await server.client('bob');
+  await alice.grant.create({ datasetId, principal: 'user:carol', permission: 'write' });
+  const [bob, carol] = [await server.client('bob'), await server.client('carol')];
+  const { readings } = await writeDocuments(datasetId, { alice, bob, carol });
   const open = { datasetId, ref: 'v1', engine: 'duckdb' } as const;
   const tables = [await alice.table.open(open, { perspective: false }), await bob.table.open(open, { perspective: false })];
   const saved = async () => (await query<{ id: string }>(databaseUrl, 'SELECT table_id AS id FROM saved_tables')).length;
   await expect.poll(saved, { timeout: 30_000 }).toBe(tables.length);
-  for (const client of [alice, bob]) client.close();
-  return { datasetId, tableIds: tables.map(({ tableId }) => tableId).sort(), viewId };
+  // Some are a state with what came behind it, others a log alone.
+  const states = async () => (await query(databaseUrl, 'SELECT document_id FROM document_states')).length;
+  await expect.poll(states).toBeGreaterThan(0);
+  for (const client of [alice, bob, carol]) client.close();
+  const documents: WholeDocument[] = [];
+  for (const reading of readings) documents.push(await readWhole(server, reading));
+  return { datasetId, tableIds: tables.map(({ tableId }) => tableId).sort(), documents, documentRows: await documentRows(databaseUrl) };
 }
 
 interface Acknowledged {
   readonly versionId: number;
   readonly body: string;
   readonly atMs: number;
+  /** When it was told that the name of a view after this version is kept; undefined: it never was. */
+  namedAtMs?: number;
 }
 
-/** Commits one version after the other until the server is gone; what it was told of is in `told`. */
-async function commitOn(rest: Rest, datasetId: number, told: Acknowledged[]): Promise<void> {
+interface Busy {
+  readonly rest: Rest;
+  readonly datasetId: number;
+  readonly document: LiveDocument;
+  readonly viewId: string;
+}
+
+/** Commits one version after the other, and names a view after each, until the server is gone; what it was told of is in `told`. */
+async function workOn({ rest, datasetId, document, viewId }: Busy, told: Acknowledged[]): Promise<void> {
   for (let index = 1; ; index += 1) {
     const body = Buffer.from(csv('id,note', `${index},commit ${index}`)).toString();
     const answer = await rest.send('POST', `/api/datasets/${datasetId}/branches/main/commit`, { body }).catch(() => undefined);
     if (answer === undefined) return;
     const { versionId } = answer.body as { versionId: number };
-    told.push({ versionId, body, atMs: Date.now() });
+    const version: Acknowledged = { versionId, body, atMs: Date.now() };
+    told.push(version);
+    document.savedViews().rename(viewId, nameAfter(versionId));
+    const isKept = await document.whenDurable().then(
+      () => true,
+      () => false,
+    );
+    if (!isKept) return;
+    version.namedAtMs = Date.now();
   }
+}
+
+const nameAfter = (versionId: number): string => `After ${versionId}`;
+
+async function startWork(server: ProcessServer, told: Acknowledged[]): Promise<Busy & { readonly ended: Promise<void>; stop(): void }> {
+  const rest = await server.rest('alice');
+  const client = await server.client('alice');
+  const { datasetId } = await client.dataset.create({ name: 'Busy' });
+  const document = await client.document.open(`dataset/${datasetId}`);
+  const { id: viewId } = document.savedViews().create({ name: nameAfter(0), config: {} });
+  await document.whenDurable();
+  const busy = { rest, datasetId, document, viewId };
+  return { ...busy, ended: workOn(busy, told), stop: () => client.close() };
 }
 
 async function newestMomentMs(directory: string): Promise<number> {
@@ -94,22 +131,31 @@ test('BAK7 BAK9 BAK10 the drill: a machine is lost while people commit, and what
   const backups = await places.directory();
   const place = await places.empty();
   const periodMs = 3_000;
-  const server = await serverAt(place, ['--backup-dir', backups, '--backup-period-ms', String(periodMs), '--saved-tables-period-ms', '200']);
+  const server = await serverAt(place, [
+    '--backup-dir',
+    backups,
+    '--backup-period-ms',
+    String(periodMs),
+    '--saved-tables-period-ms',
+    '200',
+    '--document-log-batches-max',
+    '3',
+  ]);
   const running = await server.start();
   const settled = await settle(server, place);
   const before = (await everything(place.databaseUrl)) as Record<string, unknown[]>;
-  const alice = await server.rest('alice');
-  const { datasetId: busyId } = (await alice.post('/api/datasets', { name: 'Busy' })).body as { datasetId: number };
   const told: Acknowledged[] = [];
-  const committing = commitOn(alice, busyId, told);
-  const thirdAtMs = (): number => told[2]?.atMs ?? Number.POSITIVE_INFINITY;
+  const work = await startWork(server, told);
+  const { datasetId: busyId } = work;
+  const thirdAtMs = (): number => told[2]?.namedAtMs ?? Number.POSITIVE_INFINITY;
   await expect.poll(async () => (await newestMomentMs(backups)) > thirdAtMs(), { timeout: 90_000, interval: 100 }).toBe(true);
 
   // The machine is gone in the middle of it. Its files are put aside, to compare with.
   const lostAtMs = Date.now();
   running.kill('SIGKILL');
   await running.ended;
-  await committing;
+  work.stop();
+  await work.ended;
   const momentMs = await newestMomentMs(backups);
   const aside = `${place.dataDir}-aside`;
   await rename(place.dataDir, aside);
@@ -150,6 +196,18 @@ test('BAK7 BAK9 BAK10 the drill: a machine is lost while people commit, and what
       `serving again after ${tookMs} ms. ${restored.err.trim()}`,
   );
 
+  // So with edits: the view is named after the last version of which it was told before the moment, or one that came after it.
+  const named = await (await again.client('alice')).document.open(`dataset/${busyId}`);
+  await named.whenSynced();
+  const name = named.savedViews().get(work.viewId)?.name ?? '';
+  const keptIds = told.filter(({ namedAtMs = Number.POSITIVE_INFINITY }) => namedAtMs < momentMs).map(({ versionId }) => versionId);
+  expect(told.map(({ versionId }) => nameAfter(versionId)).filter((_, index) => index >= keptIds.length - 1)).toContain(name);
+
+  // Documents are what they were, to the last item, with their authors and snapshots.
+  const settledNames = new Set(settled.documentRows.map(({ name }) => name));
+  expect((await documentRows(elsewhere.databaseUrl)).filter(({ name }) => settledNames.has(name))).toEqual(settled.documentRows);
+  for (const document of settled.documents) expect(await readWhole(again, document)).toEqual(document);
+
   // Tables that were open are loaded before anybody asks, and their grants and versions are known.
   const operator = await again.client('operator', { admin: true });
   await expect
@@ -166,6 +224,4 @@ test('BAK7 BAK9 BAK10 the drill: a machine is lost while people commit, and what
     { id: 1, region: 'north' },
     { id: 3, region: 'north' },
   ]);
-  const document = await (await again.client('alice')).document.open(`dataset/${datasetId}`);
-  await expect.poll(() => document.savedViews().get(settled.viewId)?.name).toBe('Regions');
 });

@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 import { CovistaError } from '../../protocol/errors.ts';
-import { type AuditEvent, type AuditTrail, startAuditTrail } from '../../server/services/access/audit-trail.ts';
+import { type AuditEvent, startAuditTrail } from '../../server/services/access/audit-trail.ts';
 import { createLog } from '../../server/shared/log.ts';
 import type { NewAuditRecord } from '../../server/storage/stores.ts';
 
@@ -8,7 +8,7 @@ const LIMITS = { auditFlushMs: 1_000, auditPeriodMs: 60_000, auditEntriesMax: 50
 
 let written: NewAuditRecord[];
 let isAway: boolean;
-let trail: AuditTrail;
+let trail: ReturnType<typeof startAuditTrail>;
 
 beforeEach(() => {
   vi.useFakeTimers();
@@ -119,4 +119,19 @@ test('AUD8 closing while the database is away ends, and says so', async () => {
   trail.record(event());
   await trail.close();
   expect(written).toEqual([]);
+});
+
+test('OPS1 entries that cannot be written are late from when they were to be', async () => {
+  isAway = true;
+  trail.record(event());
+  await vi.advanceTimersByTimeAsync(1_000);
+  expect(trail.lagMs).toBe(0);
+  await vi.advanceTimersByTimeAsync(30_000);
+  trail.record(event({ actor: 'bob' }));
+  expect(trail.lagMs).toBe(30_000);
+  isAway = false;
+  await vi.advanceTimersByTimeAsync(1_000);
+  expect([trail.lagMs, total()]).toEqual([0, 2]);
+  await vi.advanceTimersByTimeAsync(600_000);
+  expect(trail.lagMs).toBe(0);
 });

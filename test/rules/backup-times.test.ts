@@ -46,7 +46,7 @@ async function watch(hours: number, attempt: (index: number) => Attempt) {
     const newestMs = momentsMs.at(-1);
     if (newestMs === undefined) continue;
     oldestMs = Math.max(oldestMs, Date.now() - newestMs);
-    lagMs = Math.max(lagMs, backups.lagMs());
+    lagMs = Math.max(lagMs, backups.lagMs);
   }
   const stopped = backups.stop();
   await vi.advanceTimersByTimeAsync(HOUR_MS);

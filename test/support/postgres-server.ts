@@ -2,7 +2,7 @@ import { type ChildProcess, execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { chown, cp, mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { delimiter, join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import pg from 'pg';
@@ -33,16 +33,25 @@ export class PostgresServer {
     this.#user = user;
   }
 
-  static async make(): Promise<PostgresServer> {
+  /** Of the programs of a directory that has `bin`, or of those of the package, which has no tools. */
+  static async make(ofMachine?: string): Promise<PostgresServer> {
     const log = createLog('error', false);
     const directory = await mkdtemp(join(tmpdir(), 'covista-test-postgres-'));
     const user = await databaseUser(directory, log);
-    const programs = await findPrograms(user, join(tmpdir(), 'covista-test-programs'), log);
+    const programs = ofMachine ?? (await findPrograms(user, join(tmpdir(), 'covista-test-programs'), log));
     if (user) await chown(directory, user.uid, user.gid);
     const server = new PostgresServer(directory, await freePort(), programs, user);
     const flags = ['-D', server.data, '--username=covista', '--auth=trust', '--encoding=UTF8', '--locale=C'];
     await run(join(programs, 'bin', 'initdb'), flags, { env: ENVIRONMENT, cwd: directory, ...user });
+    // Nobody else, and nobody for replication, so that what an administrator adds is what lets them in.
+    await writeFile(join(server.data, 'pg_hba.conf'), 'host all covista 127.0.0.1/32 trust\n');
     return server;
+  }
+
+  /** What finds its tools, and has them come as its administrator to it. */
+  get environment(): Record<string, string> {
+    const path = [join(this.#programs, 'bin'), process.env.PATH].join(delimiter);
+    return { PATH: path, PGHOST: '127.0.0.1', PGPORT: String(this.port), PGUSER: 'covista', PGDATABASE: 'postgres' };
   }
 
   get url(): string {
@@ -86,7 +95,7 @@ export class PostgresServer {
     return this.#connected(async (client) => (await client.query(text)).rows as Row[]);
   }
 
-  /** A base backup by the functions of the server, as backup tools use them: `pg_basebackup` is not among the programs of the package. */
+  /** A base backup by the functions of the server, as `pg_basebackup` uses them, which is not among the programs of the package. */
   async copyTo(target: string): Promise<void> {
     await this.#connected(async (client) => {
       await client.query(`SELECT pg_backup_start('base', true)`);

@@ -3,6 +3,7 @@ import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { defaultLimits } from '../../protocol/limits.ts';
 import { type Disposal, openDisposal } from '../../server/services/retention/disposal.ts';
+import { systemClock } from '../../server/shared/clock.ts';
 import { createLog } from '../../server/shared/log.ts';
 import { createHeldObjects } from '../../server/storage/files/held-objects.ts';
 import { createLocalObjects } from '../../server/storage/files/local-objects.ts';
@@ -255,7 +256,11 @@ export class RetentionWorld {
         return (...input: unknown[]) => this.#guard(() => method.apply(target, input));
       },
     });
-    return { objects, disposal: await openDisposal({ store, objects, limits: LIMITS, log: createLog('error', false) }), readings: [] };
+    return {
+      objects,
+      disposal: await openDisposal({ store, objects, limits: LIMITS, clock: systemClock, log: createLog('error', false) }),
+      readings: [],
+    };
   }
 
   /** What was in memory is gone, its readers with it; what it told the database stays until its lease ends. */

@@ -17,15 +17,17 @@ export interface Runbook {
   readonly names: Readonly<Record<string, string>>;
   /** What is done where a line begins with these words: programs that a test has no own of. Given the rest of the line. */
   readonly instead: Readonly<Record<string, (rest: string) => Promise<void>>>;
+  /** Of the shell, beside that of this process. */
+  readonly environment?: Readonly<Record<string, string>>;
 }
 
 /** Does what a block says, line by line, through a shell; fails with the first command that does. */
-export async function follow(block: string, { names, instead }: Runbook): Promise<void> {
+export async function follow(block: string, { names, instead, environment }: Runbook): Promise<void> {
   const texts = Object.keys(names).sort((one, other) => other.length - one.length);
   const anyName = new RegExp(texts.map((text) => text.replaceAll(/[.*+?^${}()|[\]\\]/g, '\\$&')).join('|'), 'g');
   let shell: string[] = [];
   const flush = async (): Promise<void> => {
-    if (shell.length > 0) await run('sh', ['-euc', shell.join('\n')]);
+    if (shell.length > 0) await run('sh', ['-euc', shell.join('\n')], { env: { ...process.env, ...environment } });
     shell = [];
   };
   for (const line of block.split('\n')) {

@@ -2,6 +2,7 @@ import type { Limits } from '../../../protocol/limits.ts';
 import { countedAddress } from '../../shared/addresses.ts';
 import type { Clock } from '../../shared/clock.ts';
 import type { Logger } from '../../shared/log.ts';
+import { type Lateness, Owed } from '../../shared/promptness.ts';
 import type { AuditStore, NewAuditRecord } from '../../storage/stores.ts';
 
 /** What somebody did or was refused, as it happens. */
@@ -39,11 +40,12 @@ const WRITTEN_AT_ONCE_MAX = 1_000;
 /** Stands where several are counted together. */
 const SEVERAL = '*';
 
-export function startAuditTrail(options: AuditTrailOptions): AuditTrail {
+/** `lagMs`: for how long entries have been due that are not in the database. */
+export function startAuditTrail(options: AuditTrailOptions): AuditTrail & Lateness {
   return new BoundedAuditTrail(options);
 }
 
-class BoundedAuditTrail implements AuditTrail {
+class BoundedAuditTrail implements AuditTrail, Lateness {
   readonly #options: AuditTrailOptions;
   /** Taken out of the following and not yet in the database, which may be away. */
   #unwritten: NewAuditRecord[] = [];
@@ -54,9 +56,15 @@ class BoundedAuditTrail implements AuditTrail {
   #timer: NodeJS.Timeout | undefined;
   #writing: Promise<void> | undefined;
   #isClosing = false;
+  readonly #owed: Owed;
 
   constructor(options: AuditTrailOptions) {
     this.#options = options;
+    this.#owed = new Owed(options.clock);
+  }
+
+  get lagMs(): number {
+    return this.#owed.lagMs;
   }
 
   record(event: AuditEvent): void {
@@ -82,6 +90,7 @@ class BoundedAuditTrail implements AuditTrail {
   }
 
   #arm(): void {
+    this.#owed.ask(this.#options.limits.auditFlushMs);
     if (this.#timer !== undefined || this.#isClosing) return;
     this.#timer = setTimeout(() => {
       this.#writing = this.#write().finally(() => {
@@ -134,6 +143,7 @@ class BoundedAuditTrail implements AuditTrail {
         await store.append(batch);
         this.#unwritten = this.#unwritten.slice(batch.length);
       }
+      this.#owed.done();
     } catch (fault) {
       // A database that is away is the usual reason; everything is kept, within bounds, for the next time.
       log.error({ err: fault, entries: this.#unwritten.length }, 'audit entries cannot be written; trying again');

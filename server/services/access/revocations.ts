@@ -3,10 +3,12 @@ import { CovistaError } from '../../../protocol/errors.ts';
 import type { Limits } from '../../../protocol/limits.ts';
 import type { Clock } from '../../shared/clock.ts';
 import type { Logger } from '../../shared/log.ts';
+import { type Lateness, Owed } from '../../shared/promptness.ts';
 import type { EventNotice, NewRevocation, Provenance, RevocationRecord, RevocationTarget, SessionStore } from '../../storage/stores.ts';
 import type { Actor } from './actor.ts';
 
-export interface Revocations {
+/** `lagMs`: since when there are revocations that this server knows not of, because it cannot read them. */
+export interface Revocations extends Lateness {
   /** The revocation under which the token of the actor is refused, if there is one. */
   against(actor: Actor): RevocationRecord | undefined;
   /** Calls back once, soon and not at once, when the token of the actor is or becomes revoked; returns how to let go. */
@@ -54,9 +56,15 @@ class KnownRevocations implements Revocations {
   #reading: Promise<void> = Promise.resolve();
   #following: Promise<void> | undefined;
   #isBehind = false;
+  readonly #owed: Owed;
 
   constructor(options: RevocationsOptions) {
     this.#options = options;
+    this.#owed = new Owed(options.clock);
+  }
+
+  get lagMs(): number {
+    return this.#owed.lagMs;
   }
 
   against(actor: Actor): RevocationRecord | undefined {
@@ -100,6 +108,7 @@ class KnownRevocations implements Revocations {
   notice(notice: EventNotice): void {
     if (notice.kind === 'events') return;
     this.#isBehind = true;
+    this.#owed.ask();
     this.#following ??= this.#follow().finally(() => {
       this.#following = undefined;
     });
@@ -123,6 +132,7 @@ class KnownRevocations implements Revocations {
       this.#isBehind = false;
       try {
         await this.catchUp();
+        if (!this.#isBehind) this.#owed.done();
         waitMs = AGAIN_FIRST_MS;
       } catch (fault) {
         this.#isBehind = true;

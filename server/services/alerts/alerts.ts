@@ -1,6 +1,7 @@
 import type { AlertDelivery, AlertName, AlertOccurrence, AlertState } from '../../../protocol/operations/admin.ts';
 import type { Clock } from '../../shared/clock.ts';
 import type { Logger } from '../../shared/log.ts';
+import { type Lateness, Promptness } from '../../shared/promptness.ts';
 import type { AuditTrail } from '../access/audit-trail.ts';
 
 type Detail = Readonly<Record<string, unknown>>;
@@ -41,15 +42,17 @@ interface Watched {
 }
 
 /** Looks at what the rules measure every so often, acts while one fires, and tells when one begins and ends. */
-export class Alerts {
+export class Alerts implements Lateness {
   readonly #options: AlertsOptions;
   readonly #watched: readonly Watched[];
   readonly #timer: NodeJS.Timeout;
+  readonly #promptness: Promptness;
   #recent: AlertOccurrence[] = [];
 
   constructor(options: AlertsOptions) {
     this.#options = options;
     this.#watched = options.rules.map((rule) => ({ rule, firingSinceMs: undefined, fired: 0, latest: {}, value: 0 }));
+    this.#promptness = new Promptness(options.clock, options.periodMs);
     this.#timer = setInterval(() => this.evaluate(), options.periodMs);
     this.#timer.unref();
   }
@@ -62,6 +65,12 @@ export class Alerts {
         this.#options.log.error({ err, alert: watched.rule.name }, 'an alert could not be evaluated');
       }
     }
+    this.#promptness.done();
+  }
+
+  /** How late they are looked at. */
+  get lagMs(): number {
+    return this.#promptness.lagMs;
   }
 
   /** How every alert stands. */

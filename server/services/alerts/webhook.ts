@@ -4,6 +4,7 @@ import type { Limits } from '../../../protocol/limits.ts';
 import type { AlertDelivery } from '../../../protocol/operations/admin.ts';
 import type { Clock } from '../../shared/clock.ts';
 import type { Logger } from '../../shared/log.ts';
+import type { Lateness } from '../../shared/promptness.ts';
 
 export interface WebhookOptions {
   readonly url: string;
@@ -17,6 +18,7 @@ export interface WebhookOptions {
 interface Message {
   readonly deliveryId: string;
   readonly body: string;
+  readonly atMs: number;
 }
 
 const BACKOFF_MS_MAX = 5 * 60_000;
@@ -30,7 +32,7 @@ export function signatureOf(secret: string, timestamp: number, body: string): st
  * Posts JSON to one address, one after the other and in order. What is not taken (any status but 2xx, or none in time) is tried
  * again with a back-off that doubles; when too much waits, the oldest is dropped.
  */
-export class Webhook {
+export class Webhook implements Lateness {
   readonly #options: WebhookOptions;
   readonly #abort = new AbortController();
   #waiting: Message[] = [];
@@ -55,12 +57,18 @@ export class Webhook {
     return { isConfigured: true, queued, delivered, dropped, failedAttempts, lastError };
   }
 
+  /** For how long the oldest message has waited to be taken. */
+  get lagMs(): number {
+    const oldest = this.#waiting[0];
+    return oldest === undefined ? 0 : Math.max(0, this.#options.clock.now() - oldest.atMs);
+  }
+
   send(content: unknown): void {
     if (this.#waiting.length >= this.#options.limits.alertWebhookQueueMax) {
       this.#waiting.shift();
       this.#drop('too many wait');
     }
-    this.#waiting.push({ deliveryId: randomUUID(), body: JSON.stringify(content) });
+    this.#waiting.push({ deliveryId: randomUUID(), body: JSON.stringify(content), atMs: this.#options.clock.now() });
     this.#running ??= this.#run().finally(() => {
       this.#running = undefined;
     });

@@ -1,5 +1,7 @@
 import type { Limits } from '../../../protocol/limits.ts';
+import type { Clock } from '../../shared/clock.ts';
 import type { Logger } from '../../shared/log.ts';
+import type { Lateness } from '../../shared/promptness.ts';
 import type { DocumentStore, StoredDocument } from '../../storage/stores.ts';
 import type { LiveDocument } from './live-document.ts';
 
@@ -13,6 +15,7 @@ export interface CompactionOptions {
   readonly store: Pick<DocumentStore, 'load' | 'compact' | 'addPeriodicSnapshot'>;
   readonly states: DocumentStates;
   readonly limits: Pick<Limits, 'documentSnapshotIntervalMs' | 'documentPeriodicSnapshotsMax'>;
+  readonly clock: Clock;
   readonly log: Logger;
 }
 
@@ -22,9 +25,11 @@ export function updatesOf({ state, batches }: StoredDocument): Uint8Array[] {
 }
 
 /** Puts a state in the place of the log, one document at a time, so that opening one never means replaying much. */
-export class Compaction {
+export class Compaction implements Lateness {
   readonly #options: CompactionOptions;
   readonly #waiting = new Set<LiveDocument>();
+  /** When each was asked for that was not done since, because it waits or failed. */
+  readonly #askedAtMs = new Map<LiveDocument, number>();
   #running: Promise<void> | undefined;
 
   constructor(options: CompactionOptions) {
@@ -34,6 +39,7 @@ export class Compaction {
   /** Soon; once, however often it is asked. */
   request(document: LiveDocument): void {
     this.#waiting.add(document);
+    if (!this.#askedAtMs.has(document)) this.#askedAtMs.set(document, this.#options.clock.now());
     this.#running ??= this.#run();
   }
 
@@ -42,29 +48,49 @@ export class Compaction {
     await this.#running;
   }
 
+  /** It is open here no longer: whoever opens it next sees to its log. */
+  forget(document: LiveDocument): void {
+    this.#askedAtMs.delete(document);
+  }
+
+  /** Since when the document has been asked for that has waited longest. */
+  get lagMs(): number {
+    const nowMs = this.#options.clock.now();
+    let lagMs = 0;
+    for (const askedAtMs of this.#askedAtMs.values()) lagMs = Math.max(lagMs, nowMs - askedAtMs);
+    return lagMs;
+  }
+
   async #run(): Promise<void> {
     for (const document of this.#waiting) {
       this.#waiting.delete(document);
-      await this.#compact(document);
+      await this.#tryToCompact(document);
     }
     this.#running = undefined;
   }
 
-  async #compact(document: LiveDocument): Promise<void> {
-    const { store, states, limits, log } = this.#options;
-    const { lease } = document;
+  async #tryToCompact(document: LiveDocument): Promise<void> {
+    const { clock, log } = this.#options;
     try {
-      const stored = await store.load(lease.documentId);
-      const last = stored.batches.at(-1);
-      if (last === undefined || document.isLost) return;
-      const update = await states.compact(updatesOf(stored));
-      if (!(await store.compact(lease, { sequence: last.sequence, update }))) return;
-      document.compacted(last.sequence, update.length);
-      const { documentSnapshotIntervalMs: everyMs, documentPeriodicSnapshotsMax: keptMax } = limits;
-      await store.addPeriodicSnapshot(lease.documentId, { state: update, everyMs, keptMax });
+      await this.#compact(document);
+      this.#askedAtMs.delete(document);
+      if (this.#waiting.has(document)) this.#askedAtMs.set(document, clock.now());
     } catch (err) {
       // The log is as good, and longer; the next edits try again.
       log.warn({ err, document: document.name }, 'a document could not be compacted');
     }
+  }
+
+  async #compact(document: LiveDocument): Promise<void> {
+    const { store, states, limits } = this.#options;
+    const { lease } = document;
+    const stored = await store.load(lease.documentId);
+    const last = stored.batches.at(-1);
+    if (last === undefined || document.isLost) return;
+    const update = await states.compact(updatesOf(stored));
+    if (!(await store.compact(lease, { sequence: last.sequence, update }))) return;
+    document.compacted(last.sequence, update.length);
+    const { documentSnapshotIntervalMs: everyMs, documentPeriodicSnapshotsMax: keptMax } = limits;
+    await store.addPeriodicSnapshot(lease.documentId, { state: update, everyMs, keptMax });
   }
 }

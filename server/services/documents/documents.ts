@@ -8,6 +8,7 @@ import type { Clock } from '../../shared/clock.ts';
 import { Gathering } from '../../shared/gathering.ts';
 import type { Logger } from '../../shared/log.ts';
 import { KeyedMutex } from '../../shared/mutex.ts';
+import { type Lateness, Promptness } from '../../shared/promptness.ts';
 import type { BindingRecord, DocumentLease, DocumentOwner, DocumentStore, DocumentTarget, Page, StoredDocument } from '../../storage/stores.ts';
 import type { Authorizer } from '../access/authorizer.ts';
 import { Compaction, type DocumentStates } from './compaction.ts';
@@ -23,6 +24,8 @@ export interface Documents extends DocumentHistory, Publications {
   attribution(request: DocumentRequest, page: Page & { readonly after?: number | undefined }): Promise<BindingRecord[]>;
   /** What is open on this server. */
   readonly counts: DocumentCounts;
+  /** How late each of their jobs is. */
+  readonly jobs: Readonly<Record<'document_compaction' | 'document_leases', Lateness>>;
   /** Writes what waits and gives every document up. */
   close(): Promise<void>;
 }
@@ -60,6 +63,7 @@ export function createDocuments(options: DocumentsOptions): Documents {
     open: (request) => host.open(request),
     attribution: (request, page) => host.attribution(request, page),
     close: () => host.close(),
+    jobs: host.jobs,
     get counts() {
       return host.counts;
     },
@@ -70,7 +74,9 @@ export function createDocuments(options: DocumentsOptions): Documents {
 class DocumentHost implements Omit<Documents, keyof DocumentHistory | keyof Publications> {
   readonly #options: DocumentsOptions;
   readonly #owner: DocumentOwner;
+  readonly jobs: Documents['jobs'];
   readonly #compaction: Compaction;
+  readonly #renewal: Promptness;
   readonly #entries = new Map<string, Entry>();
   /** Opening and unloading of a document exclude each other. */
   readonly #mutex = new KeyedMutex<string>();
@@ -84,6 +90,8 @@ class DocumentHost implements Omit<Documents, keyof DocumentHistory | keyof Publ
     this.#compaction = new Compaction(options);
     const { documentLeaseMs: leaseMs, awarenessKeepMs, documentsAtOnceMax: questionsMax } = options.limits;
     this.#owner = { serverId: randomUUID(), leaseMs };
+    this.#renewal = new Promptness(options.clock, leaseMs / RENEWALS_PER_LEASE);
+    this.jobs = { document_compaction: this.#compaction, document_leases: this.#renewal };
     this.#leases = new Gathering({ ask: (targets) => store.acquire(targets, this.#owner), questionsMax });
     this.#releases = new Gathering({ ask: (leases) => store.release(leases).then(() => leases.map(() => undefined)), questionsMax });
     const every = (intervalMs: number, run: () => void): NodeJS.Timeout => setInterval(run, intervalMs).unref();
@@ -200,6 +208,7 @@ class DocumentHost implements Omit<Documents, keyof DocumentHistory | keyof Publ
     await document.log.idle();
     if (this.#entries.get(document.name) !== entry) return;
     this.#entries.delete(document.name);
+    this.#compaction.forget(document);
     document.destroy();
     await this.#giveUp(document);
   }
@@ -209,6 +218,7 @@ class DocumentHost implements Omit<Documents, keyof DocumentHistory | keyof Publ
     const { document } = entry;
     clearTimeout(entry.idle);
     if (this.#entries.get(document.name) === entry) this.#entries.delete(document.name);
+    this.#compaction.forget(document);
     void this.#mutex.run(document.name, () => this.#giveUp(document));
   }
 
@@ -223,9 +233,9 @@ class DocumentHost implements Omit<Documents, keyof DocumentHistory | keyof Publ
 
   async #renew(): Promise<void> {
     const leases = [...this.#entries.values()].map(({ document }) => document.lease);
-    if (leases.length === 0) return;
     try {
-      const lost = new Set(await this.#options.store.renew(leases, this.#owner));
+      const lost = new Set(leases.length === 0 ? [] : await this.#options.store.renew(leases, this.#owner));
+      this.#renewal.done();
       for (const { document } of [...this.#entries.values()]) {
         if (lost.has(document.lease.documentId)) document.lose(new CovistaError('unavailable', 'another server has taken the document over'));
       }

@@ -2,6 +2,7 @@ import { CovistaError } from '../../../protocol/errors.ts';
 import type { Clock } from '../../shared/clock.ts';
 import type { Logger } from '../../shared/log.ts';
 import { setLongTimeout } from '../../shared/long-timeout.ts';
+import type { Lateness } from '../../shared/promptness.ts';
 
 export interface BackupsOptions {
   /** The moment that the newest backup is of, in milliseconds since 1970; undefined: there is none. */
@@ -13,9 +14,8 @@ export interface BackupsOptions {
   readonly log: Logger;
 }
 
-export interface Backups {
-  /** For how long a backup has been wanting: how much older the newest is than the period. */
-  lagMs(): number;
+/** `lagMs`: for how long a backup has been wanting, which is how much older the newest is than the period. */
+export interface Backups extends Lateness {
   /** Waits for the backup that is under way. */
   stop(): Promise<void>;
 }
@@ -71,7 +71,9 @@ export function startBackups(options: BackupsOptions): Backups {
 
   round = runOnce().then(arm);
   return {
-    lagMs: () => Math.max(0, clock.now() - wantedAtMs),
+    get lagMs() {
+      return Math.max(0, clock.now() - wantedAtMs);
+    },
     stop: async () => {
       isStopped = true;
       disarm();

@@ -1,7 +1,7 @@
 import type { Limits } from '../../../protocol/limits.ts';
 import type { Clock } from '../../shared/clock.ts';
 import type { Logger } from '../../shared/log.ts';
-import { Promptness } from '../../shared/promptness.ts';
+import { type Lateness, Promptness } from '../../shared/promptness.ts';
 import type { Stores } from '../../storage/stores.ts';
 import type { Disposal } from '../retention/disposal.ts';
 import type { Retention } from '../retention/retention.ts';
@@ -10,7 +10,7 @@ export interface Housekeeping {
   /** Runs one round now, with a grace of its own. */
   sweep(graceMs: number): Promise<void>;
   /** How late each of its jobs is. */
-  readonly jobs: Readonly<Record<'housekeeping' | 'retention' | 'disposal', Pick<Promptness, 'lagMs'>>>;
+  readonly jobs: Readonly<Record<'housekeeping' | 'retention' | 'disposal', Lateness>>;
   stop(): Promise<void>;
 }
 

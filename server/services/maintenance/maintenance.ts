@@ -2,7 +2,7 @@ import type { Limits } from '../../../protocol/limits.ts';
 import type { MaintenanceStatus } from '../../../protocol/operations/admin.ts';
 import type { Clock } from '../../shared/clock.ts';
 import type { Logger } from '../../shared/log.ts';
-import { Promptness } from '../../shared/promptness.ts';
+import { type Lateness, Promptness } from '../../shared/promptness.ts';
 import type { SavedTable, SavedTableStore } from '../../storage/stores.ts';
 
 /** The way in, as maintenance needs it. */
@@ -29,7 +29,7 @@ export interface MaintenanceOptions {
 }
 
 /** Takes the server out of service and back: what is open is saved, so that people find it as it was. */
-export class Maintenance {
+export class Maintenance implements Lateness {
   readonly #options: MaintenanceOptions;
   readonly #saving: NodeJS.Timeout;
   readonly #promptness: Promptness;

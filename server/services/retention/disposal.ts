@@ -1,6 +1,8 @@
 import { randomUUID } from 'node:crypto';
 import type { Limits } from '../../../protocol/limits.ts';
+import type { Clock } from '../../shared/clock.ts';
 import type { Logger } from '../../shared/log.ts';
+import { type Lateness, Promptness } from '../../shared/promptness.ts';
 import type { DisposalStore, HeldObjectStore } from '../../storage/stores.ts';
 
 export interface Disposal {
@@ -8,6 +10,8 @@ export interface Disposal {
   run(signal: AbortSignal): Promise<void>;
   /** Says which condemned files are being read here. */
   acknowledge(): Promise<void>;
+  /** How late it is said. */
+  readonly acknowledging: Lateness;
   close(): Promise<void>;
 }
 
@@ -15,6 +19,7 @@ export interface DisposalOptions {
   readonly store: DisposalStore;
   readonly objects: Pick<HeldObjectStore, 'condemn' | 'delete'>;
   readonly limits: Pick<Limits, 'removalGraceMs' | 'retentionStepVersionsMax' | 'condemnedObjectsMax' | 'objectsDeletedMax' | 'fileReaderLeaseMs'>;
+  readonly clock: Clock;
   readonly log: Logger;
 }
 
@@ -23,18 +28,24 @@ export interface DisposalOptions {
  * condemns them; every reader says what it holds; what nobody holds is deleted; that it is gone is written. A crash between any two
  * leaves what the next round goes on with, and the readers of a server that crashed are forgotten when its lease ends.
  */
-export async function openDisposal({ store, objects, limits, log }: DisposalOptions): Promise<Disposal> {
+export async function openDisposal({ store, objects, limits, clock, log }: DisposalOptions): Promise<Disposal> {
   const readerId = randomUUID();
   const { fileReaderLeaseMs: leaseMs } = limits;
   await store.join(readerId, 'server', leaseMs);
 
-  const acknowledge = async (): Promise<void> => {
+  const periodMs = leaseMs / 6;
+  const acknowledging = new Promptness(clock, periodMs);
+  const tell = async (): Promise<void> => {
     const heldOf = (condemned: readonly string[]): string[] => objects.condemn(condemned);
     if (await store.acknowledge(readerId, leaseMs, heldOf)) return;
     // Whoever was away for so long may have lost files that it was reading; those reads fail, and others begin anew.
     log.warn('this server was not heard of for longer than its lease on files; it joins again');
     await store.join(readerId, 'server', leaseMs);
     await store.acknowledge(readerId, leaseMs, heldOf);
+  };
+  const acknowledge = async (): Promise<void> => {
+    await tell();
+    acknowledging.done();
   };
 
   const releaseAll = async (signal: AbortSignal): Promise<void> => {
@@ -62,11 +73,12 @@ export async function openDisposal({ store, objects, limits, log }: DisposalOpti
 
   const timer = setInterval(() => {
     acknowledge().catch((error: unknown) => log.error({ err: error }, 'this server could not say which files it reads; it is tried again'));
-  }, leaseMs / 6);
+  }, periodMs);
   timer.unref();
 
   return {
     acknowledge,
+    acknowledging,
     run: async (signal) => {
       await releaseAll(signal);
       await deleteAll(signal);

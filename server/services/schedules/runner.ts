@@ -4,6 +4,7 @@ import type { Limits } from '../../../protocol/limits.ts';
 import type { PauseReason } from '../../../protocol/operations/schedule.ts';
 import type { Clock } from '../../shared/clock.ts';
 import type { Logger } from '../../shared/log.ts';
+import { type Lateness, Promptness } from '../../shared/promptness.ts';
 import type { ClaimedRun, ExportFiles, JobQueue, Provenance, RunFailure, RunStore } from '../../storage/stores.ts';
 import type { Actor } from '../access/actor.ts';
 import type { Authorizer } from '../access/authorizer.ts';
@@ -34,19 +35,26 @@ const STOPPED = new CovistaError('draining', 'the server is stopping');
 const LOST = new CovistaError('cancelled', 'another server has taken the run over');
 
 /** Takes runs of schedules when their time has come, one server each, and sees to those of servers that are gone. */
-export class ScheduleRunner {
+export class ScheduleRunner implements Lateness {
   readonly #options: RunnerOptions;
   readonly #running = new Set<AbortController>();
   /** Runs of this server since it started, by what became of them; a try that is made again counts as retried. */
   readonly outcomes = new Map<string, number>(['succeeded', 'failed', 'retried'].map((outcome) => [outcome, 0]));
   /** How long the run that waits longest has been due, as it was when that was looked at last. */
-  lagMs = 0;
+  #waitingMs = 0;
+  /** Since the start. */
+  #tending: Promptness | undefined;
   #queue: { stop(): Promise<void> } | undefined;
   #timer: NodeJS.Timeout | undefined;
   #round = Promise.resolve();
 
   constructor(options: RunnerOptions) {
     this.#options = options;
+  }
+
+  /** How long the run that waits longest has been due, or how late that is looked at. */
+  get lagMs(): number {
+    return Math.max(this.#waitingMs, this.#tending?.lagMs ?? 0);
   }
 
   async start(): Promise<void> {
@@ -58,6 +66,7 @@ export class ScheduleRunner {
       due: (scheduleId) => runs.due(scheduleId, (settings) => timeAfter(settings, clock.now())),
       run: (runId, worker) => this.#run(runId, worker),
     });
+    this.#tending = new Promptness(clock, limits.scheduleLeaseMs);
     this.#timer = setInterval(() => this.#tend(), limits.scheduleLeaseMs);
     this.#timer.unref();
   }
@@ -83,7 +92,8 @@ export class ScheduleRunner {
       .then(async () => {
         await runs.recover(false);
         await runs.ensureJobs();
-        this.lagMs = await runs.lagMs();
+        this.#waitingMs = await runs.lagMs();
+        this.#tending?.done();
       })
       .catch((error: unknown) => log.error({ err: error }, 'runs of schedules could not be looked after; it is tried again'));
   }

@@ -1,6 +1,6 @@
 import { createHash, randomUUID } from 'node:crypto';
 import { createReadStream, createWriteStream } from 'node:fs';
-import { mkdir, readdir, readFile, rename, stat, writeFile } from 'node:fs/promises';
+import { copyFile, mkdir, open, readdir, readFile, rename, stat, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { Readable } from 'node:stream';
@@ -39,6 +39,9 @@ export interface Snapshot {
   readonly damaged: readonly string[];
 }
 
+/** How much is read and hashed at once: by a command, and by a server that has others to answer meanwhile. */
+export const READ_BYTES = 1024 * 1024;
+const COPY_READ_BYTES = 256 * 1024;
 const PRIVATE = { recursive: true, mode: 0o700 } as const;
 const HASH = /^[0-9a-f]{64}$/;
 const SNAPSHOT = /^(\d{8}t\d{9}z)\.json$/;
@@ -188,7 +191,10 @@ export const piecesOf = ({ tables, objects, secrets }: Snapshot): string[] => [
   ...secrets.map(({ piece }) => piece),
 ];
 
-/** Copies files below a directory, hashing on the way; at its name each is whole and on disk. */
+/**
+ * Copies files below a directory, and hashes them; at its name each is whole and on disk. What is copied never changes, so that the system
+ * copies it by itself, which takes a fraction of what passing every byte through here took, while it is read once more to be hashed.
+ */
 export class Copier {
   readonly #root: string;
   /** Which files they have is on disk once they are synced, all at the end, because files share them. */
@@ -200,18 +206,15 @@ export class Copier {
 
   async copy(from: string, name: string): Promise<{ bytes: number; sha256: string }> {
     const to = objectPath(this.#root, name);
-    const hash = createHash('sha256');
-    let bytes = 0;
-    const hashed = async function* (chunks: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {
-      for await (const chunk of chunks) {
-        hash.update(chunk);
-        bytes += chunk.length;
-        yield chunk;
-      }
-    };
     for (const directory of await makeDirectories(this.#root, [to])) this.#directories.add(directory);
-    await writeWhole(to, (temporary) => pipeline(createReadStream(from), hashed, createWriteStream(temporary, { mode: 0o600, flush: true })));
-    return { bytes, sha256: hash.digest('hex') };
+    return writeWhole(to, async (temporary) => {
+      // Both have ended before a failure of one is told.
+      const [hashed, copied] = await Promise.allSettled([hashOf(from, COPY_READ_BYTES), copyDurably(from, temporary)]);
+      if (hashed.status === 'rejected') throw hashed.reason;
+      if (copied.status === 'rejected') throw copied.reason;
+      if (copied.value !== hashed.value.bytes) throw new Error(`${from} changed while it was copied`);
+      return hashed.value;
+    });
   }
 
   /** Nothing that was copied is lost with the machine any more. */
@@ -220,12 +223,26 @@ export class Copier {
   }
 }
 
+/** Answers how many bytes there are. */
+async function copyDurably(from: string, to: string): Promise<number> {
+  await copyFile(from, to);
+  const file = await open(to, 'r+');
+  try {
+    await file.chmod(0o600);
+    await file.sync();
+    return (await file.stat()).size;
+  } finally {
+    await file.close();
+  }
+}
+
 /** Whatever writes the temporary file sees to it that it is on disk. */
-async function writeWhole(path: string, write: (temporary: string) => Promise<void>): Promise<void> {
+async function writeWhole<Result>(path: string, write: (temporary: string) => Promise<Result>): Promise<Result> {
   const temporary = `${path}.${randomUUID()}.part`;
   try {
-    await write(temporary);
+    const result = await write(temporary);
     await rename(temporary, path);
+    return result;
   } catch (error) {
     throw fileFault(error);
   } finally {
@@ -243,10 +260,10 @@ export async function sizeOf(path: string): Promise<number | undefined> {
   }
 }
 
-export async function hashOf(path: string): Promise<{ bytes: number; sha256: string }> {
+export async function hashOf(path: string, readBytes = READ_BYTES): Promise<{ bytes: number; sha256: string }> {
   const hash = createHash('sha256');
   let bytes = 0;
-  for await (const chunk of createReadStream(path, { highWaterMark: 1024 * 1024 })) {
+  for await (const chunk of createReadStream(path, { highWaterMark: readBytes })) {
     hash.update(chunk as Buffer);
     bytes += (chunk as Buffer).length;
   }

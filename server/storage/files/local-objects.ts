@@ -9,15 +9,15 @@ import { removeFile } from './remove.ts';
 
 const READ_BYTES = 64 * 1024;
 
-/** Objects as files below a directory of the local file system. */
-export function createLocalObjects(root: string): ObjectStore {
+/** Objects as files below a directory of the local file system. `readBytes` come at once; more of them are read faster, and kept in memory for each reader. */
+export function createLocalObjects(root: string, readBytes = READ_BYTES): ObjectStore {
   const localPath = (objectKey: string): string => objectPath(root, objectKey);
   return {
     localPath,
     // They lie where they are read for as long as they exist.
     lease: async () => () => undefined,
     publish: (files) => publish(files, root, localPath),
-    read: (objectKey, range) => readRange(localPath(objectKey), range),
+    read: (objectKey, range) => readRange(localPath(objectKey), range, readBytes),
     delete: async (objectKeys) => {
       for (const objectKey of objectKeys) await removeFile(localPath(objectKey));
       for (const directory of new Set(objectKeys.map((objectKey) => dirname(localPath(objectKey))))) await removeEmpty(directory, root);
@@ -29,10 +29,10 @@ export function createLocalObjects(root: string): ObjectStore {
 }
 
 /** Bytes of a file from `start` to `end` exclusive; the whole of it without a range. */
-export function readRange(path: string, range?: { readonly start: number; readonly end: number }): AsyncIterable<Uint8Array> {
+export function readRange(path: string, range?: { readonly start: number; readonly end: number }, readBytes = READ_BYTES): AsyncIterable<Uint8Array> {
   if (range !== undefined && range.start >= range.end) return Readable.from([]);
   const window = range === undefined ? {} : { start: range.start, end: range.end - 1 };
-  return createReadStream(path, { ...window, highWaterMark: READ_BYTES });
+  return createReadStream(path, { ...window, highWaterMark: readBytes });
 }
 
 /**

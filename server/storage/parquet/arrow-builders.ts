@@ -1,6 +1,7 @@
-import type { DuckDBValue } from '@duckdb/node-api';
+import { DuckDBTypeId, type DuckDBValue, type DuckDBVector } from '@duckdb/node-api';
 import { type Data, type DataType, makeData } from 'apache-arrow';
 import { Bits, Growing, type Numbers } from './growing.ts';
+import { isSet, maskOf, PIECE_BYTES, rawOf, TEXT_BYTES } from './raw-vector.ts';
 
 /** Collects values, and gives them as the Arrow data of a batch. */
 export interface ArrowBuilder {
@@ -8,6 +9,8 @@ export interface ArrowBuilder {
   /** What was appended takes so many bytes, but for a bit a value. */
   readonly bytes: number;
   append(value: DuckDBValue): void;
+  /** The rows of a vector from `start` to `end` exclusive. */
+  appendRows(vector: DuckDBVector, start: number, end: number): void;
   /** Everything that was appended; begins anew. */
   take(): Data;
 }
@@ -38,9 +41,18 @@ abstract class BaseBuilder implements ArrowBuilder {
     else this.appendValue(value);
   }
 
+  appendRows(vector: DuckDBVector, start: number, end: number): void {
+    for (let row = start; row < end; row += 1) this.append(vector.getItem(row));
+  }
+
   take(): Data {
     const { bits: nullBitmap, length, unset: nullCount } = this.#validity.take();
     return makeData({ type: this.type, length, nullBitmap, nullCount, ...this.takeBuffers() } as never);
+  }
+
+  /** Says of a value that was appended by itself whether it is one. */
+  protected note(isPresent: boolean): void {
+    this.#validity.push(isPresent);
   }
 
   protected abstract appendNull(): void;
@@ -62,6 +74,25 @@ export class NumberBuilder<T extends Numbers> extends BaseBuilder {
 
   override get bytes(): number {
     return this.#values.bytes;
+  }
+
+  /** Values that lie in DuckDB's memory as in Arrow's are copied whole. */
+  override appendRows(vector: DuckDBVector, start: number, end: number): void {
+    const { items } = rawOf(vector);
+    if (!this.#values.isLike(items)) {
+      super.appendRows(vector, start, end);
+      return;
+    }
+    const first = this.#values.length - start;
+    this.#values.pushAll(items.subarray(start, end) as T);
+    const mask = maskOf(vector);
+    const values = this.#values.reserve(0);
+    for (let row = start; row < end; row += 1) {
+      const isPresent = isSet(mask, row);
+      this.note(isPresent);
+      // Beside NULL there is anything, even what is hidden.
+      if (!isPresent) values[first + row] = this.#zero;
+    }
   }
 
   protected override appendNull(): void {
@@ -148,6 +179,31 @@ export class TextBuilder extends BaseBuilder {
     return this.#bytes.bytes + this.#offsets.bytes;
   }
 
+  /** Short texts lie in the vector itself, in UTF-8 as they are written here: no string is made of them. */
+  override appendRows(vector: DuckDBVector, start: number, end: number): void {
+    const { dataView } = rawOf(vector);
+    if (!hasBytes(vector) || !(dataView instanceof DataView)) {
+      super.appendRows(vector, start, end);
+      return;
+    }
+    const mask = maskOf(vector);
+    const source = new Uint8Array(dataView.buffer, dataView.byteOffset, dataView.byteLength);
+    for (let row = start; row < end; row += 1) {
+      const at = row * TEXT_BYTES;
+      const length = isSet(mask, row) ? dataView.getUint32(at, true) : 0;
+      if (length > PIECE_BYTES) this.append(vector.getItem(row));
+      else this.#appendBytes(source, at + TEXT_BYTES - PIECE_BYTES, length, isSet(mask, row));
+    }
+  }
+
+  #appendBytes(source: Uint8Array, at: number, length: number, isPresent: boolean): void {
+    const bytes = this.#bytes.reserve(length);
+    for (let index = 0; index < length; index += 1) bytes[this.#bytes.length + index] = source[at + index] ?? 0;
+    this.#bytes.length += length;
+    this.#offsets.push(this.#bytes.length);
+    this.note(isPresent);
+  }
+
   protected override appendNull(): void {
     this.#offsets.push(this.#bytes.length);
   }
@@ -170,6 +226,9 @@ export class TextBuilder extends BaseBuilder {
     return buffers;
   }
 }
+
+/** Whether the values of a vector are bytes that are written as they are. */
+const hasBytes = ({ type }: DuckDBVector): boolean => type.typeId === DuckDBTypeId.VARCHAR || type.typeId === DuckDBTypeId.BLOB;
 
 /** Lists, and maps as lists of entries. */
 export class ListBuilder extends BaseBuilder {

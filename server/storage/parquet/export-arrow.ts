@@ -67,10 +67,7 @@ async function* batches(chunks: ChunkStream, columns: readonly ArrowBuilder[], s
 }
 
 function addRows(columns: readonly ArrowBuilder[], chunk: DuckDBDataChunk, { start, end }: { readonly start: number; readonly end: number }): void {
-  for (const [index, column] of columns.entries()) {
-    const vector = chunk.getColumnVector(index);
-    for (let row = start; row < end; row += 1) column.append(vector.getItem(row));
-  }
+  for (const [index, column] of columns.entries()) column.appendRows(chunk.getColumnVector(index), start, end);
 }
 
 const bytesOf = (columns: readonly ArrowBuilder[]): number => columns.reduce((sum, { bytes }) => sum + bytes, 0);

@@ -31,6 +31,16 @@ export class Growing<T extends Numbers> {
     this.length += 1;
   }
 
+  /** Whether values are of the kind that this one has, so that they can be added whole. */
+  isLike(values: unknown): values is T {
+    return ArrayBuffer.isView(values) && values.constructor === this.#items.constructor;
+  }
+
+  pushAll(values: T): void {
+    this.reserve(values.length).set(values as never, this.length);
+    this.length += values.length;
+  }
+
   /** Makes room for `count` more, and returns the array. */
   reserve(count: number): T {
     if (this.length + count > this.#items.length) {

@@ -15,12 +15,12 @@ import {
 import type { Column } from '../stores.ts';
 import { TextBuilder } from './arrow-builders.ts';
 import type { Broker, Session } from './broker.ts';
-
 import { identifier } from './quote.ts';
+import { PIECE_BYTES } from './raw-vector.ts';
 import { scopedRelation } from './relation.ts';
 import { type TableColumn, tableColumn, unusualTimeSql } from './table-columns.ts';
 import { type ColumnCollector, codeCollector, rowBytes, TextCollector, valueCollector } from './table-vectors.ts';
-import { PIECE_BYTES, showingNul } from './text-dictionary.ts';
+import { showingNul } from './text-dictionary.ts';
 
 /** The rows that a table is made of, as SQL that takes `values` once, for its `?` in order. */
 interface Selected {

@@ -21,8 +21,9 @@ import {
   type Vector,
 } from 'apache-arrow';
 import { assert } from '../../shared/assert.ts';
+import { isSet, maskOf, PIECE_BYTES, rawOf } from './raw-vector.ts';
 import type { TableSqlType } from './table-columns.ts';
-import { PIECE_BYTES, TextDictionary } from './text-dictionary.ts';
+import { TextDictionary } from './text-dictionary.ts';
 
 type Numbers = Exclude<ArrayBufferView, DataView> & { readonly length: number };
 
@@ -74,13 +75,6 @@ const LAYOUTS: Readonly<Record<Exclude<TableSqlType, 'BOOLEAN' | 'VARCHAR'>, Lay
   DATE: layout(() => new DateDay(), int32),
   TIMESTAMP_MS: layout(() => new TimestampMillisecond(), int64),
 };
-
-/** What DuckDB's own types of vectors consist of: they are declared private, and copying by value costs a hundred times as much. */
-interface RawVector {
-  readonly items?: unknown;
-  readonly dataView?: unknown;
-  readonly validity: { readonly data: BigUint64Array | null };
-}
 
 /** Takes the vectors of one column, one set after the other, for a number of rows that is known before. */
 export interface ColumnCollector {
@@ -177,7 +171,7 @@ class NumberCollector implements ColumnCollector {
 
   append([vector]: readonly DuckDBVector[]): void {
     assert(vector !== undefined, 'a vector');
-    const { items, validity } = vector as unknown as RawVector;
+    const { items, validity } = rawOf(vector);
     assert(ArrayBuffer.isView(items) && items.constructor === this.#values.constructor, `values of ${this.#type}`);
     this.#validity.append(validity.data, vector.itemCount);
     this.#bytes.set(new Uint8Array(items.buffer, items.byteOffset, items.byteLength), this.#offset);
@@ -207,7 +201,7 @@ class BooleanCollector implements ColumnCollector {
 
   append([vector]: readonly DuckDBVector[]): void {
     assert(vector !== undefined, 'a vector');
-    const { dataView, validity } = vector as unknown as RawVector;
+    const { dataView, validity } = rawOf(vector);
     assert(dataView instanceof DataView, 'truth values');
     this.#validity.append(validity.data, vector.itemCount);
     for (let row = 0; row < vector.itemCount; row += 1, this.#length += 1) {
@@ -250,13 +244,12 @@ export class TextCollector implements ColumnCollector {
   append(vectors: readonly DuckDBVector[]): void {
     const [first] = vectors;
     assert(first !== undefined, 'a vector');
-    const mask = (first as unknown as RawVector).validity.data;
+    const mask = rawOf(first).validity.data;
     const lengths = vectors.length === 1 ? undefined : lengthsOf(first);
     const pieces = (lengths === undefined ? vectors : vectors.slice(1)).map(wordsOf);
-    const valid = mask === null ? undefined : new Uint8Array(mask.buffer, mask.byteOffset, mask.byteLength);
+    const valid = maskOf(first);
     for (let row = 0; row < first.itemCount; row += 1) {
-      const isPresent = valid === undefined || (((valid[row >> 3] ?? 0) >> (row & 7)) & 1) === 1;
-      if (isPresent) this.#codes[this.#length + row] = this.#codeOf(pieces, row, lengths?.[row]);
+      if (isSet(valid, row)) this.#codes[this.#length + row] = this.#codeOf(pieces, row, lengths?.[row]);
     }
     this.#validity.append(mask, first.itemCount);
     this.#length += first.itemCount;
@@ -287,13 +280,13 @@ export class TextCollector implements ColumnCollector {
 const VECTOR_WORDS = 4;
 
 function wordsOf(vector: DuckDBVector): Uint32Array {
-  const { dataView } = vector as unknown as RawVector;
+  const { dataView } = rawOf(vector);
   assert(dataView instanceof DataView, 'texts');
   return new Uint32Array(dataView.buffer, dataView.byteOffset, vector.itemCount * VECTOR_WORDS);
 }
 
 function lengthsOf(vector: DuckDBVector): Int32Array {
-  const { items } = vector as unknown as RawVector;
+  const { items } = rawOf(vector);
   assert(items instanceof Int32Array, 'lengths of texts');
   return items;
 }

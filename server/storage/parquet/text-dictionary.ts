@@ -2,9 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { setImmediate as yieldToLoop } from 'node:timers/promises';
 import { makeData, Utf8, Vector } from 'apache-arrow';
 import { TextBuilder } from './arrow-builders.ts';
-
-/** Bytes of a text that DuckDB keeps in the vector itself, padded with zeros, behind the length; longer texts lie elsewhere. */
-export const PIECE_BYTES = 12;
+import { PIECE_BYTES } from './raw-vector.ts';
 
 /** Entries that are written between two turns of the event loop. */
 const STEP_ENTRIES = 8_192;

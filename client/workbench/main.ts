@@ -8,7 +8,10 @@ import { perspectiveOfViewer } from './explore/open-table.ts';
 import { loadViewer } from './explore/viewer.ts';
 import { showPages } from './pages/pages.ts';
 import { connectingPage, signInPage } from './pages/sign-in.ts';
+import { closeDialogs } from './ui/dialog.ts';
 import { Signal } from './ui/signal.ts';
+import { clearToasts } from './ui/toast.ts';
+import { settleLeft } from './upload/under-way.ts';
 
 const root = document.getElementById('workbench') as HTMLElement;
 const token = openToken();
@@ -22,6 +25,9 @@ let refusal: CovistaError | undefined;
 token.watch(new AbortController().signal, (value) => {
   life.abort();
   life = new AbortController();
+  // What lies above the page belongs to the session that is over.
+  closeDialogs();
+  clearToasts();
   if (value === null) root.replaceChildren(signInPage({ refusal, signIn }));
   else begin(value, life.signal);
 });
@@ -44,7 +50,8 @@ function begin(value: string, ending: AbortSignal): void {
   ending.addEventListener('abort', () => client.close(), { once: true });
   root.replaceChildren(connectingPage({ life: ending, connection, giveUp: () => signOut() }));
   client.ready().then(
-    ({ subject }) => {
+    async ({ subject }) => {
+      await settleLeft(client, subject);
       if (!ending.aborted) open({ client, subject, route, connection, theme, signOut: () => signOut() }, ending);
     },
     // The state says so too, and the window goes back to signing in.

@@ -4,6 +4,7 @@ import { tableFromIPC } from 'apache-arrow';
 import type { Download, Page } from 'playwright-core';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import type { Client } from '../../client/index.ts';
+import { csv } from '../support/samples.ts';
 import { CANARIES, ORDERS } from '../support/table-world.ts';
 import { explored, hasBrowser, PATIENCE_MS, picture, setViewer, startWorkbench, viewerConfig, type Workbench } from '../support/workbench.ts';
 
@@ -48,6 +49,24 @@ describe.skipIf(!hasBrowser)('exploring in the workbench (needs Chromium: apt-ge
     await expect.poll(() => viewerConfig(page)).toMatchObject({ columns: ['product'] });
     await page.getByText('2 rows').first().waitFor();
     expect(page.url()).toContain('ref=slim');
+  });
+
+  test('WB5 any number of versions is shown one after the other, with the settings as open as they were', async () => {
+    const page = await workbench.window('alice');
+    const { datasetId: many } = await owner.dataset.create({ name: 'Many versions' });
+    for (const count of [1, 2, 3, 4]) {
+      const rows = Array.from({ length: count }, (_, index) => index);
+      await owner.version.commit({ datasetId: many, branch: 'main' }, { body: csv('id', ...rows.map(String)) });
+    }
+    await page.goto(`${workbench.server.url}/#/datasets/${many}/explore?ref=1`);
+    await explored(page);
+    await page.getByRole('button', { name: 'Configure' }).click();
+    for (const ref of [2, 3, 4, 1]) {
+      await page.goto(`${workbench.server.url}/#/datasets/${many}/explore?ref=${ref}`);
+      await page.locator('.explore-facts', { hasText: ref === 1 ? '1 row' : `${ref} rows` }).waitFor();
+      await page.getByRole('button', { name: 'Configure', pressed: true }).waitFor();
+    }
+    await page.context().close();
   });
 
   test('WB5 the view stays while one looks at other pages of the dataset', async () => {

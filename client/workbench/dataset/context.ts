@@ -1,6 +1,6 @@
 import { type Access, type App, type Branch, collect, type Dataset, type Tag } from '../app/app.ts';
 import { linkTo } from '../app/route.ts';
-import type { Drawing } from '../explore/explorer.ts';
+import type { Drawing } from '../explore/drawing.ts';
 import { Resource } from '../ui/resource.ts';
 import { Signal } from '../ui/signal.ts';
 import { openUpload } from '../upload/upload-dialog.ts';

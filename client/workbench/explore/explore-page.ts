@@ -13,7 +13,8 @@ import { answerOf, failure, Resource } from '../ui/resource.ts';
 import { derive, type Readable, Signal, whenChanged } from '../ui/signal.ts';
 import { attempt, toast } from '../ui/toast.ts';
 import { dropZone } from '../upload/drop.ts';
-import { type Drawing, Explorer, type Showing } from './explorer.ts';
+import type { Drawing } from './drawing.ts';
+import { Explorer, type Showing } from './explorer.ts';
 import { exportMenu } from './export-menu.ts';
 import { kindMenu } from './kind-menu.ts';
 

@@ -1,20 +1,8 @@
-import type { SavedViewConfig } from '../../../protocol/documents/index.ts';
 import { type AppliedView, applyView, type Client, CovistaError } from '../../index.ts';
 import { Signal } from '../ui/signal.ts';
+import { type Drawing, drawingOf, EMPTY, isSql, plainGrid, reads } from './drawing.ts';
 import type { OpenedTable } from './open-table.ts';
 import { createViewer, loadViewer, type Viewer, type ViewerConfig } from './viewer.ts';
-
-/** What is drawn, apart from where its rows come from. */
-export interface Drawing {
-  readonly config: SavedViewConfig;
-  readonly plugin: string;
-  readonly pluginConfig?: unknown;
-  readonly columnsConfig?: unknown;
-  /** What it is called, such as the name of a saved view. */
-  readonly title?: string | undefined;
-  /** The columns that it was made on, by type, where they are known. */
-  readonly columnTypes?: Readonly<Record<string, string>> | undefined;
-}
 
 export type Showing =
   /** `again`: something is shown already, which stays until the new is there. */
@@ -58,6 +46,7 @@ export class Explorer {
   #asked: Drawing | undefined;
   /** Rises with every ref, so that what comes late for an earlier one is left aside. */
   #turn = 0;
+  #place: HTMLElement | undefined;
 
   constructor(options: ExplorerOptions) {
     this.#options = options;
@@ -81,25 +70,31 @@ export class Explorer {
 
   async #show({ ref, place, drawing, previous }: Show): Promise<void> {
     this.#turn += 1;
+    this.#place = place;
     const turn = this.#turn;
     const before = this.#table;
     this.state.set({ kind: 'opening', ref, again: before !== undefined });
     try {
-      const { client, datasetId } = this.#options;
       // The viewer is loaded while the server opens the table.
-      const [table, wanted] = await Promise.all([client.table.open({ datasetId, ref }), drawing, loadViewer()]);
+      const [opened, wanted] = await Promise.all([this.#open(ref, this.#asked ?? this.drawing.value), drawing, loadViewer()]);
+      const table = reads(opened, this.#asked ?? wanted) ? opened : await this.#openInstead(opened, ref, this.#asked ?? wanted);
       // The viewer does one thing after the other.
       await previous;
       if (turn !== this.#turn || this.#options.life.aborted) return release(table);
       this.#table = table;
       await table.perspective.on_error(() => this.#lost(turn, place));
+      const isConfiguring = before !== undefined && (await this.#isConfiguring());
+      // A viewer asks all clients that it ever had for tables, also those that have ended; therefore each table has its own.
+      if (before !== undefined) this.#isSpoiled = true;
       await this.#attach(table, place);
-      await this.#drawAsked(wanted ?? plainGrid(table), before);
+      await this.#drawAsked(turn, wanted ?? plainGrid(table), before);
       if (before !== undefined) release(before);
       if (turn !== this.#turn) return;
       this.state.set({ kind: 'shown', ref, table });
       // What somebody changed while this was drawn was not heard.
       void this.#changed();
+      if (isConfiguring) void this.#viewer?.toggleConfig(true).catch(() => undefined);
+      this.#drawLater(place);
     } catch (error) {
       // What fails because the server goes away is done again when it is back.
       if (turn !== this.#turn || this.#options.life.aborted || isAway(error)) return;
@@ -110,39 +105,84 @@ export class Explorer {
 
   /** What is drawn now: what was changed a moment ago may not have been told yet. */
   async drawn(): Promise<Drawing | undefined> {
-    if (this.#viewer === undefined || this.state.value?.kind !== 'shown') return this.drawing.value;
+    const { client } = this.#options;
+    // Without a connection a viewer may wait for answers, and what it said last holds.
+    if (this.#viewer === undefined || this.state.value?.kind !== 'shown' || client.state.kind !== 'open' || this.#isSpoiled)
+      return this.drawing.value;
     try {
-      return drawingOf(await this.#viewer.save());
+      return drawingOf(await this.#viewer.save(), this.#table);
     } catch {
       // A viewer whose table is gone says nothing; what it said last holds.
       return this.drawing.value;
     }
   }
 
-  /** Draws on the table that is shown, or on the one that is being opened as soon as it is there. */
+  /** Draws on the table that is shown, or on the one that is being opened as soon as it is there; on another one where its engine cannot. */
   async draw(drawing: Drawing): Promise<void> {
-    if (this.state.value?.kind === 'shown') return this.#draw(drawing);
+    const state = this.state.value;
+    const place = this.#place;
+    if (state === undefined || place === undefined || state.kind === 'opening') {
+      this.#asked = drawing;
+      return this.#showing;
+    }
+    if (state.kind === 'shown' && reads(state.table, drawing)) {
+      const before = this.drawing.value;
+      return this.#inTurn(() => this.#draw(drawing)).catch((error: unknown) => {
+        void this.show(state.ref, place, before);
+        throw error;
+      });
+    }
+    // Where no engine reads it, what is shown stays.
+    if (state.kind === 'shown') release(await this.#open(state.ref, drawing));
     this.#asked = drawing;
-    await this.#showing;
+    return this.show(state.ref, place);
+  }
+
+  /** The viewer does one thing after the other; what fails is its caller's concern alone. */
+  #inTurn(work: () => Promise<void>): Promise<void> {
+    const done = this.#showing.then(work);
+    this.#showing = done.catch(() => undefined);
+    return done;
+  }
+
+  /** A table on an engine that reads the expressions of a drawing. */
+  #open(ref: string, drawing: Drawing | undefined): Promise<OpenedTable> {
+    const { client, datasetId } = this.#options;
+    return client.table.open({ datasetId, ref, ...(isSql(drawing) ? { dialect: 'sql' as const } : {}) });
+  }
+
+  #openInstead(opened: OpenedTable, ref: string, drawing: Drawing | undefined): Promise<OpenedTable> {
+    release(opened);
+    return this.#open(ref, drawing);
   }
 
   /** What is drawn first takes a while; whatever was chosen until it is there is drawn before anything is shown. */
-  async #drawAsked(drawing: Drawing, before: OpenedTable | undefined): Promise<void> {
+  async #drawAsked(turn: number, drawing: Drawing, before: OpenedTable | undefined): Promise<void> {
     if (this.#asked === undefined) await this.#draw(drawing, before);
-    while (this.#asked !== undefined) {
+    while (this.#asked !== undefined && turn === this.#turn && this.#table !== undefined && reads(this.#table, this.#asked)) {
       const asked: Drawing = this.#asked;
       await this.#draw(asked);
       if (this.#asked === asked) this.#asked = undefined;
     }
   }
 
+  async #isConfiguring(): Promise<boolean> {
+    return !this.#isSpoiled && (await this.#viewer?.save())?.settings === true;
+  }
+
+  /** What was chosen when it was too late for a table that reads it is drawn on another. */
+  #drawLater(place: HTMLElement): void {
+    const ref = this.state.value?.ref;
+    if (this.#asked !== undefined && ref !== undefined) void this.show(ref, place);
+  }
+
   /** `before` is the table that was shown when the drawing was made, where that is so. */
-  async #draw({ config, plugin, pluginConfig, columnsConfig, title, columnTypes: known }: Drawing, before?: OpenedTable): Promise<void> {
+  async #draw({ config, dialect, plugin, pluginConfig, columnsConfig, title, columnTypes: known }: Drawing, before?: OpenedTable): Promise<void> {
     const table = this.#table;
     if (table === undefined || this.#viewer === undefined) return;
     const columnTypes = known ?? Object.fromEntries(before?.schema.map(({ name, type }) => [name, type]) ?? []);
-    const fitted = applyView({ config, dialect: table.dialect, columnTypes }, table.schema);
-    await this.#viewer.restore({
+    const fitted = applyView({ config, dialect: dialect ?? table.dialect, columnTypes }, table.schema);
+    await this.#restore({
       ...EMPTY,
       ...fitted.config,
       table: table.tableId,
@@ -152,7 +192,17 @@ export class Explorer {
       ...(columnsConfig === undefined ? {} : { columns_config: columnsConfig }),
     });
     this.dropped.set(fitted.dropped);
-    this.drawing.set(drawingOf(await this.#viewer.save()));
+    this.drawing.set(drawingOf(await this.#viewer.save(), this.#table));
+  }
+
+  /** A viewer that could not draw something draws nothing more. */
+  async #restore(config: ViewerConfig): Promise<void> {
+    try {
+      await this.#viewer?.restore(config);
+    } catch (error) {
+      this.#isSpoiled = true;
+      throw error;
+    }
   }
 
   async setTheme(theme: 'light' | 'dark'): Promise<void> {
@@ -164,6 +214,8 @@ export class Explorer {
     const { client, life } = this.#options;
     const ref = this.state.value?.ref;
     this.#isSpoiled = true;
+    // What the viewer still waits for may never come.
+    this.#showing = Promise.resolve();
     if (turn === this.#turn && ref !== undefined && !life.aborted && client.state.kind === 'open') void this.show(ref, place);
   }
 
@@ -190,7 +242,7 @@ export class Explorer {
   async #changed(): Promise<void> {
     const viewer = this.#viewer;
     if (viewer === undefined || this.state.value?.kind !== 'shown') return;
-    const next = drawingOf(await viewer.save());
+    const next = drawingOf(await viewer.save(), this.#table);
     if (JSON.stringify(next) !== JSON.stringify(this.drawing.value)) this.drawing.set(next);
   }
 
@@ -215,29 +267,3 @@ function release({ perspective }: OpenedTable): void {
 }
 
 const THEMES = { light: 'Pro Light', dark: 'Pro Dark' } as const;
-
-/** What a drawing that does not say otherwise has nothing of. */
-const EMPTY: SavedViewConfig = { group_by: [], split_by: [], filter: [], sort: [], expressions: {}, aggregates: {} };
-
-const plainGrid = ({ schema }: OpenedTable): Drawing => ({ config: { columns: schema.map(({ name }) => name) }, plugin: 'Datagrid' });
-
-const VIEW_FIELDS = [
-  'columns',
-  'group_by',
-  'split_by',
-  'filter',
-  'filter_op',
-  'sort',
-  'aggregates',
-  'expressions',
-  'windows',
-  'group_by_depth',
-  'group_rollup_mode',
-] as const;
-
-function drawingOf(saved: ViewerConfig): Drawing {
-  const config = Object.fromEntries(
-    VIEW_FIELDS.flatMap((field) => (saved[field] === undefined || saved[field] === null ? [] : [[field, saved[field]]])),
-  );
-  return { config, plugin: saved.plugin ?? 'Datagrid', pluginConfig: saved.plugin_config, columnsConfig: saved.columns_config };
-}

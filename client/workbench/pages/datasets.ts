@@ -171,9 +171,8 @@ function row(app: App, dataset: Dataset, life: AbortSignal): HTMLElement {
     html(
       'td',
       {},
-      html('a', { class: 'strong', href: link }, dataset.name),
+      html('div', { class: 'list-name' }, html('a', { class: 'strong', href: link }, dataset.name), labels(dataset.labels)),
       html('div', { class: 'muted clipped', title: dataset.description }, dataset.description),
-      labels(dataset.labels),
     ),
     cells,
   );

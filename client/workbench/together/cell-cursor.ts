@@ -1,4 +1,5 @@
-import type { Drawing, Explorer } from '../explore/explorer.ts';
+import type { Drawing } from '../explore/drawing.ts';
+import type { Explorer } from '../explore/explorer.ts';
 import { html } from '../ui/dom.ts';
 import { cellText } from '../ui/format.ts';
 import type { Grid } from './grid.ts';

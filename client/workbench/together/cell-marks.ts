@@ -1,5 +1,5 @@
 import type { AnnotationEntry, PresentClient } from '../../index.ts';
-import type { Drawing } from '../explore/explorer.ts';
+import type { Drawing } from '../explore/drawing.ts';
 import type { OpenedTable } from '../explore/open-table.ts';
 import type { Viewer } from '../explore/viewer.ts';
 import type { Grid, GridPlugin } from './grid.ts';

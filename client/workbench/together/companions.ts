@@ -1,6 +1,7 @@
 import type { PresentClient } from '../../index.ts';
 import type { DatasetContext } from '../dataset/context.ts';
-import type { Drawing, Explorer } from '../explore/explorer.ts';
+import type { Drawing } from '../explore/drawing.ts';
+import type { Explorer } from '../explore/explorer.ts';
 import { html, live } from '../ui/dom.ts';
 import { type IconName, icon } from '../ui/icons.ts';
 import { type Resource, shown, skeleton } from '../ui/resource.ts';
@@ -8,7 +9,7 @@ import { type Readable, Signal, shorterLife } from '../ui/signal.ts';
 import { CellCursor } from './cell-cursor.ts';
 import { CellMarks } from './cell-marks.ts';
 import { notesPanel } from './notes-panel.ts';
-import { followBar, peopleStrip } from './people.ts';
+import { followBar, othersOf, peopleStrip } from './people.ts';
 import type { Room } from './room.ts';
 import { anchorOf, type CellPress, describeAnchor, type Selection, selectionOf } from './selection.ts';
 import { viewsPanel } from './views-panel.ts';
@@ -178,7 +179,7 @@ export class Companions {
     if (viewer === undefined || table === undefined) return;
     this.#marks.set(viewer, {
       notes: room.notes.value,
-      others: room.people.value.filter(({ isMe }) => !isMe),
+      others: othersOf(room),
       own: this.#selection.value,
       key: context.dataset.latest?.key ?? null,
       types: new Map(table.schema.map(({ name, type }) => [name, type])),

@@ -1,6 +1,7 @@
 import type { Client, SavedViewEntry } from '../../index.ts';
 import { person } from '../app/avatar.ts';
-import type { Drawing, Explorer } from '../explore/explorer.ts';
+import type { Drawing } from '../explore/drawing.ts';
+import type { Explorer } from '../explore/explorer.ts';
 import { kindOf } from '../explore/kind-menu.ts';
 import { choiceField, openForm, textField, textOf } from '../ui/dialog.ts';
 import { type Child, html, live } from '../ui/dom.ts';
@@ -115,8 +116,8 @@ function canonical(config: object): string {
 }
 
 /** A saved view as it is drawn. */
-export function drawingOfView({ config, plugin, pluginConfig, columnsConfig, columnTypes, name }: SavedViewEntry): Drawing {
-  return { config, plugin, pluginConfig, columnsConfig, columnTypes, title: name };
+export function drawingOfView({ config, dialect, plugin, pluginConfig, columnsConfig, columnTypes, name }: SavedViewEntry): Drawing {
+  return { config, dialect, plugin, pluginConfig, columnsConfig, columnTypes, title: name };
 }
 
 async function applyView({ explorer, applied }: ViewsContext, view: SavedViewEntry): Promise<void> {
@@ -175,7 +176,8 @@ function saveView({ room, explorer, applied, ref }: ViewsContext): void {
         columns: table.schema,
       });
       applied.set(made.id);
-      await explorer.viewer?.restore({ title: made.name });
+      // The viewer draws anew for it, which takes as long as the server does; the view is saved.
+      attempt(explorer.viewer?.restore({ title: made.name }) ?? Promise.resolve());
     },
   });
 }

@@ -9,6 +9,14 @@ export interface DialogOptions {
   content(close: () => void, life: AbortSignal): Child;
 }
 
+/** Those that are open, the topmost last. */
+const opened = new Set<HTMLDialogElement>();
+
+/** Closes whatever is open, as when the session ends to which it belongs. */
+export function closeDialogs(): void {
+  for (const dialog of [...opened].reverse()) dialog.close();
+}
+
 /** Opens a dialog above the page and resolves when it is closed; the focus goes back to where it was. */
 export function openDialog({ title, wide = false, content }: DialogOptions): Promise<void> {
   const titleId = uniqueId('dialog');
@@ -16,7 +24,9 @@ export function openDialog({ title, wide = false, content }: DialogOptions): Pro
   const closed = Promise.withResolvers<void>();
   const dialog = html('dialog', { class: wide ? 'dialog wide' : 'dialog', 'aria-labelledby': titleId });
   const close = (): void => dialog.close();
+  opened.add(dialog);
   dialog.addEventListener('close', () => {
+    opened.delete(dialog);
     life.abort();
     dialog.remove();
     closed.resolve();

@@ -27,6 +27,11 @@ export function toast(message: Child, kind: 'done' | 'failed' = 'done'): void {
   setTimeout(() => box.remove(), SHOWN_MS);
 }
 
+/** Takes back what was said, as when the session ends to which it belongs. */
+export function clearToasts(): void {
+  stack?.replaceChildren();
+}
+
 /** Runs something that a person asked for, and says so when it fails. */
 export function attempt(work: Promise<unknown>): void {
   work.catch((error: unknown) => toast(messageOf(error), 'failed'));

@@ -8,6 +8,7 @@ import { byteSize, counted } from '../ui/format.ts';
 import { icon } from '../ui/icons.ts';
 import { messageOf } from '../ui/resource.ts';
 import { progressBar } from './progress-bar.ts';
+import { type UnderWay, whileUnderWay } from './under-way.ts';
 import { uploadResult } from './upload-result.ts';
 
 export interface UploadOptions {
@@ -120,29 +121,39 @@ async function send({ app, file, target, close, life }: FormContext, values: For
   }
 }
 
-type Options = Pick<Parameters<App['client']['upload']['file']>[1], 'signal' | 'onProgress'>;
+type FileOptions = Parameters<App['client']['upload']['file']>[1];
+type Options = Pick<FileOptions, 'signal' | 'onProgress'>;
 
 /** A dataset that was made for a file goes again when the file is refused. */
-async function commit({ app, file, target }: Pick<FormContext, 'app' | 'file' | 'target'>, values: FormData, options: Options): Promise<Committed> {
-  const { dataset, upload } = app.client;
+function commit({ app, file, target }: Pick<FormContext, 'app' | 'file' | 'target'>, values: FormData, options: Options): Promise<Committed> {
+  const { dataset, upload: uploads } = app.client;
   const message = textOf(values, 'message');
-  if (target !== undefined) {
-    return upload.file(file, {
-      datasetId: target.datasetId,
-      branch: textOf(values, 'branch'),
-      message,
-      mode: textOf(values, 'mode') as Mode,
-      ...options,
-    });
-  }
-  const key = listOf(textOf(values, 'key'));
-  const { datasetId } = await dataset.create({ name: textOf(values, 'name'), key: key.length === 0 ? null : key });
-  try {
-    return await upload.file(file, { datasetId, branch: 'main', message, ...options });
-  } catch (error) {
-    await dataset.delete({ datasetId });
-    throw error;
-  }
+  const underWay: UnderWay = { subject: app.subject, fileName: file.name };
+  const send = async (to: Pick<FileOptions, 'datasetId' | 'branch' | 'mode'>): Promise<Committed> => {
+    const onUpload = (uploadId: string): void => {
+      underWay.uploadId = uploadId;
+    };
+    try {
+      return await uploads.file(file, { ...to, message, onUpload, ...options });
+    } catch (error) {
+      const { uploadId } = underWay;
+      // One that cannot be taken back expires by itself.
+      if (uploadId !== undefined) await uploads.abort({ uploadId }).catch(() => undefined);
+      throw error;
+    }
+  };
+  return whileUnderWay(underWay, async () => {
+    if (target !== undefined) return send({ datasetId: target.datasetId, branch: textOf(values, 'branch'), mode: textOf(values, 'mode') as Mode });
+    const key = listOf(textOf(values, 'key'));
+    const { datasetId } = await dataset.create({ name: textOf(values, 'name'), key: key.length === 0 ? null : key });
+    underWay.datasetId = datasetId;
+    try {
+      return await send({ datasetId, branch: 'main' });
+    } catch (error) {
+      await dataset.delete({ datasetId });
+      throw error;
+    }
+  });
 }
 
 function done(place: HTMLElement, committed: Committed, close: () => void): void {

@@ -1,0 +1,140 @@
+import type { Page } from 'playwright-core';
+import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
+import type { Client } from '../../client/index.ts';
+import { csv } from '../support/samples.ts';
+import { dropFile, explored, hasBrowser, PATIENCE_MS, picture, setViewer, startWorkbench, type Workbench } from '../support/workbench.ts';
+
+describe.skipIf(!hasBrowser)('sessions of the workbench (needs Chromium: apt-get install chromium)', { timeout: PATIENCE_MS }, () => {
+  let workbench: Workbench;
+  let owner: Client;
+
+  beforeAll(async () => {
+    workbench = await startWorkbench();
+    owner = await workbench.server.client('alice');
+  }, PATIENCE_MS);
+
+  afterEach(async () => {
+    await Promise.all(workbench.browser.contexts().map((context) => context.close()));
+    expect(workbench.complaints).toEqual([]);
+  });
+
+  afterAll(async () => {
+    await workbench.stop();
+  });
+
+  async function dataset(name: string): Promise<number> {
+    const { datasetId } = await owner.dataset.create({ name, key: ['id'] });
+    await owner.version.commit({ datasetId, branch: 'main' }, { body: csv('id,product', '1,Desk', '2,Chair') });
+    await owner.grant.create({ datasetId, principal: 'user:bob', permission: 'write' });
+    return datasetId;
+  }
+
+  async function explore(page: Page, datasetId: number): Promise<Page> {
+    await page.goto(`${workbench.server.url}/#/datasets/${datasetId}/explore`);
+    await explored(page);
+    return page;
+  }
+
+  /** Another tab of the browser in which somebody is signed in. */
+  async function secondTab(first: Page, subject: string): Promise<Page> {
+    const page = await first.context().newPage();
+    await page.goto(`${workbench.server.url}/#token=${await workbench.server.token(subject)}`);
+    await page.locator('.shell').waitFor();
+    return page;
+  }
+
+  test('WB6 WB7 two tabs of one person are one person, and each undoes what was done in it', async () => {
+    const datasetId = await dataset('Two tabs');
+    const [left, bob] = await Promise.all([workbench.window('alice'), workbench.window('bob')]);
+    const right = await secondTab(left, 'alice');
+    for (const page of [left, right, bob]) await explore(page, datasetId);
+    for (const [page, name] of [
+      [left, 'Of the left'],
+      [right, 'Of the right'],
+    ] as const) {
+      if ((await page.getByRole('button', { name: 'Save this view' }).count()) === 0)
+        await page.getByRole('button', { name: 'Views', exact: true }).click();
+      await page.getByRole('button', { name: 'Save this view' }).click();
+      await page.getByRole('textbox', { name: 'Name' }).fill(name);
+      await page.getByRole('button', { name: 'Save view' }).click();
+      await page.getByRole('dialog').waitFor({ state: 'detached' });
+    }
+    const views = (page: Page) => page.locator('.view-row .link-button');
+    for (const page of [left, right]) await expect.poll(() => views(page).allTextContents()).toEqual(['Of the left', 'Of the right']);
+
+    const alice = bob.getByRole('group', { name: 'Others who are here' }).getByRole('button', { name: /^alice/ });
+    await setViewer(right, { plugin: 'Heatmap' });
+    await bob.getByRole('button', { name: /^alice looks at main as Heatmap/ }).waitFor();
+    await setViewer(left, { plugin: 'Treemap' });
+    await bob.getByRole('button', { name: /^alice looks at main as Treemap/ }).waitFor();
+    expect(await alice.count()).toBe(1);
+    await left.getByRole('button', { name: /^bob/ }).waitFor();
+    expect(await left.getByRole('group', { name: 'Others who are here' }).getByRole('button').count()).toBe(1);
+    await picture(bob, 'two-tabs');
+
+    await left.getByRole('button', { name: 'Undo my last change' }).click();
+    for (const page of [left, right]) await expect.poll(() => views(page).allTextContents()).toEqual(['Of the right']);
+    await expect.poll(() => left.getByRole('button', { name: 'Undo my last change' }).isDisabled()).toBe(true);
+
+    // Who signs out of one tab stays signed in in the other, with what is shown there.
+    await left.getByRole('button', { name: 'Signed in as alice' }).click();
+    await left.getByRole('menuitem', { name: 'Sign out' }).click();
+    await left.getByLabel('Token').waitFor();
+    await bob.getByRole('button', { name: /^alice looks at main as Heatmap/ }).waitFor();
+    await right.getByRole('button', { name: 'Undo my last change' }).click();
+    await expect.poll(() => views(right).count()).toBe(0);
+    await right.reload();
+    await explored(right);
+    await left.reload();
+    await left.getByLabel('Token').waitFor();
+  });
+
+  test('WB1 WB11 who is revoked while a page is open is told why, and nothing of what they saw stays', async () => {
+    const datasetId = await dataset('Revoked');
+    const admin = await workbench.server.client('root', { admin: true });
+    const page = await explore(await workbench.window('bob'), datasetId);
+    await page.getByRole('link', { name: 'History' }).click();
+    await page.locator('.version-title button').first().click();
+    await page.getByRole('region', { name: 'Columns' }).getByText('product').waitFor();
+    await admin.session.revoke({ subject: 'bob', reason: 'The laptop was stolen' });
+    await page.getByLabel('Token').waitFor();
+    await page.getByText('The laptop was stolen').waitFor();
+    await page.getByRole('dialog').waitFor({ state: 'detached' });
+    await picture(page, 'signed-out');
+    expect(await page.locator('body').textContent()).not.toMatch(/product|Revoked/);
+    expect(await page.title()).toBe('Sign in · Covista');
+    const kept = await page.evaluate(async () => [Object.keys(sessionStorage), Object.keys(localStorage), await indexedDB.databases()]);
+    expect(kept).toEqual([[], [], []]);
+    await page.reload();
+    await page.getByLabel('Token').waitFor();
+  });
+
+  test('WB2 a page that is left during an upload asks before, and takes back what was begun', async () => {
+    const page = await workbench.window('erin');
+    const mine = await workbench.server.client('erin');
+    await page.getByText('No datasets yet').waitFor();
+    // A file whose bytes do not come to an end.
+    await page.evaluate(() => {
+      File.prototype.stream = () => new ReadableStream({ start: (controller) => controller.enqueue(new TextEncoder().encode('id\n1\n')) });
+    });
+    await dropFile(page, 'orders.csv', Buffer.from('id\n1\n2\n'));
+    await page.getByRole('dialog').getByRole('button', { name: 'Upload' }).click();
+    await expect.poll(async () => (await mine.dataset.list({})).items.length).toBe(1);
+    const asked: string[] = [];
+    page.on('dialog', (dialog) => {
+      asked.push(dialog.type());
+      void dialog.accept();
+    });
+    await page.reload();
+    await page.getByText('The upload of orders.csv ended when you left the page').waitFor();
+    expect(asked).toEqual(['beforeunload']);
+    await expect.poll(async () => (await mine.dataset.list({})).items.length).toBe(0);
+    expect(await workbench.server.leftovers()).toEqual([]);
+    await page.getByText('No datasets yet').waitFor();
+    await picture(page, 'upload-left');
+    await page.reload();
+    await page.getByText('No datasets yet').waitFor();
+    expect(asked).toEqual(['beforeunload']);
+    expect(await page.locator('.toast').count()).toBe(0);
+  });
+});

@@ -1,7 +1,8 @@
-import { DuckDBTypeId, type DuckDBValue, type DuckDBVector } from '@duckdb/node-api';
+import type { DuckDBValue, DuckDBVector } from '@duckdb/node-api';
 import { type Data, type DataType, makeData } from 'apache-arrow';
 import { Bits, Growing, type Numbers } from './growing.ts';
-import { isSet, maskOf, PIECE_BYTES, rawOf, TEXT_BYTES } from './raw-vector.ts';
+import { isSet, maskOf, rawOf } from './raw-vector.ts';
+import { areTexts, TextRows } from './text-pieces.ts';
 
 /** Collects values, and gives them as the Arrow data of a batch. */
 export interface ArrowBuilder {
@@ -9,8 +10,8 @@ export interface ArrowBuilder {
   /** What was appended takes so many bytes, but for a bit a value. */
   readonly bytes: number;
   append(value: DuckDBValue): void;
-  /** The rows of a vector from `start` to `end` exclusive. */
-  appendRows(vector: DuckDBVector, start: number, end: number): void;
+  /** Rows from `start` to `end` exclusive of a vector, or of the vectors that have texts in pieces (`piecesSql`). */
+  appendRows(vectors: readonly DuckDBVector[], start: number, end: number): void;
   /** Everything that was appended; begins anew. */
   take(): Data;
 }
@@ -41,8 +42,8 @@ abstract class BaseBuilder implements ArrowBuilder {
     else this.appendValue(value);
   }
 
-  appendRows(vector: DuckDBVector, start: number, end: number): void {
-    for (let row = start; row < end; row += 1) this.append(vector.getItem(row));
+  appendRows([vector]: readonly DuckDBVector[], start: number, end: number): void {
+    for (let row = start; row < end; row += 1) this.append(vector?.getItem(row) ?? null);
   }
 
   take(): Data {
@@ -77,10 +78,11 @@ export class NumberBuilder<T extends Numbers> extends BaseBuilder {
   }
 
   /** Values that lie in DuckDB's memory as in Arrow's are copied whole. */
-  override appendRows(vector: DuckDBVector, start: number, end: number): void {
-    const { items } = rawOf(vector);
-    if (!this.#values.isLike(items)) {
-      super.appendRows(vector, start, end);
+  override appendRows(vectors: readonly DuckDBVector[], start: number, end: number): void {
+    const [vector] = vectors;
+    const items = vector && rawOf(vector).items;
+    if (vector === undefined || !this.#values.isLike(items)) {
+      super.appendRows(vectors, start, end);
       return;
     }
     const first = this.#values.length - start;
@@ -179,29 +181,26 @@ export class TextBuilder extends BaseBuilder {
     return this.#bytes.bytes + this.#offsets.bytes;
   }
 
-  /** Short texts lie in the vector itself, in UTF-8 as they are written here: no string is made of them. */
-  override appendRows(vector: DuckDBVector, start: number, end: number): void {
-    const { dataView } = rawOf(vector);
-    if (!hasBytes(vector) || !(dataView instanceof DataView)) {
-      super.appendRows(vector, start, end);
+  /** In vectors texts are in UTF-8, as they are written here: no string is made of what lies there. */
+  override appendRows(vectors: readonly DuckDBVector[], start: number, end: number): void {
+    if (!areTexts(vectors)) {
+      super.appendRows(vectors, start, end);
       return;
     }
-    const mask = maskOf(vector);
-    const source = new Uint8Array(dataView.buffer, dataView.byteOffset, dataView.byteLength);
+    const texts = new TextRows(vectors);
     for (let row = start; row < end; row += 1) {
-      const at = row * TEXT_BYTES;
-      const length = isSet(mask, row) ? dataView.getUint32(at, true) : 0;
-      if (length > PIECE_BYTES) this.append(vector.getItem(row));
-      else this.#appendBytes(source, at + TEXT_BYTES - PIECE_BYTES, length, isSet(mask, row));
+      if (!texts.isPresent(row)) this.append(null);
+      else if (texts.isWhole(row)) this.#appendBytes(texts, row);
+      else this.append(vectors[0].getItem(row));
     }
   }
 
-  #appendBytes(source: Uint8Array, at: number, length: number, isPresent: boolean): void {
-    const bytes = this.#bytes.reserve(length);
-    for (let index = 0; index < length; index += 1) bytes[this.#bytes.length + index] = source[at + index] ?? 0;
+  #appendBytes(texts: TextRows, row: number): void {
+    const length = texts.length(row);
+    texts.copy(row, this.#bytes.reserve(length), this.#bytes.length);
     this.#bytes.length += length;
     this.#offsets.push(this.#bytes.length);
-    this.note(isPresent);
+    this.note(true);
   }
 
   protected override appendNull(): void {
@@ -226,9 +225,6 @@ export class TextBuilder extends BaseBuilder {
     return buffers;
   }
 }
-
-/** Whether the values of a vector are bytes that are written as they are. */
-const hasBytes = ({ type }: DuckDBVector): boolean => type.typeId === DuckDBTypeId.VARCHAR || type.typeId === DuckDBTypeId.BLOB;
 
 /** Lists, and maps as lists of entries. */
 export class ListBuilder extends BaseBuilder {

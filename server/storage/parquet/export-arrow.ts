@@ -2,13 +2,15 @@ import { createWriteStream } from 'node:fs';
 import { pipeline } from 'node:stream/promises';
 import { setImmediate as yieldToLoop } from 'node:timers/promises';
 import type { DuckDBDataChunk } from '@duckdb/node-api';
-import { Field, makeData, Null, RecordBatch, RecordBatchStreamWriter, Schema, Struct } from 'apache-arrow';
+import { Field, makeData, RecordBatch, RecordBatchStreamWriter, Schema, Struct } from 'apache-arrow';
 import { throwIfAborted } from '../../shared/abort.ts';
 import type { Control } from '../content-store.ts';
 import type { ArrowBuilder } from './arrow-builders.ts';
 import { arrowBuilder } from './arrow-columns.ts';
+import { identifier } from './quote.ts';
 import type { Relation } from './relation.ts';
 import type { ChunkStream, Session } from './session.ts';
+import { PIECES_MAX, piecesFor, piecesSql } from './text-pieces.ts';
 
 /** A record batch ends at either: enough for readers to go fast, few enough to be held and written at once. */
 const BATCH_ROWS = 32_768;
@@ -25,9 +27,10 @@ const TURN_MS = 4;
  * that of a batch, and the event loop gets its turn every few milliseconds, however many columns there are.
  */
 export async function writeArrow(session: Session, relation: Relation, path: string, control: Control): Promise<void> {
-  const columns = relation.schema.map(({ type }) => arrowBuilder(type));
-  const schema = new Schema(relation.schema.map(({ name }, index) => new Field(name, columns[index]?.type ?? new Null(), true)));
-  const chunks = await session.chunks(relation.sql, relation.values);
+  const columns = await planColumns(session, relation);
+  const schema = new Schema(columns.map(({ name, builder }) => new Field(name, builder.type, true)));
+  const list = columns.flatMap(({ vectors }) => vectors).map((sql, index) => `${sql} AS "c${index}"`);
+  const chunks = await session.chunks(`SELECT ${list.join(', ')} FROM (${relation.sql})`, relation.values);
   const writer = new RecordBatchStreamWriter();
   const written = pipeline(writer.toNodeStream(), createWriteStream(path, { flags: 'w' }));
   try {
@@ -42,8 +45,25 @@ export async function writeArrow(session: Session, relation: Relation, path: str
   await written;
 }
 
+/** A column, what builds it, and the SQL of the vectors that it is built of. */
+interface ExportColumn {
+  readonly name: string;
+  readonly builder: ArrowBuilder;
+  readonly vectors: readonly string[];
+}
+
+/** How long texts are decides how they are read. */
+async function planColumns(session: Session, { schema, sql, values }: Relation): Promise<ExportColumn[]> {
+  const lengths = schema.flatMap(({ name, type }, index) => (type === 'VARCHAR' ? [`max(strlen(${identifier(name)})) AS "t${index}"`] : []));
+  const [longest = {}] = lengths.length === 0 ? [] : await session.rows(`SELECT ${lengths.join(', ')} FROM (${sql})`, values);
+  return schema.map(({ name, type }, index) => {
+    const pieces = piecesFor(Number(longest[`t${index}`] ?? 0));
+    return { name, builder: arrowBuilder(type), vectors: piecesSql(identifier(name), pieces <= PIECES_MAX ? pieces : 1) };
+  });
+}
+
 /** Where batches end depends on the rows alone, not on how they arrive, so that the same rows give the same bytes. */
-async function* batches(chunks: ChunkStream, columns: readonly ArrowBuilder[], schema: Schema, control: Control): AsyncGenerator<RecordBatch> {
+async function* batches(chunks: ChunkStream, columns: readonly ExportColumn[], schema: Schema, control: Control): AsyncGenerator<RecordBatch> {
   const stepRows = Math.max(1, Math.floor(STEP_CELLS / Math.max(1, columns.length)));
   let rows = 0;
   let turnEndsAtMs = performance.now() + TURN_MS;
@@ -66,13 +86,21 @@ async function* batches(chunks: ChunkStream, columns: readonly ArrowBuilder[], s
   if (rows > 0) yield toBatch(columns, schema, rows);
 }
 
-function addRows(columns: readonly ArrowBuilder[], chunk: DuckDBDataChunk, { start, end }: { readonly start: number; readonly end: number }): void {
-  for (const [index, column] of columns.entries()) column.appendRows(chunk.getColumnVector(index), start, end);
+function addRows(columns: readonly ExportColumn[], chunk: DuckDBDataChunk, { start, end }: { readonly start: number; readonly end: number }): void {
+  let at = 0;
+  for (const { builder, vectors } of columns) {
+    builder.appendRows(
+      vectors.map((_sql, index) => chunk.getColumnVector(at + index)),
+      start,
+      end,
+    );
+    at += vectors.length;
+  }
 }
 
-const bytesOf = (columns: readonly ArrowBuilder[]): number => columns.reduce((sum, { bytes }) => sum + bytes, 0);
+const bytesOf = (columns: readonly ExportColumn[]): number => columns.reduce((sum, { builder }) => sum + builder.bytes, 0);
 
-function toBatch(columns: readonly ArrowBuilder[], schema: Schema, rows: number): RecordBatch {
-  const children = columns.map((column) => column.take());
+function toBatch(columns: readonly ExportColumn[], schema: Schema, rows: number): RecordBatch {
+  const children = columns.map(({ builder }) => builder.take());
   return new RecordBatch(schema, makeData({ type: new Struct(schema.fields), length: rows, nullCount: 0, children }));
 }

@@ -18,8 +18,3 @@ export function maskOf(vector: DuckDBVector): Uint8Array | undefined {
 }
 
 export const isSet = (mask: Uint8Array | undefined, row: number): boolean => mask === undefined || (((mask[row >> 3] ?? 0) >> (row & 7)) & 1) === 1;
-
-/** A text in a vector: its length in four bytes, and then its bytes, if they are at most twelve, or else where they are. */
-export const TEXT_BYTES = 16;
-/** Bytes of a text that DuckDB keeps in the vector itself, padded with zeros, behind the length; longer texts lie elsewhere. */
-export const PIECE_BYTES = 12;

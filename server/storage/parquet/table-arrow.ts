@@ -16,11 +16,11 @@ import type { Column } from '../stores.ts';
 import { TextBuilder } from './arrow-builders.ts';
 import type { Broker, Session } from './broker.ts';
 import { identifier } from './quote.ts';
-import { PIECE_BYTES } from './raw-vector.ts';
 import { scopedRelation } from './relation.ts';
 import { type TableColumn, tableColumn, unusualTimeSql } from './table-columns.ts';
 import { type ColumnCollector, codeCollector, rowBytes, TextCollector, valueCollector } from './table-vectors.ts';
 import { showingNul } from './text-dictionary.ts';
+import { PIECES_MAX, piecesFor, piecesSql } from './text-pieces.ts';
 
 /** The rows that a table is made of, as SQL that takes `values` once, for its `?` in order. */
 interface Selected {
@@ -138,23 +138,16 @@ interface ReadJob {
   readonly rows: number;
 }
 
-/** Texts are read in so many pieces at most; longer ones DuckDB numbers, which takes it longer the more different ones there are. */
-const PIECES_MAX = 8;
-
+/** Texts of more than `PIECES_MAX` pieces DuckDB numbers, which takes it longer the more different ones there are. */
 async function planRead(session: Session, job: ReadJob, control: Control): Promise<ColumnRead> {
   const { column, rows, index } = job;
   const { sql, sqlType, textBytes } = column;
   if (sqlType !== 'VARCHAR') return { vectors: [sql], collector: valueCollector(sqlType, rows) };
-  const pieces = Math.max(1, Math.ceil(textBytes / PIECE_BYTES));
-  if (pieces === 1) return { vectors: [sql], collector: new TextCollector(rows, 1) };
-  if (pieces <= PIECES_MAX)
-    return { vectors: [`CAST(strlen(${sql}) AS INTEGER)`, ...piecesSql(sql, pieces)], collector: new TextCollector(rows, pieces) };
+  const pieces = piecesFor(textBytes);
+  if (pieces <= PIECES_MAX) return { vectors: piecesSql(sql, pieces), collector: new TextCollector(rows, pieces) };
   const dictionary = await makeDictionary(session, job, control);
   return { vectors: [`CAST(enum_code(CAST(${sql} AS ${typeName(index)})) AS INTEGER)`], collector: codeCollector(rows, dictionary) };
 }
-
-const piecesSql = (sql: string, pieces: number): string[] =>
-  Array.from({ length: pieces }, (_unused, piece) => `encode(${sql})[${piece * PIECE_BYTES + 1}:${(piece + 1) * PIECE_BYTES}]`);
 
 const typeName = (index: number): string => identifier(`covista_texts_${index}`);
 

@@ -21,9 +21,10 @@ import {
   type Vector,
 } from 'apache-arrow';
 import { assert } from '../../shared/assert.ts';
-import { isSet, maskOf, PIECE_BYTES, rawOf } from './raw-vector.ts';
+import { isSet, maskOf, rawOf } from './raw-vector.ts';
 import type { TableSqlType } from './table-columns.ts';
 import { TextDictionary } from './text-dictionary.ts';
+import { lengthsOf, PIECE_BYTES, VECTOR_WORDS, wordsOf } from './text-pieces.ts';
 
 type Numbers = Exclude<ArrayBufferView, DataView> & { readonly length: number };
 
@@ -274,19 +275,4 @@ export class TextCollector implements ColumnCollector {
     }
     return this.#dictionary.code(text);
   }
-}
-
-/** Words of a text in a vector: its length, and either its bytes or where they are. */
-const VECTOR_WORDS = 4;
-
-function wordsOf(vector: DuckDBVector): Uint32Array {
-  const { dataView } = rawOf(vector);
-  assert(dataView instanceof DataView, 'texts');
-  return new Uint32Array(dataView.buffer, dataView.byteOffset, vector.itemCount * VECTOR_WORDS);
-}
-
-function lengthsOf(vector: DuckDBVector): Int32Array {
-  const { items } = rawOf(vector);
-  assert(items instanceof Int32Array, 'lengths of texts');
-  return items;
 }

@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { setImmediate as yieldToLoop } from 'node:timers/promises';
 import { makeData, Utf8, Vector } from 'apache-arrow';
 import { TextBuilder } from './arrow-builders.ts';
-import { PIECE_BYTES } from './raw-vector.ts';
+import { PIECE_BYTES } from './text-pieces.ts';
 
 /** Entries that are written between two turns of the event loop. */
 const STEP_ENTRIES = 8_192;

@@ -33,7 +33,7 @@ async function measure(server: DocumentServer, isOurs: boolean, options: Scenari
   const author = new Writer('bench');
   writer.send(author.begin());
   // Once for nothing, so that what the edits themselves take is there already.
-  await pour({ writer, healthy, author, edits });
+  await pour({ writer, healthy, author, edits: edits / 2 });
   for (let run = 0; run < sizeOf(options, [1, 1, 2]); run += 1) {
     alone.push(await pour({ writer, healthy, author, edits }));
     await delay(sizeOf(options, [50, 500, 1_500]));

@@ -135,7 +135,7 @@ describe.each(READERS)('$subject', (reader) => {
     if (!reader.hidden.includes(HIDDEN_ROW)) return;
     const differing = one.filter((told, index) => JSON.stringify(told) !== JSON.stringify(other[index]));
     expect(differing.map((told) => [told, other[one.indexOf(told)]])).toEqual([]);
-  });
+  }, 240_000);
 
   test('SCOPE8 TB5 a client of Perspective finds no trace of what is hidden', async () => {
     const rest = await server.rest(reader.subject, reader.token);

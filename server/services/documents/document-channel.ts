@@ -1,4 +1,3 @@
-import * as Y from 'yjs';
 import type { Fault } from '../../../protocol/documents/index.ts';
 import { CovistaError, type ErrorCode } from '../../../protocol/errors.ts';
 import type { Subject } from '../../../protocol/ids.ts';
@@ -15,7 +14,6 @@ import {
   deniedMessage,
   durableMessage,
   refusedMessage,
-  step1Message,
   updateMessage,
 } from './messages.ts';
 import { removalOf, type UpdateScan } from './update-scan.ts';
@@ -148,7 +146,7 @@ export class DocumentChannel implements Channel, Participant {
   }
 
   #askForMissing(): void {
-    this.send(step1Message(Y.encodeStateVector(this.#options.document.doc)));
+    this.#options.document.ask(this);
   }
 
   #tellPresence(): void {

@@ -9,9 +9,10 @@ import type { ClientBinding, DocumentLease, DocumentStore, StoredDocument } from
 import { updatesOf } from './compaction.ts';
 import { DocumentLog } from './document-log.ts';
 import { Integration } from './integration.ts';
-import { step2Message, updateMessage } from './messages.ts';
+import { updateMessage } from './messages.ts';
 import { Presence } from './presence.ts';
 import { PresenceRounds } from './presence-rounds.ts';
+import { SyncMessages } from './sync-messages.ts';
 import { type ClockRange, scanUpdate, type UpdateScan } from './update-scan.ts';
 
 /** Somebody who has the document open. */
@@ -63,6 +64,7 @@ export class LiveDocument {
   readonly log: DocumentLog;
   readonly #options: LiveDocumentOptions;
   readonly #integration: Integration;
+  readonly #messages: SyncMessages;
   readonly #participants = new Set<Participant>();
   readonly #subjects: Map<number, Subject | null>;
   readonly #toAcknowledge = new Set<Participant>();
@@ -86,6 +88,7 @@ export class LiveDocument {
     this.#subjects = new Map(stored.bindings.map(({ clientId, subject }) => [clientId, subject]));
     this.presence = new Presence(limits, clock);
     this.rounds = new PresenceRounds({ presence: this.presence, participants: this.#participants, limits });
+    this.#messages = new SyncMessages(this.doc);
     this.#integration = new Integration({ doc: this.doc, kind, removedEntriesMax: limits.documentRemovedEntriesMax });
     this.#restore(stored);
     this.#stateBytes = stored.state?.update.length ?? 0;
@@ -152,9 +155,14 @@ export class LiveDocument {
     if (emitted !== undefined) this.#append(emitted, this.#bind([], null), undefined);
   }
 
+  /** Asks a participant what the server lacks. */
+  ask(participant: Participant): void {
+    participant.send(this.#messages.ask());
+  }
+
   /** What a participant lacks; sent when all of it is committed, so that nobody ever has what a crash could take back. */
   sync(stateVector: Uint8Array, to: Participant): void {
-    const message = step2Message(Y.encodeStateAsUpdate(this.doc, stateVector));
+    const message = this.#messages.difference(stateVector);
     this.log.whenCommitted(() => to.send(message));
   }
 

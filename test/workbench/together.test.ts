@@ -115,21 +115,17 @@ describe.skipIf(!hasBrowser)('two people in the workbench (needs Chromium: apt-g
     ] as const)
       views.create({ name, plugin: 'Y Bar', config: { group_by: [column], columns: ['Profit'] } });
     await (await owner.document.open(`dataset/${datasetId}`)).whenDurable();
-    const page = await workbench.window('alice');
-    await page.evaluate(() => localStorage.setItem('covista-panel', 'views'));
-    // The viewer comes only after the views were chosen, however fast the machine is.
-    const held = Promise.withResolvers<void>();
-    await page.route(/perspective-viewer[^/]*\.wasm/, async (route) => {
-      await held.promise;
-      await route.continue();
-    });
+    const page = await workbench.blank();
+    await page.addInitScript(() => localStorage.setItem('covista-panel', 'views'));
+    const release = await holdViewer(page);
+    await page.goto(`${workbench.server.url}/#token=${await workbench.server.token('alice')}`);
+    await page.locator('.shell').waitFor();
     await page.goto(`${workbench.server.url}/#/datasets/${datasetId}/explore`);
-    await page.reload();
     await page.getByRole('button', { name: 'By city', exact: true }).click();
     await page.getByRole('button', { name: 'By category', exact: true }).click();
     expect(await page.getByRole('button', { name: 'Save this view' }).isDisabled()).toBe(true);
     expect(await page.locator('perspective-viewer').count()).toBe(0);
-    held.resolve();
+    await release();
     await page.locator('.explore-facts').waitFor();
     expect(await viewerConfig(page)).toMatchObject({ plugin: 'Y Bar', group_by: ['Category'], columns: ['Profit'] });
     await page.getByRole('button', { name: 'By category', exact: true, pressed: true }).waitFor();
@@ -211,6 +207,17 @@ describe.skipIf(!hasBrowser)('two people in the workbench (needs Chromium: apt-g
     await bob.getByText('Still here').waitFor();
   });
 });
+
+/** Holds back the viewer of a page, and the first rows with it, until it is let go of; what the page asks of the network is left alone. */
+async function holdViewer(page: Page): Promise<() => Promise<void>> {
+  await page.addInitScript(() => {
+    const compile = WebAssembly.compileStreaming.bind(WebAssembly);
+    const { promise, resolve } = Promise.withResolvers<void>();
+    WebAssembly.compileStreaming = (source) => promise.then(() => compile(source));
+    addEventListener('release-viewer', () => resolve(), { once: true });
+  });
+  return () => page.evaluate(() => void dispatchEvent(new Event('release-viewer')));
+}
 
 const isFocused = (locator: Locator): Promise<boolean> =>
   locator.evaluate((element) => (element.getRootNode() as Document | ShadowRoot).activeElement === element);

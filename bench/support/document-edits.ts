@@ -56,10 +56,14 @@ export function updateMessage(update: Uint8Array): Uint8Array {
 }
 
 /** A moved cursor as a message of y-websocket; clocks rise with the number. */
-export function cursorMessage(clientId: number, number: number): Uint8Array {
+export const cursorMessage = (clientId: number, number: number): Uint8Array =>
+  presenceMessage(clientId, number + 1, { user: { name: 'Bench' }, selection: { row: number, column: 'price' }, mark: marked(number) });
+
+/** What one Yjs client tells of itself. */
+export function presenceMessage(clientId: number, clock: number, presence: object): Uint8Array {
   const state = createEncoder();
-  for (const field of [1, clientId, number + 1]) writeVarUint(state, field);
-  writeVarString(state, JSON.stringify({ user: { name: 'Bench' }, selection: { row: number, column: 'price' }, mark: marked(number) }));
+  for (const field of [1, clientId, clock]) writeVarUint(state, field);
+  writeVarString(state, JSON.stringify(presence));
   const encoder = createEncoder();
   writeVarUint(encoder, 1);
   writeVarUint8Array(encoder, toUint8Array(state));

@@ -101,7 +101,7 @@ const [SYNC, STEP_2] = [0, 1];
 /** Asks for all of a document: an empty state vector. */
 const STEP_1 = Uint8Array.of(SYNC, 0, 1, 0);
 /** Has nothing that the server lacks: an update without structs and removals. */
-const NOTHING_NEW = Uint8Array.of(SYNC, STEP_2, 2, 0, 0);
+export const NOTHING_NEW = Uint8Array.of(SYNC, STEP_2, 2, 0, 0);
 
 /** A document that is open and synced. */
 export class OpenDocument {

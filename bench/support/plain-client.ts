@@ -1,11 +1,12 @@
-import { createEncoder, encode, toUint8Array, writeVarString, writeVarUint, writeVarUint8Array } from 'lib0/encoding';
 import * as Y from 'yjs';
 import { backoffMs } from '../../client/backoff.ts';
-import { readMessage } from '../../client/documents/wire.ts';
+import { askMessage, readMessage } from '../../client/documents/wire.ts';
 import { defaultSettings } from '../../client/settings.ts';
 import { DOCUMENT_MESSAGE } from '../../protocol/documents/messages.ts';
 import { decodeServerFrame, encodeFrame, FRAME } from '../../protocol/frame.ts';
 import { PROTOCOL_VERSION } from '../../protocol/version.ts';
+import { presenceMessage } from './document-edits.ts';
+import { NOTHING_NEW } from './document-servers.ts';
 import { RawSocket } from './raw-socket.ts';
 
 export interface PlainClientOptions {
@@ -20,7 +21,6 @@ export interface PlainClientOptions {
 
 const REQUEST = 1;
 const { backoffBaseMs, backoffMaxMs } = defaultSettings;
-const STEP_2 = 1;
 
 /**
  * One person with one document, at a fraction of the SDK's cost, so that one processor carries thousands: it says what the SDK says,
@@ -102,11 +102,7 @@ export class PlainClient {
   }
 
   #begin(socket: RawSocket): void {
-    const ask = encode((encoder) => {
-      for (const number of [DOCUMENT_MESSAGE.sync, 0]) writeVarUint(encoder, number);
-      writeVarUint8Array(encoder, this.#isAway ? Y.encodeStateVector(this.#options.copy) : NOTHING);
-    });
-    this.#say(socket, ask);
+    this.#say(socket, askMessage(this.#isAway ? this.#options.copy : NOTHING));
     this.#say(socket, this.#presence());
   }
 
@@ -129,13 +125,7 @@ export class PlainClient {
 
   #presence(): Uint8Array {
     const { subject } = this.#options;
-    const state = createEncoder();
-    for (const number of [1, this.#clientId, 1]) writeVarUint(state, number);
-    writeVarString(state, JSON.stringify({ user: { subject, name: subject, color: '#336699' } }));
-    return encode((encoder) => {
-      writeVarUint(encoder, DOCUMENT_MESSAGE.awareness);
-      writeVarUint8Array(encoder, toUint8Array(state));
-    });
+    return presenceMessage(this.#clientId, 1, { user: { subject, name: subject, color: '#336699' } });
   }
 
   #say(socket: RawSocket, message: Uint8Array): void {
@@ -143,7 +133,5 @@ export class PlainClient {
   }
 }
 
-/** The state vector of a copy that has nothing. */
-const NOTHING = Uint8Array.of(0);
-/** Has nothing that the server lacks: an update without structs and removals. */
-const NOTHING_NEW = Uint8Array.of(DOCUMENT_MESSAGE.sync, STEP_2, 2, 0, 0);
+/** A copy that has nothing. */
+const NOTHING = new Y.Doc();

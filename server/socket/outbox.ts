@@ -39,7 +39,16 @@ let scheduled: (() => void)[] = [];
 function flushScheduled(): void {
   const due = scheduled;
   scheduled = [];
-  for (const flush of due) flush();
+  for (const flush of due) {
+    try {
+      flush();
+    } catch (fault) {
+      // It comes out by itself, as it would from a microtask of its own, and keeps nobody else from what is theirs.
+      queueMicrotask(() => {
+        throw fault;
+      });
+    }
+  }
 }
 
 /**

@@ -1,8 +1,8 @@
-import type { DuckDBValue, DuckDBVector } from '@duckdb/node-api';
+import type { DuckDBValue } from '@duckdb/node-api';
 import { type Data, type DataType, makeData } from 'apache-arrow';
 import { Bits, Growing, type Numbers } from './growing.ts';
 import { isSet, maskOf, rawOf } from './raw-vector.ts';
-import { areTexts, TextRows } from './text-pieces.ts';
+import { areTexts, TextRows, type Vectors } from './text-pieces.ts';
 
 /** Collects values, and gives them as the Arrow data of a batch. */
 export interface ArrowBuilder {
@@ -11,7 +11,7 @@ export interface ArrowBuilder {
   readonly bytes: number;
   append(value: DuckDBValue): void;
   /** Rows from `start` to `end` exclusive of a vector, or of the vectors that have texts in pieces (`piecesSql`). */
-  appendRows(vectors: readonly DuckDBVector[], start: number, end: number): void;
+  appendRows(vectors: Vectors, start: number, end: number): void;
   /** Everything that was appended; begins anew. */
   take(): Data;
 }
@@ -42,8 +42,8 @@ abstract class BaseBuilder implements ArrowBuilder {
     else this.appendValue(value);
   }
 
-  appendRows([vector]: readonly DuckDBVector[], start: number, end: number): void {
-    for (let row = start; row < end; row += 1) this.append(vector?.getItem(row) ?? null);
+  appendRows([vector]: Vectors, start: number, end: number): void {
+    for (let row = start; row < end; row += 1) this.append(vector.getItem(row));
   }
 
   take(): Data {
@@ -78,10 +78,10 @@ export class NumberBuilder<T extends Numbers> extends BaseBuilder {
   }
 
   /** Values that lie in DuckDB's memory as in Arrow's are copied whole. */
-  override appendRows(vectors: readonly DuckDBVector[], start: number, end: number): void {
+  override appendRows(vectors: Vectors, start: number, end: number): void {
     const [vector] = vectors;
-    const items = vector && rawOf(vector).items;
-    if (vector === undefined || !this.#values.isLike(items)) {
+    const { items } = rawOf(vector);
+    if (!this.#values.isLike(items)) {
       super.appendRows(vectors, start, end);
       return;
     }
@@ -182,7 +182,7 @@ export class TextBuilder extends BaseBuilder {
   }
 
   /** In vectors texts are in UTF-8, as they are written here: no string is made of what lies there. */
-  override appendRows(vectors: readonly DuckDBVector[], start: number, end: number): void {
+  override appendRows(vectors: Vectors, start: number, end: number): void {
     if (!areTexts(vectors)) {
       super.appendRows(vectors, start, end);
       return;

@@ -4,6 +4,7 @@ import { setImmediate as yieldToLoop } from 'node:timers/promises';
 import type { DuckDBDataChunk } from '@duckdb/node-api';
 import { Field, makeData, RecordBatch, RecordBatchStreamWriter, Schema, Struct } from 'apache-arrow';
 import { throwIfAborted } from '../../shared/abort.ts';
+import { present } from '../../shared/assert.ts';
 import type { Control } from '../content-store.ts';
 import type { ArrowBuilder } from './arrow-builders.ts';
 import { arrowBuilder } from './arrow-columns.ts';
@@ -89,11 +90,8 @@ async function* batches(chunks: ChunkStream, columns: readonly ExportColumn[], s
 function addRows(columns: readonly ExportColumn[], chunk: DuckDBDataChunk, { start, end }: { readonly start: number; readonly end: number }): void {
   let at = 0;
   for (const { builder, vectors } of columns) {
-    builder.appendRows(
-      vectors.map((_sql, index) => chunk.getColumnVector(at + index)),
-      start,
-      end,
-    );
+    const [first, ...others] = vectors.map((_sql, index) => chunk.getColumnVector(at + index));
+    builder.appendRows([present(first, 'a vector of a column'), ...others], start, end);
     at += vectors.length;
   }
 }

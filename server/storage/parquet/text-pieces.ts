@@ -32,6 +32,9 @@ export function lengthsOf(vector: DuckDBVector): Int32Array {
   return items;
 }
 
+/** What a column is read from: one vector, or those that `piecesSql` gives. */
+export type Vectors = readonly [DuckDBVector, ...DuckDBVector[]];
+
 /** Texts of vectors by row, in UTF-8 as they lie there. */
 export class TextRows {
   readonly #mask: Uint8Array | undefined;
@@ -40,7 +43,7 @@ export class TextRows {
   readonly #pieces: readonly Uint8Array[];
 
   /** Of a vector of texts or bytes, or of those that `piecesSql` gives. */
-  constructor(vectors: readonly [DuckDBVector, ...DuckDBVector[]]) {
+  constructor(vectors: Vectors) {
     const [first, ...others] = vectors;
     const pieces = (others.length === 0 ? [first] : others).map(wordsOf);
     this.#mask = maskOf(first);
@@ -75,7 +78,7 @@ export class TextRows {
 }
 
 /** Whether the values of vectors are bytes that can be copied as they are. */
-export function areTexts(vectors: readonly DuckDBVector[]): vectors is readonly [DuckDBVector, ...DuckDBVector[]] {
-  const typeId = vectors[0]?.type.typeId;
+export function areTexts(vectors: Vectors): boolean {
+  const { typeId } = vectors[0].type;
   return vectors.length > 1 || typeId === DuckDBTypeId.VARCHAR || typeId === DuckDBTypeId.BLOB;
 }

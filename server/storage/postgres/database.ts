@@ -107,8 +107,8 @@ export class Database implements Executor {
 
   /**
    * The pool closes a connection on which a routine throws, so an error that does not concern the connection leaves as a value.
-   * Slonik's own transactions follow every promise of the process from the first one on (`AsyncLocalStorage`), which costs whatever
-   * the process does a tenth of its time.
+   * Slonik's own transactions follow every promise of the process from the first one on (`AsyncLocalStorage`), which slows down
+   * whatever the process does.
    */
   #runOnce<Result>(work: (transaction: Executor) => Promise<Result>) {
     return this.#pool.connect(async (connection) => {

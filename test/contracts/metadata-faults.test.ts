@@ -1,5 +1,6 @@
+import { AsyncLocalStorage } from 'node:async_hooks';
 import pg from 'pg';
-import { afterEach, expect, test } from 'vitest';
+import { afterEach, expect, test, vi } from 'vitest';
 import type { CovistaError } from '../../protocol/errors.ts';
 import type { DatasetId } from '../../protocol/ids.ts';
 import { defaultLimits } from '../../protocol/limits.ts';
@@ -114,5 +115,16 @@ test('the audit only grows', async () => {
   const client = await connect();
   for (const statement of ['DELETE FROM audit', `UPDATE audit SET actor = 'x'`, 'TRUNCATE audit']) {
     await expect(client.query(statement)).rejects.toMatchObject({ code: '23001' });
+  }
+});
+
+test('a transaction does not make the process follow its promises', async () => {
+  const store = await metadata.open();
+  const following = vi.spyOn(AsyncLocalStorage.prototype, 'run');
+  try {
+    await createDataset(store);
+    expect(following).not.toHaveBeenCalled();
+  } finally {
+    following.mockRestore();
   }
 });

@@ -282,6 +282,11 @@ export const LIMITS = {
     'bytes',
     'Results of views of shared tables that are kept ready for windows; others are read out of DuckDB',
   ),
+  duckdbTablesColumnsBytesMax: limit(
+    192 * MiB,
+    'bytes',
+    'Columns of shared tables that views use again and again, decoded, within duckdbTablesMemoryBytes; 0: none is kept',
+  ),
   duckdbTablesQueriesMax: limit(
     4,
     'count',
@@ -320,6 +325,7 @@ const RELATIONS: readonly { readonly text: string; readonly holds: (limits: Limi
     text: 'duckdbQueriesMax + duckdbTablesQueriesMax < threadPoolSize',
     holds: (l) => l.duckdbQueriesMax + l.duckdbTablesQueriesMax < l.threadPoolSize,
   },
+  { text: 'duckdbTablesColumnsBytesMax <= duckdbTablesMemoryBytes', holds: (l) => l.duckdbTablesColumnsBytesMax <= l.duckdbTablesMemoryBytes },
   { text: 'pageItemsDefault <= pageItemsMax', holds: (l) => l.pageItemsDefault <= l.pageItemsMax },
   { text: 'uploadBytesMax <= uploadExpandedBytesMax', holds: (l) => l.uploadBytesMax <= l.uploadExpandedBytesMax },
   { text: 'scheduleRetryMs <= scheduleRetryMsMax', holds: (l) => l.scheduleRetryMs <= l.scheduleRetryMsMax },

@@ -36,7 +36,13 @@ export function startEngines(config: Config, { engines: others }: Parts, { store
   const starts = others === undefined ? own : [() => others(stores)];
   const engines = starts.flatMap((start) => startEngine(start, stores, log));
   const help = 'What engines of tables hold for sessions: sessions, views, results, and relations with results';
-  for (const { viewHits } of engines) if (viewHits !== undefined) metrics.cache('view_results', viewHits);
+  for (const { caches } of engines) for (const [name, hits] of Object.entries(caches ?? {})) metrics.cache(name, hits);
+  metrics.gauge('table_columns_kept', 'Columns of tables that are kept decoded, because views use them again and again', ['engine'], () =>
+    engines.flatMap(({ name, keptColumns }) => {
+      const value = keptColumns?.() ?? null;
+      return value === null ? [] : [{ labels: { engine: name }, value }];
+    }),
+  );
   metrics.gauge('table_engine_objects', help, ['engine', 'kind'], async () => (await Promise.all(engines.map(inventoryOf))).flat());
   return engines;
 }

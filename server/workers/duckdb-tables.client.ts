@@ -8,7 +8,7 @@ import type { ThreadCounts } from '../shared/thread-counts.ts';
 import type { Control } from '../storage/content-store.ts';
 import { DUCKDB_FEATURES } from './duckdb-tables/features.ts';
 import type { DuckdbTableSource } from './duckdb-tables/table.ts';
-import type { DuckdbTablesOptions, FromDuckdbTables, TablesInventory, ToDuckdbTables } from './duckdb-tables.protocol.ts';
+import type { DuckdbTablesOptions, FromDuckdbTables, TablesHits, TablesInventory, ToDuckdbTables } from './duckdb-tables.protocol.ts';
 
 export interface DuckdbTablesParts {
   readonly limits: Limits;
@@ -41,6 +41,8 @@ interface LoadedTable {
 /** Beside this file, with its extension: a checkout runs TypeScript, a package JavaScript. */
 const WORKER = new URL(import.meta.url.replace(/\.client(\.\w+)$/, '.worker$1'));
 
+const NO_HITS: TablesHits = { views: { hits: 0, misses: 0 }, columns: { hits: 0, misses: 0 } };
+
 /** A thread with what depends on it. When it ends, everything of it is lost; the next table starts another. */
 class TablesThread {
   readonly #worker: Worker;
@@ -49,8 +51,10 @@ class TablesThread {
   readonly #sessions = new Map<number, DuckdbTablesPeer>();
   readonly #lossListeners = new Set<(reason: CovistaError) => void>();
   #inventory: PromiseWithResolvers<TablesInventory> | undefined;
-  /** How often views were shared, as of the last inventory. */
-  hits: Hits = { hits: 0, misses: 0 };
+  /** How often views were shared and found their columns, as of the last inventory. */
+  hits: TablesHits = NO_HITS;
+  /** Columns that are kept, as of then; null: the database did not say. */
+  columns: number | null = 0;
   readonly #ended: Promise<void>;
   #isLost = false;
   #isClosing = false;
@@ -158,6 +162,7 @@ class TablesThread {
         break;
       case 'inventory':
         this.hits = message.hits;
+        this.columns = message.columns;
         this.#inventory?.resolve(message.inventory);
         this.#inventory = undefined;
         break;
@@ -223,6 +228,7 @@ class DuckdbTable {
 export class DuckdbTables {
   readonly name = 'duckdb';
   readonly dialect = 'sql';
+  readonly caches: Readonly<Record<string, () => Hits>> = { view_results: () => this.#hits.views, table_columns: () => this.#hits.columns };
   readonly #options: DuckdbTablesOptions;
   readonly #log: Logger;
   readonly #threads: ThreadCounts | undefined;
@@ -249,8 +255,12 @@ export class DuckdbTables {
     }
   }
 
-  viewHits(): Hits {
-    return this.#thread?.hits ?? { hits: 0, misses: 0 };
+  keptColumns(): number | null {
+    return this.#thread === undefined ? 0 : this.#thread.columns;
+  }
+
+  get #hits(): TablesHits {
+    return this.#thread?.hits ?? NO_HITS;
   }
 
   /** What its thread keeps in JavaScript, for those who watch it. */

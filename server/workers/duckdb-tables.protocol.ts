@@ -21,6 +21,12 @@ export interface TablesInventory {
   readonly relations: number | null;
 }
 
+/** How often results of views, and all columns that a view uses, were asked for and were there. */
+export interface TablesHits {
+  readonly views: Hits;
+  readonly columns: Hits;
+}
+
 /** Tables and sessions have numbers, which are never used again. */
 export type ToDuckdbTables =
   | { readonly kind: 'load'; readonly table: number; readonly key: string; readonly source: DuckdbTableSource }
@@ -41,6 +47,6 @@ export type FromDuckdbTables =
   | { readonly kind: 'failed'; readonly table: number; readonly error: ErrorBody }
   /** A Response of Perspective's protocol. */
   | { readonly kind: 'response'; readonly session: number; readonly bytes: Uint8Array<ArrayBuffer> }
-  | { readonly kind: 'inventory'; readonly inventory: TablesInventory; readonly hits: Hits }
+  | { readonly kind: 'inventory'; readonly inventory: TablesInventory; readonly columns: number | null; readonly hits: TablesHits }
   /** Something for the log. */
   | { readonly kind: 'fault'; readonly message: string };

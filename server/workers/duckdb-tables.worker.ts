@@ -4,8 +4,9 @@ import { CovistaError, errorBody } from '../../protocol/errors.ts';
 import { present } from '../shared/assert.ts';
 import { EngineError } from '../storage/parquet/engine-error.ts';
 import { createHardenedInstance } from '../storage/parquet/instance.ts';
+import { COLUMN_NAME, KeptColumns } from './duckdb-tables/kept-columns.ts';
 import { Queries } from './duckdb-tables/queries.ts';
-import { type HostedTable, Results } from './duckdb-tables/results.ts';
+import { type HostedTable, RESULT_NAME, Results } from './duckdb-tables/results.ts';
 import { type DuckdbTableSource, Table } from './duckdb-tables/table.ts';
 import { TableSession } from './duckdb-tables/table-session.ts';
 import type { DuckdbTablesOptions, FromDuckdbTables, ToDuckdbTables } from './duckdb-tables.protocol.ts';
@@ -36,7 +37,8 @@ const instance = await createHardenedInstance({
   directories: [...readableDirectories, spillDirectory],
 });
 const queries = new Queries(instance, limits);
-const results = new Results(queries, limits, onFault);
+const columns = new KeptColumns(queries, limits, onFault);
+const results = new Results({ queries, columns, limits, onFault });
 
 async function load(id: number, key: string, source: DuckdbTableSource): Promise<void> {
   const controller = new AbortController();
@@ -46,6 +48,7 @@ async function load(id: number, key: string, source: DuckdbTableSource): Promise
     const rows = table.isWhole ? table.fileRows : await count(table, controller.signal);
     controller.signal.throwIfAborted();
     tables.set(id, { key, hosted: { id, table, rows } });
+    columns.open(id);
     post({ kind: 'loaded', table: id, rows, schema: Object.fromEntries(table.columns.map(({ name, kind }) => [name, kind])) });
   } catch (fault) {
     post({ kind: 'failed', table: id, error: errorBody(loadError(fault)) });
@@ -80,24 +83,29 @@ function connect(id: number, session: number): void {
 }
 
 async function takeInventory(): Promise<void> {
-  const relations = await countRelations().catch((fault: unknown) => {
+  const { relations, columns: kept } = await countRelations().catch((fault: unknown) => {
     onFault(fault);
-    return null;
+    return NOT_COUNTED;
   });
   let views = 0;
   for (const session of sessions.values()) views += session.views;
-  post({ kind: 'inventory', inventory: { sessions: sessions.size, views, results: results.size, relations }, hits: { ...results.counts } });
+  const inventory = { sessions: sessions.size, views, results: results.size, relations };
+  post({ kind: 'inventory', inventory, columns: kept, hits: { views: { ...results.counts }, columns: { ...columns.counts } } });
 }
 
-async function countRelations(): Promise<number> {
-  const sql = 'SELECT count(*) AS relations FROM duckdb_tables()';
+const NOT_COUNTED = { relations: null, columns: null };
+
+async function countRelations(): Promise<{ readonly relations: number; readonly columns: number }> {
+  const named = (beginning: string): string => `count(*) FILTER (starts_with(table_name, '${beginning}'))`;
+  const sql = `SELECT ${named(RESULT_NAME)} AS relations, ${named(COLUMN_NAME)} AS columns FROM duckdb_tables()`;
   const [row] = await queries.run('interactive', new AbortController().signal, (session) => session.rows(sql));
-  return Number(row?.relations ?? 0);
+  return { relations: Number(row?.relations ?? 0), columns: Number(row?.columns ?? 0) };
 }
 
 async function close(): Promise<void> {
   for (const session of sessions.values()) session.close();
   await results.settled();
+  await columns.settled();
   queries.close();
   port.close();
 }
@@ -110,6 +118,7 @@ port.on('message', (message: ToDuckdbTables) => {
     case 'unload':
       loading.get(message.table)?.abort(new CovistaError('cancelled', 'the loading was cancelled'));
       tables.delete(message.table);
+      columns.forget(message.table);
       break;
     case 'connect':
       connect(message.table, message.session);

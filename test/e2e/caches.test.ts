@@ -71,7 +71,7 @@ test('CACHE2 grants that were read once are known to the requests that follow, a
 test('CACHE2 every cache tells how often it had what it was asked for', async () => {
   const response = await fetch(`${one.url}/metrics`, { headers: { authorization: `Bearer ${await one.token('operator', { admin: true })}` } });
   const text = await response.text();
-  for (const cache of ['grants', 'versions', 'scoped_counts', 'tables', 'view_results', 'exports', 'diffs']) {
+  for (const cache of ['grants', 'versions', 'scoped_counts', 'tables', 'view_results', 'table_columns', 'exports', 'diffs']) {
     expect(text, cache).toMatch(new RegExp(`^covista_cache_hit_ratio\\{cache="${cache}"\\} `, 'm'));
   }
 });

@@ -18,7 +18,7 @@ export interface TrickyTables {
   readonly relation: string;
   readonly memory: GuardedTable;
   readonly duckdb: GuardedTable;
-  /** The same engine without room for cells: it reads every window out of its tables. */
+  /** The same engine without room for cells and columns: it computes out of files, and reads every window out of its tables. */
   readonly roomless: GuardedTable;
   readonly oracle: ViewOracle;
   close(): Promise<void>;
@@ -35,7 +35,7 @@ export async function openTricky(seed: number, count: number): Promise<TrickyTab
   const content = await openTestContent({}, { readable: [workshop.directory] });
   const engines = {
     duckdb: await duckdbEngine([workshop.directory]),
-    roomless: await duckdbEngine([workshop.directory], { ...defaultLimits, duckdbTablesCellsBytesMax: 0 }),
+    roomless: await duckdbEngine([workshop.directory], { ...defaultLimits, duckdbTablesCellsBytesMax: 0, duckdbTablesColumnsBytesMax: 0 }),
     memory: memoryEngine(content.store),
   };
   const opened = {

@@ -10,7 +10,8 @@ export function holdingTableFiles(engine: TableEngine, lease: ObjectStore['lease
     name: engine.name,
     dialect: engine.dialect,
     ...(engine.inventory && { inventory: engine.inventory.bind(engine) }),
-    ...(engine.viewHits && { viewHits: engine.viewHits.bind(engine) }),
+    ...(engine.caches && { caches: engine.caches }),
+    ...(engine.keptColumns && { keptColumns: engine.keptColumns.bind(engine) }),
     close: () => engine.close(),
     load: async (key, source, control) => {
       const release = await lease(source.source.content.files.map(({ path }) => path));

@@ -27,8 +27,10 @@ export interface TableEngine {
   load(key: string, source: TableSource, control: Control): Promise<EngineTable>;
   /** What it holds now, where it can tell. */
   inventory?(): Promise<EngineInventory>;
-  /** How often a view was asked for whose result was there, as of the last inventory. */
-  viewHits?(): Hits;
+  /** How often what the engine keeps was asked for and was there, by the name of its cache, as of the last inventory. */
+  readonly caches?: Readonly<Record<string, () => Hits>>;
+  /** Columns of its tables that are kept decoded, as of the last inventory; null: it had no time to say. */
+  keptColumns?(): number | null;
   /** Ends every table and what the engine runs on. */
   close(): Promise<void>;
 }

@@ -2,7 +2,7 @@ import type { Session } from '../../storage/parquet/session.ts';
 import { LEAF_ROWS, POSITION } from './aggregates.ts';
 import { ancestorValue, flatOrder, treeOrder } from './ordering.ts';
 import type { PlannedAggregate, ViewPlan } from './plan.ts';
-import type { Statement, Table } from './table.ts';
+import type { RowSource, Statement } from './table.ts';
 import { ViewFault } from './view-fault.ts';
 
 /** The statements that make the tables of a result. `name` is the beginning of their names. */
@@ -17,8 +17,8 @@ export const valueNames = (plan: ViewPlan): string[] => plan.terms.map((_term, i
 export const shownAliases = (plan: ViewPlan): string[] => plan.aggregates.slice(0, plan.columns.length).map(({ alias }) => alias);
 
 /** The rows that a view is of, with its fields, and POSITION where its order matters. */
-function rowsOf(table: Table, plan: ViewPlan, isOrdered: boolean): Statement {
-  const { sql, values } = table.body(plan.fields, { isOrdered });
+function rowsOf(source: RowSource, plan: ViewPlan, isOrdered: boolean): Statement {
+  const { sql, values } = source.body(plan.fields, { isOrdered });
   return { sql: plan.where === undefined ? sql : `SELECT * FROM (${sql}) WHERE ${plan.where}`, values };
 }
 
@@ -30,10 +30,10 @@ export function flatItems(plan: ViewPlan): string {
 }
 
 /** Copies the rows of a flat view in their order. Returns how many there are. */
-export async function computeFlat(session: Session, table: Table, plan: ViewPlan, name: string): Promise<number> {
+export async function computeFlat(session: Session, source: RowSource, plan: ViewPlan, name: string): Promise<number> {
   // Windows leave rows in an order of their own.
   const isSorted = plan.sorts.length > 0 || plan.fields.hasWindows;
-  const { sql, values } = rowsOf(table, plan, isSorted);
+  const { sql, values } = rowsOf(source, plan, isSorted);
   const order = isSorted ? ` ORDER BY ${flatOrder(plan.sorts, POSITION)}` : '';
   return create(session, `${name}_rows`, { sql: `SELECT ${flatItems(plan)} FROM (${sql})${order}`, values });
 }
@@ -46,8 +46,8 @@ async function create(session: Session, name: string, { sql, values }: Statement
 }
 
 /** The distinct paths of a split, as columns `s1`, `s2` … in their order. */
-export function pathsStatement(table: Table, plan: ViewPlan): Statement {
-  const { sql, values } = rowsOf(table, plan, false);
+export function pathsStatement(source: RowSource, plan: ViewPlan): Statement {
+  const { sql, values } = rowsOf(source, plan, false);
   const items = plan.splits.map(({ sql: split }, index) => `${split} AS s${index + 1}`).join(', ');
   const order = splitNames(plan).map((split) => `${split} NULLS FIRST`);
   return { sql: `SELECT DISTINCT ${items} FROM (${sql}) ORDER BY ${order.join(', ')}`, values };
@@ -81,9 +81,9 @@ function computedLevels(plan: ViewPlan): Levels {
 }
 
 /** Every group of every depth: its path `k…`, `s…`, how deep it is (`d`, `e`), how many rows it has (`z`), its aggregates. */
-function groupsStatement(table: Table, plan: ViewPlan): Statement {
+function groupsStatement(source: RowSource, plan: ViewPlan): Statement {
   const { sql, values } = rowsOf(
-    table,
+    source,
     plan,
     plan.aggregates.some(({ isOrdered }) => isOrdered),
   );
@@ -93,10 +93,8 @@ function groupsStatement(table: Table, plan: ViewPlan): Statement {
   // What no group is of cannot be grouped by, and is NULL in every one.
   const [grouped, split] = [keys.slice(0, Math.max(...levels.rows)), splits.slice(0, Math.max(...levels.columns))];
   const depth = (names: readonly string[]): string => [String(names.length), ...names.map((name) => `GROUPING(${name})`)].join(' - ');
-  const aliased = [
-    ...plan.keys.map(({ sql: key }, index) => `${key} AS k${index + 1}`),
-    ...plan.splits.map(({ sql: split }, index) => `${split} AS s${index + 1}`),
-  ];
+  const named = [...plan.keys, ...plan.splits].map(({ sql: field }) => source.codeOf(field) ?? field);
+  const aliased = [...keys, ...splits].map((name, index) => `${named[index]} AS ${name}`);
   const items = [
     ...grouped,
     ...plan.keys.slice(grouped.length).map(({ type }, index) => `CAST(NULL AS ${type}) AS k${grouped.length + index + 1}`),
@@ -104,11 +102,19 @@ function groupsStatement(table: Table, plan: ViewPlan): Statement {
     `CAST(${depth(grouped)} AS UTINYINT) AS d`,
     `CAST(${depth(split)} AS UTINYINT) AS e`,
   ];
-  const source = `SELECT ${['*', ...aliased].join(', ')} FROM (${sql})`;
-  const aggregated = sets.length > 1 ? foldedAggregates(plan.aggregates, [...grouped, ...split], source) : undefined;
-  const { from, aggregates } = aggregated ?? { from: source, aggregates: plainAggregates(plan.aggregates) };
+  const keyed = `SELECT ${['*', ...aliased].join(', ')} FROM (${sql})`;
+  const aggregated = sets.length > 1 ? foldedAggregates(plan.aggregates, [...grouped, ...split], keyed) : undefined;
+  const { from, aggregates } = aggregated ?? { from: keyed, aggregates: plainAggregates(plan.aggregates) };
   const groups = `SELECT ${[...items, ...aggregates].join(', ')} FROM (${from}) GROUP BY GROUPING SETS (${sets.join(', ')})`;
   return { sql: finished(plan, groups), values };
+}
+
+/** Paths that are grouped by codes, as SELECT items that are texts again; undefined where none is. */
+function textPaths(source: RowSource, plan: ViewPlan): ReadonlyMap<string, string> | undefined {
+  const names = [...keyNames(plan), ...splitNames(plan)];
+  const fields = [...plan.keys, ...plan.splits];
+  const coded = names.filter((_name, index) => source.codeOf(fields[index]?.sql ?? '') !== undefined);
+  return coded.length === 0 ? undefined : new Map(coded.map((name) => [name, `CAST(${name} AS VARCHAR) AS ${name}`]));
 }
 
 /** What groups are made of, and the items that count their rows (`z`) and aggregate them. */
@@ -174,13 +180,17 @@ function childrenSum(keys: readonly string[], depth: number, alias: string, with
 const anyOf = (column: string, levels: readonly number[]): string => `${column} IN (${levels.join(', ')})`;
 
 /** Makes the rows of a view without a split: paths, depths and aggregates, in order. Returns how many there are. */
-export async function computeGroups(session: Session, table: Table, plan: ViewPlan, name: string): Promise<number> {
-  const { sql, values } = groupsStatement(table, plan);
+export async function computeGroups(session: Session, source: RowSource, plan: ViewPlan, name: string): Promise<number> {
+  const { sql, values } = groupsStatement(source, plan);
   const levels = levelsOf(plan);
   const order = treeOrder({ keys: keyNames(plan), depth: 'd', sorts: plan.sorts, isNested: levels.rows.length > 1 || isOrderedByGroups(plan) });
   const inner = `SELECT * FROM (SELECT ${['*', ...order.items].join(', ')} FROM (${sql})) WHERE ${anyOf('d', levels.rows)}`;
-  const shown = [...keyNames(plan), 'd', ...shownAliases(plan)].join(', ');
-  return create(session, `${name}_rows`, { sql: `SELECT ${shown} FROM (${inner})${orderBy(order.orderBy)}`, values });
+  const shown = [...keyNames(plan), 'd', ...shownAliases(plan)];
+  const texts = textPaths(source, plan);
+  // In an ORDER BY of its own, the names of paths would be those of texts.
+  const ordered = texts === undefined ? inner : `SELECT * FROM (${inner})${orderBy(order.orderBy)}`;
+  const items = shown.map((item) => texts?.get(item) ?? item).join(', ');
+  return create(session, `${name}_rows`, { sql: `SELECT ${items} FROM (${ordered})${texts === undefined ? orderBy(order.orderBy) : ''}`, values });
 }
 
 const orderBy = (terms: string): string => (terms === '' ? '' : ` ORDER BY ${terms}`);
@@ -189,10 +199,12 @@ const orderBy = (terms: string): string => (terms === '' ? '' : ` ORDER BY ${ter
  * Makes the tables of a view with a split: `_rows` are paths and depths in order, `_columns` the paths of the columns with
  * their numbers `c`, and `_cells` what is where (`n`, `c`), which is less than every row times every column.
  */
-export async function computeSplit(session: Session, table: Table, plan: ViewPlan, name: string, columnsMax: number): Promise<number> {
-  const { sql, values } = groupsStatement(table, plan);
+export async function computeSplit(session: Session, source: RowSource, plan: ViewPlan, name: string, columnsMax: number): Promise<number> {
+  const { sql, values } = groupsStatement(source, plan);
   const levels = levelsOf(plan);
-  await session.execute(`CREATE TABLE ${name}_groups AS ${sql}`, values);
+  const texts = textPaths(source, plan);
+  const groups = texts === undefined ? sql : `SELECT * REPLACE (${[...texts.values()].join(', ')}) FROM (${sql})`;
+  await session.execute(`CREATE TABLE ${name}_groups AS ${groups}`, values);
   const rows = await numberTree(session, `${name}_groups`, `${name}_rows`, {
     keys: keyNames(plan),
     depth: 'd',

@@ -72,10 +72,15 @@ export class Fields {
   source(relation: string, passed: readonly string[], more: readonly string[]): string {
     const needed = new Set(this.columnsUsed());
     const inner = this.#columns.flatMap(({ name, sql }) => (needed.has(name) ? [`${sql} AS ${identifier(name)}`] : []));
-    const innermost = `SELECT ${[...inner, ...passed].join(', ') || 'NULL AS nothing'} FROM (${relation})`;
+    return this.over(`SELECT ${[...inner, ...passed].join(', ') || 'NULL AS nothing'} FROM (${relation})`, more);
+  }
+
+  /** The same over a relation that has the values of the used columns already, under the columns' names. */
+  over(named: string, more: readonly string[]): string {
+    const needed = new Set(this.columnsUsed());
     const own = this.#columns.flatMap(({ name }, index) => (needed.has(name) ? [`${identifier(name)} AS ${columnAlias(index)}`] : []));
     const made = this.#expressions.flatMap(({ sql }, index) => (this.#used.has(`e${index}`) ? [`${sql} AS e${index}`] : []));
-    return this.#withWindows(`SELECT ${[...own, ...made, ...more].join(', ') || 'NULL AS nothing'} FROM (${innermost})`);
+    return this.#withWindows(`SELECT ${[...own, ...made, ...more].join(', ') || 'NULL AS nothing'} FROM (${named})`);
   }
 
   /** The stages of all windows side by side. */

@@ -6,7 +6,7 @@ import { computeFlat, computeGroups, computeSplit, flatItems, keyNames, pathsSta
 import { type Frame, type FrameColumn, type FramePaths, type Grid, type RowChoice, type Value, valuesOf } from './frame.ts';
 import { type CellRoom, keptRows, keptTable } from './kept-cells.ts';
 import type { ViewPlan } from './plan.ts';
-import type { Range, Statement, Table } from './table.ts';
+import type { Range, RowSource, Statement, Table } from './table.ts';
 import { ViewFault } from './view-fault.ts';
 
 /** Runs work on a connection, when there is one to spare. */
@@ -45,28 +45,28 @@ export class Result {
   }
 
   /** Computes what a plan asks for, into tables that begin with `name`. A view that shows rows as they come is not copied. */
-  static async compute(session: Session, { table, plan, name, tableRows, columnsMax, room }: Computation): Promise<Result> {
+  static async compute(session: Session, { table, source, plan, name, tableRows, columnsMax, room }: Computation): Promise<Result> {
     switch (plan.shape) {
       case 'flat': {
         if (plan.isLazy) {
           const cells = await keptTable(session, { table, plan, rows: tableRows, room });
           return new Result({ table, plan, name: null, rows: tableRows, columnPaths: [[]], cells });
         }
-        const rows = await computeFlat(session, table, plan, name);
+        const rows = await computeFlat(session, source, plan, name);
         return new Result({ table, plan, name, rows, columnPaths: [[]], cells: await keptRows(session, { name, rows, plan, room }) });
       }
       case 'splitRows': {
-        const columnPaths = transposed(await readGrid(session, pathsStatement(table, plan)));
+        const columnPaths = transposed(await readGrid(session, pathsStatement(source, plan)));
         if (columnPaths.length * plan.columns.length > columnsMax) throw tooManyColumns(columnPaths.length, columnsMax);
         if (plan.isLazy) return new Result({ table, plan, name: null, rows: tableRows, columnPaths });
-        return new Result({ table, plan, name, rows: await computeFlat(session, table, plan, name), columnPaths });
+        return new Result({ table, plan, name, rows: await computeFlat(session, source, plan, name), columnPaths });
       }
       case 'grouped': {
-        const rows = await computeGroups(session, table, plan, name);
+        const rows = await computeGroups(session, source, plan, name);
         return new Result({ table, plan, name, rows, columnPaths: [[]], cells: await keptRows(session, { name, rows, plan, room }) });
       }
       case 'split': {
-        const rows = await computeSplit(session, table, plan, name, columnsMax);
+        const rows = await computeSplit(session, source, plan, name, columnsMax);
         const items = ['e', ...splitNames(plan)].join(', ');
         const paths = transposed(await readGrid(session, { sql: `SELECT ${items} FROM ${name}_columns ORDER BY c`, values: [] }));
         return new Result({ table, plan, name, rows, columnPaths: paths.map(([depth, ...path]) => path.slice(0, Number(depth))) });
@@ -251,6 +251,8 @@ interface ResultParts {
 
 export interface Computation {
   readonly table: Table;
+  /** Where the rows are read of what is computed now; windows of rows as they come are read from the table. */
+  readonly source: RowSource;
   readonly plan: ViewPlan;
   readonly name: string;
   /** How many rows the table has. */

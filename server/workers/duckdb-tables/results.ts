@@ -1,11 +1,16 @@
 import { CovistaError } from '../../../protocol/errors.ts';
 import type { Limits } from '../../../protocol/limits.ts';
 import { CacheCounts } from '../../shared/cache-counts.ts';
+import type { Session } from '../../storage/parquet/session.ts';
 import { CellRoom } from './kept-cells.ts';
+import type { KeptColumns } from './kept-columns.ts';
 import type { ViewPlan } from './plan.ts';
 import type { Queries } from './queries.ts';
-import { Result } from './result.ts';
+import { type Computation, Result } from './result.ts';
 import type { Table } from './table.ts';
+
+/** The beginning of the names of all tables of results. */
+export const RESULT_NAME = 'view';
 
 export interface HostedTable {
   /** Tells tables apart. */
@@ -28,9 +33,17 @@ interface Entry {
   leases: number;
 }
 
+export interface ResultsParts {
+  readonly queries: Queries;
+  readonly columns: KeptColumns;
+  readonly limits: Limits;
+  readonly onFault: (fault: unknown) => void;
+}
+
 /** Results by table and configuration: each is computed once, shared by who asks for it, and removed when nobody has it any more. */
 export class Results {
   readonly #queries: Queries;
+  readonly #columns: KeptColumns;
   readonly #limits: Limits;
   readonly #onFault: (fault: unknown) => void;
   readonly #entries = new Map<string, Entry>();
@@ -40,8 +53,9 @@ export class Results {
   readonly counts = new CacheCounts();
   #count = 0;
 
-  constructor(queries: Queries, limits: Limits, onFault: (fault: unknown) => void) {
+  constructor({ queries, columns, limits, onFault }: ResultsParts) {
     this.#queries = queries;
+    this.#columns = columns;
     this.#limits = limits;
     this.#onFault = onFault;
     this.#room = new CellRoom(limits.duckdbTablesCellsBytesMax);
@@ -82,15 +96,27 @@ export class Results {
       throw new CovistaError('memory_limit', `there are ${this.#entries.size} different views already; close some of them`);
     }
     this.#count += 1;
-    const name = `view${this.#count}`;
+    const name = `${RESULT_NAME}${this.#count}`;
     const controller = new AbortController();
     const computation = { table: hosted.table, plan, name, tableRows: hosted.rows, columnsMax: this.#limits.viewColumnsMax, room: this.#room };
     const computed = this.#queries.run(plan.isLazy && plan.shape === 'flat' ? 'interactive' : 'bulk', controller.signal, (session) =>
-      Result.compute(session, computation),
+      plan.isLazy ? Result.compute(session, { ...computation, source: hosted.table }) : this.#compute(session, hosted, computation),
     );
     const entry: Entry = { key, name, controller, computed, leases: 0 };
     this.#entries.set(key, entry);
     return entry;
+  }
+
+  /** Out of columns that are kept, where they are. */
+  async #compute(session: Session, hosted: HostedTable, computation: Omit<Computation, 'source'>): Promise<Result> {
+    const { plan } = computation;
+    const lease = this.#columns.lease(hosted, plan);
+    try {
+      return await Result.compute(session, { ...computation, source: lease ?? hosted.table });
+    } finally {
+      lease?.release();
+      if (lease === undefined) this.#columns.used(hosted, plan);
+    }
   }
 
   #release(entry: Entry): void {

@@ -1,4 +1,4 @@
-import { assert } from '../../shared/assert.ts';
+import { assert, present } from '../../shared/assert.ts';
 import { type ScopedContent, showsAllRows } from '../../storage/content-store.ts';
 import { identifier } from '../../storage/parquet/quote.ts';
 import { FILE_COLUMN, ROW_COLUMN, scopedRelation } from '../../storage/parquet/relation.ts';
@@ -25,13 +25,21 @@ export interface Range {
   readonly end: number;
 }
 
+/** Where a computation reads the rows of a table. */
+export interface RowSource {
+  /** The fields that a view uses, of every row, with POSITION where it is asked for or windows need it. */
+  body(fields: Fields, options: { readonly isOrdered: boolean }): Statement;
+  /** A field in the place of another that has its texts as numbers in their order, if there is one; CAST makes texts of them. */
+  codeOf(sql: string): string | undefined;
+}
+
 const FILE = identifier(FILE_COLUMN);
 const ROW = identifier(ROW_COLUMN);
 /** No file has so many rows. */
 const POSITION_SQL = `(CAST(${FILE} AS BIGINT) << 40) + ${ROW} AS ${POSITION}`;
 
 /** A version as one scope shows it, read where its files are. */
-export class Table {
+export class Table implements RowSource {
   readonly columns: readonly TableColumn[];
   readonly #source: DuckdbTableSource;
 
@@ -59,7 +67,15 @@ export class Table {
     return { sql: `SELECT count(*) AS rows FROM (${this.#limited(sql)})`, values };
   }
 
-  /** The fields that a view uses, of every row, with POSITION where it is asked for or windows need it. */
+  codeOf(): undefined {}
+
+  /** One column of every row as `v`, in the order of the rows. */
+  column(index: number): Statement {
+    const column = present(this.columns[index], 'a column of the table');
+    const { sql, values } = scopedRelation(this.#source.source, { columns: [column.name] });
+    return { sql: `SELECT ${column.sql} AS v FROM (${this.#limited(sql)})`, values };
+  }
+
   body(fields: Fields, { isOrdered }: { readonly isOrdered: boolean }): Statement {
     const positions = isOrdered || fields.hasWindows;
     const { sql, values } = scopedRelation(this.#source.source, { columns: fields.columnsUsed(), positions });

@@ -9,6 +9,7 @@ import { type BenchServer, startBenchServer } from '../support/server.ts';
 
 const MiB = 2 ** 20;
 const AREA = 'co-analysis';
+const TARGET_PEOPLE = 500;
 const MAIN = join(import.meta.dirname, '../../server/main.ts');
 
 export const coAnalysis: Scenario = {
@@ -19,7 +20,7 @@ export const coAnalysis: Scenario = {
     const server = await startBenchServer();
     try {
       const measurements: Measurement[] = [];
-      for (const people of sizeOf<readonly number[]>(options, [[4], [50], [100, 500]])) {
+      for (const people of sizeOf<readonly number[]>(options, [[4], [50], [100, TARGET_PEOPLE]])) {
         measurements.push(...(await measure(server, workspace.path('outcome.json'), { people, options })));
       }
       return measurements;
@@ -37,11 +38,7 @@ interface Crowd {
 
 async function measure(server: BenchServer, out: string, { people, options }: Crowd): Promise<Measurement[]> {
   options.say(`${people} people`);
-  const [duration, ramp] = sizeOf<readonly [number, number]>(options, [
-    [2, 1],
-    [4, 2],
-    [30, 15],
-  ]);
+  const [duration, ramp] = sizeOf<readonly [number, number]>(options, [[2, 1], [4, 2], people < TARGET_PEOPLE ? [15, 8] : [30, 15]]);
   const flags = { people, duration, ramp, rows: sizeOf(options, [2_000, 20_000, 100_000]), out, think: sizeOf(options, [50, 2_000, 2_000]) };
   server.resetPeak();
   const args = Object.entries(flags).map(([name, value]) => `--${name}=${value}`);
@@ -49,12 +46,12 @@ async function measure(server: BenchServer, out: string, { people, options }: Cr
   return describe(JSON.parse(readFileSync(out, 'utf8')) as Outcome, server.memory().peak / MiB);
 }
 
-/** What 500 people must find. */
+/** What so many people must find. */
 const TARGETS: Readonly<Record<string, number>> = { 'view.data': 100, 'note.seen': 100, 'view.seen': 100 };
 
 function describe({ people, actions, errors }: Outcome, memory: number): Measurement[] {
   const at = { of: 'people', value: people };
-  const isFull = people === 500;
+  const isFull = people === TARGET_PEOPLE;
   const figures = actions.flatMap(({ action, count, p50, p99 }): Measurement[] => {
     if (count === 0) return [];
     const limit = isFull ? TARGETS[action] : undefined;

@@ -122,7 +122,7 @@ async function measureMillion(bench: Bench): Promise<Measurement[]> {
   const name = `${rows.toLocaleString('en')} rows of which 1 % differ`;
   options.say(name);
   const size = { rows, updated: rows / 200, inserted: rows / 400, deleted: rows / 400 };
-  const { ours, floor } = await compareRuns(bench, await writePair(bench, 'million', size), { runs: sizeOf(options, [1, 3, 7]), limit: PAGE.usual });
+  const { ours, floor } = await compareRuns(bench, await writePair(bench, 'million', size), { runs: sizeOf(options, [1, 3, 5]), limit: PAGE.usual });
   return [
     { area: AREA, name: `${name} / full join`, ...ratioOf(ours, floor), limit: 1.5, bound: 'at most' },
     { area: AREA, name, ...summaryOf(ours), unit: 'ms' },
@@ -152,7 +152,7 @@ async function measureShared(bench: Bench): Promise<Measurement[]> {
   const upsert = await client.version.commit({ datasetId, branch: 'main', mode: 'upsert', key: ['id'] }, { body: createReadStream(paths.to) });
   const many: Pair = { datasetId, from: upsert.versionId - 1, to: upsert.versionId, counts };
   const times = { many: [] as number[], one: [] as number[] };
-  for (let run = -1; run < sizeOf(options, [1, 3, 9]); run += 1) {
+  for (let run = -1; run < sizeOf(options, [1, 3, 7]); run += 1) {
     const [onMany, onOne] = [await timeDiff(bench, many), await timeDiff(bench, one)];
     if (run < 0) continue;
     times.many.push(onMany);
@@ -172,7 +172,7 @@ async function measureLarge(bench: Bench): Promise<Measurement[]> {
   const size = { rows, updated: rows / 100, inserted: rows / 200, deleted: rows / 200 };
   const written = await writePair(bench, 'large', size);
   server.resetPeak();
-  const { ours, floor } = await compareRuns(bench, written, { runs: sizeOf(options, [1, 1, 3]), limit: PAGE.long });
+  const { ours, floor } = await compareRuns(bench, written, { runs: sizeOf(options, [1, 1, 2]), limit: PAGE.long });
   return [
     { area: AREA, name, ...summaryOf(ours), unit: 'ms', limit: 4_000, bound: 'at most' },
     { area: AREA, name: `${name} / full join`, ...ratioOf(ours, floor) },

@@ -32,7 +32,7 @@ async function measure(
   { server, database }: { readonly server: BenchServer; readonly database: BenchDatabase },
   options: ScenarioOptions,
 ): Promise<Measurement[]> {
-  const runs = sizeOf(options, [1, 1, 5]);
+  const runs = sizeOf(options, [1, 1, 3]);
   const measurements: Measurement[] = [];
   await acknowledgeTimes(server, { perSecond: 50, count: 20 });
   for (const perSecond of [20, 200]) {

@@ -105,7 +105,7 @@ async function comparePeers(ours: Target, peers: readonly Target[], options: Sce
   const measurements: Measurement[] = [];
   for (const peer of peers) {
     const ratios: number[] = [];
-    for (let run = 0; run < sizeOf(options, [1, 1, 3]); run += 1) {
+    for (let run = 0; run < sizeOf(options, [1, 1, 2]); run += 1) {
       const theirs = await flood(peer, CONNECTIONS, seconds);
       ratios.push((await flood(ours, CONNECTIONS, seconds)).perCpuSecond / theirs.perCpuSecond);
     }

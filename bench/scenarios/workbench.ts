@@ -40,7 +40,7 @@ function measureBytes(): Measurement[] {
 
 async function measurePainting(options: ScenarioOptions): Promise<Measurement[]> {
   const rows = sizeOf(options, [10_000, 200_000, 3_000_000]);
-  const runs = sizeOf(options, [1, 1, 7]);
+  const runs = sizeOf(options, [1, 1, 5]);
   const server = await startBenchServer();
   const browser = await launchBrowser();
   try {

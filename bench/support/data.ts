@@ -22,12 +22,21 @@ export function createWorkspace(): Workspace {
   };
 }
 
-/** Orders as a shop would export them: 10 columns, quotes, commas, empty cells; the same rows every time. */
+/** Orders as a shop would export them, as CSV: 10 columns, quotes, commas, empty cells; the same rows every time. */
 export async function writeOrders(duckdb: BareDuckdb, path: string, rows: number): Promise<void> {
+  await duckdb.run([`COPY (${ordersSql(rows)}) TO ${quoted(path)} (FORMAT csv, HEADER)`]);
+}
+
+/** The same rows with the types that CSV comes to, as Parquet. */
+export async function writeOrdersParquet(duckdb: BareDuckdb, path: string, rows: number): Promise<void> {
+  const typed = `SELECT * REPLACE (CAST(quantity AS BIGINT) AS quantity, CAST(unit_price AS DOUBLE) AS unit_price) FROM (${ordersSql(rows)})`;
+  await duckdb.run([`COPY (${typed}) TO ${quoted(path)} (FORMAT parquet)`]);
+}
+
+function ordersSql(rows: number): string {
   const pick = (seed: number, ...values: readonly string[]): string =>
     `[${values.map(quoted).join(', ')}][(1 + hash(i, ${seed}) % ${values.length})::INTEGER]`;
-  await duckdb.run([
-    `COPY (
+  return `
       SELECT 100000 + i AS order_id,
         TIMESTAMP '2022-01-01' + to_seconds((hash(i, 1) % 94608000)::BIGINT) AS ordered_at,
         format('customer{}@{}', hash(i, 2) % 200000, ${pick(3, 'example.com', 'mail.example.org', 'shop.example.net')}) AS email,
@@ -38,9 +47,7 @@ export async function writeOrders(duckdb: BareDuckdb, path: string, rows: number
         ((hash(i, 8) % 500000) / 100)::DECIMAL(10, 2) AS unit_price,
         CASE WHEN hash(i, 9) % 3 = 0 THEN NULL ELSE round((hash(i, 10) % 50) / 100, 2) END AS discount,
         CASE (hash(i, 11) % 5)::INTEGER WHEN 0 THEN 'gift, wrapped' WHEN 1 THEN 'leave "at the door"' WHEN 2 THEN 'call before delivery' END AS note
-      FROM range(${rows}) AS t(i)
-    ) TO ${quoted(path)} (FORMAT csv, HEADER)`,
-  ]);
+      FROM range(${rows}) AS t(i)`;
 }
 
 /** Rows of flights that are not in the real file, under its columns. */

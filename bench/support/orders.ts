@@ -1,7 +1,7 @@
 import { createWriteStream, rmSync } from 'node:fs';
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
-import { type Workspace, writeOrders } from './data.ts';
+import { type Workspace, writeOrdersParquet } from './data.ts';
 import { type BareDuckdb, quoted } from './duckdb.ts';
 import { commitOverRest } from './rest.ts';
 import type { BenchServer } from './server.ts';
@@ -31,10 +31,10 @@ interface OrdersToCommit {
 export async function commitOrders(server: BenchServer, { workspace, duckdb, rows }: OrdersToCommit): Promise<CommittedOrders> {
   const client = await server.client(OWNER);
   const { datasetId } = await client.dataset.create({ name: `Orders, ${rows} rows` });
-  const csv = workspace.path(`orders-${rows}.csv`);
-  await writeOrders(duckdb, csv, rows);
-  const { versionId } = await commitOverRest({ url: server.url, token: server.token(OWNER), datasetId, branch: 'main', path: csv });
-  rmSync(csv);
+  const path = workspace.path(`orders-${rows}.parquet`);
+  await writeOrdersParquet(duckdb, path, rows);
+  const { versionId } = await commitOverRest({ url: server.url, token: server.token(OWNER), datasetId, branch: 'main', path });
+  rmSync(path);
   client.close();
   return { datasetId, versionId, rows };
 }

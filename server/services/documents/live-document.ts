@@ -88,7 +88,7 @@ export class LiveDocument {
     this.#subjects = new Map(stored.bindings.map(({ clientId, subject }) => [clientId, subject]));
     this.presence = new Presence(limits, clock);
     this.rounds = new PresenceRounds({ presence: this.presence, participants: this.#participants, limits });
-    this.#messages = new SyncMessages(this.doc);
+    this.#messages = new SyncMessages(this.doc, limits);
     this.#integration = new Integration({ doc: this.doc, kind, removedEntriesMax: limits.documentRemovedEntriesMax });
     this.#restore(stored);
     this.#stateBytes = stored.state?.update.length ?? 0;

@@ -120,7 +120,7 @@ export class LiveDocument {
   }
 
   scan(update: Uint8Array): UpdateScan {
-    return scanUpdate(this.doc, update);
+    return scanUpdate(this.doc, update, this.#options.limits.documentLevelsMax);
   }
 
   /** Whether all that is added goes under Yjs client ids that are the subject's, or nobody's yet. */

@@ -142,7 +142,9 @@ describe('committing', () => {
     const bodies = [NUMBERS, csv('other', 'x')];
     const both = await Promise.allSettled(bodies.map((body) => alice.version.commit(input, { body, idempotencyKey: `both-${datasetId}` })));
     expect(both.map(({ status }) => status).sort()).toEqual(['fulfilled', 'rejected']);
-    expect(both.find(({ status }) => status === 'rejected')).toMatchObject({ reason: { code: 'conflict' } });
+    expect(both.find(({ status }) => status === 'rejected')).toMatchObject({
+      reason: { code: 'conflict', details: { idempotencyKey: `both-${datasetId}` } },
+    });
     const rest = await server.rest('alice');
     const headers = { 'idempotency-key': `rest-${datasetId}` };
     const send = (body: Uint8Array) => rest.send('POST', `/api/datasets/${datasetId}/branches/main/commit`, { body, headers });
@@ -255,6 +257,17 @@ describe('modes', () => {
 });
 
 describe('reading', () => {
+  test('DIFF5 a key column that a version lacks is named with its side', async () => {
+    const datasetId = await newDataset();
+    await commit(datasetId, NUMBERS);
+    await commit(datasetId, csv('code,name', 'x,one'));
+    const lacking = (from: string, to: string, key: string[]) => expect(alice.diff.rows({ datasetId, from, to, key })).rejects;
+    const code = 'unprocessable_data';
+    await lacking('1', '2', ['name', 'id']).toMatchObject({ code, details: { side: 'to', columns: ['id'] } });
+    await lacking('2', '1', ['id']).toMatchObject({ code, details: { side: 'from', columns: ['id'] } });
+    await lacking('1', '2', ['nope', 'name']).toMatchObject({ code, details: { side: 'from', columns: ['nope'] } });
+  });
+
   test('VC18 preview windows are exclusive at the end and name unknown columns', async () => {
     const datasetId = await newDataset();
     await commit(datasetId, NUMBERS);

@@ -214,3 +214,15 @@ describe('events', () => {
     expect((await server.objects(datasetId)).length).toBeGreaterThan(0);
   });
 });
+
+describe('comparing what two refs mean', () => {
+  test('DIFF5 a key column that a version lacks is named with its side', async () => {
+    const { datasetId } = await alice.dataset.create({ name: 'Keys' });
+    for (const body of [csv('id,name', '1,one'), csv('code,name', 'x,one')]) await alice.version.commit({ datasetId, branch: 'main' }, { body });
+    const lacking = (from: string, to: string, key: string[]) => expect(alice.diff.rows({ datasetId, from, to, key })).rejects;
+    const code = 'unprocessable_data';
+    await lacking('1', '2', ['name', 'id']).toMatchObject({ code, details: { side: 'to', columns: ['id'] } });
+    await lacking('2', '1', ['id']).toMatchObject({ code, details: { side: 'from', columns: ['id'] } });
+    await lacking('1', '2', ['nope', 'name']).toMatchObject({ code, details: { side: 'from', columns: ['nope'] } });
+  });
+});

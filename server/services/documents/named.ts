@@ -1,4 +1,4 @@
-import { type Annotation, columnsOfAnchor, columnsOfConfig, type SharedView } from '../../../protocol/documents/index.ts';
+import { type Annotation, columnsOfAnchor, columnsOfConfig, type SharedView, savedViewConfig } from '../../../protocol/documents/index.ts';
 
 type Scalar = string | number | boolean;
 
@@ -20,8 +20,16 @@ export function namedByView({ config, dialect, columnTypes = {} }: SharedView, k
     const operands = (Array.isArray(operand) ? operand : [operand]).filter((value) => value !== undefined && value !== null);
     return operands.flatMap((value) => (typeof value === 'number' && THRESHOLDS.has(operator) ? [] : [{ [column]: value }]));
   });
-  const hasText = Object.values(config.expressions ?? {}).some((expression) => expression.includes("'"));
-  return { columns: [...columns], values, doubt: hasText ? 'an expression with texts in it' : undefined };
+  return { columns: [...columns], values, doubt: doubtOf(config) };
+}
+
+/** A text of an expression, which in SQL may stand between dollars too. */
+const TEXT = /'|\$[\p{L}\p{N}_]*\$/u;
+
+function doubtOf(config: SharedView['config']): string | undefined {
+  if (Object.values(config.expressions ?? {}).some((expression) => TEXT.test(expression))) return 'an expression with texts in it';
+  const unknown = Object.keys(config).find((field) => !Object.hasOwn(savedViewConfig.shape, field));
+  return unknown === undefined ? undefined : `the field ${JSON.stringify(unknown)} of the config, which is not known here,`;
 }
 
 export function namedByAnnotation({ anchor }: Annotation): Named {

@@ -142,6 +142,8 @@ export const LIMITS = {
   documentUpdateBytesMax: limit(1 * MiB, 'bytes', 'One message of a document channel, such as all edits of a day offline'),
   documentBytesMax: limit(32 * MiB, 'bytes', 'One document, encoded'),
   documentRootsMax: limit(64, 'count', 'Shared types at the root of a document'),
+  documentLevelsMax: limit(64, 'count', 'Shared types within each other, and values within each other, in a document'),
+  documentKeptSyncBytesMax: limit(64 * KiB, 'bytes', 'What those who open a document are told is kept for the next one, unless it is longer'),
   documentsOpenMax: limit(10_000, 'count', 'Documents that are open on this server'),
   documentsAtOnceMax: limit(200, 'count', 'Documents that are opened or given back in one statement, when many are at once'),
   documentConnectionsMax: limit(5_000, 'count', 'Channels of one document'),

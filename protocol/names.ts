@@ -16,6 +16,7 @@ export function pointerNameFault(name: string): string | undefined {
   if (CONTROL.test(name)) return 'must not contain control, invisible or replacement characters';
   if (POINTER_FORBIDDEN.test(name)) return 'must not contain any of ~ @ \' " ` \\ ; < > | * ? ^ :';
   if (name.includes('..')) return 'must not contain ".."';
+  if (name === '.') return 'must not be ".", which addresses leave out';
   if (name.startsWith('/') || name.endsWith('/') || name.includes('//')) return 'must not begin or end with a slash nor contain two in a row';
   if (name.trim() !== name) return 'must not begin or end with white space';
   if (/^\d+$/.test(name)) return 'must not be all digits, which would read as a version number';

@@ -37,7 +37,7 @@ export function applyView(view: AppliedFrom, columns: ColumnsOfTable): AppliedVi
   const known = new Set(Object.keys(columnTypes));
   const used = columnsOfConfig(config, dialect, known);
   const retyped = used.flatMap((column) => {
-    const from = columnTypes[column];
+    const from = Object.hasOwn(columnTypes, column) ? columnTypes[column] : undefined;
     const to = types.get(column);
     return from === undefined || to === undefined || from === to ? [] : [{ column, from, to }];
   });

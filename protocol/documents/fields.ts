@@ -3,10 +3,14 @@ import { defaultLimits } from '../limits.ts';
 
 /** Fields that several kinds of entries share. */
 
+/** As a field of an object it would be no field. */
+export const isFieldName = (name: string): boolean => name !== '__proto__';
+
 export const entryId = z
   .string()
   .regex(new RegExp(`^[A-Za-z0-9_-]{1,${defaultLimits.documentEntryIdCharsMax}}$`), 'must be letters, digits, "-" and "_" only')
   .max(defaultLimits.documentEntryIdCharsMax)
+  .refine(isFieldName, 'must not be "__proto__"')
   .describe('Chosen by whoever makes the entry, unique in its map');
 
 export const author = z.string().min(1).max(defaultLimits.subjectCharsMax).describe('`sub` of the token');

@@ -1,6 +1,6 @@
 export * from './annotation.ts';
 export { type Presence, presence } from './awareness.ts';
-export { type Json, jsonBytes, jsonFault } from './json.ts';
+export { inheritsFields, type Json, jsonBytes, jsonFault } from './json.ts';
 export * from './messages.ts';
 export * from './name.ts';
 export * from './saved-view.ts';

@@ -31,6 +31,15 @@ function firstFault(values: readonly unknown[], depth: number): string | undefin
   return undefined;
 }
 
+/**
+ * Whether an object within a value has fields that are not its own: that is what decoders of Yjs make of a field `__proto__`, and who
+ * reads a field by its name would find them, while who goes through all fields would not.
+ */
+export function inheritsFields(value: unknown): boolean {
+  if (typeof value !== 'object' || value === null || value instanceof Uint8Array) return false;
+  return (!Array.isArray(value) && !isPlain(value)) || Object.values(value).some(inheritsFields);
+}
+
 function isPlain(value: object): boolean {
   const prototype = Object.getPrototypeOf(value);
   return prototype === Object.prototype || prototype === null;

@@ -1,7 +1,7 @@
 import * as z from 'zod/v4';
 import { defaultLimits } from '../limits.ts';
 import { annotation } from './annotation.ts';
-import { entryId } from './fields.ts';
+import { entryId, isFieldName } from './fields.ts';
 import { json } from './json.ts';
 import type { DocumentSubject } from './name.ts';
 import { privateView, sharedView } from './saved-view.ts';
@@ -28,7 +28,10 @@ const views = { rule: 'DOC4', entriesMax: defaultLimits.savedViewsMax, key: entr
 const preferences: MapShape = {
   rule: 'DOC8',
   entriesMax: defaultLimits.preferencesMax,
-  key: z.string().regex(/^[A-Za-z0-9._/-]{1,100}$/, 'must be 1 to 100 letters, digits and . _ / -'),
+  key: z
+    .string()
+    .regex(/^[A-Za-z0-9._/-]{1,100}$/, 'must be 1 to 100 letters, digits and . _ / -')
+    .refine(isFieldName, 'must not be "__proto__"'),
   entry: json(defaultLimits.preferenceBytesMax),
   shared: null,
 };

@@ -20,12 +20,15 @@ const TOKENS: Readonly<Record<ExpressionDialect, RegExp>> = {
 
 /**
  * The columns that an expression names: quoted ones, and in SQL those bare words that `known` has, since others may be
- * functions. It tells people what a view needs; it is no guard, since an expression can be written to mislead it.
+ * functions. SQL knows a column in any spelling of capitals. It tells people what a view needs; it is no guard, since an expression can be written to mislead it.
  */
 export function columnsOfExpression(expression: string, dialect: ExpressionDialect, known: ReadonlySet<string> = new Set()): string[] {
+  const spelt = dialect === 'sql' ? new Map([...known].map((name) => [name.toLowerCase(), name])) : undefined;
   const found = [...expression.matchAll(TOKENS[dialect])].flatMap(([, quoted, bare]) => {
-    if (quoted !== undefined) return [dialect === 'sql' ? quoted.replaceAll('""', '"') : quoted.replaceAll(/\\(.)/gu, '$1')];
-    return bare !== undefined && known.has(bare) ? [bare] : [];
+    if (spelt === undefined) return quoted === undefined ? [] : [quoted.replaceAll(/\\(.)/gu, '$1')];
+    const name = quoted?.replaceAll('""', '"') ?? bare ?? '';
+    const column = known.has(name) ? name : spelt.get(name.toLowerCase());
+    return [column ?? (quoted === undefined ? [] : name)].flat();
   });
   return [...new Set(found)];
 }

@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import { open, stat } from 'node:fs/promises';
 import { basename } from 'node:path';
 import { type Client, connect } from '../../client/index.ts';
+import { CovistaError } from '../../protocol/errors.ts';
 import { COMMIT_MODES } from '../../protocol/operations/version.ts';
 import { type Command, type FlagValues, type Invocation, listFlag, textFlag, UsageError } from './command.ts';
 import { showProgress } from './progress.ts';
@@ -32,10 +33,7 @@ export const importFiles: Command = {
     const client = openClient(invocation);
     const signal = invocation.terminal.interruption();
     try {
-      let status = 0;
-      for (const path of invocation.operands)
-        status = Math.max(status, await importFile({ client, path, plan, signal, terminal: invocation.terminal }));
-      return status;
+      return await importAll(invocation.operands, { client, plan, signal, terminal: invocation.terminal });
     } finally {
       client.close();
     }
@@ -81,15 +79,54 @@ interface FileImport {
   readonly terminal: Terminal;
 }
 
-async function importFile({ client, path, plan, signal, terminal }: FileImport): Promise<number> {
+/** One after the other, as each may build on the one before: the first that fails ends it. */
+async function importAll(paths: readonly string[], all: Omit<FileImport, 'path'>): Promise<number> {
+  let status = 0;
+  for (const [index, path] of paths.entries()) {
+    try {
+      status = Math.max(status, await importFile({ ...all, path }));
+    } catch (fault) {
+      const left = paths.length - index - 1;
+      if (left > 0) all.terminal.say(`covista: the import ends with ${basename(path)}; files behind it that were left out: ${left}\n`);
+      throw fault instanceof CovistaError ? new CovistaError(fault.code, `${basename(path)}: ${fault.message}`, fault.details, fault) : fault;
+    }
+  }
+  return status;
+}
+
+async function importFile(importing: FileImport): Promise<number> {
+  const { client, path, plan, terminal } = importing;
   const { size } = await fileOf(path);
   const fileName = basename(path);
-  const dataset = await findDataset(client, plan.dataset ?? datasetNameOf(fileName));
+  const dataset = plan.dataset === undefined ? await findByName(client, datasetNameOf(fileName)) : await findDataset(client, plan.dataset);
+  try {
+    return announce(terminal, fileName, dataset, await upload(importing, { fileName, size, datasetId: dataset.datasetId }));
+  } catch (fault) {
+    if (dataset.created) await removeEmpty(client, dataset.datasetId);
+    throw fault;
+  }
+}
+
+/** A dataset that was made for a file, and which that file did not get into. */
+async function removeEmpty(client: Client, datasetId: number): Promise<void> {
+  try {
+    const { items } = await client.branch.list({ datasetId });
+    if (items.length === 0) await client.dataset.delete({ datasetId });
+  } catch (fault) {
+    // Why the file failed is what is to be told.
+    if (!(fault instanceof CovistaError)) throw fault;
+  }
+}
+
+async function upload(
+  { client, path, plan, signal, terminal }: FileImport,
+  { fileName, size, datasetId }: { readonly fileName: string; readonly size: number; readonly datasetId: number },
+): Promise<Committed> {
   const progress = showProgress(terminal, fileName);
   const file = await open(path);
   try {
-    const version = await client.upload.file(file.createReadStream({ highWaterMark: READ_BYTES }), {
-      datasetId: dataset.datasetId,
+    return await client.upload.file(file.createReadStream({ highWaterMark: READ_BYTES }), {
+      datasetId,
       branch: plan.branch,
       message: plan.message ?? `Import ${fileName}`,
       mode: plan.mode,
@@ -101,8 +138,6 @@ async function importFile({ client, path, plan, signal, terminal }: FileImport):
       onProgress: progress.report,
       createHash: () => createHash('sha256'),
     });
-    progress.end();
-    return announce(terminal, fileName, dataset, version);
   } finally {
     progress.end();
     await file.close();
@@ -139,23 +174,28 @@ interface FoundDataset {
   readonly created: boolean;
 }
 
-/** A dataset by number, or by its exact name; a name that nobody has is created. */
+/** A dataset by number, or by its exact name. */
 async function findDataset(client: Client, reference: string): Promise<FoundDataset> {
   if (/^\d+$/.test(reference)) {
     const { datasetId, name } = await client.dataset.get({ datasetId: Number(reference) });
     return { datasetId, name, created: false };
   }
+  return findByName(client, reference);
+}
+
+/** A name that nobody has is created. What a file is called is never a number. */
+async function findByName(client: Client, wanted: string): Promise<FoundDataset> {
   const found: FoundDataset[] = [];
-  for await (const { datasetId, name } of client.items(client.dataset.list, { search: reference })) {
-    if (name === reference) found.push({ datasetId, name, created: false });
+  for await (const { datasetId, name } of client.items(client.dataset.list, { search: wanted })) {
+    if (name === wanted) found.push({ datasetId, name, created: false });
   }
   const [only, another] = found;
   if (another !== undefined) {
     throw new UsageError(
-      `${found.length} datasets are named "${reference}": say which by number, ${found.map(({ datasetId }) => datasetId).join(' or ')}`,
+      `${found.length} datasets are named "${wanted}": say which by number, ${found.map(({ datasetId }) => datasetId).join(' or ')}`,
     );
   }
   if (only !== undefined) return only;
-  const { datasetId, name } = await client.dataset.create({ name: reference });
+  const { datasetId, name } = await client.dataset.create({ name: wanted });
   return { datasetId, name, created: true };
 }

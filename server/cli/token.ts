@@ -15,6 +15,7 @@ export const token: Command = {
   run: async ({ flags, config, terminal }) => {
     const subject = textFlag(flags, 'sub');
     if (subject === undefined || subject.length === 0) throw new UsageError('--sub is required');
+    requireSubject(subject, config);
     const ttl = textFlag(flags, 'ttl');
     const request = {
       subject,
@@ -25,6 +26,22 @@ export const token: Command = {
     terminal.print(`${await mint(config, request)}\n`);
     return 0;
   },
+};
+
+/** What a server would refuse is not minted. */
+function requireSubject(subject: string, { limits: { subjectCharsMax } }: Config): void {
+  if (subject.length <= subjectCharsMax && !/[\p{Cc}\p{Cs}]/u.test(subject)) return;
+  throw new UsageError(`--sub takes a text of at most ${subjectCharsMax} characters without control characters`);
+}
+
+/** Claims with a flag or a value of their own. */
+const OWN_CLAIMS: Readonly<Record<string, string>> = {
+  sub: 'use --sub',
+  covista_admin: 'use --admin',
+  exp: 'use --ttl',
+  nbf: 'a token holds at once',
+  iat: 'that is the time at which it is made',
+  jti: 'each token has another one',
 };
 
 type Minted = Omit<Parameters<typeof mintToken>[1], 'issuer' | 'audience'>;
@@ -42,7 +59,7 @@ export function readClaims(texts: readonly string[], groupsClaim: string): Recor
   for (const text of texts) {
     const [, name, value] = /^([^=]+)=(.*)$/s.exec(text) ?? [];
     if (name === undefined || value === undefined) throw new UsageError(`--claim takes NAME=VALUE, not "${text}"`);
-    if (name === 'sub' || name === 'covista_admin') throw new UsageError(`--claim cannot set ${name}; use --sub and --admin`);
+    if (Object.hasOwn(OWN_CLAIMS, name)) throw new UsageError(`--claim cannot set ${name}: ${OWN_CLAIMS[name]}`);
     claims.set(name, [...(claims.get(name) ?? []), value]);
   }
   return Object.fromEntries([...claims].map(([name, values]) => [name, values.length === 1 && name !== groupsClaim ? (values[0] ?? '') : values]));

@@ -43,7 +43,7 @@ export function createIdempotency({ idempotency: store, limits }: GatewayOptions
       call.idempotency = idempotency;
       const name = JSON.stringify([call.actor.subject, idempotency.key]);
       for (let other = running.get(name); other !== undefined; other = running.get(name)) {
-        if (other.inputHash !== idempotency.inputHash) throw reused();
+        if (other.inputHash !== idempotency.inputHash) throw reused(idempotency.key);
         const outcome = await other.outcome;
         if (outcome.kind !== 'value') continue;
         await assertSameBody(entry, call, input, outcome.value);
@@ -65,8 +65,8 @@ function failed(): Outcome {
   return { kind: 'error', error: new CovistaError('unavailable', 'the first call with this idempotency key failed') };
 }
 
-function reused(): CovistaError {
-  return new CovistaError('conflict', 'this idempotency key was used with another operation, input or body');
+function reused(idempotencyKey: string): CovistaError {
+  return new CovistaError('conflict', 'this idempotency key was used with another operation, input or body', { idempotencyKey });
 }
 
 /** A body that comes again has to be the one that led to the result. */
@@ -75,7 +75,7 @@ async function assertSameBody({ operation }: Entry, call: Call, input: unknown, 
   if (expected === null) return;
   const hash = createHash('sha256');
   for await (const bytes of call.body ?? []) hash.update(bytes);
-  if (hash.digest('hex') !== expected) throw reused();
+  if (hash.digest('hex') !== expected) throw reused(call.idempotencyKey ?? '');
 }
 
 function describe(entry: Entry, call: Call, input: unknown, charsMax: number): Idempotency {

@@ -5,6 +5,9 @@ import { mayMoveProtected } from './context.ts';
 import type { ResourceHandlers } from './handler.ts';
 import type { Services } from './services.ts';
 
+/** Protection is lifted first, by an admin and on purpose; being one is not enough. */
+const LIFTED_FIRST = { expectedHead: undefined, mayMoveProtected: false };
+
 export function branchHandlers({ stores, refs, limits }: Services): ResourceHandlers<'branch'> {
   const { pointers } = stores.metadata;
   return {
@@ -25,13 +28,7 @@ export function branchHandlers({ stores, refs, limits }: Services): ResourceHand
     },
     rename: ({ datasetId, branch, name }, context) => {
       if (branch === 'main') throw new CovistaError('conflict', 'main keeps its name', { name: branch });
-      return pointers.renameBranch(
-        datasetId,
-        branch,
-        name,
-        { expectedHead: undefined, mayMoveProtected: mayMoveProtected(context) },
-        context.provenance,
-      );
+      return pointers.renameBranch(datasetId, branch, name, LIFTED_FIRST, context.provenance);
     },
     reset: async ({ datasetId, branch, to, expectedHead, message }, context): Promise<BranchRecord> => {
       const { versionId } = await refs.resolve(datasetId, to);
@@ -46,8 +43,7 @@ export function branchHandlers({ stores, refs, limits }: Services): ResourceHand
     },
     delete: async ({ datasetId, branch, expectedHead }, context) => {
       if (branch === 'main') throw new CovistaError('conflict', 'main cannot be deleted', { name: branch });
-      // Protection is lifted first, by an admin and on purpose; being one is not enough.
-      await pointers.deleteBranch(datasetId, branch, { expectedHead, mayMoveProtected: false }, context.provenance);
+      await pointers.deleteBranch(datasetId, branch, { ...LIFTED_FIRST, expectedHead }, context.provenance);
       return {};
     },
     protect: ({ datasetId, branch, protected: isProtected }, { provenance }) => pointers.protectBranch(datasetId, branch, isProtected, provenance),

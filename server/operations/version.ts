@@ -14,8 +14,8 @@ type CommitOptions = Omit<ParsedInput<Operations['upload']['commit']>, 'uploadId
 
 export function versionHandlers({ stores, commits, reader, refs, previews, visible, downloads, limits }: Services): ResourceHandlers<'version'> {
   return {
-    commit: ({ restore, ...options }, context) =>
-      commits.commit(commitRequest(options, sourceOf(restore, options, context), context), controlOf(context)),
+    commit: async ({ restore, ...options }, context) =>
+      commits.commit(commitRequest(options, await sourceOf(restore, options, context), context), controlOf(context)),
     get: async ({ datasetId, versionId }, context) =>
       visible.show(await reader.recordOfAny(datasetId, versionId), accessOf(context).scope, controlOf(context)),
     schema: async (at, context) => ({ ...at, schema: await previews.schema({ ...at, scope: accessOf(context).scope }) }),
@@ -60,10 +60,13 @@ async function readHistory(store: VersionStore, datasetId: DatasetId, start: Ver
   return { versions, frontier };
 }
 
-function sourceOf(restore: string | undefined, options: CommitOptions, { body }: CallContext): CommitSource {
+async function sourceOf(restore: string | undefined, options: CommitOptions, { body }: CallContext): Promise<CommitSource> {
   if (restore === undefined) return { kind: 'body', body: present(body, 'the body') };
   if (options.mode !== 'replace')
     throw new CovistaError('invalid_input', 'a restore replaces the rows, so it goes with no other mode', { field: 'mode' });
+  for await (const bytes of body ?? []) {
+    if (bytes.length > 0) throw new CovistaError('invalid_input', 'a restore takes the rows of another version, and no bytes', { field: 'restore' });
+  }
   return { kind: 'restore', ref: restore };
 }
 

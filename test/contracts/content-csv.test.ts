@@ -262,6 +262,12 @@ describe('faults', () => {
     expect(error.details.columns.map(({ position }: { position: number }) => position)).toEqual([1, 2, 3, 4]);
   });
 
+  test('ING6 the name that rows would lose is refused, and those that objects have are kept', async () => {
+    const error = await refused('constructor,__proto__,toString,__PROTO__\n1,2,3,4\n');
+    expect(error.details.columns.map(({ position }: { position: number }) => position)).toEqual([2, 4]);
+    expect((await ingest('constructor,toString,proto\n1,2,3\n')).schema.map(({ name }) => name)).toEqual(['constructor', 'toString', 'proto']);
+  });
+
   test('ING6 too many columns are refused before the rows are read, however long the header', async () => {
     for (const count of [COLUMNS_MAX + 1, 10_000, 200_000]) {
       const line = Array.from({ length: count }, (_unused, index) => `column ${index}`).join(',');

@@ -64,7 +64,8 @@ describe('pointers', () => {
     await expect(bob.branch.protect({ datasetId, branch: 'release', protected: true })).rejects.toMatchObject({ code: 'forbidden' });
     await alice.branch.protect({ datasetId, branch: 'release', protected: true });
     await expect(alice.branch.delete({ datasetId, branch: 'release' })).rejects.toMatchObject({ code: 'forbidden' });
-    await expect(bob.branch.rename({ datasetId, branch: 'release', name: 'other' })).rejects.toMatchObject({ code: 'forbidden' });
+    for (const client of [alice, bob])
+      await expect(client.branch.rename({ datasetId, branch: 'release', name: 'other' })).rejects.toMatchObject({ code: 'forbidden' });
     await alice.branch.protect({ datasetId, branch: 'release', protected: false });
     await bob.branch.delete({ datasetId, branch: 'release' });
     await expect(alice.branch.delete({ datasetId, branch: 'main' })).rejects.toMatchObject({ code: 'conflict' });
@@ -211,5 +212,17 @@ describe('events', () => {
     await expect(alice.dataset.get({ datasetId })).rejects.toMatchObject({ code: 'not_found' });
     await expect(bob.version.get({ datasetId, versionId: 1 })).rejects.toMatchObject({ code: 'not_found' });
     expect((await server.objects(datasetId)).length).toBeGreaterThan(0);
+  });
+});
+
+describe('comparing what two refs mean', () => {
+  test('DIFF5 a key column that a version lacks is named with its side', async () => {
+    const { datasetId } = await alice.dataset.create({ name: 'Keys' });
+    for (const body of [csv('id,name', '1,one'), csv('code,name', 'x,one')]) await alice.version.commit({ datasetId, branch: 'main' }, { body });
+    const lacking = (from: string, to: string, key: string[]) => expect(alice.diff.rows({ datasetId, from, to, key })).rejects;
+    const code = 'unprocessable_data';
+    await lacking('1', '2', ['name', 'id']).toMatchObject({ code, details: { side: 'to', columns: ['id'] } });
+    await lacking('2', '1', ['id']).toMatchObject({ code, details: { side: 'from', columns: ['id'] } });
+    await lacking('1', '2', ['nope', 'name']).toMatchObject({ code, details: { side: 'from', columns: ['nope'] } });
   });
 });

@@ -95,6 +95,30 @@ describe('import', () => {
     expect(items).toEqual([]);
   });
 
+  test('CLI4 what a file is called is no number of a dataset', async () => {
+    const { datasetId } = await client.dataset.create({ name: 'Not to be replaced' });
+    const made = await importFiles(await file(`${datasetId}.csv`, 'n\n1\n'));
+    expect(made).toMatchObject({ status: 0, out: expect.stringContaining(`"${datasetId}": version 1 on main`) });
+    expect(datasetIdOf(made)).not.toBe(datasetId);
+    expect((await client.branch.list({ datasetId })).items).toEqual([]);
+  });
+
+  test('CLI5 the first file that fails is named and ends the import, and no empty dataset is left of it', async () => {
+    const [before, behind] = [await file('before.csv', 'n\n1\n'), await file('behind.csv', 'n\n1\n')];
+    const { status, out, err } = await importFiles(before, await file('nothing.csv', ''), behind);
+    expect(status).toBe(1);
+    expect(out).toMatch(/^new dataset \d+ "before": version 1 on main, 1 rows of before.csv\n$/);
+    expect(err).toContain('left out: 1\n');
+    expect(err).toContain('nothing.csv: the upload is empty (unprocessable_data)');
+    for (const search of ['nothing', 'behind']) expect((await client.dataset.list({ search })).items).toEqual([]);
+  });
+
+  test('CLI5 a dataset that was there stays when a file fails', async () => {
+    await client.dataset.create({ name: 'hollow' });
+    expect(await importFiles(await file('hollow.csv', ''))).toMatchObject({ status: 1 });
+    expect((await client.dataset.list({ search: 'hollow' })).items).toHaveLength(1);
+  });
+
   test('CLI5 a server that does not answer, and a token that is not accepted, are reported', async () => {
     const path = await file('y.csv', 'n\n1\n');
     const silent = await runCli(['import', path, '--url', 'http://127.0.0.1:9', '--token', 'x']);

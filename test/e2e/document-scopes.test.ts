@@ -113,12 +113,16 @@ describe('publishing', () => {
       { config: {}, columnsConfig: { salary: { format: 'money' } } },
     ];
     const ids = views.map((view) => ({ map: 'views' as const, id: document.savedViews().create({ name: 'Of money', ...view }).id }));
-    const notes = [document.annotations.add('Odd', { column: 'salary' }), document.annotations.add('The salary is odd', {})];
+    const notes = [
+      document.annotations.add('Odd', { column: 'salary' }),
+      document.annotations.add('The salary is odd', {}),
+      document.annotations.add('See:\nsalary', {}),
+    ];
     await document.whenDurable();
     for (const entry of [...ids, ...notes.map(({ id }) => ({ map: 'annotations' as const, id }))]) {
       await expect(alice.document.publish({ datasetId, scopeId, ...entry })).rejects.toMatchObject({
         code: 'unprocessable_data',
-        details: { column: expect.stringMatching(/^salary$/) },
+        details: { column: expect.stringMatching(/^salary$/), rule: 'DOC31' },
       });
     }
     expect([entries(world, 'views'), entries(world, 'annotations')]).toEqual([{}, {}]);

@@ -138,6 +138,46 @@ describe('permission', () => {
     expect(channel.opened).toMatchObject({ subject: 'guest', canWrite: false });
   });
 
+  test('DOC27 to write that is gained ends the channel, so that who comes back may write', async () => {
+    const { datasetId, name } = await newDataset({ guest: {} });
+    const guest = await open('guest', name);
+    const alice = await server.client('alice');
+    await alice.grant.create({ datasetId, principal: 'user:guest', permission: 'write' });
+    expect(await lastClose(guest)).toBe(4503);
+    await synced(guest);
+    views(guest.doc).set('v1', savedView('guest'));
+    const other = await open('alice', name);
+    await until(other.doc, () => views(other.doc).has('v1'));
+  });
+
+  test('DOC27 another grant that shows and permits the same changes nothing', async () => {
+    const { datasetId, name } = await newDataset({ dora: { columnMask: ['salary'] }, guest: {} });
+    const [dora, guest] = [await open('dora', name), await open('guest', name)];
+    const alice = await server.client('alice');
+    await alice.grant.create({ datasetId, principal: 'user:dora', permission: 'read', columnMask: ['salary'] });
+    await alice.grant.create({ datasetId, principal: 'user:guest', permission: 'read' });
+    // What comes behind the grants on one connection is told when they have been looked at.
+    await alice.grant.create({ datasetId, principal: 'user:dora', permission: 'read' });
+    expect(await lastClose(dora)).toBe(4503);
+    expect([dora.closes, guest.closes]).toEqual([[4503], []]);
+  });
+
+  test('DOC27 DOC28 who sees more from now on is no more among those who see less', async () => {
+    const { datasetId, name } = await newDataset({ dora: { columnMask: ['salary'] }, emil: { columnMask: ['salary'] } });
+    const [dora, emil] = [await open('dora', name), await open('emil', name)];
+    const isThere = (): boolean => emil.provider.awareness.getStates().has(dora.doc.clientID);
+    dora.provider.awareness.setLocalState({ selection: { column: 'region' } });
+    await expect.poll(isThere).toBe(true);
+    const alice = await server.client('alice');
+    await alice.grant.create({ datasetId, principal: 'user:dora', permission: 'read' });
+    expect(await lastClose(dora)).toBe(4503);
+    await expect.poll(isThere).toBe(false);
+    dora.provider.awareness.setLocalState({ selection: { column: 'salary' } });
+    const wide = await open('alice', name);
+    await expect.poll(() => wide.provider.awareness.getStates().get(dora.doc.clientID)).toEqual({ selection: { column: 'salary' } });
+    expect(isThere()).toBe(false);
+  });
+
   test('DOC24 ends with the dataset, and a dataset that comes later has another document', async () => {
     const { datasetId, alice, guest } = await withGuest();
     views(guest.doc).set('v1', savedView('guest'));

@@ -157,6 +157,23 @@ describe('documents of the SDK on a server', () => {
     for (const document of [writer, reader]) document.close();
   });
 
+  test('LIVE5 who is granted more goes on with the same copy and may write, and who is granted less may read', async () => {
+    const datasetId = await newDataset();
+    const [writer, guest] = await Promise.all([alice.document.open(`dataset/${datasetId}`), eve.document.open(`dataset/${datasetId}`)]);
+    const { doc } = guest;
+    expect(guest.canWrite).toBe(false);
+    const { grantId } = await alice.grant.create({ datasetId, principal: 'user:eve', permission: 'write' });
+    await until(guest, () => guest.canWrite && guest.state.kind === 'synced');
+    const note = guest.annotations.add('Now I may');
+    await guest.whenDurable();
+    await until(writer, () => writer.annotations.get(note.id)?.author === 'eve');
+    await alice.grant.revoke({ datasetId, grantId });
+    await until(guest, () => !guest.canWrite && guest.state.kind === 'synced');
+    expect(guest.doc).toBe(doc);
+    expect(() => guest.annotations.reply(note.id, 'No more')).toThrow(expect.objectContaining({ code: 'forbidden' }));
+    for (const document of [writer, guest]) document.close();
+  });
+
   test('LIVE6 a document is closed when its dataset is deleted, or its reader may read no more', async () => {
     const datasetId = await newDataset();
     const [one, reader] = await Promise.all([bob.document.open(`dataset/${datasetId}`), eve.document.open(`dataset/${datasetId}`)]);

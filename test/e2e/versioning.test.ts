@@ -125,6 +125,19 @@ describe('committing', () => {
     expect(await server.objects(datasetId)).toEqual(before);
   });
 
+  test('VC12 a restore with bytes or another mode is refused', async () => {
+    const datasetId = await newDataset();
+    await commit(datasetId, NUMBERS);
+    const input = { datasetId, branch: 'main', restore: '1' };
+    for (const refused of [alice.version.commit(input, { body: NUMBERS }), alice.version.commit({ ...input, mode: 'append' })])
+      await expect(refused).rejects.toMatchObject({ code: 'invalid_input' });
+    const rest = await server.rest('alice');
+    const path = `/api/datasets/${datasetId}/branches/main/commit?restore=1`;
+    expect((await rest.send('POST', path, { body: NUMBERS })).status).toBe(400);
+    expect((await rest.send('POST', path, { body: new Uint8Array() })).status).toBe(201);
+    expect((await alice.version.history({ datasetId })).items).toHaveLength(2);
+  });
+
   test('VC17 a command repeated with its idempotency key happens once', async () => {
     const datasetId = await newDataset();
     const once = () => alice.version.commit({ datasetId, branch: 'main' }, { body: NUMBERS, idempotencyKey: `commit-${datasetId}` });
@@ -142,7 +155,9 @@ describe('committing', () => {
     const bodies = [NUMBERS, csv('other', 'x')];
     const both = await Promise.allSettled(bodies.map((body) => alice.version.commit(input, { body, idempotencyKey: `both-${datasetId}` })));
     expect(both.map(({ status }) => status).sort()).toEqual(['fulfilled', 'rejected']);
-    expect(both.find(({ status }) => status === 'rejected')).toMatchObject({ reason: { code: 'conflict' } });
+    expect(both.find(({ status }) => status === 'rejected')).toMatchObject({
+      reason: { code: 'conflict', details: { idempotencyKey: `both-${datasetId}` } },
+    });
     const rest = await server.rest('alice');
     const headers = { 'idempotency-key': `rest-${datasetId}` };
     const send = (body: Uint8Array) => rest.send('POST', `/api/datasets/${datasetId}/branches/main/commit`, { body, headers });

@@ -140,6 +140,17 @@ describe('LIVE9 applying a view', () => {
     ]);
   });
 
+  test('LIVE9 columns may be named as what every object has', () => {
+    const config = {
+      columns: ['constructor'],
+      filter: [['toString', '==', 'x']] as [string, string, string][],
+      sort: [['valueOf', 'asc']] as [string, string][],
+    };
+    const types = { constructor: 'VARCHAR', toString: 'VARCHAR', valueOf: 'DOUBLE' };
+    expect(applyView({ config, dialect: 'exprtk', columnTypes: {} }, types)).toEqual({ config, missing: [], retyped: [], dropped: [] });
+    expect(applyView({ config, dialect: 'exprtk', columnTypes: {} }, {}).missing).toEqual(['constructor', 'toString', 'valueOf']);
+  });
+
   test('LIVE9 a view with none of its columns shows those of the table', () => {
     expect(applyView(view, { Other: 'DATE' }).config).not.toHaveProperty('columns');
     expect(applyView({ config: {}, dialect: 'sql' }, {})).toEqual({ config: {}, missing: [], retyped: [], dropped: [] });

@@ -17,7 +17,7 @@ beforeEach(() => {
   toldAtMs = [];
   const first = { queuedBytes: 0, send: () => void toldAtMs.push(performance.now() - beganAtMs) };
   const others = Array.from({ length: READERS - 1 }, () => ({ queuedBytes: 0, send: () => undefined }));
-  const presence = new Presence({ awarenessKeepMs: 30_000, awarenessClientsMax: 2 }, { now: () => 0 });
+  const presence = new Presence({ awarenessKeepMs: 30_000, awarenessStateBytesMax: 1_000, awarenessClientsMax: 2 }, { now: () => 0 });
   rounds = new PresenceRounds({ presence, participants: new Set([first, ...others]), limits: LIMITS });
 });
 

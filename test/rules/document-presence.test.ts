@@ -3,7 +3,7 @@ import { encodeAwareness } from '../../server/services/documents/messages.ts';
 import { Presence } from '../../server/services/documents/presence.ts';
 import { memoryDocument, quiet } from '../support/live-document.ts';
 
-const LIMITS = { awarenessKeepMs: 30_000, awarenessClientsMax: 2 };
+const LIMITS = { awarenessKeepMs: 30_000, awarenessClientsMax: 2, awarenessStateBytesMax: 1_000 };
 const [ALICE, BOB] = [{ subject: 'alice' }, { subject: 'bob' }];
 
 function presence(nowMs = { now: 0 }) {
@@ -65,8 +65,43 @@ describe('presence', () => {
     expect(board.present()).toEqual([1, 2]);
   });
 
+  test('DOC20 nobody makes others keep more of who left, nor of who never was there', () => {
+    const { board, tell, nowMs } = presence();
+    const many = Array.from({ length: 100_000 }, (_, index) => ({ clientId: index + 10, clock: 1, json: 'null' }));
+    expect(board.receive(encodeAwareness(many), BOB)).toEqual({ changed: [], renewed: [], fault: undefined });
+    for (const clientId of [1, 2, 3]) {
+      tell(ALICE, clientId, 1, { a: 1 });
+      tell(ALICE, clientId, 2, null);
+    }
+    expect(tell(ALICE, 4, 1, { a: 1 }).changed).toEqual([]);
+    expect(tell(BOB, 3, 1, { a: 1 }).changed).toEqual([3]);
+    nowMs.now = 31_000;
+    board.sweep();
+    expect(tell(ALICE, 4, 1, { a: 1 }).changed).toEqual([4]);
+  });
+
+  test('DOC20 nobody takes the place of who left a moment ago', () => {
+    const { board, tell, nowMs } = presence();
+    tell(ALICE, 1, 5, { a: 1 });
+    board.leave(ALICE);
+    expect(tell(BOB, 1, 100, { user: { name: 'Alice' } }).changed).toEqual([]);
+    expect(tell({ subject: 'alice' }, 1, 6, { a: 2 }).changed).toEqual([1]);
+    nowMs.now = 31_000;
+    board.sweep();
+    nowMs.now = 62_000;
+    board.sweep();
+    expect(tell(BOB, 1, 1, { a: 1 }).changed).toEqual([1]);
+  });
+
+  test('DOC9 a state counts as it was sent, with what is around its values', () => {
+    const { board } = presence();
+    for (const json of [`{"a":1${' '.repeat(2_000)}}`, `{"a":"${'x'.repeat(2_000)}","a":1}`])
+      expect(board.receive(encodeAwareness([{ clientId: 1, clock: 1, json }]), ALICE)).toMatchObject({ changed: [], fault: { rule: 'DOC9' } });
+    expect(board.present()).toEqual([]);
+  });
+
   test('DOC20 changes within an interval go together', async () => {
-    const memory = memoryDocument({ awarenessIntervalMs: 5 });
+    const memory = memoryDocument({ awarenessIntervalMs: 300 });
     const [alice, bob] = [memory.connect('alice'), memory.connect('bob')];
     await quiet();
     const before = bob.received.length;

@@ -229,6 +229,9 @@ test('DOC10 a config tells the columns that it needs, of the table and not of it
   expect(columnsOfConfig(config, 'exprtk').sort()).toEqual(expected.sort());
   const sql = savedViewConfig.parse({ expressions: { m: `profit / "Net ""x""" -- "comment"\n + upper('"text"') ` } });
   expect(columnsOfConfig(sql, 'sql', new Set(['profit'])).sort()).toEqual(['Net "x"', 'profit']);
+  // SQL knows columns, quoted or not, in any spelling of capitals; ExprTK does not.
+  expect(columnsOfConfig(sql, 'sql', new Set(['Profit', 'NET "X"'])).sort()).toEqual(['NET "X"', 'Profit']);
+  expect(columnsOfConfig(savedViewConfig.parse({ expressions: { m: '"SALES"' } }), 'exprtk', new Set(['Sales']))).toEqual(['SALES']);
   expect(columnsOfAnchor({ rowKey: { id: 1 }, column: 'Sales' })).toEqual(['id', 'Sales']);
 });
 

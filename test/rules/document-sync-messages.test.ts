@@ -1,6 +1,7 @@
 import { expect, test } from 'vitest';
 import * as Y from 'yjs';
 import { readMessage } from '../../client/documents/wire.ts';
+import { defaultLimits } from '../../protocol/limits.ts';
 import { SyncMessages } from '../../server/services/documents/sync-messages.ts';
 
 function documentOf(text: string): Y.Doc {
@@ -19,7 +20,7 @@ function toldTo(copy: Y.Doc, messages: SyncMessages): unknown {
 
 test('DOC11 copies in one state are told the same, made once, until the document changes', () => {
   const doc = documentOf('one');
-  const messages = new SyncMessages(doc);
+  const messages = new SyncMessages(doc, defaultLimits);
   const nothing = Y.encodeStateVector(new Y.Doc());
   const first = messages.difference(nothing);
   expect(messages.difference(nothing.slice())).toBe(first);
@@ -33,7 +34,7 @@ test('DOC11 copies in one state are told the same, made once, until the document
 
 test('DOC11 copies in different states are each told what they lack', () => {
   const doc = documentOf('one');
-  const messages = new SyncMessages(doc);
+  const messages = new SyncMessages(doc, defaultLimits);
   const old = new Y.Doc();
   expect(toldTo(old, messages)).toEqual({ v1: 'one' });
   doc.getMap('views').delete('v1');
@@ -44,7 +45,7 @@ test('DOC11 copies in different states are each told what they lack', () => {
 });
 
 test('DOC11 what is kept is small, and a state vector that is none is refused each time', () => {
-  const messages = new SyncMessages(documentOf('x'.repeat(100_000)));
+  const messages = new SyncMessages(documentOf('x'.repeat(1_000)), { documentKeptSyncBytesMax: 500 });
   const nothing = Y.encodeStateVector(new Y.Doc());
   expect(messages.difference(nothing)).not.toBe(messages.difference(nothing));
   expect(messages.difference(nothing)).toEqual(messages.difference(nothing));

@@ -23,6 +23,7 @@ describe('NAME1 names of branches and tags', () => {
     'a;b',
     '../etc',
     'a/../b',
+    '.',
     '/a',
     'a/',
     'a//b',

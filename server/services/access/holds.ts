@@ -14,6 +14,8 @@ export interface HoldRequest {
   readonly access: Access;
   /** Whether the work goes by the scope as it is from time to time, and is to end only when nothing may be seen. */
   readonly followsScope: boolean;
+  /** Whether what may be seen and done now is what the work goes by, which is to begin anew otherwise; absent: more than then is no matter. */
+  readonly isAsBefore?: (now: Access) => boolean;
   onLost(reason: CovistaError): void;
 }
 
@@ -75,11 +77,16 @@ export class Holds {
 
   /** Where it cannot be found out what is allowed, nothing is. */
   async #reasonToEnd(hold: Hold): Promise<CovistaError | undefined> {
-    const { actor, level, access, followsScope } = hold;
+    const { actor, level, access, followsScope, isAsBefore } = hold;
     try {
       // In this order: what time changes between the two, the second one sees, and what it changes later, the timer does.
       await this.#wait(hold);
       const now = await this.#options.authorize(actor, level, access.datasetId);
+      if (isAsBefore?.(now) === false) {
+        return new CovistaError('unavailable', `what you may see or do of dataset ${access.datasetId} has changed; open it again`, {
+          datasetId: access.datasetId,
+        });
+      }
       if (followsScope || showsAsMuch(now, access)) return undefined;
       return new CovistaError('forbidden', `what you may see of dataset ${access.datasetId} has changed; start again`, {
         datasetId: access.datasetId,

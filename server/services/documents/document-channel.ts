@@ -178,7 +178,7 @@ export class DocumentChannel implements Channel, Participant {
   }
 
   #judge(update: Uint8Array, document: LiveDocument): Refused | undefined {
-    const { documentUpdateBytesMax, documentBytesMax, documentRootsMax } = this.#options.limits;
+    const { documentUpdateBytesMax, documentBytesMax, documentRootsMax, documentLevelsMax } = this.#options.limits;
     if (update.length > documentUpdateBytesMax) return tooLarge(`an edit has at most ${documentUpdateBytesMax} bytes`);
     const scan = document.scan(update);
     if (!this.#options.canWrite) return this.#judgeReader(scan);
@@ -187,6 +187,7 @@ export class DocumentChannel implements Channel, Participant {
     if (scan.misses) return this.#missing();
     if (scan.hasSubdocument) return malformed('must not hold documents of its own');
     if (document.doc.share.size + scan.newRoots.length > documentRootsMax) return malformed(`has at most ${documentRootsMax} types at its root`);
+    if (scan.isTooDeep) return malformed(`holds types and values within each other at most ${documentLevelsMax} times`);
     if (scan.addsContent && document.isTooLarge(update)) return tooLarge(`a document has at most ${documentBytesMax} bytes`);
     const fault = document.take(update, scan, this);
     return fault && { code: 'unprocessable_data', fault, rebuild: false };

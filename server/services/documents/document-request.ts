@@ -45,6 +45,13 @@ export async function resolve(request: DocumentRequest, store: Pick<DocumentStor
   return { kind: 'user', target: { name, datasetId: null, scope: null }, canWrite: true, isVisitor: false };
 }
 
+/** Whether the name of a dataset's document still means the same to somebody, to do the same with it. */
+export function isSameFor(then: Access, now: Access): boolean {
+  const mayWrite = ({ permission }: Access): boolean => permission !== 'read';
+  const nameFor = ({ datasetId, scope }: Access): string => datasetDocument(datasetId, scope).name;
+  return mayWrite(then) === mayWrite(now) && nameFor(then) === nameFor(now);
+}
+
 /** The document of those who see less. Whether there is one that the caller may not open cannot be told from whether there is none. */
 async function narrower({ name }: DocumentRequest, { datasetId, scope }: Access, store: Pick<DocumentStore, 'scopeOf'>): Promise<DocumentTarget> {
   const stored = (await store.scopeOf(name)) as StoredScope | undefined;

@@ -10,11 +10,12 @@ import type { Logger } from '../../shared/log.ts';
 import { KeyedMutex } from '../../shared/mutex.ts';
 import { type Lateness, Promptness } from '../../shared/promptness.ts';
 import type { BindingRecord, DocumentLease, DocumentOwner, DocumentStore, DocumentTarget, Page, StoredDocument } from '../../storage/stores.ts';
+import type { Access } from '../access/access.ts';
 import type { Authorizer } from '../access/authorizer.ts';
 import { Compaction, type DocumentStates } from './compaction.ts';
 import { DocumentChannel } from './document-channel.ts';
 import { createHistory, type DocumentHistory } from './document-history.ts';
-import { type DocumentRequest, type Resolved, resolve, type WithDocument } from './document-request.ts';
+import { type DocumentRequest, isSameFor, type Resolved, resolve, type WithDocument } from './document-request.ts';
 import { LiveDocument } from './live-document.ts';
 import { createPublications, type PublicationSources, type Publications } from './publications.ts';
 
@@ -116,9 +117,10 @@ class DocumentHost implements Omit<Documents, keyof DocumentHistory | keyof Publ
         const channel = new DocumentChannel({ document, peer, subject: actor.subject, canWrite, isVisitor, receipts, limits, clock, onClosed });
         if (document.isLost) channel.end(new CovistaError('unavailable', 'the document was given up just now; open it again'));
         else channel.begin();
-        // That it may be read is watched by the gateway.
-        if (canWrite && access !== undefined) {
-          letGo = authorizer.hold({ actor, level: 'write', access, followsScope: false, onLost: (reason) => channel.end(reason) });
+        if (access !== undefined) {
+          const isAsBefore = (now: Access): boolean => isSameFor(access, now);
+          const onLost = (reason: CovistaError): void => channel.end(reason);
+          letGo = authorizer.hold({ actor, level: canWrite ? 'write' : 'read', access, followsScope: true, isAsBefore, onLost });
         }
         return channel;
       },

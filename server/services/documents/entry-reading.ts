@@ -1,5 +1,5 @@
 import * as Y from 'yjs';
-import type { MapShape } from '../../../protocol/documents/index.ts';
+import { inheritsFields, type MapShape } from '../../../protocol/documents/index.ts';
 
 /** Any shared type, whatever its events are. */
 export type SharedType = Parameters<typeof Y.findRootTypeKey>[0];
@@ -35,9 +35,11 @@ export function readEntry(root: SharedType, key: string, { shape, visible }: { s
   const { shared } = shape;
   if (shared === null) return readPlain(item, []);
   const type = typeOf(item);
-  if (!(type instanceof Y.Map)) throw new StructureFault('must be a Y.Map', []);
+  if (type === undefined || !isExactly(type, Y.Map)) throw new StructureFault('must be a Y.Map', []);
   if (hasElements(type, visible)) throw new StructureFault('must not have elements beside its fields', []);
-  return fieldsOf(type, visible, (field, value) => readField(value, { expected: shared[field] ?? 'plain', path: [field], visible }));
+  return fieldsOf(type, visible, (field, value) =>
+    readField(value, { expected: (Object.hasOwn(shared, field) && shared[field]) || 'plain', path: [field], visible }),
+  );
 }
 
 /** Whether a map has elements of a list, which programs that use it as a map never see. */
@@ -70,7 +72,8 @@ interface Reading {
 function readField(item: Y.Item, { expected, path, visible }: Reading): unknown {
   if (expected === 'plain') return readPlain(item, path);
   const type = typeOf(item);
-  if (type === undefined || type instanceof Y.Text !== (expected === 'text') || type instanceof Y.Array !== (expected === 'array')) {
+  // Nor of a type that is made of it, such as those of XML.
+  if (type === undefined || !isExactly(type, expected === 'text' ? Y.Text : Y.Array)) {
     throw new StructureFault(`must be a Y.${expected === 'text' ? 'Text' : 'Array'}`, path);
   }
   if ([...type._map.keys()].some((key) => current(type, key, visible) !== undefined)) throw new StructureFault('must not have attributes', path);
@@ -90,8 +93,10 @@ function textOf({ content }: Y.Item, path: Reading['path']): string {
 }
 
 function valuesOf({ content }: Y.Item, path: Reading['path']): readonly unknown[] {
-  if (content instanceof Y.ContentAny || content instanceof Y.ContentJSON) return content.getContent();
-  throw new StructureFault('must hold plain JSON only', path);
+  if (!(content instanceof Y.ContentAny || content instanceof Y.ContentJSON)) throw new StructureFault('must hold plain JSON only', path);
+  const values: readonly unknown[] = content.getContent();
+  if (inheritsFields(values)) throw new StructureFault('must not have fields "__proto__"', path);
+  return values;
 }
 
 function readPlain(item: Y.Item, path: Reading['path']): unknown {
@@ -101,4 +106,8 @@ function readPlain(item: Y.Item, path: Reading['path']): unknown {
 
 function typeOf({ content }: Y.Item): SharedType | undefined {
   return content instanceof Y.ContentType ? content.type : undefined;
+}
+
+function isExactly(type: SharedType, expected: typeof Y.Map | typeof Y.Text | typeof Y.Array): boolean {
+  return type.constructor === expected;
 }

@@ -88,7 +88,7 @@ export class LiveDocument {
     this.#subjects = new Map(stored.bindings.map(({ clientId, subject }) => [clientId, subject]));
     this.presence = new Presence(limits, clock);
     this.rounds = new PresenceRounds({ presence: this.presence, participants: this.#participants, limits });
-    this.#messages = new SyncMessages(this.doc);
+    this.#messages = new SyncMessages(this.doc, limits);
     this.#integration = new Integration({ doc: this.doc, kind, removedEntriesMax: limits.documentRemovedEntriesMax });
     this.#restore(stored);
     this.#stateBytes = stored.state?.update.length ?? 0;
@@ -120,7 +120,7 @@ export class LiveDocument {
   }
 
   scan(update: Uint8Array): UpdateScan {
-    return scanUpdate(this.doc, update);
+    return scanUpdate(this.doc, update, this.#options.limits.documentLevelsMax);
   }
 
   /** Whether all that is added goes under Yjs client ids that are the subject's, or nobody's yet. */

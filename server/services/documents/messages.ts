@@ -45,7 +45,12 @@ export function decoding<T>(decode: () => T | undefined): T {
   return decoded;
 }
 
-function encoded(...parts: readonly (number | string | Uint8Array)[]): Uint8Array {
+type Part = number | string | Uint8Array;
+
+const encoded = (...parts: readonly Part[]): Uint8Array => encodedAll(parts);
+
+/** However many there are: arguments lie on the stack. */
+function encodedAll(parts: readonly Part[]): Uint8Array {
   const encoder = createEncoder();
   for (const part of parts) {
     if (typeof part === 'number') writeVarUint(encoder, part);
@@ -87,5 +92,5 @@ export function decodeAwareness(update: Uint8Array, isWanted: (entry: Omit<Aware
 }
 
 export function encodeAwareness(entries: readonly AwarenessEntry[]): Uint8Array {
-  return encoded(entries.length, ...entries.flatMap(({ clientId, clock, json }) => [clientId, clock, json]));
+  return encodedAll([entries.length, ...entries.flatMap(({ clientId, clock, json }) => [clientId, clock, json])]);
 }

@@ -1,4 +1,4 @@
-import { type Annotation, columnsOfAnchor, columnsOfConfig, type SharedView } from '../../../protocol/documents/index.ts';
+import { type Annotation, columnsOfAnchor, columnsOfConfig, type SharedView, savedViewConfig } from '../../../protocol/documents/index.ts';
 
 type Scalar = string | number | boolean;
 
@@ -20,8 +20,16 @@ export function namedByView({ config, dialect, columnTypes = {} }: SharedView, k
     const operands = (Array.isArray(operand) ? operand : [operand]).filter((value) => value !== undefined && value !== null);
     return operands.flatMap((value) => (typeof value === 'number' && THRESHOLDS.has(operator) ? [] : [{ [column]: value }]));
   });
-  const hasText = Object.values(config.expressions ?? {}).some((expression) => expression.includes("'"));
-  return { columns: [...columns], values, doubt: hasText ? 'an expression with texts in it' : undefined };
+  return { columns: [...columns], values, doubt: doubtOf(config) };
+}
+
+/** A text of an expression, which in SQL may stand between dollars too. */
+const TEXT = /'|\$[\p{L}\p{N}_]*\$/u;
+
+function doubtOf(config: SharedView['config']): string | undefined {
+  if (Object.values(config.expressions ?? {}).some((expression) => TEXT.test(expression))) return 'an expression with texts in it';
+  const unknown = Object.keys(config).find((field) => !Object.hasOwn(savedViewConfig.shape, field));
+  return unknown === undefined ? undefined : `the field ${JSON.stringify(unknown)} of the config, which is not known here,`;
 }
 
 export function namedByAnnotation({ anchor }: Annotation): Named {
@@ -31,10 +39,19 @@ export function namedByAnnotation({ anchor }: Annotation): Named {
   return { columns: columnsOfAnchor(anchor), values: rowKey === undefined ? [] : [rowKey], doubt };
 }
 
+/** Every text in an entry, names of fields included, as it is read: in JSON a line break would be a letter before a word. */
+export function textsOf(value: unknown): string[] {
+  if (typeof value === 'string') return [value];
+  if (typeof value !== 'object' || value === null) return [];
+  if (Array.isArray(value)) return value.flatMap(textsOf);
+  return Object.entries(value).flatMap(([field, inner]) => [field, ...textsOf(inner)]);
+}
+
 /** The first of some names that a text has as a word of its own, in any case of letters. */
-export function nameIn(text: string, names: readonly string[]): string | undefined {
+export function nameIn(texts: readonly string[], names: readonly string[]): string | undefined {
   return names.find((name) => {
-    const escaped = name.replace(/[.*+?^${}()|[\]\\]/g, '\\$&');
-    return new RegExp(`(?<![\\p{L}\\p{N}_])${escaped}(?![\\p{L}\\p{N}_])`, 'iu').test(text);
+    const escaped = name.normalize().replace(/[.*+?^${}()|[\]\\]/g, '\\$&');
+    const pattern = new RegExp(`(?<![\\p{L}\\p{N}_])${escaped}(?![\\p{L}\\p{N}_])`, 'iu');
+    return texts.some((text) => pattern.test(text.normalize()));
   });
 }

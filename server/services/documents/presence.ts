@@ -12,9 +12,9 @@ export interface Teller {
 interface State {
   readonly clock: number;
   readonly json: string;
-  readonly subject: Subject;
-  /** Undefined once they left. */
-  readonly teller: Teller | undefined;
+  /** Who told it, also once they left. */
+  readonly teller: Teller;
+  readonly hasLeft: boolean;
   readonly atMs: number;
 }
 
@@ -25,17 +25,19 @@ export interface Told {
   readonly fault: Fault | undefined;
 }
 
-export type PresenceLimits = Pick<Limits, 'awarenessKeepMs' | 'awarenessClientsMax'>;
+export type PresenceLimits = Pick<Limits, 'awarenessKeepMs' | 'awarenessClientsMax' | 'awarenessStateBytesMax'>;
 
 const LEFT = 'null';
 
 /**
  * Who is there, by Yjs client id. What somebody tells of themselves replaces what they told before; nobody tells of others:
  * clients of y-websocket send back all that they hear, which is ignored here. Those who left are kept for a while, so that an echo
- * does not bring them back.
+ * does not bring them back; they count among those of whoever told of them, so that nobody makes others keep any number.
  */
 export class Presence {
   readonly #states = new Map<number, State>();
+  /** How many of the states each told. */
+  readonly #counts = new Map<Teller, number>();
   readonly #limits: PresenceLimits;
   readonly #clock: Clock;
 
@@ -52,11 +54,11 @@ export class Presence {
     for (const entry of decodeAwareness(update, ({ clientId, clock }) => this.#isNews(clientId, clock, teller))) {
       const next = this.#next(entry);
       if (next === undefined) continue;
-      const wrong = presenceFault(parse(next.json), teller.subject);
+      const wrong = this.#fault(next.json, teller);
       fault ??= wrong;
       if (wrong !== undefined) continue;
       const isRenewal = this.#states.get(entry.clientId)?.json === next.json;
-      this.#set(entry.clientId, { ...next, subject: teller.subject, teller: next.json === LEFT ? undefined : teller });
+      this.#set(entry.clientId, { ...next, teller, hasLeft: next.json === LEFT });
       (isRenewal ? renewed : changed).push(entry.clientId);
     }
     return { changed, renewed, fault };
@@ -64,19 +66,19 @@ export class Presence {
 
   /** Somebody is gone; answers with the clients that they told of. */
   leave(teller: Teller): number[] {
-    return this.#forget((state) => state.teller === teller);
+    return this.#forget((state) => !state.hasLeft && state.teller === teller);
   }
 
   /** Forgets who did not renew their presence; answers with them. */
   sweep(): number[] {
     const horizonMs = this.#clock.now() - this.#limits.awarenessKeepMs;
-    for (const [clientId, { teller, atMs }] of this.#states) if (teller === undefined && atMs < horizonMs) this.#states.delete(clientId);
-    return this.#forget(({ teller, atMs }) => teller !== undefined && atMs < horizonMs);
+    for (const [clientId, { hasLeft, atMs }] of this.#states) if (hasLeft && atMs < horizonMs) this.#delete(clientId);
+    return this.#forget(({ hasLeft, atMs }) => !hasLeft && atMs < horizonMs);
   }
 
   /** All who are there. */
   present(): number[] {
-    return [...this.#states].flatMap(([clientId, { json }]) => (json === LEFT ? [] : [clientId]));
+    return [...this.#states].flatMap(([clientId, { hasLeft }]) => (hasLeft ? [] : [clientId]));
   }
 
   encode(clientIds: Iterable<number>): Uint8Array {
@@ -91,36 +93,49 @@ export class Presence {
   /** Whether what is said of this client can be news from this teller; its state was not looked at yet. */
   #isNews(clientId: number, clock: number, teller: Teller): boolean {
     const known = this.#states.get(clientId);
-    if (known === undefined) return this.#countOf(teller) < this.#limits.awarenessClientsMax;
+    if (known === undefined) return (this.#counts.get(teller) ?? 0) < this.#limits.awarenessClientsMax;
     if (clock < known.clock) return false;
-    // Who comes back on a new connection, while the old one has not been missed yet, is the same person.
-    if (known.teller !== undefined) return known.teller === teller || known.subject === teller.subject;
-    return clock > known.clock || known.subject === teller.subject;
+    // Who comes back on a new connection, missed yet or not, is the same person; nobody else takes their place in between.
+    return known.teller.subject === teller.subject;
   }
 
   /** What is to be known of the client now; undefined when that is nothing new. */
   #next({ clientId, clock, json }: AwarenessEntry): Pick<State, 'clock' | 'json'> | undefined {
     const known = this.#states.get(clientId);
-    if (known === undefined || clock > known.clock) return { clock, json };
-    if ((json === LEFT) === (known.json === LEFT)) return undefined;
+    // That somebody left of whom nobody knew is no news.
+    if (known === undefined) return json === LEFT ? undefined : { clock, json };
+    if (clock > known.clock) return { clock, json };
+    if ((json === LEFT) === known.hasLeft) return undefined;
     // They left and are back as they were: nobody would believe that at the clock at which they left. They hear the new one too.
     return json === LEFT ? { clock, json } : { clock: clock + 1, json };
   }
 
-  #countOf(teller: Teller): number {
-    let count = 0;
-    for (const state of this.#states.values()) if (state.teller === teller) count += 1;
-    return count;
+  /** As it was sent, so it is kept and sent on: what is around the values counts too. */
+  #fault(json: string, teller: Teller): Fault | undefined {
+    const { awarenessStateBytesMax } = this.#limits;
+    if (Buffer.byteLength(json) <= awarenessStateBytesMax) return presenceFault(parse(json), teller.subject);
+    return { rule: 'DOC9', path: [], message: `must have at most ${awarenessStateBytesMax} bytes as JSON` };
   }
 
   #set(clientId: number, state: Omit<State, 'atMs'>): void {
+    this.#delete(clientId);
     this.#states.set(clientId, { ...state, atMs: this.#clock.now() });
+    this.#counts.set(state.teller, (this.#counts.get(state.teller) ?? 0) + 1);
+  }
+
+  #delete(clientId: number): void {
+    const teller = this.#states.get(clientId)?.teller;
+    if (teller === undefined) return;
+    this.#states.delete(clientId);
+    const left = (this.#counts.get(teller) ?? 0) - 1;
+    if (left > 0) this.#counts.set(teller, left);
+    else this.#counts.delete(teller);
   }
 
   #forget(isGone: (state: State) => boolean): number[] {
     const gone = [...this.#states].filter(([, state]) => isGone(state));
     // The clock stays as it was: that somebody left is believed at the clock at which they were last heard.
-    for (const [clientId, { clock, subject }] of gone) this.#set(clientId, { clock, json: LEFT, subject, teller: undefined });
+    for (const [clientId, { clock, teller }] of gone) this.#set(clientId, { clock, json: LEFT, teller, hasLeft: true });
     return gone.map(([clientId]) => clientId);
   }
 }

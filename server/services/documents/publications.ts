@@ -10,7 +10,7 @@ import type { RefResolver } from '../versioning/refs.ts';
 import type { VersionReader } from '../versioning/version-reader.ts';
 import type { WithDocument } from './document-request.ts';
 import type { LiveDocument } from './live-document.ts';
-import { type Named, namedByAnnotation, namedByView, nameIn } from './named.ts';
+import { type Named, namedByAnnotation, namedByView, nameIn, textsOf } from './named.ts';
 import { plainEntry, sharedEntry, whenStored } from './restoring.ts';
 import type { StoredScope } from './scope-documents.ts';
 
@@ -129,7 +129,7 @@ async function checkEntry(checking: Checking, map: string, entry: unknown): Prom
   const visible = visibleNames(schema, scope);
   const all = new Set(schema.map(({ name }) => name));
   const named = map === 'views' ? namedByView(entry as SharedView, all) : namedByAnnotation(entry as Annotation);
-  const column = named.columns.find((name) => !visible.has(name)) ?? nameIn(JSON.stringify(entry), hiddenNames(schema, scope, visible));
+  const column = named.columns.find((name) => !visible.has(name)) ?? nameIn(textsOf(entry), hiddenNames(schema, scope, visible));
   if (column !== undefined) throw refused(`it names the column ${JSON.stringify(column)}`, { column });
   if (head === undefined || visible.size === 0 || showsAllRows(schema, scope)) return;
   if (named.doubt !== undefined) throw refused(`${named.doubt} may tell of rows`, {});
@@ -165,5 +165,5 @@ function hiddenNames(schema: readonly Column[], { parts }: Scope, visible: Reado
 }
 
 function refused(why: string, details: Record<string, unknown>): CovistaError {
-  return new CovistaError('unprocessable_data', `this cannot be shown to those who see less: ${why}`, { rule: 'DOC30', ...details });
+  return new CovistaError('unprocessable_data', `this cannot be shown to those who see less: ${why}`, { rule: 'DOC31', ...details });
 }

@@ -1,8 +1,6 @@
 import * as Y from 'yjs';
+import type { Limits } from '../../../protocol/limits.ts';
 import { step1Message, step2Message } from './messages.ts';
-
-/** A longer message is made for each who asks, rather than kept for as long as its document is open. */
-const KEPT_BYTES_MAX = 64 * 1024;
 
 /**
  * What is said to those who open a document, made once for all who open it in one state: after a restart they come by the hundred,
@@ -10,12 +8,14 @@ const KEPT_BYTES_MAX = 64 * 1024;
  */
 export class SyncMessages {
   readonly #doc: Y.Doc;
+  readonly #keptBytesMax: number;
   #ask: Uint8Array | undefined;
   /** The last one, and the state vector of the copies that it is for. */
   #difference: { readonly stateVector: Uint8Array; readonly message: Uint8Array } | undefined;
 
-  constructor(doc: Y.Doc) {
+  constructor(doc: Y.Doc, { documentKeptSyncBytesMax }: Pick<Limits, 'documentKeptSyncBytesMax'>) {
     this.#doc = doc;
+    this.#keptBytesMax = documentKeptSyncBytesMax;
     doc.on('update', () => {
       this.#ask = undefined;
       this.#difference = undefined;
@@ -32,7 +32,7 @@ export class SyncMessages {
   difference(stateVector: Uint8Array): Uint8Array {
     if (this.#difference !== undefined && Buffer.compare(this.#difference.stateVector, stateVector) === 0) return this.#difference.message;
     const message = step2Message(Y.encodeStateAsUpdate(this.#doc, stateVector));
-    if (message.length <= KEPT_BYTES_MAX) this.#difference = { stateVector: stateVector.slice(), message };
+    if (message.length <= this.#keptBytesMax) this.#difference = { stateVector: stateVector.slice(), message };
     return message;
   }
 }

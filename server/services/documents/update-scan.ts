@@ -1,6 +1,8 @@
 import { createEncoder, toUint8Array, writeVarUint } from 'lib0/encoding';
 import * as Y from 'yjs';
+import { CovistaError } from '../../../protocol/errors.ts';
 import { decoding } from './messages.ts';
+import { isTooDeep } from './nesting.ts';
 
 /** Consecutive clocks of one Yjs client. */
 export interface ClockRange {
@@ -23,6 +25,8 @@ export interface UpdateScan {
   readonly newRoots: readonly string[];
   /** Whether it holds a document within the document. */
   readonly hasSubdocument: boolean;
+  /** Whether types or values lie within each other further than may be. */
+  readonly isTooDeep: boolean;
 }
 
 type Struct = Y.Item | Y.GC | Y.Skip;
@@ -32,11 +36,12 @@ type Removals = ReadonlyMap<number, readonly { readonly clock: number; readonly 
  * Throws `invalid_input` for what is no update. Reading it this way first also protects from numbers of structs that lie: the
  * reader that integrates makes room for as many as are claimed.
  */
-export function scanUpdate(doc: Y.Doc, update: Uint8Array): UpdateScan {
+export function scanUpdate(doc: Y.Doc, update: Uint8Array, levelsMax: number): UpdateScan {
   const { structs, removals } = decoding(() => {
     const { structs, ds } = Y.decodeUpdate(update);
     return { structs: structs as Struct[], removals: ds.clients as Removals };
   });
+  requireInOrder(structs);
   const ends = new Map<number, number>();
   const endOf = (clientId: number): number => ends.get(clientId) ?? Y.getState(doc.store, clientId);
   const fresh: Struct[] = [];
@@ -61,7 +66,21 @@ export function scanUpdate(doc: Y.Doc, update: Uint8Array): UpdateScan {
     misses: hasGap || items.some((item) => !dependencies(item).every(isKnown)) || removesUnknown(removals, endOf),
     newRoots: [...new Set(items.flatMap(({ parent }) => (typeof parent === 'string' && !doc.share.has(parent) ? [parent] : [])))],
     hasSubdocument: items.some(({ content }) => content instanceof Y.ContentDoc),
+    isTooDeep: isTooDeep(doc, fresh, levelsMax),
   };
+}
+
+/** Of a client that an update has twice, Yjs takes the last part alone: what is integrated must be what was looked at. */
+function requireInOrder(structs: readonly Struct[]): void {
+  const clients = new Set<number>();
+  let before: Struct | undefined;
+  for (const struct of structs) {
+    const { client, clock } = struct.id;
+    const isNext = before?.id.client === client ? clock === before.id.clock + before.length : !clients.has(client);
+    if (!isNext) throw new CovistaError('invalid_input', 'an edit has the changes of each Yjs client once, in their order');
+    clients.add(client);
+    before = struct;
+  }
 }
 
 function dependencies({ origin, rightOrigin, parent }: Y.Item): (Y.ID | null)[] {

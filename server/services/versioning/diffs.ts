@@ -89,19 +89,21 @@ interface Side extends Pick<VersionRecord, 'schema' | 'key'> {
  * rows; one asked for is not.
  */
 function keyFor(request: DiffRequest, sides: readonly [Side, Side], datasetKey: string[] | null): readonly string[] | null {
-  const lacking = (key: readonly string[]): string[] =>
-    key.filter((name) => !sides.every(({ schema }) => schema.some((column) => column.name === name)));
   if (request.key === null) return null;
   if (request.key !== undefined) {
-    const absent = lacking(request.key);
-    if (absent.length === 0) return request.key;
-    throw new CovistaError('unprocessable_data', `not both versions have the key columns ${absent.map((name) => JSON.stringify(name)).join(', ')}`, {
-      columns: absent,
-    });
+    for (const [index, side] of (['from', 'to'] as const).entries()) requireKey(request.key, sides[index]?.schema ?? [], side);
+    return request.key;
   }
   const whole = sides.map(({ version }) => wholeColumns(version, request.scope));
   const [from, to] = sides;
   return [to.key, from.key, datasetKey].find((key) => key?.every((name) => whole.every((columns) => columns.has(name)))) ?? null;
+}
+
+function requireKey(key: readonly string[], schema: Side['schema'], side: 'from' | 'to'): void {
+  const columns = key.filter((name) => !schema.some((column) => column.name === name));
+  if (columns.length === 0) return;
+  const named = columns.map((name) => JSON.stringify(name)).join(', ');
+  throw new CovistaError('unprocessable_data', `the version of "${side}" lacks the key columns ${named}`, { side, columns });
 }
 
 function summarize([from, to]: readonly [Side, Side], key: readonly string[] | null, counts: DiffCounts): DiffSummary {

@@ -1,10 +1,12 @@
 import { CovistaError } from '../../../protocol/errors.ts';
 import type { Limits } from '../../../protocol/limits.ts';
 
-/** Names that Perspective and the storage use themselves; compared without regard to case, as DuckDB compares names. */
+/** Names that Perspective, the storage and the objects of JavaScript use themselves; compared without regard to case, as DuckDB compares names. */
 export const RESERVED_COLUMN_NAMES: ReadonlySet<string> = new Set([
   ...['__row_path__', '__id__', '__grouping_id__', '__index__'],
   ...['psp_okey', 'psp_pkey', 'psp_op'],
+  // Readers of msgpack and of JSON lose or rename it in rows.
+  '__proto__',
 ]);
 export const RESERVED_COLUMN_PREFIX = '__covista_';
 

@@ -1,11 +1,20 @@
 import protobuf from 'protobufjs/minimal.js';
 import { CovistaError } from '../../protocol/errors.ts';
 import { present } from '../shared/assert.ts';
-import { decodeRequest, decodeResponse, EnvelopeFault, encodeRequest, errorResponse, messageIdOf } from '../shared/perspective/codec.ts';
+import {
+  decodeRequest,
+  decodeResponse,
+  EnvelopeFault,
+  encodeRequest,
+  encodeResponse,
+  errorResponse,
+  messageIdOf,
+} from '../shared/perspective/codec.ts';
 import { readHeader } from '../shared/perspective/header.ts';
+import { rowTexts } from '../shared/perspective/json-rows.ts';
 import { REQUESTS } from '../shared/perspective/schema.ts';
 import type { PerspectiveRequest, PerspectiveResponse } from '../shared/perspective/types.ts';
-import type { PerspectiveEngine } from './perspective-engine.ts';
+import type { EngineResponse, PerspectiveEngine } from './perspective-engine.ts';
 import type { LoadedTable, MemoryHoldings, MemoryResponse } from './perspective-memory.protocol.ts';
 
 interface Session {
@@ -75,7 +84,7 @@ export class PerspectiveSessions {
     try {
       const account = this.#accountFor(state, bytes);
       if (account.refusal !== undefined) return [{ session, bytes: account.refusal }];
-      const responses = this.#engine.handle(state.client, [bytes]);
+      const responses = windowedLines(bytes, (asked) => this.#engine.handle(state.client, [asked]));
       if (!responses.some((response) => readHeader(response.bytes)?.kind === 'server_error')) account.done();
       return this.#toSessions(session, responses);
     } catch (fault) {
@@ -158,6 +167,18 @@ export class PerspectiveSessions {
     const [response] = this.#engine.handle(this.#owner, [encodeRequest({ msgId: 1, entityId: '', kind, body: {} })]);
     return decodeResponse(present(response, `the answer to ${kind}`).bytes);
   }
+}
+
+/** The engine writes every row of a view as NDJSON, whatever window is asked for: lines of a window are made of its rows in JSON. */
+function windowedLines(bytes: Uint8Array, handle: (request: Uint8Array) => EngineResponse[]): EngineResponse[] {
+  if (readHeader(bytes)?.kind !== 'view_to_ndjson_string') return handle(bytes);
+  const request = decodeRequest(bytes) as PerspectiveRequest & { kind: 'view_to_ndjson_string' };
+  return handle(encodeRequest({ ...request, kind: 'view_to_rows_string' })).map((response) => {
+    const answer = decodeResponse(response.bytes);
+    if (answer.kind !== 'view_to_rows_string') return response;
+    const ndjson_string = [...rowTexts(answer.body.json_string)].join('\n');
+    return { ...response, bytes: encodeResponse({ ...answer, kind: 'view_to_ndjson_string', body: { ndjson_string } }) };
+  });
 }
 
 /** C++ exceptions unwind and leave the engine whole; traps, such as running out of memory, do not. */

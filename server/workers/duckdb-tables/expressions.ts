@@ -45,7 +45,7 @@ export async function checkExpression(context: ExpressionContext, name: string, 
 
 function asExprtk(columns: readonly TableColumn[], source: string): Draft | ExpressionFault {
   try {
-    const draft = translateExprtk(source);
+    const draft = translateExprtk(source, (name) => columns.some((column) => column.name === name && column.kind === 'integer'));
     const unknown = draft.columns.find((used) => !columns.some(({ name }) => name === used));
     return unknown === undefined
       ? draft

@@ -22,14 +22,19 @@ const LEVELS: readonly Readonly<Record<string, string>>[] = [
   { '*': '*', '/': '/', '%': '%' },
 ];
 
+const ARITHMETIC = ['+', '-', '*', '%'];
+
+/** Functions that do what operators of arithmetic do. */
+const COUNTING = ['abs', 'sum'];
+
 const CONSTANTS: Readonly<Record<string, string>> = { true: 'true', false: 'false', pi: 'pi()', null: 'NULL' };
 
 /**
  * Translates the part of ExprTK that is a single expression: operators, the functions that Perspective's documentation lists,
- * columns in double and texts in single quotes. Throws ExpressionFault for what is not, such as variables and loops.
+ * columns in double and texts in single quotes. `isInteger` tells which columns are integers, with which it counts as with floats. Throws ExpressionFault for what is not, such as variables and loops.
  */
-export function translateExprtk(source: string): Translation {
-  const parser = new Parser(readTokens(source));
+export function translateExprtk(source: string, isInteger: (column: string) => boolean): Translation {
+  const parser = new Parser(readTokens(source), isInteger);
   const sql = parser.expression();
   parser.expectEnd();
   return { sql, columns: [...parser.columns], keepsIntegers: /^\s*(?:"(?:[^"\\]|\\[\s\S])*"\s*$|integer\s*\()/.test(source) };
@@ -38,11 +43,15 @@ export function translateExprtk(source: string): Translation {
 class Parser {
   readonly columns = new Set<string>();
   readonly #tokens: readonly Token[];
+  readonly #isInteger: (column: string) => boolean;
+  /** SQL of what is an integer for SQL, whose arithmetic ends where the type does. */
+  readonly #integers = new Set<string>();
   #at = 0;
   #depth = 0;
 
-  constructor(tokens: readonly Token[]) {
+  constructor(tokens: readonly Token[], isInteger: (column: string) => boolean) {
     this.#tokens = tokens;
+    this.#isInteger = isInteger;
   }
 
   /** A condition with its two outcomes, or a value. */
@@ -75,15 +84,16 @@ class Parser {
       if (operator === undefined) return left;
       this.#at += 1;
       const right = this.#binary(level + 1);
+      const [one, other] = ARITHMETIC.includes(operator) ? [this.#counted(left), this.#counted(right)] : [left, right];
       // A division by zero gives an infinity or no number, in ExprTK as in DuckDB's division of floats.
-      left = operator === '/' ? `(CAST(${left} AS DOUBLE) / CAST(${right} AS DOUBLE))` : `(${left} ${operator} ${right})`;
+      left = operator === '/' ? `(CAST(${left} AS DOUBLE) / CAST(${right} AS DOUBLE))` : `(${one} ${operator} ${other})`;
     }
   }
 
   #unary(): string {
     this.#depth += 1;
     if (this.#depth > DEPTH_MAX) throw this.#fault('nests too deep');
-    const sql = this.#take('-') ? `(- ${this.#unary()})` : this.#take('+') ? this.#unary() : this.#power();
+    const sql = this.#take('-') ? `(- ${this.#counted(this.#unary())})` : this.#take('+') ? this.#unary() : this.#power();
     this.#depth -= 1;
     return sql;
   }
@@ -102,8 +112,7 @@ class Parser {
       case 'text':
         return this.#textLiteral(token);
       case 'column':
-        this.columns.add(unquoted(token.text));
-        return identifier(unquoted(token.text));
+        return this.#column(unquoted(token.text));
       case 'word':
         return this.#word(token);
       default:
@@ -113,7 +122,19 @@ class Parser {
       throw this.#fault(token.kind === 'end' ? 'ends too early' : `${JSON.stringify(token.text)} does not belong here`, token.at);
     const inner = this.expression();
     this.#expect(')');
-    return `(${inner})`;
+    return this.#integers.has(inner) ? inner : `(${inner})`;
+  }
+
+  #column(name: string): string {
+    this.columns.add(name);
+    const sql = identifier(name);
+    if (this.#isInteger(name)) this.#integers.add(sql);
+    return sql;
+  }
+
+  /** A number to count with. */
+  #counted(sql: string): string {
+    return this.#integers.has(sql) ? `CAST(${sql} AS DOUBLE)` : sql;
   }
 
   #textLiteral(token: Token): string {
@@ -136,7 +157,10 @@ class Parser {
     const known = Object.hasOwn(EXPRTK_FUNCTIONS, word) ? EXPRTK_FUNCTIONS[word] : undefined;
     if (known === undefined) throw this.#fault(`there is no function ${JSON.stringify(token.text)} here`, token.at);
     if (values.length < known.least || values.length > known.most) throw this.#fault(`"${word}" takes another number of values`, token.at);
-    return known.sql(...values);
+    if (COUNTING.includes(word)) return known.sql(...values.map((value) => this.#counted(value)));
+    const sql = known.sql(...values);
+    if (word === 'integer') this.#integers.add(sql);
+    return sql;
   }
 
   #bucket(): string {

@@ -40,13 +40,15 @@ function conditionOf({ operator, values }: Filter, term: Term): string {
   return comparison(operator, value, term);
 }
 
-/** NULL equals nothing and differs from nothing but values: that a value is unlike another holds of NULL too. */
+/** NULL equals nothing and differs from nothing but values: that a value is unlike another holds of NULL too, and of what is no number. */
 function comparison(operator: string, value: Scalar, term: Term): string {
   if (value === null) return operator === '!=' ? 'true' : 'false';
   const other = valueSql(value, term);
   if (operator === '==') return `${term.sql} = ${other}`;
   if (operator === '!=') return `${term.sql} IS DISTINCT FROM ${other}`;
-  return `${term.sql} ${operator} ${other}`;
+  const condition = `${term.sql} ${operator} ${other}`;
+  // For SQL it is greater than every number.
+  return operator.startsWith('>') && /^(DOUBLE|FLOAT)$/.test(term.type) ? `${condition} AND NOT isnan(${term.sql})` : condition;
 }
 
 function listCondition(isNegated: boolean, values: readonly Scalar[], term: Term): string {

@@ -200,6 +200,7 @@ export const LIMITS = {
   viewEntriesMax: limit(200, 'count', 'Filters, sorts, expressions and windows of a view configuration, each'),
   viewValuesMax: limit(1_000, 'count', 'Values of one filter'),
   viewTextCharsMax: limit(10_000, 'chars', 'An expression, or a text of a filter'),
+  viewTextGrowthMax: limit(1_000, 'count', 'How many times as long as the texts of a row one that an expression makes of them may become'),
   viewGroupsMax: limit(32, 'count', 'Columns of group_by, and of split_by'),
   viewExportRows: limit(20_000, 'count', 'Rows that an export reads from its view at a time'),
 

@@ -88,7 +88,7 @@ function checkOne(name: string, text: string, { table, dialect, limits }: Checke
     throw new RequestFault(`the expression ${JSON.stringify(name)} is longer than ${limits.viewTextCharsMax} characters`);
   }
   // Expressions in SQL are parsed by their engine, which has the grammar.
-  const fault = dialect === 'exprtk' ? checkExpression(text, Object.keys(table.schema)) : undefined;
+  const fault = dialect === 'exprtk' ? checkExpression(text, Object.keys(table.schema), limits) : undefined;
   if (fault !== undefined) throw new RequestFault(`the expression ${JSON.stringify(name)}: ${fault}`);
 }
 

@@ -15,7 +15,7 @@ import { rowTexts } from '../shared/perspective/json-rows.ts';
 import { REQUESTS } from '../shared/perspective/schema.ts';
 import type { PerspectiveRequest, PerspectiveResponse } from '../shared/perspective/types.ts';
 import type { EngineResponse, PerspectiveEngine } from './perspective-engine.ts';
-import type { LoadedTable, MemoryHoldings, MemoryResponse } from './perspective-memory.protocol.ts';
+import type { LoadedTable, MemoryHoldings, MemoryResponse, MemorySettings } from './perspective-memory.protocol.ts';
 
 interface Session {
   readonly client: number;
@@ -42,6 +42,7 @@ const BYTES = 2;
 /** Tables and sessions of one engine. A session leaves nothing behind, whatever it did and whatever the engine throws. */
 export class PerspectiveSessions {
   readonly #engine: PerspectiveEngine;
+  readonly #windowBytesMax: number;
   /** Makes and frees the tables. */
   readonly #owner: number;
   readonly #sessions = new Map<number, Session>();
@@ -49,8 +50,9 @@ export class PerspectiveSessions {
   /** Views of all sessions: the engine would replace one by another of the same id, and then fail when both are closed. */
   readonly #views = new Set<string>();
 
-  constructor(engine: PerspectiveEngine) {
+  constructor(engine: PerspectiveEngine, { windowBytesMax }: MemorySettings) {
     this.#engine = engine;
+    this.#windowBytesMax = windowBytesMax;
     this.#owner = engine.open();
   }
 
@@ -86,7 +88,7 @@ export class PerspectiveSessions {
       if (account.refusal !== undefined) return [{ session, bytes: account.refusal }];
       const responses = windowedLines(bytes, (asked) => this.#engine.handle(state.client, [asked]));
       if (!responses.some((response) => readHeader(response.bytes)?.kind === 'server_error')) account.done();
-      return this.#toSessions(session, responses);
+      return this.#toSessions(session, responses).map((response) => this.#bounded(response));
     } catch (fault) {
       // What the engine throws ends the call and nothing else; a trap ends the worker.
       if (fault instanceof EnvelopeFault || isEngineException(fault)) return [{ session, bytes: faultResponse(bytes, fault) }];
@@ -143,6 +145,13 @@ export class PerspectiveSessions {
   #forget(state: Session, view: string): void {
     state.views.delete(view);
     this.#views.delete(view);
+  }
+
+  /** A window that is too large is known by its answer alone, which then goes no further. */
+  #bounded({ session, bytes }: MemoryResponse): MemoryResponse {
+    if (bytes.length <= this.#windowBytesMax) return { session, bytes };
+    const message = `the window has more than ${this.#windowBytesMax} bytes; read fewer rows`;
+    return { session, bytes: errorResponse(messageIdOf(bytes) ?? 0, '', message) };
   }
 
   #toSessions(asking: number, responses: readonly { client: number; bytes: Uint8Array }[]): MemoryResponse[] {

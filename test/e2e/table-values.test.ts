@@ -12,6 +12,9 @@ import { parquetOf } from '../support/table-cells.ts';
 /** Rows that an export reads at a time. */
 const EXPORT_ROWS = 3;
 const ROWS = 10;
+/** What a window may have, and a text of which one fits into it. */
+const BYTES_MAX = 20_000;
+const LONG = 6_000;
 
 const SELECT = `SELECT i AS id,
   CASE i % 3 WHEN 0 THEN 'a' WHEN 1 THEN '},{"b"\\' ELSE NULL END AS name,
@@ -30,7 +33,7 @@ let datasetId: number;
 
 beforeAll(async () => {
   directory = await mkdtemp(join(tmpdir(), 'covista-values-'));
-  server = await startTestServer(['--view-export-rows', String(EXPORT_ROWS)]);
+  server = await startTestServer(['--view-export-rows', String(EXPORT_ROWS), '--view-bytes-max', String(BYTES_MAX)]);
   owner = await server.client('owner');
   rest = await server.rest('owner');
   ({ datasetId } = await owner.dataset.create({ name: 'Values' }));
@@ -90,6 +93,29 @@ describe.each(['memory', 'duckdb'] as const)('values of the engine %s', (engine)
       { id: 5, name: null },
     ]);
     expect(await fetched(view, 'data?format=csv&startRow=4&endRow=5')).toBe('"id","name"\n4,"},{""b""\\"\n');
+  });
+
+  test('TB15 a window has no more bytes than it may, whatever view it is of', async () => {
+    const { datasetId: long } = await owner.dataset.create({ name: 'Long' });
+    const select = `SELECT i AS id, repeat(chr(97 + CAST(i AS INTEGER)), ${LONG}) AS long FROM range(${ROWS}) r(i)`;
+    await owner.version.commit({ datasetId: long, branch: 'main' }, { body: await parquetOf(join(directory, 'long.parquet'), select) });
+    for (const config of [
+      {},
+      { sort: [['id', 'desc']] },
+      { group_by: ['id'], columns: ['long'], aggregates: { long: 'any' } },
+    ] as ViewConfigInput[]) {
+      const { tableId } = await owner.table.open({ datasetId: long, ref: 'main', engine }, { perspective: false });
+      const { viewId } = await owner.view.create({ tableId, ...config });
+      const read = (endRow: number) => owner.view.data({ tableId, viewId, startRow: 0, endRow });
+      expect(await read(2)).toMatchObject({ endRow: 2 });
+      const lines = linesOf(await fetched({ tableId, viewId, schema: [] }, 'export?format=ndjson'));
+      expect(lines.length).toBeGreaterThanOrEqual(ROWS);
+      const refusal: unknown = await read(8).then(
+        () => 'none',
+        (fault: unknown) => fault,
+      );
+      expect(refusal).toMatchObject({ code: 'invalid_input', message: expect.stringContaining(`more than ${BYTES_MAX} bytes`) });
+    }
   });
 
   test('TB2 rows say days and times of groups, of expressions and of columns with a path as they say others', async () => {

@@ -84,7 +84,8 @@ export class Results {
     this.#count += 1;
     const name = `view${this.#count}`;
     const controller = new AbortController();
-    const computation = { table: hosted.table, plan, name, tableRows: hosted.rows, columnsMax: this.#limits.viewColumnsMax, room: this.#room };
+    const { viewColumnsMax: columnsMax, viewBytesMax: bytesMax } = this.#limits;
+    const computation = { table: hosted.table, plan, name, tableRows: hosted.rows, columnsMax, bytesMax, room: this.#room };
     const computed = this.#queries.run(plan.isLazy && plan.shape === 'flat' ? 'interactive' : 'bulk', controller.signal, (session) =>
       Result.compute(session, computation),
     );

@@ -14,18 +14,19 @@ const COLUMNS = [
   { name: 'big', type: 'BIGINT' },
   { name: 'ubig', type: 'UBIGINT' },
   { name: 'wide', type: 'DECIMAL(38,0)' },
+  { name: 'money', type: 'DECIMAL(18,2)' },
   { name: 'real', type: 'DOUBLE' },
   { name: 'toString', type: 'INTEGER' },
   { name: 'constructor', type: 'VARCHAR' },
 ] as const;
 
 const SELECT = `SELECT * FROM (VALUES
-  (1, -128, 255, -9223372036854775808, 18446744073709551615, 99999999999999999999999999999999999999, CAST(5.5 AS DOUBLE), 1, 'a'),
-  (2, 127, 7, 9223372036854775807, 2, 99999999999999999999999999999999999999, 'nan', 2, 'b'),
-  (3, 5, 0, 9007199254740993, 1, 1, 3.25, 3, 'a'),
-  (4, NULL, NULL, NULL, NULL, NULL, NULL, 4, 'b'),
-  (5, -1, 1, -1, 1, 1, 'inf', 5, 'a'),
-  (6, 0, 0, 0, 0, 0, 'nan', 6, 'b')
+  (1, -128, 255, -9223372036854775808, 18446744073709551615, 99999999999999999999999999999999999999, 1234567890123456.78, CAST(5.5 AS DOUBLE), 1, 'a'),
+  (2, 127, 7, 9223372036854775807, 2, 99999999999999999999999999999999999999, 1234567890123456.79, 'nan', 2, 'b'),
+  (3, 5, 0, 9007199254740993, 1, 1, 0.10, 3.25, 3, 'a'),
+  (4, NULL, NULL, NULL, NULL, NULL, NULL, NULL, 4, 'b'),
+  (5, -1, 1, -1, 1, 1, -5, 'inf', 5, 'a'),
+  (6, 0, 0, 0, 0, 0, 7, 'nan', 6, 'b')
 ) AS rows(${COLUMNS.map(({ name }) => `"${name}"`).join(', ')})`;
 
 let workshop: ParquetWorkshop;
@@ -91,6 +92,21 @@ test('TB18 aggregates of integers at the ends of their type are the numbers that
 test('TB18 a view of which a number has more digits than its type holds says so', async () => {
   const view = { columns: ['wide'], group_rollup_mode: 'total', aggregates: { wide: 'sum' } } as ViewConfigUpdate;
   await expect(shown(tables.duckdb.table, view, (made) => made.to_csv())).rejects.toThrow('more digits than its type holds');
+});
+
+test('TB18 a filter compares every digit of numbers that are given as texts', async () => {
+  for (const [column, operator, value, ids] of [
+    ['big', '==', '9007199254740993', [3]],
+    ['big', '>', '9007199254740992', [2, 3]],
+    ['ubig', '==', '18446744073709551615', [1]],
+    ['wide', '<', '99999999999999999999999999999999999999', [3, 5, 6]],
+    ['money', '==', '1234567890123456.78', [1]],
+    ['money', '<=', '100000000000000000000', [1, 2, 3, 5, 6]],
+    ['money', '>', '1234567890123456.775', [1, 2]],
+  ] as const) {
+    const config = { filter: [[column, operator, value]] } as unknown as ViewConfigUpdate;
+    expect(await idsOf(tables.duckdb.table, config), column).toEqual(ids);
+  }
 });
 
 test('TB18 rows are sorted by distance from 0 also where the least integer of a type has one that the type does not hold', async () => {

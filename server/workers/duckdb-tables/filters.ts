@@ -97,10 +97,23 @@ function valueSql(value: Exclude<Scalar, null>, term: Term): string {
 /** A number given as text keeps every digit of it. */
 function numberSql(value: Exclude<Scalar, null>, term: Term): string {
   const text = String(value).trim();
-  if (/^[-+]?\d{1,38}$/.test(text)) return `CAST(${literal(text)} AS HUGEINT)`;
+  const decimal = decimalFor(term.type, text);
+  if (decimal !== undefined) return `CAST(${literal(text)} AS ${decimal})`;
+  if (!term.type.startsWith('DECIMAL(') && /^[-+]?\d{1,38}$/.test(text)) return `CAST(${literal(text)} AS HUGEINT)`;
   const number = typeof value === 'boolean' || text === '' ? Number.NaN : Number(text);
   if (!Number.isFinite(number)) throw new ViewFault(`the filter on ${term.name} compares with ${JSON.stringify(value)}, which is no number`);
   return `CAST(${literal(String(number))} AS DOUBLE)`;
+}
+
+const DECIMAL_DIGITS_MAX = 38;
+
+/** The type of decimals in which a number, as it is written, can be compared with those of another; undefined where there is none. */
+function decimalFor(type: string, text: string): string | undefined {
+  const [, width, scale] = /^DECIMAL\((\d+),(\d+)\)$/.exec(type) ?? [];
+  const [, whole, fraction = ''] = /^[-+]?(\d+)(?:\.(\d+))?$/.exec(text) ?? [];
+  if (width === undefined || whole === undefined) return undefined;
+  const digits = Math.max(Number(width) - Number(scale), whole.length) + Math.max(Number(scale), fraction.length);
+  return digits <= DECIMAL_DIGITS_MAX ? `DECIMAL(${whole.length + fraction.length},${fraction.length})` : undefined;
 }
 
 /** Milliseconds since 1970, or a date or time in ISO 8601 or as `Date` of JavaScript reads it, in UTC where no zone is given. */

@@ -1,19 +1,11 @@
 import protobuf from 'protobufjs/minimal.js';
 import { CovistaError } from '../../protocol/errors.ts';
 import { present } from '../shared/assert.ts';
-import {
-  decodeRequest,
-  decodeResponse,
-  EnvelopeFault,
-  encodeRequest,
-  encodeResponse,
-  errorResponse,
-  messageIdOf,
-} from '../shared/perspective/codec.ts';
+import { decodeRequest, decodeResponse, EnvelopeFault, encodeRequest, errorResponse, messageIdOf } from '../shared/perspective/codec.ts';
 import { readHeader } from '../shared/perspective/header.ts';
-import { rowTexts } from '../shared/perspective/json-rows.ts';
 import { REQUESTS } from '../shared/perspective/schema.ts';
 import type { PerspectiveRequest, PerspectiveResponse } from '../shared/perspective/types.ts';
+import { linesInsteadOfRows, rowsInsteadOfLines } from '../shared/perspective/windowed-lines.ts';
 import type { EngineResponse, PerspectiveEngine } from './perspective-engine.ts';
 import type { LoadedTable, MemoryHoldings, MemoryResponse, MemorySettings } from './perspective-memory.protocol.ts';
 
@@ -178,16 +170,9 @@ export class PerspectiveSessions {
   }
 }
 
-/** The engine writes every row of a view as NDJSON, whatever window is asked for: lines of a window are made of its rows in JSON. */
 function windowedLines(bytes: Uint8Array, handle: (request: Uint8Array) => EngineResponse[]): EngineResponse[] {
-  if (readHeader(bytes)?.kind !== 'view_to_ndjson_string') return handle(bytes);
-  const request = decodeRequest(bytes) as PerspectiveRequest & { kind: 'view_to_ndjson_string' };
-  return handle(encodeRequest({ ...request, kind: 'view_to_rows_string' })).map((response) => {
-    const answer = decodeResponse(response.bytes);
-    if (answer.kind !== 'view_to_rows_string') return response;
-    const ndjson_string = [...rowTexts(answer.body.json_string)].join('\n');
-    return { ...response, bytes: encodeResponse({ ...answer, kind: 'view_to_ndjson_string', body: { ndjson_string } }) };
-  });
+  const rows = rowsInsteadOfLines(bytes);
+  return rows === undefined ? handle(bytes) : handle(rows).map((response) => ({ ...response, bytes: linesInsteadOfRows(response.bytes) }));
 }
 
 /** C++ exceptions unwind and leave the engine whole; traps, such as running out of memory, do not. */

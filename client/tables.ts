@@ -1,12 +1,14 @@
 import type { Input, Output } from '../protocol/define.ts';
 import { CovistaError } from '../protocol/errors.ts';
 import type { Operations } from '../protocol/operations/index.ts';
-import type { TableInfo } from '../protocol/operations/table.ts';
+import type { TableInfo, UploadTableInfo } from '../protocol/operations/table.ts';
 import { type PerspectiveClient, type PerspectiveModule, perspectiveClient } from './perspective.ts';
 import type { CallOptions, Methods } from './types.ts';
 
 /** A table with a client of Perspective of its own, whose `open_table(tableId)` gives the table. */
 export interface OpenedTable extends TableInfo {
+  /** Of an upload: whether every row of it could be read. */
+  readonly conversion?: UploadTableInfo['conversion'];
   /** Ends with `terminate()`. Throws `unavailable` where `@perspective-dev/client` cannot be loaded. */
   readonly perspective: PerspectiveClient;
 }
@@ -16,7 +18,10 @@ type OpenInput = Input<Operations['table']['open']> | Input<Operations['table'][
 export interface TableMethods extends Omit<Methods['table'], 'open'> {
   /** Opens a version, or an upload of one's own, as a table; `perspective: false` spares the package of Perspective. */
   open(input: OpenInput, options?: CallOptions & { readonly perspective?: true }): Promise<OpenedTable>;
-  open(input: OpenInput, options: CallOptions & { readonly perspective: false }): Promise<Output<Operations['table']['open']>>;
+  open(
+    input: OpenInput,
+    options: CallOptions & { readonly perspective: false },
+  ): Promise<Output<Operations['table']['open']> & Pick<OpenedTable, 'conversion'>>;
 }
 
 export function tableMethods(methods: Methods['table'], load: () => Promise<PerspectiveModule>): TableMethods {

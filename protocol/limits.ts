@@ -199,9 +199,11 @@ export const LIMITS = {
   viewIdleMs: limit(10 * MINUTE, 'ms', 'A view over REST or RPC that was not used for so long ends'),
   viewRowsMax: limit(10_000, 'count', 'Rows of one window over REST or RPC'),
   viewCellsMax: limit(2_000_000, 'count', 'Cells of one window; more go through view.export'),
+  viewBytesMax: limit(64 * MiB, 'bytes', 'One window: its texts where the engine has them, or all of it as it is sent'),
   viewEntriesMax: limit(200, 'count', 'Filters, sorts, expressions and windows of a view configuration, each'),
   viewValuesMax: limit(1_000, 'count', 'Values of one filter'),
   viewTextCharsMax: limit(10_000, 'chars', 'An expression, or a text of a filter'),
+  viewTextGrowthMax: limit(1_000, 'count', 'How many times as long as the texts of a row one that an expression makes of them may become'),
   viewGroupsMax: limit(32, 'count', 'Columns of group_by, and of split_by'),
   viewExportRows: limit(20_000, 'count', 'Rows that an export reads from its view at a time'),
 

@@ -106,4 +106,10 @@ export const PROTOCOL_HISTORY: readonly { readonly version: number; readonly dat
       fingerprint: '01109e513766da1b',
       change: 'Alerts and maintenance for server admins',
     },
+    {
+      version: 1,
+      date: '2026-11-27',
+      fingerprint: '5411d9f02779d51d',
+      change: 'Tables of uploads say which rows of the file could not be read',
+    },
   ];

@@ -4,6 +4,7 @@ import { type DatasetId, datasetId, type TableId, tableId, uploadId, versionId, 
 import { defaultLimits } from '../limits.ts';
 import { columnName, ref } from '../names.ts';
 import { empty, instant, page, pageInput } from './shared.ts';
+import { conversion } from './version.ts';
 
 export const ENGINES = ['memory', 'duckdb'] as const;
 export const DIALECTS = ['exprtk', 'sql'] as const;
@@ -23,6 +24,8 @@ const table = z.object({
   truncated: z.boolean().describe('Whether the limit left rows out'),
   schema: tableSchema,
 });
+
+const uploadTable = table.extend({ conversion: conversion.describe('Whether every row of the file could be read, and which could not') });
 
 const openTable = table.extend({
   bytes: z.int().describe('What it takes of memory, about'),
@@ -76,7 +79,7 @@ export const tableOperations = {
     kind: 'query',
     summary: 'Open an uploaded file as a table of one’s own, without making a version of it',
     input: z.object({ uploadId, ...options }),
-    output: table,
+    output: uploadTable,
     duration: 'long',
     errors: ['conflict', 'unprocessable_data', 'payload_too_large', 'storage_full', 'memory_limit'],
     permission: { action: 'authenticated' },
@@ -129,4 +132,5 @@ export const tableOperations = {
 };
 
 export type TableInfo = z.output<typeof table>;
+export type UploadTableInfo = z.output<typeof uploadTable>;
 export type OpenTableInfo = z.output<typeof openTable>;

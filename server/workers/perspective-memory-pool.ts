@@ -21,7 +21,7 @@ export interface MemoryTable extends MemoryHosted {
 
 interface PerspectiveMemoryOptions {
   readonly content: Pick<ContentStore, 'tableArrow'>;
-  readonly limits: Pick<Limits, 'tableBytesMax' | 'memoryThreadsMax' | 'memoryThreadBytesMax' | 'memoryThreadIdleBytes'>;
+  readonly limits: Pick<Limits, 'tableBytesMax' | 'memoryThreadsMax' | 'memoryThreadBytesMax' | 'memoryThreadIdleBytes' | 'viewBytesMax'>;
   readonly log: Logger;
   /** Where its threads are counted. */
   readonly counts?: ThreadCounts;
@@ -98,6 +98,7 @@ export class PerspectiveMemory {
   #start(): MemoryThread {
     const thread: MemoryThread = new MemoryThread({
       log: this.#options.log,
+      settings: { windowBytesMax: this.#options.limits.viewBytesMax },
       onGone: (isFailure) => {
         this.#threads.delete(thread);
         this.#options.counts?.ended('perspective-memory', isFailure);

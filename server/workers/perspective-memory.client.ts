@@ -3,7 +3,7 @@ import { Worker } from 'node:worker_threads';
 import { CovistaError, errorFromBody } from '../../protocol/errors.ts';
 import { present } from '../shared/assert.ts';
 import type { Logger } from '../shared/log.ts';
-import type { FromMemory, LoadedTable, MemoryHoldings, ToMemory } from './perspective-memory.protocol.ts';
+import type { FromMemory, LoadedTable, MemoryHoldings, MemorySettings, ToMemory } from './perspective-memory.protocol.ts';
 
 /** Takes what comes of one session. */
 export interface MemoryPeer {
@@ -24,6 +24,7 @@ export interface MemoryHosted extends LoadedTable {
 }
 
 interface MemoryThreadOptions {
+  readonly settings: MemorySettings;
   readonly log: Logger;
   /** Called once, when the thread is gone; whether it failed. */
   readonly onGone: (isFailure: boolean) => void;
@@ -53,7 +54,8 @@ export class MemoryThread {
   constructor(options: MemoryThreadOptions) {
     this.#options = options;
     // The engine copies its environment into its memory, which is nobody's business there.
-    this.#worker = new Worker(WORKER, { name: 'perspective-memory', env: {}, stdout: true, stderr: true });
+    const workerData = options.settings;
+    this.#worker = new Worker(WORKER, { name: 'perspective-memory', workerData, env: {}, stdout: true, stderr: true });
     this.#worker.on('message', (message: FromMemory) => this.#receive(message));
     this.#worker.on('error', (error) => this.#end(new CovistaError('unavailable', 'the engine of the table failed; open it again', {}, error)));
     this.#worker.on('exit', () => this.#end(new CovistaError('unavailable', 'the engine of the table ended; open it again')));

@@ -1,6 +1,12 @@
 import type { ErrorBody } from '../../protocol/errors.ts';
 import type { WireFeatures } from '../shared/perspective/types.ts';
 
+/** What the worker is started with. */
+export interface MemorySettings {
+  /** How many bytes an answer may have. */
+  readonly windowBytesMax: number;
+}
+
 /** What the worker is told. Bytes are transferred, not copied, wherever their memory is their own. */
 export type ToMemory =
   /** Makes a table of an Arrow IPC stream, given in pieces; answered by `loaded` or `refused`. */

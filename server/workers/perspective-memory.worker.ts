@@ -1,15 +1,15 @@
-import { parentPort } from 'node:worker_threads';
+import { parentPort, workerData } from 'node:worker_threads';
 import { CovistaError, errorBody } from '../../protocol/errors.ts';
 import { present } from '../shared/assert.ts';
 import { PerspectiveEngine } from './perspective-engine.ts';
-import type { FromMemory, ToMemory } from './perspective-memory.protocol.ts';
+import type { FromMemory, MemorySettings, ToMemory } from './perspective-memory.protocol.ts';
 import { PerspectiveSessions } from './perspective-sessions.ts';
 
 const port = present(parentPort, 'the port of the thread that started this one');
 const { PerspectiveServer } = await import('@perspective-dev/client/node');
 // The package ends the process on Ctrl-C, which is for the server to decide.
 process.removeAllListeners('SIGINT');
-const sessions = new PerspectiveSessions(new PerspectiveEngine(new PerspectiveServer()));
+const sessions = new PerspectiveSessions(new PerspectiveEngine(new PerspectiveServer()), workerData as MemorySettings);
 
 /** Bytes whose memory is theirs alone are transferred; what is encoded here lies in memory that others share. */
 function post(message: FromMemory, bytes: readonly Uint8Array[] = []): void {

@@ -5,8 +5,9 @@ import { decodeRequest, decodeResponse, EnvelopeFault, encodeRequest, errorRespo
 import { readHeader } from '../shared/perspective/header.ts';
 import { REQUESTS } from '../shared/perspective/schema.ts';
 import type { PerspectiveRequest, PerspectiveResponse } from '../shared/perspective/types.ts';
-import type { PerspectiveEngine } from './perspective-engine.ts';
-import type { LoadedTable, MemoryHoldings, MemoryResponse } from './perspective-memory.protocol.ts';
+import { linesInsteadOfRows, rowsInsteadOfLines } from '../shared/perspective/windowed-lines.ts';
+import type { EngineResponse, PerspectiveEngine } from './perspective-engine.ts';
+import type { LoadedTable, MemoryHoldings, MemoryResponse, MemorySettings } from './perspective-memory.protocol.ts';
 
 interface Session {
   readonly client: number;
@@ -33,6 +34,7 @@ const BYTES = 2;
 /** Tables and sessions of one engine. A session leaves nothing behind, whatever it did and whatever the engine throws. */
 export class PerspectiveSessions {
   readonly #engine: PerspectiveEngine;
+  readonly #windowBytesMax: number;
   /** Makes and frees the tables. */
   readonly #owner: number;
   readonly #sessions = new Map<number, Session>();
@@ -40,8 +42,9 @@ export class PerspectiveSessions {
   /** Views of all sessions: the engine would replace one by another of the same id, and then fail when both are closed. */
   readonly #views = new Set<string>();
 
-  constructor(engine: PerspectiveEngine) {
+  constructor(engine: PerspectiveEngine, { windowBytesMax }: MemorySettings) {
     this.#engine = engine;
+    this.#windowBytesMax = windowBytesMax;
     this.#owner = engine.open();
   }
 
@@ -75,9 +78,9 @@ export class PerspectiveSessions {
     try {
       const account = this.#accountFor(state, bytes);
       if (account.refusal !== undefined) return [{ session, bytes: account.refusal }];
-      const responses = this.#engine.handle(state.client, [bytes]);
+      const responses = windowedLines(bytes, (asked) => this.#engine.handle(state.client, [asked]));
       if (!responses.some((response) => readHeader(response.bytes)?.kind === 'server_error')) account.done();
-      return this.#toSessions(session, responses);
+      return this.#toSessions(session, responses).map((response) => this.#bounded(response));
     } catch (fault) {
       // What the engine throws ends the call and nothing else; a trap ends the worker.
       if (fault instanceof EnvelopeFault || isEngineException(fault)) return [{ session, bytes: faultResponse(bytes, fault) }];
@@ -136,6 +139,13 @@ export class PerspectiveSessions {
     this.#views.delete(view);
   }
 
+  /** A window that is too large is known by its answer alone, which then goes no further. */
+  #bounded({ session, bytes }: MemoryResponse): MemoryResponse {
+    if (bytes.length <= this.#windowBytesMax) return { session, bytes };
+    const message = `the window has more than ${this.#windowBytesMax} bytes; read fewer rows`;
+    return { session, bytes: errorResponse(messageIdOf(bytes) ?? 0, '', message) };
+  }
+
   #toSessions(asking: number, responses: readonly { client: number; bytes: Uint8Array }[]): MemoryResponse[] {
     return responses.flatMap(({ client, bytes }) => {
       const session = client === 0 ? asking : this.#sessionOfClient.get(client);
@@ -158,6 +168,11 @@ export class PerspectiveSessions {
     const [response] = this.#engine.handle(this.#owner, [encodeRequest({ msgId: 1, entityId: '', kind, body: {} })]);
     return decodeResponse(present(response, `the answer to ${kind}`).bytes);
   }
+}
+
+function windowedLines(bytes: Uint8Array, handle: (request: Uint8Array) => EngineResponse[]): EngineResponse[] {
+  const rows = rowsInsteadOfLines(bytes);
+  return rows === undefined ? handle(bytes) : handle(rows).map((response) => ({ ...response, bytes: linesInsteadOfRows(response.bytes) }));
 }
 
 /** C++ exceptions unwind and leave the engine whole; traps, such as running out of memory, do not. */

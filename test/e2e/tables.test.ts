@@ -218,12 +218,22 @@ describe('uploads', () => {
       { word: 'two', n: 2 },
     ]);
     await client.terminate();
+    expect(await owner.table.openUpload({ uploadId })).toMatchObject({ tableId, conversion: { status: 'complete', errorCount: 0, errors: [] } });
     const carol = await server.client('carol');
     await expect(carol.table.open({ uploadId })).rejects.toMatchObject({ code: 'not_found' });
     await expect(carol.table.get({ tableId })).rejects.toMatchObject({ code: 'not_found' });
     expect(await owner.upload.status({ uploadId })).toMatchObject({ uploadId });
     await owner.upload.abort({ uploadId });
     await expect(owner.table.get({ tableId })).rejects.toMatchObject({ code: 'not_found' });
+  });
+});
+
+test('TB9 a table of an upload says which rows of the file could not be read', async () => {
+  const { uploadId } = await owner.upload.begin({ fileName: 'torn.csv' });
+  await owner.upload.write({ uploadId, offset: 0 }, { body: csv('word,n', 'one,1', 'two', 'three,3') });
+  expect(await owner.table.open({ uploadId }, { perspective: false })).toMatchObject({
+    rows: 2,
+    conversion: { status: 'partial', errorCount: 1, errors: [{ line: 3 }] },
   });
 });
 

@@ -8,7 +8,7 @@ const actor = { subject: 'alice' } as Actor;
 const calm = { signal: new AbortController().signal };
 
 /** One upload that lasts until it is told to end, and what was done with what was made of it. */
-function prepare() {
+function prepare(ingest: (signal: AbortSignal) => Promise<void> = async () => undefined) {
   const events: string[] = [];
   let isThere = true;
   const assertThere = (): void => {
@@ -27,7 +27,8 @@ function prepare() {
       },
     } as never,
     content: {
-      ingest: async () => {
+      ingest: async (_source: unknown, { signal }: { signal: AbortSignal }) => {
+        await ingest(signal);
         events.push('made');
         return { schema: [], schemaHash: '', file: { path: '/made', rows: 1, sha256: '' }, conversion: null };
       },
@@ -63,4 +64,20 @@ test('TB9 an upload that expired before anybody looked is not found, and goes wh
   await expect(sources.content(id, actor, calm)).rejects.toMatchObject({ code: 'not_found' });
   await sources.close();
   expect(events).toEqual(['made', 'gone two', 'discarded /made']);
+});
+
+test('TB9 who goes away while an upload is read takes nobody along', async () => {
+  const { sources, events } = prepare(async (signal) => {
+    await Promise.resolve();
+    if (signal.aborted) throw new CovistaError('cancelled', 'the caller has gone away');
+  });
+  const id = 'three' as never;
+  const leaving = new AbortController();
+  const first = sources.content(id, actor, leaving).catch((fault: unknown) => fault);
+  const second = sources.content(id, actor, calm);
+  leaving.abort();
+  expect(await first).toMatchObject({ code: 'cancelled' });
+  expect(await second).toMatchObject({ rows: 1 });
+  expect(events.filter((event) => event === 'made')).toHaveLength(1);
+  await sources.close();
 });

@@ -46,6 +46,28 @@ describe('windows', () => {
   });
 });
 
+describe('filters', () => {
+  const filtered =
+    (column: string, op: string, value: WireViewConfig['filter'][number]['value'], dialect: 'exprtk' | 'sql' = 'exprtk') =>
+    () =>
+      checkConfig({ ...NOTHING, filter: [{ column, op, value }] }, { ...checked, dialect });
+
+  test('TB3 a filter has the values that its operator takes', () => {
+    for (const value of [[], [{ float: 1 }, { float: 2 }]]) expect(filtered('n', '==', value)).toThrow('takes one value');
+    expect(filtered('n', 'is null', [{ float: 1 }, { float: 2 }])).toThrow('takes one value');
+    expect(filtered('n', 'is null', [])).not.toThrow();
+    expect(filtered('n', '==', [{ null: 'null' }])).not.toThrow();
+    expect(filtered('n', 'in', [])).not.toThrow();
+  });
+
+  test('TB18 where numbers keep every digit, a filter may have more of them than a double', () => {
+    expect(filtered('n', '==', [{ string: '9007199254740993' }], 'sql')).not.toThrow();
+    expect(filtered('n', '>', [{ string: '-1234567890123456.78' }], 'sql')).not.toThrow();
+    for (const text of ['ten', '1e3', '', '1 OR 1=1']) expect(filtered('n', '==', [{ string: text }], 'sql')).toThrow('a value of another type');
+    expect(filtered('n', '==', [{ string: '1' }])).toThrow('a value of another type');
+  });
+});
+
 test.each([
   [`bucket("day", 'Q')`, `bucket("day", '3M')`],
   [`Bucket ( if (true, "day", "day") , 'Q' )`, `Bucket ( if (true, "day", "day") , '3M' )`],

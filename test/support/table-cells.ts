@@ -89,10 +89,15 @@ export async function typedParquet(path: string): Promise<Uint8Array> {
       .map(([name, edges]) => `${edges[edge]} AS ${name}`)
       .join(', ');
   const nulls = Object.keys(EDGES).map((name) => `NULL AS ${name}`);
+  return parquetOf(path, `SELECT ${row(0)} UNION ALL SELECT ${row(1)} UNION ALL SELECT ${nulls.join(', ')}`);
+}
+
+/** A Parquet file of what a SELECT yields, written at a path. */
+export async function parquetOf(path: string, select: string): Promise<Uint8Array> {
   const instance = await DuckDBInstance.create(':memory:', { threads: '1' });
   const connection = await instance.connect();
   await connection.run("SET TimeZone = 'UTC'");
-  await connection.run(`COPY (SELECT ${row(0)} UNION ALL SELECT ${row(1)} UNION ALL SELECT ${nulls.join(', ')}) TO '${path}' (FORMAT parquet)`);
+  await connection.run(`COPY (${select}) TO '${path}' (FORMAT parquet)`);
   connection.closeSync();
   instance.closeSync();
   return new Uint8Array(await readFile(path));

@@ -4,6 +4,7 @@ import type { EngineTable, TableEngine } from '../../server/services/tables/engi
 import { present } from '../../server/shared/assert.ts';
 import { decodeResponse, encodeRequest } from '../../server/shared/perspective/codec.ts';
 import type { PerspectiveRequest, PerspectiveResponse } from '../../server/shared/perspective/types.ts';
+import { linesInsteadOfRows, rowsInsteadOfLines } from '../../server/shared/perspective/windowed-lines.ts';
 import type { ContentStore, Row } from '../../server/storage/content-store.ts';
 import { visibleSchema } from '../../server/storage/content-store.ts';
 
@@ -58,10 +59,17 @@ export function thinEngine(content: Pick<ContentStore, 'rows' | 'count'>, name: 
         features: features.body,
         connect: (peer) => {
           let queue = Promise.resolve();
-          const one = server.make_session(async (bytes: Uint8Array) => peer.respond(bytes.slice()));
+          // Requests are handled one after the other.
+          let convert = (bytes: Uint8Array): Uint8Array => bytes;
+          const one = server.make_session(async (bytes: Uint8Array) => peer.respond(convert(bytes.slice())));
           return {
             handle: (request) => {
-              queue = queue.then(() => one.handle_request(request)).catch(() => undefined);
+              const rows = rowsInsteadOfLines(request);
+              const handled = async (): Promise<void> => {
+                convert = rows === undefined ? (bytes) => bytes : linesInsteadOfRows;
+                await one.handle_request(rows ?? request);
+              };
+              queue = queue.then(handled).catch(() => undefined);
             },
             close: () => {
               queue = queue.then(() => one.close()).catch(() => undefined);

@@ -7,7 +7,7 @@ import { RequestFault } from './request-fault.ts';
 export interface CheckedTable {
   readonly table: Pick<EngineTable, 'schema' | 'features'>;
   readonly dialect: TableEngine['dialect'];
-  readonly limits: Pick<Limits, 'columnsMax' | 'viewEntriesMax' | 'viewValuesMax' | 'viewTextCharsMax' | 'viewGroupsMax'>;
+  readonly limits: Pick<Limits, 'columnsMax' | 'viewEntriesMax' | 'viewValuesMax' | 'viewTextCharsMax' | 'viewTextGrowthMax' | 'viewGroupsMax'>;
 }
 
 /** The columns that a configuration can name: those of the table, and those that it makes itself, whose type only the engine knows. */

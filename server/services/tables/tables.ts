@@ -2,7 +2,7 @@ import { LRUCache } from 'lru-cache';
 import { CovistaError } from '../../../protocol/errors.ts';
 import { type DatasetId, type TableId, type UploadId, versionOfTable } from '../../../protocol/ids.ts';
 import type { Limits } from '../../../protocol/limits.ts';
-import type { OpenTableInfo, TableInfo } from '../../../protocol/operations/table.ts';
+import type { OpenTableInfo, TableInfo, UploadTableInfo } from '../../../protocol/operations/table.ts';
 import { present } from '../../shared/assert.ts';
 import type { Clock } from '../../shared/clock.ts';
 import type { Hits } from '../../shared/metrics.ts';
@@ -74,9 +74,10 @@ export class Tables {
     return this.#open({ kind: 'version', datasetId, versionId }, at, control);
   }
 
-  openUpload(request: OpenRequest & { readonly uploadId: UploadId }, control: Control): Promise<TableInfo> {
-    const origin = { kind: 'upload', uploadId: request.uploadId, subject: request.actor.subject } as const;
-    return this.#open(origin, { ...request, scope: undefined }, control);
+  async openUpload(request: OpenRequest & { readonly uploadId: UploadId }, control: Control): Promise<UploadTableInfo> {
+    const { uploadId, actor } = request;
+    const info = await this.#open({ kind: 'upload', uploadId, subject: actor.subject }, { ...request, scope: undefined }, control);
+    return { ...info, conversion: await this.#options.uploadSources.conversion(uploadId, actor, control) };
   }
 
   /** What a table is, loaded if need be. */

@@ -3,7 +3,7 @@ import { CovistaError } from '../../../protocol/errors.ts';
 import type { UploadId } from '../../../protocol/ids.ts';
 import type { Limits } from '../../../protocol/limits.ts';
 import type { Content, ContentStore, Control, Ingested } from '../../storage/content-store.ts';
-import type { Column, StagingStore } from '../../storage/stores.ts';
+import type { Column, Conversion, StagingStore } from '../../storage/stores.ts';
 import type { Actor } from '../access/actor.ts';
 import type { Uploads } from '../uploads/uploads.ts';
 
@@ -11,6 +11,8 @@ import type { Uploads } from '../uploads/uploads.ts';
 export interface UploadSources {
   /** The rows of a complete upload; `not_found` to anybody but its owner, `unprocessable_data` where they cannot be read. */
   content(uploadId: UploadId, actor: Actor, control: Control): Promise<Content>;
+  /** Which rows of it could not be read. */
+  conversion(uploadId: UploadId, actor: Actor, control: Control): Promise<Conversion>;
   /** Lets go of what was made of uploads that are no more. */
   sweep(): Promise<void>;
   /** Removes what was made of uploads. */
@@ -30,7 +32,12 @@ interface UploadSourcesOptions {
 interface Source {
   readonly subject: string;
   readonly bytes: number;
-  readonly content: Promise<Content>;
+  readonly made: Promise<Made>;
+}
+
+interface Made {
+  readonly content: Content;
+  readonly conversion: Conversion;
 }
 
 export function createUploadSources({ uploads, content, staging, limits, onGone }: UploadSourcesOptions): UploadSources {
@@ -44,14 +51,15 @@ export function createUploadSources({ uploads, content, staging, limits, onGone 
     // Tables that read the rows end first. One that failed has left nothing.
     dispose: (source, uploadId) => {
       onGone(uploadId);
-      void source.content.then(({ files }) => files.map(({ path }) => discard(path)).length).catch(() => undefined);
+      void source.made.then(({ content: { files } }) => files.map(({ path }) => discard(path)).length).catch(() => undefined);
     },
   });
 
-  const ingest = (uploadId: UploadId, subject: string, control: Control): Promise<Content> =>
-    uploads.read(uploadId, subject, control.signal, async ({ path, bytes }) =>
-      contentOf(uploadId, await content.ingest({ path, bytes, format: undefined, onto: undefined }, control)),
-    );
+  const ingest = (uploadId: UploadId, subject: string, control: Control): Promise<Made> =>
+    uploads.read(uploadId, subject, control.signal, async ({ path, bytes }) => {
+      const ingested = await content.ingest({ path, bytes, format: undefined, onto: undefined }, control);
+      return { content: contentOf(uploadId, ingested), conversion: ingested.conversion };
+    });
 
   /** Uploads that were given up, became versions or expired. */
   const sweep = async (): Promise<void> => {
@@ -64,25 +72,34 @@ export function createUploadSources({ uploads, content, staging, limits, onGone 
   const sweeper = setInterval(() => void sweep(), Math.max(10, Math.min(60_000, limits.tableIdleMs / 4)));
   sweeper.unref();
 
+  const sourceOf = async (uploadId: UploadId, subject: string, control: Control): Promise<Made> => {
+    const { offset } = await uploads.status(uploadId, subject).catch((fault: unknown) => {
+      sources.delete(uploadId);
+      throw fault;
+    });
+    const found = sources.get(uploadId);
+    // Whoever began it may have gone away, which is no reason for others.
+    if (found !== undefined && found.bytes === offset) {
+      return found.made.catch((fault: unknown) => {
+        if (control.signal.aborted || !(fault instanceof CovistaError) || fault.code !== 'cancelled') throw fault;
+        return sourceOf(uploadId, subject, control);
+      });
+    }
+    const source = { subject, bytes: offset, made: ingest(uploadId, subject, control) };
+    sources.set(uploadId, source);
+    source.made.catch(() => sources.peek(uploadId) === source && sources.delete(uploadId));
+    return source.made;
+  };
+
   return {
     sweep,
-    content: async (uploadId, { subject }, control) => {
-      const { offset } = await uploads.status(uploadId, subject).catch((fault: unknown) => {
-        sources.delete(uploadId);
-        throw fault;
-      });
-      const found = sources.get(uploadId);
-      if (found !== undefined && found.bytes === offset) return found.content;
-      const source = { subject, bytes: offset, content: ingest(uploadId, subject, control) };
-      sources.set(uploadId, source);
-      source.content.catch(() => sources.peek(uploadId) === source && sources.delete(uploadId));
-      return source.content;
-    },
+    content: async (uploadId, { subject }, control) => (await sourceOf(uploadId, subject, control)).content,
+    conversion: async (uploadId, { subject }, control) => (await sourceOf(uploadId, subject, control)).conversion,
     close: async () => {
       clearInterval(sweeper);
       const all = [...sources.values()];
       sources.clear();
-      await Promise.allSettled(all.map(({ content: settled }) => settled));
+      await Promise.allSettled(all.map(({ made }) => made));
       await Promise.all(removals);
     },
   };

@@ -88,27 +88,35 @@ function checkOne(name: string, text: string, { table, dialect, limits }: Checke
     throw new RequestFault(`the expression ${JSON.stringify(name)} is longer than ${limits.viewTextCharsMax} characters`);
   }
   // Expressions in SQL are parsed by their engine, which has the grammar.
-  const fault = dialect === 'exprtk' ? checkExpression(text, Object.keys(table.schema)) : undefined;
+  const fault = dialect === 'exprtk' ? checkExpression(text, Object.keys(table.schema), limits) : undefined;
   if (fault !== undefined) throw new RequestFault(`the expression ${JSON.stringify(name)}: ${fault}`);
 }
 
-function checkFilter(columns: Columns, { column, op, value }: WireFilter, { table, limits }: CheckedTable): void {
+function checkFilter(columns: Columns, { column, op, value }: WireFilter, { table, limits, dialect }: CheckedTable): void {
   const type = known(columns, column, 'filter');
   const operators = optionsOf(table.features.filter_ops, type).flatMap(({ options }) => options);
   if (!operators.includes(op)) throw new RequestFault(`there is no filter ${JSON.stringify(op)} for ${describe(type)}`);
   bounded(`the filter of ${JSON.stringify(column)}`, value, limits.viewValuesMax);
   const isList = op === 'in' || op === 'not in';
-  if (!isList && value.length > 1) throw new RequestFault(`the filter ${op} of ${JSON.stringify(column)} takes one value`);
-  for (const scalar of value) checkValue(column, type, scalar, limits.viewTextCharsMax);
+  const isNullTest = op === 'is null' || op === 'is not null';
+  const fits = isList || value.length === 1 || (isNullTest && value.length === 0);
+  if (!fits) throw new RequestFault(`the filter ${op} of ${JSON.stringify(column)} takes one value`);
+  for (const scalar of value) checkValue(column, type, scalar, { charsMax: limits.viewTextCharsMax, takesDigits: dialect === 'sql' });
 }
 
-/** A filter that is not filled in yet has no value or null, and filters nothing. */
-function checkValue(column: string, type: PerspectiveType | undefined, scalar: WireScalar, charsMax: number): void {
+/** A value of null is let pass: nothing equals it. `takesDigits`: a number may be a text, which keeps every digit of it. */
+function checkValue(
+  column: string,
+  type: PerspectiveType | undefined,
+  scalar: WireScalar,
+  { charsMax, takesDigits }: { readonly charsMax: number; readonly takesDigits: boolean },
+): void {
   if ((scalar.string?.length ?? 0) > charsMax)
     throw new RequestFault(`a value of the filter of ${JSON.stringify(column)} is longer than ${charsMax} characters`);
   const kinds = type === undefined ? undefined : VALUE_KINDS[type];
   if (kinds === undefined) return;
   const kind = (['bool', 'float', 'string'] as const).find((candidate) => scalar[candidate] !== undefined);
+  if (takesDigits && kinds[0] === 'float' && /^[-+]?\d+(?:\.\d+)?$/.test(scalar.string ?? '')) return;
   if (kind !== undefined && !kinds.includes(kind))
     throw new RequestFault(`the filter of ${JSON.stringify(column)}, ${describe(type)}, has a value of another type`);
 }

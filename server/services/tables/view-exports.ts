@@ -99,15 +99,27 @@ async function whole(view: OpenView, limits: Limits): Promise<Uint8Array> {
   return bytesOf(await view.read('arrow', { startRow: 0, endRow: view.rows }));
 }
 
+/** Pieces begin small and double, for it is not known how long a row is, up to where they have some bytes. */
 async function* inPieces(view: OpenView, format: 'csv' | 'ndjson', limits: Limits, control: Control): AsyncGenerator<Uint8Array> {
-  const rowsAtOnce = Math.max(1, Math.min(limits.viewExportRows, Math.floor(limits.viewCellsMax / view.columns)));
-  for (let startRow = 0; startRow === 0 || startRow < view.rows; startRow += rowsAtOnce) {
+  const rowsMax = Math.max(1, Math.min(limits.viewExportRows, Math.floor(limits.viewCellsMax / view.columns)));
+  let rowsAtOnce = Math.min(FIRST_ROWS, rowsMax);
+  for (let startRow = 0; startRow === 0 || startRow < view.rows; ) {
     control.signal.throwIfAborted();
-    const piece = String(await view.read(format, { startRow, endRow: Math.min(view.rows, startRow + rowsAtOnce) }));
+    const endRow = Math.min(view.rows, startRow + rowsAtOnce);
+    const piece = String(await view.read(format, { startRow, endRow }));
     const text = startRow > 0 && format === 'csv' ? piece.slice(headerLength(piece)) : piece;
-    yield bytesOf(text === '' || text.endsWith('\n') ? text : `${text}\n`);
+    const bytes = bytesOf(text === '' || text.endsWith('\n') ? text : `${text}\n`);
+    yield bytes;
+    startRow += rowsAtOnce;
+    const fitting = Math.floor((PIECE_BYTES * rowsAtOnce) / Math.max(1, bytes.length));
+    rowsAtOnce = Math.max(1, Math.min(rowsMax, 2 * rowsAtOnce, fitting));
   }
 }
+
+/** Rows of the first piece of an export, of which each may have texts of some megabytes. */
+const FIRST_ROWS = 4;
+/** About what a piece of an export has. */
+const PIECE_BYTES = 4 * 2 ** 20;
 
 /** How long the first line of a CSV text is; names of columns may hold line breaks. */
 function headerLength(text: string): number {

@@ -95,7 +95,7 @@ export class Views {
     const wanted = Math.max(startRow, Math.min(endRow ?? startRow + limits.pageItemsDefault, view.rows));
     const rowsMax = Math.max(1, Math.min(limits.viewRowsMax, Math.floor(limits.viewCellsMax / JSON_CELLS_SHARE / view.columns)));
     const capped = Math.min(wanted, startRow + rowsMax);
-    const rows = capped > startRow ? readRows(await view.json({ startRow, endRow: capped }), view.types) : [];
+    const rows = capped > startRow ? await readRows(await view.json({ startRow, endRow: capped }), view.types) : [];
     return { rows, startRow, endRow: startRow + rows.length, totalRows: view.rows, truncated: capped < wanted };
   }
 
@@ -137,7 +137,7 @@ export class Views {
     let asker: Asker | undefined;
     try {
       asker = new Asker({ tableId, table, dialect: engine.dialect, limits, lost: ended });
-      const { schema, rows, types } = await make(asker, tableId, config, table.schema);
+      const { schema, rows, types } = await make(asker, { tableId, config, table: table.schema, hasDecimals: engine.name === 'duckdb' });
       // The table may have gone meanwhile, or the caller.
       if (loss.reason !== undefined) throw loss.reason;
       control.signal.throwIfAborted();
@@ -178,23 +178,36 @@ export class Views {
   }
 }
 
+interface Wish {
+  readonly tableId: TableId;
+  readonly config: ViewConfigInput;
+  /** The types of the table's columns. */
+  readonly table: Readonly<Record<string, PerspectiveType>>;
+  readonly hasDecimals: boolean;
+}
+
 async function make(
   asker: Asker,
-  tableId: TableId,
-  config: ViewConfigInput,
-  tableSchema: Readonly<Record<string, PerspectiveType>>,
+  { tableId, config, table, hasDecimals }: Wish,
 ): Promise<Pick<CreatedView, 'schema' | 'rows'> & { readonly types: RowTypes }> {
   await asker.ask('table_make_view', tableId, { view_id: ENTITY, config: wireConfigOf(config) });
-  const [{ schema: columns }, { num_view_rows: rows }] = await Promise.all([
+  const [{ schema: shown }, { schema: expressions }, { num_view_rows: rows }] = await Promise.all([
     asker.ask('view_schema', ENTITY, {}),
+    asker.ask('view_expression_schema', ENTITY, {}),
     asker.ask('view_dimensions', ENTITY, {}),
   ]);
-  const names = config.columns?.filter((name) => name !== null) ?? Object.keys(tableSchema);
+  const columns = new Map(Object.entries(shown));
+  const names =
+    config.columns?.filter((name) => name !== null) ?? [table, config.expressions, config.windows].flatMap((own) => Object.keys(own ?? {}));
   const schema = names.flatMap((name) => {
-    const type = columns[name];
+    const type = columns.get(name);
     return type === undefined ? [] : [{ name, type }];
   });
-  return { schema, rows, types: { columns, groups: (config.group_by ?? []).map((name) => tableSchema[name]) } };
+  const own = new Map(Object.entries({ ...expressions, ...table }));
+  const windows = new Map(Object.entries(config.windows ?? {}));
+  // What windows show of times are times of the column that they go over.
+  const groups = (config.group_by ?? []).map((name) => own.get(name) ?? own.get(windows.get(name)?.column ?? ''));
+  return { schema, rows, types: { columns, groups, hasDecimals } };
 }
 
 function readersOf(asker: Asker): Pick<OpenView, 'read' | 'json'> {

@@ -55,6 +55,14 @@ const numeric = (term: Term): string => (term.kind === 'boolean' ? `CAST(${term.
 const real = (term: Term): string => (isReal(term) || isSmallInteger(term.type) ? numeric(term) : `CAST(${numeric(term)} AS DOUBLE)`);
 const floating = (term: Term): string => (term.type === 'DOUBLE' ? term.sql : `CAST(${numeric(term)} AS DOUBLE)`);
 
+/** SQL of a value of a column in a type that holds its distances from others as well. */
+const wide = ({ type }: Field, sql: string): string => {
+  if (isSmallInteger(type)) return `CAST(${sql} AS BIGINT)`;
+  return type === 'BIGINT' || type === 'UBIGINT' ? `CAST(${sql} AS HUGEINT)` : sql;
+};
+
+const difference = (term: Field, one: string, other: string): string => `(${wide(term, one)} - ${wide(term, other)})`;
+
 /** A sum of nothing but NULLs is 0, as the memory engine has it. */
 const sumOf = (term: Term, sql: string): string => wholeSum(term, `sum(${sql})${numbersOnly(term)}`);
 
@@ -79,7 +87,7 @@ const foldedMean = ({ value }: AggregateInput): Fold => ({
 
 const foldedExtremes = ({ value }: AggregateInput): Fold => ({
   parts: [highOf(value), lowOf(value)],
-  whole: ([greatest, least]) => `(max(${greatest}) - min(${least}))`,
+  whole: ([greatest, least]) => difference(value, `max(${greatest})`, `min(${least})`),
 });
 
 const foldedUnique = ({ value }: AggregateInput): Fold => ({
@@ -109,10 +117,15 @@ const quantile =
     return `CASE WHEN ${place} = floor(${place}) THEN (${list}[CAST(${place} AS BIGINT)] + ${upper}) / 2 ELSE ${upper} END`;
   };
 
+/** How far an infinity is from others is no number. */
 const spread =
   (name: 'var_pop' | 'stddev_pop') =>
-  ({ value }: AggregateInput): string =>
-    `CASE WHEN count(${value.sql})${numbersOnly(value)} > 1 THEN ${name}(${floating(value)})${numbersOnly(value)} END`;
+  ({ value }: AggregateInput): string => {
+    const [infinite, finite] = isReal(value)
+      ? [`WHEN bool_or(isinf(${value.sql})) THEN CAST('nan' AS DOUBLE) `, ` FILTER (WHERE isfinite(${value.sql}))`]
+      : ['', ''];
+    return `CASE ${infinite}WHEN count(${value.sql})${finite} > 1 THEN ${name}(${floating(value)})${finite} END`;
+  };
 
 const JOINED_VALUES_MAX = 100;
 const join = ({ value }: AggregateInput): string =>
@@ -139,7 +152,7 @@ const low: AggregateForm = { kinds: ALL, sql: ({ value }) => lowOf(value), fold:
 export const AGGREGATES: Readonly<Record<string, AggregateForm>> = {
   sum,
   'sum not null': sum,
-  'sum abs': { kinds: NUMBERS, sql: ({ value }) => sumOf(value, `abs(${value.sql})`) },
+  'sum abs': { kinds: NUMBERS, sql: ({ value }) => sumOf(value, `abs(${wide(value, value.sql)})`) },
   'abs sum': {
     kinds: NUMBERS,
     sql: ({ value }) => `abs(${sumOf(value, value.sql)})`,
@@ -168,8 +181,8 @@ export const AGGREGATES: Readonly<Record<string, AggregateForm>> = {
   max: high,
   low,
   min: low,
-  'high minus low': { kinds: NUMBERS, sql: ({ value }) => `(${highOf(value)} - ${lowOf(value)})`, fold: foldedExtremes },
-  'last minus first': { kinds: NUMBERS, isOrdered: true, sql: (input) => `(${last(input)} - ${first(input)})` },
+  'high minus low': { kinds: NUMBERS, sql: ({ value }) => difference(value, highOf(value), lowOf(value)), fold: foldedExtremes },
+  'last minus first': { kinds: NUMBERS, isOrdered: true, sql: (input) => difference(input.value, last(input), first(input)) },
   any: { kinds: ALL, isOrdered: true, sql: any },
   or: { kinds: ['boolean'], isOrdered: true, sql: any },
   and: {

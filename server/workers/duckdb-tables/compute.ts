@@ -5,6 +5,9 @@ import type { PlannedAggregate, ViewPlan } from './plan.ts';
 import type { RowSource, Statement } from './table.ts';
 import { ViewFault } from './view-fault.ts';
 
+export const tooManyColumns = (paths: number, columnsMax: number): ViewFault =>
+  new ViewFault(`the split has ${paths} columns of each kind; all of them may be at most ${columnsMax}`);
+
 /** The statements that make the tables of a result. `name` is the beginning of their names. */
 
 const numbered = (letter: string, count: number): string[] => Array.from({ length: count }, (_unused, index) => `${letter}${index + 1}`);
@@ -224,9 +227,7 @@ export async function computeSplit(session: Session, source: RowSource, plan: Vi
     sorts: plan.sorts.filter(({ sort }) => sort.isOfColumns),
     isNested: true,
   });
-  if (paths * plan.columns.length > columnsMax) {
-    throw new ViewFault(`the split has ${paths} columns of each kind; all of them may be at most ${columnsMax}`);
-  }
+  if (paths * plan.columns.length > columnsMax) throw tooManyColumns(paths, columnsMax);
   await session.execute(`CREATE TABLE ${name}_cells AS ${cellsSql(plan, name)}`);
   await session.execute(`DROP TABLE ${name}_groups`);
   return rows;

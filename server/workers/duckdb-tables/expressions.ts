@@ -38,14 +38,17 @@ interface Draft {
 export async function checkExpression(context: ExpressionContext, name: string, source: string): Promise<CheckedExpression> {
   if (context.columns.some((column) => column.name === name)) throw new ExpressionFault('has the name of a column of the table', 0);
   if (source.length > context.limits.filterCharsMax) throw new ExpressionFault('is too long', context.limits.filterCharsMax);
-  const exprtk = asExprtk(context.columns, source);
+  const exprtk = asExprtk(context, source);
   if (exprtk instanceof ExpressionFault) return typed(context, name, await asSql(context, source, exprtk));
   return typed(context, name, exprtk);
 }
 
-function asExprtk(columns: readonly TableColumn[], source: string): Draft | ExpressionFault {
+function asExprtk({ columns, limits }: Pick<ExpressionContext, 'columns' | 'limits'>, source: string): Draft | ExpressionFault {
   try {
-    const draft = translateExprtk(source);
+    const draft = translateExprtk(source, {
+      isInteger: (name) => columns.some((column) => column.name === name && column.kind === 'integer'),
+      textGrowthMax: limits.viewTextGrowthMax,
+    });
     const unknown = draft.columns.find((used) => !columns.some(({ name }) => name === used));
     return unknown === undefined
       ? draft

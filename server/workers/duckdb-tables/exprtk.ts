@@ -1,3 +1,4 @@
+import { growthOf, REPLACING } from '../../shared/text-growth.ts';
 import { identifier, literal } from '../../storage/parquet/quote.ts';
 import { bucketSql, EXPRTK_FUNCTIONS } from './exprtk-functions.ts';
 import { ExpressionFault, readTokens, type Token, unquoted } from './exprtk-tokens.ts';
@@ -13,6 +14,16 @@ export interface Translation {
 /** How much deeper than this an expression nests, the stack of whoever reads it may not hold. */
 const DEPTH_MAX = 100;
 
+/** Some functions name a value twice, so that little ExprTK could be much SQL. */
+const SQL_CHARS_MAX = 100_000;
+
+export interface ExprtkContext {
+  /** Which columns are integers, with which ExprTK counts as with floats. */
+  isInteger(column: string): boolean;
+  /** How many times as long as the texts of a row one that is made of them may become. */
+  readonly textGrowthMax: number;
+}
+
 /** Operators by how strongly they bind, weakest first, with what SQL calls them. */
 const LEVELS: readonly Readonly<Record<string, string>>[] = [
   { or: 'OR', '|': 'OR' },
@@ -22,14 +33,19 @@ const LEVELS: readonly Readonly<Record<string, string>>[] = [
   { '*': '*', '/': '/', '%': '%' },
 ];
 
+const ARITHMETIC = ['+', '-', '*', '%'];
+
+/** Functions that do what operators of arithmetic do. */
+const COUNTING = ['abs', 'sum'];
+
 const CONSTANTS: Readonly<Record<string, string>> = { true: 'true', false: 'false', pi: 'pi()', null: 'NULL' };
 
 /**
  * Translates the part of ExprTK that is a single expression: operators, the functions that Perspective's documentation lists,
  * columns in double and texts in single quotes. Throws ExpressionFault for what is not, such as variables and loops.
  */
-export function translateExprtk(source: string): Translation {
-  const parser = new Parser(readTokens(source));
+export function translateExprtk(source: string, context: ExprtkContext): Translation {
+  const parser = new Parser(readTokens(source), context);
   const sql = parser.expression();
   parser.expectEnd();
   return { sql, columns: [...parser.columns], keepsIntegers: /^\s*(?:"(?:[^"\\]|\\[\s\S])*"\s*$|integer\s*\()/.test(source) };
@@ -38,11 +54,17 @@ export function translateExprtk(source: string): Translation {
 class Parser {
   readonly columns = new Set<string>();
   readonly #tokens: readonly Token[];
+  readonly #context: ExprtkContext;
+  /** SQL of what is an integer for SQL, whose arithmetic ends where the type does. */
+  readonly #integers = new Set<string>();
   #at = 0;
   #depth = 0;
+  /** How many times as long texts may become by all that replaces something in them. */
+  #growth = 1;
 
-  constructor(tokens: readonly Token[]) {
+  constructor(tokens: readonly Token[], context: ExprtkContext) {
     this.#tokens = tokens;
+    this.#context = context;
   }
 
   /** A condition with its two outcomes, or a value. */
@@ -75,15 +97,16 @@ class Parser {
       if (operator === undefined) return left;
       this.#at += 1;
       const right = this.#binary(level + 1);
+      const [one, other] = ARITHMETIC.includes(operator) ? [this.#counted(left), this.#counted(right)] : [left, right];
       // A division by zero gives an infinity or no number, in ExprTK as in DuckDB's division of floats.
-      left = operator === '/' ? `(CAST(${left} AS DOUBLE) / CAST(${right} AS DOUBLE))` : `(${left} ${operator} ${right})`;
+      left = operator === '/' ? `(CAST(${left} AS DOUBLE) / CAST(${right} AS DOUBLE))` : `(${one} ${operator} ${other})`;
     }
   }
 
   #unary(): string {
     this.#depth += 1;
     if (this.#depth > DEPTH_MAX) throw this.#fault('nests too deep');
-    const sql = this.#take('-') ? `(- ${this.#unary()})` : this.#take('+') ? this.#unary() : this.#power();
+    const sql = this.#take('-') ? `(- ${this.#counted(this.#unary())})` : this.#take('+') ? this.#unary() : this.#power();
     this.#depth -= 1;
     return sql;
   }
@@ -102,8 +125,7 @@ class Parser {
       case 'text':
         return this.#textLiteral(token);
       case 'column':
-        this.columns.add(unquoted(token.text));
-        return identifier(unquoted(token.text));
+        return this.#column(unquoted(token.text));
       case 'word':
         return this.#word(token);
       default:
@@ -113,7 +135,19 @@ class Parser {
       throw this.#fault(token.kind === 'end' ? 'ends too early' : `${JSON.stringify(token.text)} does not belong here`, token.at);
     const inner = this.expression();
     this.#expect(')');
-    return `(${inner})`;
+    return this.#integers.has(inner) ? inner : `(${inner})`;
+  }
+
+  #column(name: string): string {
+    this.columns.add(name);
+    const sql = identifier(name);
+    if (this.#context.isInteger(name)) this.#integers.add(sql);
+    return sql;
+  }
+
+  /** A number to count with. */
+  #counted(sql: string): string {
+    return this.#integers.has(sql) ? `CAST(${sql} AS DOUBLE)` : sql;
   }
 
   #textLiteral(token: Token): string {
@@ -131,12 +165,28 @@ class Parser {
       return constant;
     }
     this.#expect('(');
-    if (word === 'bucket') return this.#bucket();
+    const sql = word === 'bucket' ? this.#bucket() : this.#call(word, token);
+    if (sql.length > SQL_CHARS_MAX) throw this.#fault('is too long', token.at);
+    return sql;
+  }
+
+  #call(word: string, token: Token): string {
     const values = this.#arguments();
     const known = Object.hasOwn(EXPRTK_FUNCTIONS, word) ? EXPRTK_FUNCTIONS[word] : undefined;
     if (known === undefined) throw this.#fault(`there is no function ${JSON.stringify(token.text)} here`, token.at);
     if (values.length < known.least || values.length > known.most) throw this.#fault(`"${word}" takes another number of values`, token.at);
-    return known.sql(...values);
+    if (COUNTING.includes(word)) return known.sql(...values.map((value) => this.#counted(value)));
+    if (REPLACING.includes(word)) this.#grow(word, values[2] ?? '', token.at);
+    const sql = known.sql(...values);
+    if (word === 'integer') this.#integers.add(sql);
+    return sql;
+  }
+
+  #grow(word: string, replacement: string, at: number): void {
+    if (!/^'(?:[^']|'')*'$/.test(replacement)) throw this.#fault(`the third value of "${word}" is a text in single quotes`, at);
+    this.#growth *= growthOf(word, replacement.slice(1, -1));
+    const { textGrowthMax: most } = this.#context;
+    if (this.#growth > most) throw this.#fault(`may make a text ${most} times as long`, at);
   }
 
   #bucket(): string {

@@ -40,13 +40,15 @@ function conditionOf({ operator, values }: Filter, term: Term): string {
   return comparison(operator, value, term);
 }
 
-/** NULL equals nothing and differs from nothing but values: that a value is unlike another holds of NULL too. */
+/** NULL equals nothing and differs from nothing but values: that a value is unlike another holds of NULL too, and of what is no number. */
 function comparison(operator: string, value: Scalar, term: Term): string {
   if (value === null) return operator === '!=' ? 'true' : 'false';
   const other = valueSql(value, term);
   if (operator === '==') return `${term.sql} = ${other}`;
   if (operator === '!=') return `${term.sql} IS DISTINCT FROM ${other}`;
-  return `${term.sql} ${operator} ${other}`;
+  const condition = `${term.sql} ${operator} ${other}`;
+  // For SQL it is greater than every number.
+  return operator.startsWith('>') && /^(DOUBLE|FLOAT)$/.test(term.type) ? `${condition} AND NOT isnan(${term.sql})` : condition;
 }
 
 function listCondition(isNegated: boolean, values: readonly Scalar[], term: Term): string {
@@ -95,10 +97,23 @@ function valueSql(value: Exclude<Scalar, null>, term: Term): string {
 /** A number given as text keeps every digit of it. */
 function numberSql(value: Exclude<Scalar, null>, term: Term): string {
   const text = String(value).trim();
-  if (/^[-+]?\d{1,38}$/.test(text)) return `CAST(${literal(text)} AS HUGEINT)`;
+  const decimal = decimalFor(term.type, text);
+  if (decimal !== undefined) return `CAST(${literal(text)} AS ${decimal})`;
+  if (!term.type.startsWith('DECIMAL(') && /^[-+]?\d{1,38}$/.test(text)) return `CAST(${literal(text)} AS HUGEINT)`;
   const number = typeof value === 'boolean' || text === '' ? Number.NaN : Number(text);
   if (!Number.isFinite(number)) throw new ViewFault(`the filter on ${term.name} compares with ${JSON.stringify(value)}, which is no number`);
   return `CAST(${literal(String(number))} AS DOUBLE)`;
+}
+
+const DECIMAL_DIGITS_MAX = 38;
+
+/** The type of decimals in which a number, as it is written, can be compared with those of another; undefined where there is none. */
+function decimalFor(type: string, text: string): string | undefined {
+  const [, width, scale] = /^DECIMAL\((\d+),(\d+)\)$/.exec(type) ?? [];
+  const [, whole, fraction = ''] = /^[-+]?(\d+)(?:\.(\d+))?$/.exec(text) ?? [];
+  if (width === undefined || whole === undefined) return undefined;
+  const digits = Math.max(Number(width) - Number(scale), whole.length) + Math.max(Number(scale), fraction.length);
+  return digits <= DECIMAL_DIGITS_MAX ? `DECIMAL(${whole.length + fraction.length},${fraction.length})` : undefined;
 }
 
 /** Milliseconds since 1970, or a date or time in ISO 8601 or as `Date` of JavaScript reads it, in UTC where no zone is given. */

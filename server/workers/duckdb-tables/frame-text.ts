@@ -76,5 +76,11 @@ function csvCell({ kind }: FrameColumn, value: Value): string {
   if (kind === 'string') return quoted(String(value));
   if (kind === 'date') return dateText(Number(value));
   if (kind === 'datetime') return timeText(Number(value));
-  return typeof value === 'number' && !Number.isFinite(value) ? '' : String(value);
+  return typeof value === 'number' && !Number.isFinite(value) ? numberWord(value) : String(value);
+}
+
+/** What JSON has no number for, as SQL and other engines write it. */
+function numberWord(value: number): string {
+  if (Number.isNaN(value)) return 'nan';
+  return value > 0 ? 'inf' : '-inf';
 }

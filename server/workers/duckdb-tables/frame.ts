@@ -7,8 +7,10 @@ import {
   DuckDBTimestampTZValue,
   DuckDBTimestampValue,
   type DuckDBValue,
+  DuckDBVarCharVector,
 } from '@duckdb/node-api';
 import { assert } from '../../shared/assert.ts';
+import { isSet, maskOf, rawOf } from '../../storage/parquet/raw-vector.ts';
 import type { ColumnKind } from './column-types.ts';
 import type { Range } from './table.ts';
 
@@ -57,6 +59,24 @@ export function valuesOf(chunk: DuckDBDataChunk, index: number): Value[] {
   const values: Value[] = [];
   for (let row = 0; row < chunk.rowCount; row += 1) values.push(cellOf(vector.getItem(row)));
   return values;
+}
+
+/** Bytes that a text takes in a vector, the first of which are its length. */
+const TEXT_ENTRY_BYTES = 16;
+
+/** How many bytes the texts of chunks have, found without making any of them. */
+export function textBytesOf(chunks: readonly DuckDBDataChunk[]): number {
+  let bytes = 0;
+  for (const chunk of chunks) {
+    for (let index = 0; index < chunk.columnCount; index += 1) {
+      const vector = chunk.getColumnVector(index);
+      const { dataView } = rawOf(vector);
+      if (!(vector instanceof DuckDBVarCharVector) || !(dataView instanceof DataView)) continue;
+      const mask = maskOf(vector);
+      for (let row = 0; row < chunk.rowCount; row += 1) if (isSet(mask, row)) bytes += dataView.getUint32(row * TEXT_ENTRY_BYTES, true);
+    }
+  }
+  return bytes;
 }
 
 /** A value as DuckDB has it, in the terms of views. */

@@ -1,4 +1,4 @@
-import type { Term } from './aggregates.ts';
+import type { ColumnKind } from './column-types.ts';
 import type { PlannedSort } from './plan.ts';
 import type { Sort } from './view-config.ts';
 
@@ -49,20 +49,24 @@ export function treeOrder(order: TreeOrder): { readonly items: string[]; readonl
 }
 
 /** What rows are sorted by at a level: an aggregate, or above what they are grouped by, that. */
-function sortTerm({ sort, key, term }: PlannedSort, level: number, keys: readonly string[], alias: string): string {
+function sortTerm({ sort, key, kind }: PlannedSort, level: number, keys: readonly string[], alias: string): string {
   const value = key !== undefined && level > key ? (keys[key] ?? alias) : alias;
-  return directed(value, { ...sort, isAbsolute: sort.isAbsolute && isNumber(term) });
+  return directed(value, sort, kind);
 }
 
-const isNumber = ({ kind }: Term): boolean => kind === 'integer' || kind === 'float';
+/** NULL is less than every value, whatever is sorted, and what is no number is less still. */
+function directed(value: string, { isAbsolute, isDescending }: Pick<Sort, 'isAbsolute' | 'isDescending'>, kind: ColumnKind): string {
+  const ordered = `${isAbsolute ? distance(value, kind) : value} ${isDescending ? 'DESC NULLS LAST' : 'ASC NULLS FIRST'}`;
+  return kind === 'float' ? `coalesce(isnan(${value}), false) ${isDescending ? 'ASC' : 'DESC'}, ${ordered}` : ordered;
+}
 
-/** NULL is less than every value, whatever is sorted. */
-function directed(value: string, { isAbsolute, isDescending }: Pick<Sort, 'isAbsolute' | 'isDescending'>): string {
-  return `${isAbsolute ? `abs(${value})` : value} ${isDescending ? 'DESC NULLS LAST' : 'ASC NULLS FIRST'}`;
+/** How far a number is from 0: of the least integer of a type, more than the type holds. */
+function distance(value: string, kind: ColumnKind): string {
+  if (kind === 'integer') return `abs(CAST(${value} AS HUGEINT))`;
+  return kind === 'float' ? `abs(${value})` : value;
 }
 
 /** The ORDER BY of a flat view. */
 export function flatOrder(sorts: readonly PlannedSort[], position: string): string {
-  const terms = sorts.map(({ sort, term }) => directed(term.sql, { ...sort, isAbsolute: sort.isAbsolute && isNumber(term) }));
-  return [...terms, position].join(', ');
+  return [...sorts.map(({ sort, term, kind }) => directed(term.sql, sort, kind)), position].join(', ');
 }

@@ -25,6 +25,8 @@ export interface PlannedSort {
   /** What it goes by: a field of a flat view, an aggregate of a grouped one. */
   readonly term: Term;
   readonly alias: string;
+  /** Of its values. */
+  readonly kind: ColumnKind;
   /** Where rows are sorted by what they are grouped by: its place in `groupBy`, or in `splitBy` for the columns of a split. */
   readonly key: number | undefined;
 }
@@ -78,7 +80,7 @@ export function planView(table: Table, config: ViewConfig, expressions: readonly
     isLazy: isFlat && where === undefined && sorts.length === 0 && !fields.hasWindows,
     resolvedAggregates: isFlat
       ? {}
-      : Object.fromEntries(own.map(({ column }) => [column, config.aggregates[column] ?? [defaultAggregate(fields.use(column).kind)]])),
+      : Object.fromEntries(own.map(({ column }) => [column, config.aggregates.get(column) ?? [defaultAggregate(fields.use(column).kind)]])),
     expressions,
     key: keyOf(config, columns),
   };
@@ -92,12 +94,12 @@ function shapeOf({ groupBy, splitBy, groupRollup }: ViewConfig): ViewPlan['shape
 
 /** How deep the rows are open belongs to each view of a result. */
 function keyOf(config: ViewConfig, columns: readonly string[]): string {
-  return canonicalJson({ ...config, columns, groupDepth: null });
+  return canonicalJson({ ...config, aggregates: Object.fromEntries(config.aggregates), columns, groupDepth: null });
 }
 
 function aggregateFor(config: ViewConfig, fields: Fields, column: string, alias: string): PlannedAggregate {
   const value = fields.use(column);
-  const [name = defaultAggregate(value.kind), by] = config.aggregates[column] ?? [];
+  const [name = defaultAggregate(value.kind), by] = config.aggregates.get(column) ?? [];
   const other = by === undefined ? undefined : fields.use(by);
   if (other !== undefined && !canBeWeight(other.kind)) throw new ViewFault(`the aggregate "${name}" of ${column} takes a column of numbers`);
   return { ...aggregateOf(name, { value, by: other }), alias, column };
@@ -115,14 +117,14 @@ interface SortContext {
 function planSort(context: SortContext, sort: Sort, index: number): PlannedSort[] {
   const { config, fields, columns, isFlat, aggregates } = context;
   const term = fields.use(sort.column);
-  if (isFlat) return sort.isOfColumns ? [] : [{ sort, term, alias: term.sql, key: undefined }];
+  if (isFlat) return sort.isOfColumns ? [] : [{ sort, term, alias: term.sql, kind: term.kind, key: undefined }];
   if (sort.isOfColumns && config.splitBy.length === 0) return [];
   const shown = columns.indexOf(sort.column);
-  if (shown >= 0) return [{ sort, term, alias: `a${shown}`, key: undefined }];
+  if (shown >= 0) return [{ sort, term, alias: `a${shown}`, kind: aggregates[shown]?.kind ?? term.kind, key: undefined }];
   const key = (sort.isOfColumns ? config.splitBy : config.groupBy).indexOf(sort.column);
   const alias = `h${index}`;
   const hidden =
     key >= 0 ? { ...aggregateOf('unique', { value: term, by: undefined }), column: sort.column } : aggregateFor(config, fields, sort.column, alias);
   aggregates.push({ ...hidden, alias });
-  return [{ sort, term, alias, key: key >= 0 ? key : undefined }];
+  return [{ sort, term, alias, kind: hidden.kind, key: key >= 0 ? key : undefined }];
 }

@@ -2,8 +2,20 @@ import { assert } from '../../shared/assert.ts';
 import type { Session } from '../../storage/parquet/session.ts';
 import type { Cells } from './cells.ts';
 import type { ColumnKind } from './column-types.ts';
-import { computeFlat, computeGroups, computeSplit, flatItems, keyNames, pathsStatement, shownAliases, splitNames, valueNames } from './compute.ts';
-import { type Frame, type FrameColumn, type FramePaths, type Grid, type RowChoice, type Value, valuesOf } from './frame.ts';
+import {
+  computeFlat,
+  computeGroups,
+  computeSplit,
+  flatItems,
+  keyNames,
+  pathsStatement,
+  shownAliases,
+  splitNames,
+  tooManyColumns,
+  valueNames,
+} from './compute.ts';
+import type { Frame, FrameColumn, FramePaths, Grid, RowChoice, Value } from './frame.ts';
+import { boundedGrid, chosen, readGrid, transposed } from './grid.ts';
 import { type CellRoom, keptRows, keptTable } from './kept-cells.ts';
 import type { ViewPlan } from './plan.ts';
 import type { Range, RowSource, Statement, Table } from './table.ts';
@@ -23,6 +35,7 @@ export class Result {
   readonly #name: string | null;
   /** What would be read of `_rows`, where it is small; there is no such table then. */
   readonly #cells: Cells | undefined;
+  readonly #bytesMax: number;
   #depths: Promise<Uint8Array> | undefined;
 
   private constructor(parts: ResultParts) {
@@ -32,6 +45,7 @@ export class Result {
     this.rows = parts.rows;
     this.columnPaths = parts.columnPaths;
     this.#cells = parts.cells;
+    this.#bytesMax = parts.bytesMax;
   }
 
   /** Bytes that its cells take, of the room for those. */
@@ -45,31 +59,32 @@ export class Result {
   }
 
   /** Computes what a plan asks for, into tables that begin with `name`. A view that shows rows as they come is not copied. */
-  static async compute(session: Session, { table, source, plan, name, tableRows, columnsMax, room }: Computation): Promise<Result> {
+  static async compute(session: Session, { tableRows, columnsMax, room, ...own }: Computation): Promise<Result> {
+    const { table, source, plan, name, bytesMax } = own;
     switch (plan.shape) {
       case 'flat': {
         if (plan.isLazy) {
           const cells = await keptTable(session, { table, plan, rows: tableRows, room });
-          return new Result({ table, plan, name: null, rows: tableRows, columnPaths: [[]], cells });
+          return new Result({ ...own, name: null, rows: tableRows, columnPaths: [[]], cells });
         }
         const rows = await computeFlat(session, source, plan, name);
-        return new Result({ table, plan, name, rows, columnPaths: [[]], cells: await keptRows(session, { name, rows, plan, room }) });
+        return new Result({ ...own, rows, columnPaths: [[]], cells: await keptRows(session, { name, rows, plan, room }) });
       }
       case 'splitRows': {
-        const columnPaths = transposed(await readGrid(session, pathsStatement(source, plan)));
+        const columnPaths = transposed(await readGrid(session, pathsStatement(source, plan), bytesMax));
         if (columnPaths.length * plan.columns.length > columnsMax) throw tooManyColumns(columnPaths.length, columnsMax);
-        if (plan.isLazy) return new Result({ table, plan, name: null, rows: tableRows, columnPaths });
-        return new Result({ table, plan, name, rows: await computeFlat(session, source, plan, name), columnPaths });
+        if (plan.isLazy) return new Result({ ...own, name: null, rows: tableRows, columnPaths });
+        return new Result({ ...own, rows: await computeFlat(session, source, plan, name), columnPaths });
       }
       case 'grouped': {
         const rows = await computeGroups(session, source, plan, name);
-        return new Result({ table, plan, name, rows, columnPaths: [[]], cells: await keptRows(session, { name, rows, plan, room }) });
+        return new Result({ ...own, rows, columnPaths: [[]], cells: await keptRows(session, { name, rows, plan, room }) });
       }
       case 'split': {
         const rows = await computeSplit(session, source, plan, name, columnsMax);
         const items = ['e', ...splitNames(plan)].join(', ');
-        const paths = transposed(await readGrid(session, { sql: `SELECT ${items} FROM ${name}_columns ORDER BY c`, values: [] }));
-        return new Result({ table, plan, name, rows, columnPaths: paths.map(([depth, ...path]) => path.slice(0, Number(depth))) });
+        const paths = transposed(await readGrid(session, { sql: `SELECT ${items} FROM ${name}_columns ORDER BY c`, values: [] }, bytesMax));
+        return new Result({ ...own, rows, columnPaths: paths.map(([depth, ...path]) => path.slice(0, Number(depth))) });
       }
     }
   }
@@ -97,7 +112,7 @@ export class Result {
   depths(query: Query): Promise<Uint8Array> {
     if (this.#cells !== undefined) return Promise.resolve(Uint8Array.from(this.#cells.valuesOf('d'), Number));
     const statement = { sql: `SELECT d FROM ${this.#name}_rows ORDER BY rowid`, values: [] };
-    this.#depths ??= query((session) => readGrid(session, statement)).then(({ values }) => Uint8Array.from(values[0] ?? [], Number));
+    this.#depths ??= query((session) => readGrid(session, statement, this.#bytesMax)).then(({ values }) => Uint8Array.from(values[0] ?? [], Number));
     // A failed read is not what later views should find.
     this.#depths.catch(() => {
       this.#depths = undefined;
@@ -111,7 +126,7 @@ export class Result {
     const shown = this.#plan.columns[index];
     if (shown === undefined) throw new ViewFault(`the view has no column ${JSON.stringify(column)}`);
     if (this.#cells !== undefined) return { ...this.#keptExtremes(this.#cells, index, depth), kind: shown.kind };
-    const grid = await query((session) => readGrid(session, this.#extremesOf(index, depth)));
+    const grid = await query((session) => readGrid(session, this.#extremesOf(index, depth), this.#bytesMax));
     return { least: grid.values[0]?.[0] ?? null, greatest: grid.values[1]?.[0] ?? null, kind: shown.kind };
   }
 
@@ -133,9 +148,9 @@ export class Result {
 
   /** Columns of rows, from where they are kept, or else by a statement. */
   async #gridOf(query: Query, names: readonly string[], rows: RowChoice, statement: () => Statement): Promise<Grid> {
-    if (this.#cells !== undefined) return this.#cells.grid(names, rows);
+    if (this.#cells !== undefined) return boundedGrid(this.#cells, { names, rows }, this.#bytesMax);
     const { sql, values } = statement();
-    return query((session) => readGrid(session, { sql: `SELECT ${names.join(', ') || 'NULL'} FROM (${sql})`, values }));
+    return query((session) => readGrid(session, { sql: `SELECT ${names.join(', ') || 'NULL'} FROM (${sql})`, values }, this.#bytesMax));
   }
 
   async #readFlat(query: Query, rows: RowChoice, columns: Range): Promise<Frame> {
@@ -149,7 +164,7 @@ export class Result {
   async #readSplitRows(session: Session, rows: RowChoice, range: Range): Promise<Frame> {
     const { sql, values } = this.#flatRows(rows);
     const [names, splits] = [valueNames(this.#plan), splitNames(this.#plan)];
-    const grid = await readGrid(session, { sql: `SELECT ${[...names, ...splits].join(', ')} FROM (${sql})`, values });
+    const grid = await readGrid(session, { sql: `SELECT ${[...names, ...splits].join(', ')} FROM (${sql})`, values }, this.#bytesMax);
     const places = new Map(this.columnPaths.map((path, index) => [pathKey(path), index]));
     const own = Array.from({ length: grid.rows }, (_unused, row) =>
       places.get(pathKey(splits.map((_split, at) => grid.values[names.length + at]?.[row] ?? null))),
@@ -188,7 +203,11 @@ export class Result {
 
   async #readSplit(session: Session, rows: RowChoice, range: Range): Promise<Frame> {
     const items = ['d', ...keyNames(this.#plan), 'n'].join(', ');
-    const grid = await readGrid(session, { sql: `SELECT ${items} FROM ${this.#name}_rows WHERE ${chosen('n', rows)} ORDER BY n`, values: [] });
+    const grid = await readGrid(
+      session,
+      { sql: `SELECT ${items} FROM ${this.#name}_rows WHERE ${chosen('n', rows)} ORDER BY n`, values: [] },
+      this.#bytesMax,
+    );
     const numbers = grid.values.at(-1) ?? [];
     const columns = this.#columnsIn(range);
     const cells = await this.#readCells(session, rows, columns);
@@ -214,7 +233,11 @@ export class Result {
   async #readCells(session: Session, rows: RowChoice, columns: readonly { readonly place: number }[]): Promise<Grid> {
     const places = `c BETWEEN ${columns[0]?.place ?? 0} AND ${columns.at(-1)?.place ?? -1}`;
     const items = ['n', 'c', ...shownAliases(this.#plan)].join(', ');
-    return readGrid(session, { sql: `SELECT ${items} FROM ${this.#name}_cells WHERE ${chosen('n', rows)} AND ${places}`, values: [] });
+    return readGrid(
+      session,
+      { sql: `SELECT ${items} FROM ${this.#name}_cells WHERE ${chosen('n', rows)} AND ${places}`, values: [] },
+      this.#bytesMax,
+    );
   }
 
   /** The columns of a range, each with the number of its path and of the column within the path. */
@@ -247,6 +270,7 @@ interface ResultParts {
   readonly rows: number;
   readonly columnPaths: readonly (readonly Value[])[];
   readonly cells?: Cells | undefined;
+  readonly bytesMax: number;
 }
 
 export interface Computation {
@@ -257,34 +281,16 @@ export interface Computation {
   readonly name: string;
   /** How many rows the table has. */
   readonly tableRows: number;
+  /** How many bytes of text a window may have. */
+  readonly bytesMax: number;
   /** How many columns a view may have. */
   readonly columnsMax: number;
   /** Where cells are kept. */
   readonly room: CellRoom;
 }
 
-const tooManyColumns = (paths: number, columnsMax: number): ViewFault =>
-  new ViewFault(`the split has ${paths} columns of each kind; all of them may be at most ${columnsMax}`);
-
 const pathKey = (path: readonly Value[]): string => JSON.stringify(path, (_key, value: unknown) => (typeof value === 'bigint' ? `${value}n` : value));
 
 function frameColumn(grid: Grid, index: number, path: readonly Value[], kind: ColumnKind): FrameColumn {
   return { path, kind, type: grid.types[index] ?? '', values: grid.values[index] ?? [] };
-}
-
-function chosen(column: string, rows: RowChoice): string {
-  if ('start' in rows) return `${column} BETWEEN ${rows.start} AND ${rows.end - 1}`;
-  if (rows.length === 0) return 'false';
-  return `${column} BETWEEN ${rows[0]} AND ${rows.at(-1)} AND ${column} IN (${rows.join(', ')})`;
-}
-
-async function readGrid(session: Session, { sql, values }: Statement): Promise<Grid> {
-  const { types, chunks } = await session.whole(sql, values);
-  const columns: Value[][] = types.map(() => []);
-  for (const chunk of chunks) for (const [index, column] of columns.entries()) for (const value of valuesOf(chunk, index)) column.push(value);
-  return { types: types.map(String), values: columns, rows: chunks.reduce((rows, chunk) => rows + chunk.rowCount, 0) };
-}
-
-function transposed({ values, rows }: Grid): Value[][] {
-  return Array.from({ length: rows }, (_unused, row) => values.map((column) => column[row] ?? null));
 }

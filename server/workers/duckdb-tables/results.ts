@@ -98,7 +98,8 @@ export class Results {
     this.#count += 1;
     const name = `${RESULT_NAME}${this.#count}`;
     const controller = new AbortController();
-    const computation = { table: hosted.table, plan, name, tableRows: hosted.rows, columnsMax: this.#limits.viewColumnsMax, room: this.#room };
+    const { viewColumnsMax: columnsMax, viewBytesMax: bytesMax } = this.#limits;
+    const computation = { table: hosted.table, plan, name, tableRows: hosted.rows, columnsMax, bytesMax, room: this.#room };
     const computed = this.#queries.run(plan.isLazy && plan.shape === 'flat' ? 'interactive' : 'bulk', controller.signal, (session) =>
       plan.isLazy ? Result.compute(session, { ...computation, source: hosted.table }) : this.#compute(session, hosted, computation),
     );

@@ -3,6 +3,7 @@ import type { Limits } from '../../../protocol/limits.ts';
 import { KeyedMutex } from '../../shared/mutex.ts';
 import { decodeRequest, encodeResponse, messageIdOf } from '../../shared/perspective/codec.ts';
 import type { PerspectiveRequest, PerspectiveResponse } from '../../shared/perspective/types.ts';
+import { EngineError } from '../../storage/parquet/engine-error.ts';
 import { planView } from './plan.ts';
 import type { Queries } from './queries.ts';
 import { checkedExpressions, SUBSCRIPTIONS, TABLE_REQUESTS, type TableRequestContext, VIEW_REQUESTS, type ViewRequestContext } from './requests.ts';
@@ -148,6 +149,9 @@ export class TableSession {
   #errorBody(fault: unknown): Extract<PerspectiveResponse, { kind: 'server_error' }>['body'] {
     if (fault instanceof ViewFault) return { message: fault.message, status_code: fault.isViewMissing ? 'view_not_found' : 'server_error' };
     if (fault instanceof CovistaError) return { message: fault.message, status_code: 'server_error' };
+    if (fault instanceof EngineError && fault.type === 'Out of Range') {
+      return { message: 'a number of this view would have more digits than its type holds', status_code: 'server_error' };
+    }
     this.#parts.onFault(fault);
     return { message: 'this cannot be computed of the data of this table', status_code: 'server_error' };
   }

@@ -9,7 +9,7 @@ export interface ViewConfig {
   readonly isAnyFilter: boolean;
   readonly sort: readonly Sort[];
   /** By column: the name of an aggregate, and the columns that it takes beside its own. */
-  readonly aggregates: Readonly<Record<string, readonly string[]>>;
+  readonly aggregates: ReadonlyMap<string, readonly string[]>;
   /** By name. */
   readonly expressions: Readonly<Record<string, string>>;
   /** By name. */

@@ -10,7 +10,7 @@ export function readWireConfig(wire: WireViewConfig | null): ViewConfig {
     filter: (wire?.filter ?? []).map(({ column, op, value }) => ({ column, operator: op, values: value.map(scalarOf) })),
     isAnyFilter: wire?.filter_op === 'or',
     sort: (wire?.sort ?? []).flatMap(({ column, op }) => sortOf(column, op)),
-    aggregates: Object.fromEntries(Object.entries(wire?.aggregates ?? {}).map(([column, { aggregations }]) => [column, aggregations])),
+    aggregates: new Map(Object.entries(wire?.aggregates ?? {}).map(([column, { aggregations }]) => [column, aggregations])),
     expressions: { ...wire?.expressions },
     windows: Object.fromEntries(Object.entries(wire?.windows ?? {}).map(([name, window]) => [name, windowOf(window)])),
     groupRollup: wire?.group_rollup_mode ?? 'rollup',

@@ -1,0 +1,150 @@
+import type { Table, ViewConfigUpdate } from '@perspective-dev/client';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { tableId } from '../../protocol/ids.ts';
+import { UNRESTRICTED } from '../../server/storage/content-store.ts';
+import { openTestContent, type TestContent } from '../support/content.ts';
+import { contentOf, openWorkshop, type ParquetWorkshop } from '../support/parquet.ts';
+import { duckdbEngine, type EngineUnderTest, type GuardedTable, memoryEngine, openGuarded } from '../support/table-engines.ts';
+
+/** Numbers at the ends of their types, numbers that are none, and columns named as what every object of JavaScript has. */
+const COLUMNS = [
+  { name: 'id', type: 'INTEGER' },
+  { name: 'tiny', type: 'TINYINT' },
+  { name: 'utiny', type: 'UTINYINT' },
+  { name: 'big', type: 'BIGINT' },
+  { name: 'ubig', type: 'UBIGINT' },
+  { name: 'wide', type: 'DECIMAL(38,0)' },
+  { name: 'money', type: 'DECIMAL(18,2)' },
+  { name: 'real', type: 'DOUBLE' },
+  { name: 'toString', type: 'INTEGER' },
+  { name: 'constructor', type: 'VARCHAR' },
+] as const;
+
+const SELECT = `SELECT * FROM (VALUES
+  (1, -128, 255, -9223372036854775808, 18446744073709551615, 99999999999999999999999999999999999999, 1234567890123456.78, CAST(5.5 AS DOUBLE), 1, 'a'),
+  (2, 127, 7, 9223372036854775807, 2, 99999999999999999999999999999999999999, 1234567890123456.79, 'nan', 2, 'b'),
+  (3, 5, 0, 9007199254740993, 1, 1, 0.10, 3.25, 3, 'a'),
+  (4, NULL, NULL, NULL, NULL, NULL, NULL, NULL, 4, 'b'),
+  (5, -1, 1, -1, 1, 1, -5, 'inf', 5, 'a'),
+  (6, 0, 0, 0, 0, 0, 7, 'nan', 6, 'b')
+) AS rows(${COLUMNS.map(({ name }) => `"${name}"`).join(', ')})`;
+
+let workshop: ParquetWorkshop;
+let content: TestContent;
+let engine: EngineUnderTest;
+let memory: ReturnType<typeof memoryEngine>;
+let tables: { readonly duckdb: GuardedTable; readonly memory: GuardedTable };
+
+beforeAll(async () => {
+  workshop = await openWorkshop();
+  const casts = COLUMNS.map(({ name, type }) => `CAST("${name}" AS ${type}) AS "${name}"`).join(', ');
+  const file = await workshop.file(`SELECT ${casts} FROM (${SELECT})`, COLUMNS);
+  const source = { source: { content: contentOf(COLUMNS, [file]), scope: UNRESTRICTED }, columns: null, rowLimit: null };
+  content = await openTestContent({}, { readable: [workshop.directory] });
+  engine = await duckdbEngine([workshop.directory]);
+  memory = memoryEngine(content.store);
+  const id = tableId.parse('dataset_1_v1_0123456789abcdef0123456789abcdef');
+  tables = { duckdb: await openGuarded(engine.engine, id, source), memory: await openGuarded(memory, id, source) };
+});
+
+afterAll(async () => {
+  await Promise.all(Object.values(tables ?? {}).map((table) => table.close()));
+  await engine?.close();
+  await memory?.close();
+  await content?.close();
+  await workshop?.close();
+});
+
+/** What a view shows, read by `read`. */
+async function shown<T>(table: Table, config: ViewConfigUpdate, read: (view: Awaited<ReturnType<Table['view']>>) => Promise<T>): Promise<T> {
+  const view = await table.view(config);
+  try {
+    return await read(view);
+  } finally {
+    await view.delete();
+  }
+}
+
+const idsOf = (table: Table, config: ViewConfigUpdate): Promise<unknown> =>
+  shown(table, { columns: ['id'], ...config }, async (view) => ((await view.to_columns()) as { id: unknown }).id);
+
+/** The digits of the total of one column. */
+const totalOf = async (column: string, aggregate: string): Promise<string | undefined> =>
+  (
+    await shown(
+      tables.duckdb.table,
+      { columns: [column], group_rollup_mode: 'total', aggregates: { [column]: aggregate } } as ViewConfigUpdate,
+      (view) => view.to_csv(),
+    )
+  ).split('\n')[1];
+
+test('TB18 aggregates of integers at the ends of their type are the numbers that they are', async () => {
+  expect(await totalOf('tiny', 'sum abs')).toBe('261');
+  expect(await totalOf('tiny', 'high minus low')).toBe('255');
+  expect(await totalOf('utiny', 'last minus first')).toBe('-255');
+  expect(await totalOf('big', 'sum abs')).toBe('18455751272964292609');
+  expect(await totalOf('big', 'high minus low')).toBe('18446744073709551615');
+  expect(await totalOf('ubig', 'last minus first')).toBe('-18446744073709551615');
+  const grouped = { group_by: ['constructor'], columns: ['tiny'], aggregates: { tiny: 'high minus low' } } as ViewConfigUpdate;
+  expect(await shown(tables.duckdb.table, grouped, (view) => view.to_columns())).toMatchObject({ tiny: [255, 133, 127] });
+});
+
+test('TB18 a view of which a number has more digits than its type holds says so', async () => {
+  const view = { columns: ['wide'], group_rollup_mode: 'total', aggregates: { wide: 'sum' } } as ViewConfigUpdate;
+  await expect(shown(tables.duckdb.table, view, (made) => made.to_csv())).rejects.toThrow('more digits than its type holds');
+});
+
+test('TB18 a filter compares every digit of numbers that are given as texts', async () => {
+  for (const [column, operator, value, ids] of [
+    ['big', '==', '9007199254740993', [3]],
+    ['big', '>', '9007199254740992', [2, 3]],
+    ['ubig', '==', '18446744073709551615', [1]],
+    ['wide', '<', '99999999999999999999999999999999999999', [3, 5, 6]],
+    ['money', '==', '1234567890123456.78', [1]],
+    ['money', '<=', '100000000000000000000', [1, 2, 3, 5, 6]],
+    ['money', '>', '1234567890123456.775', [1, 2]],
+  ] as const) {
+    const config = { filter: [[column, operator, value]] } as unknown as ViewConfigUpdate;
+    expect(await idsOf(tables.duckdb.table, config), column).toEqual(ids);
+  }
+});
+
+test('TB18 rows are sorted by distance from 0 also where the least integer of a type has one that the type does not hold', async () => {
+  for (const column of ['tiny', 'big']) {
+    const config = { sort: [[column, 'asc abs']] } as ViewConfigUpdate;
+    expect(await idsOf(tables.duckdb.table, config), column).toEqual([4, 6, 5, 3, 2, 1]);
+  }
+});
+
+test('TB18 what is no number is less than all, equals nothing and is greater than nothing', async () => {
+  for (const config of [
+    { sort: [['real', 'asc']] },
+    { sort: [['real', 'desc']] },
+    { filter: [['real', '>', 1]] },
+    { filter: [['real', '>=', 5.5]] },
+    { filter: [['real', '<', 5]] },
+    { filter: [['real', '!=', 5.5]] },
+    { filter: [['real', '==', 5.5]] },
+  ] as ViewConfigUpdate[]) {
+    expect(await idsOf(tables.duckdb.table, config), JSON.stringify(config)).toEqual(await idsOf(tables.memory.table, config));
+  }
+  const csv = (table: Table) => shown(table, { columns: ['real'] }, (view) => view.to_csv());
+  expect(await csv(tables.duckdb.table)).toBe('"real"\n5.5\nnan\n3.25\n\ninf\nnan\n');
+  expect(await csv(tables.memory.table)).toBe(await csv(tables.duckdb.table));
+  for (const aggregate of ['stddev', 'var']) expect(await totalOf('real', aggregate)).toBe('nan');
+});
+
+test('TB18 expressions of ExprTK count with floats, beyond the types of integers', async () => {
+  for (const source of ['"tiny" + "tiny"', '"utiny" - "ubig"', '- ("tiny")', '-"tiny" * "tiny"', 'sum("tiny", "utiny")', '("utiny") - 7', '"big"']) {
+    const config = { expressions: { made: source }, columns: ['made'], filter: [['id', '>', 1]] } as ViewConfigUpdate;
+    const read = (table: Table) => shown(table, config, async (view) => JSON.stringify(await view.to_columns()));
+    expect(await read(tables.duckdb.table), source).toEqual(await read(tables.memory.table));
+  }
+});
+
+test('TB18 a column may be named as what every object of JavaScript has', async () => {
+  const config = { group_by: ['constructor'], columns: ['toString'], sort: [['toString', 'desc']] } as ViewConfigUpdate;
+  for (const { table } of [tables.duckdb, tables.memory]) {
+    expect(await shown(table, config, (view) => view.to_columns())).toEqual({ __ROW_PATH__: [[], ['b'], ['a']], toString: [21, 12, 9] });
+  }
+});

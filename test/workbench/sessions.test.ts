@@ -109,17 +109,24 @@ describe.skipIf(!hasBrowser)('sessions of the workbench (needs Chromium: apt-get
     await page.getByLabel('Token').waitFor();
   });
 
-  test('WB2 a page that is left during an upload asks before, and takes back what was begun', async () => {
-    const page = await workbench.window('erin');
-    const mine = await workbench.server.client('erin');
+  /** Begins to upload a file whose bytes do not come to an end, until the server has some of them; answers what it had before. */
+  async function uploadForEver(page: Page): Promise<string[]> {
+    const before = await workbench.server.leftovers();
     await page.getByText('No datasets yet').waitFor();
-    // A file whose bytes do not come to an end.
     await page.evaluate(() => {
-      File.prototype.stream = () => new ReadableStream({ start: (controller) => controller.enqueue(new TextEncoder().encode('id\n1\n')) });
+      File.prototype.stream = () =>
+        new ReadableStream({ start: (controller) => controller.enqueue(new TextEncoder().encode(`id\n${'1\n'.repeat(5_000_000)}`)) });
     });
     await dropFile(page, 'orders.csv', Buffer.from('id\n1\n2\n'));
     await page.getByRole('dialog').getByRole('button', { name: 'Upload' }).click();
-    await expect.poll(async () => (await mine.dataset.list({})).items.length).toBe(1);
+    await expect.poll(() => workbench.server.leftovers()).toHaveLength(before.length + 1);
+    return before;
+  }
+
+  test('WB2 a page that is left during an upload asks before, and takes back what was begun', async () => {
+    const page = await workbench.window('erin');
+    const mine = await workbench.server.client('erin');
+    const before = await uploadForEver(page);
     const asked: string[] = [];
     page.on('dialog', (dialog) => {
       asked.push(dialog.type());
@@ -128,13 +135,27 @@ describe.skipIf(!hasBrowser)('sessions of the workbench (needs Chromium: apt-get
     await page.reload();
     await page.getByText('The upload of orders.csv ended when you left the page').waitFor();
     expect(asked).toEqual(['beforeunload']);
-    await expect.poll(async () => (await mine.dataset.list({})).items.length).toBe(0);
-    expect(await workbench.server.leftovers()).toEqual([]);
+    expect(await workbench.server.leftovers()).toEqual(before);
+    expect((await mine.dataset.list({})).items).toEqual([]);
     await page.getByText('No datasets yet').waitFor();
     await picture(page, 'upload-left');
     await page.reload();
     await page.getByText('No datasets yet').waitFor();
     expect(asked).toEqual(['beforeunload']);
     expect(await page.locator('.toast').count()).toBe(0);
+  });
+
+  test('WB2 a page that is closed during an upload leaves no dataset', async () => {
+    const page = await workbench.window('frank');
+    const mine = await workbench.server.client('frank');
+    await uploadForEver(page);
+    expect((await mine.dataset.list({})).items).toEqual([]);
+    await page.close();
+    expect((await mine.dataset.list({})).items).toEqual([]);
+    const again = await workbench.window('frank');
+    await dropFile(again, 'orders.csv', Buffer.from('id\n1\n2\n'));
+    await again.getByRole('dialog').getByRole('button', { name: 'Upload' }).click();
+    await again.getByRole('dialog').getByText('Version 1 on main: 2 rows in 1 column.').waitFor();
+    expect((await mine.dataset.list({})).items).toHaveLength(1);
   });
 });

@@ -1,25 +1,20 @@
 import type { Page } from 'playwright-core';
-import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
+import { afterEach, describe, expect, test } from 'vitest';
 import type { Client } from '../../client/index.ts';
 import { csv } from '../support/samples.ts';
-import { dropFile, explored, hasBrowser, PATIENCE_MS, picture, setViewer, startWorkbench, type Workbench } from '../support/workbench.ts';
+import { dropFile, explored, hasBrowser, PATIENCE_MS, picture, setViewer, useWorkbench, type Workbench } from '../support/workbench.ts';
 
 describe.skipIf(!hasBrowser)('sessions of the workbench (needs Chromium: apt-get install chromium)', { timeout: PATIENCE_MS }, () => {
   let workbench: Workbench;
   let owner: Client;
 
-  beforeAll(async () => {
-    workbench = await startWorkbench();
+  useWorkbench(async (started) => {
+    workbench = started;
     owner = await workbench.server.client('alice');
-  }, PATIENCE_MS);
-
-  afterEach(async () => {
-    await Promise.all(workbench.browser.contexts().map((context) => context.close()));
-    expect(workbench.complaints).toEqual([]);
   });
 
-  afterAll(async () => {
-    await workbench.stop();
+  afterEach(() => {
+    expect(workbench.complaints).toEqual([]);
   });
 
   async function dataset(name: string): Promise<number> {

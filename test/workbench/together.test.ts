@@ -123,6 +123,9 @@ describe.skipIf(!hasBrowser)('two people in the workbench (needs Chromium: apt-g
     await page.getByRole('button', { name: 'By category', exact: true, pressed: true }).waitFor();
     await expect.poll(() => page.url()).toContain('view=');
     expect(await page.getByRole('button', { name: 'Save this view' }).isEnabled()).toBe(true);
+    // A view that a program made says nothing of how totals are shown; that the viewer chooses is no change of it.
+    await page.locator('.view-row').first().waitFor();
+    expect(await page.locator('.view-changed').count()).toBe(0);
     expect(workbench.complaints).toEqual([]);
   });
 

@@ -2,10 +2,49 @@ import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { brotliCompressSync, constants, gzipSync } from 'node:zlib';
 import { defineConfig, type Plugin } from 'vite';
+import type { CalledOperation } from './client/caller.ts';
+import { operations } from './protocol/operations/index.ts';
 
 const ROOT = import.meta.dirname;
 
 const COMPRESSIBLE = /\.(?:html|js|css|svg|json|wasm)$/;
+
+const REGISTRY = resolve(ROOT, 'protocol/operations/index.ts');
+
+/**
+ * A client asks with the names of the operations and knows how each is called; what may be asked and answered is for the server to
+ * check. Making all of those schemas takes a browser longer than anything else that it does until the page is there.
+ */
+function onlyWhatIsCalled(): Plugin {
+  const called = ({ kind, duration, body }: CalledOperation): CalledOperation => ({ kind, ...(duration && { duration }), ...(body && { body }) });
+  const nouns = Object.entries(operations).map(([noun, verbs]) => {
+    const declared: readonly [string, CalledOperation][] = Object.entries(verbs);
+    return [noun, Object.fromEntries(declared.map(([verb, operation]) => [verb, called(operation)]))];
+  });
+  return {
+    name: 'covista-only-what-is-called',
+    load: (id) => (id === REGISTRY ? `export const operations = ${JSON.stringify(Object.fromEntries(nouns))};` : undefined),
+  };
+}
+
+/** What the page loads next, whatever is looked at: a browser asks for it while it still reads the page. */
+const NEXT = ['client/workbench/app/begin.ts', 'client/documents/hub.ts'].map((module) => resolve(ROOT, module));
+
+function preloadNext(): Plugin {
+  return {
+    name: 'covista-preload-next',
+    apply: 'build',
+    transformIndexHtml: {
+      order: 'post',
+      handler: (page, { bundle = {} }) => {
+        const chunks = Object.values(bundle).filter((file) => file.type === 'chunk');
+        const next = chunks.filter(({ facadeModuleId }) => facadeModuleId !== null && NEXT.includes(facadeModuleId));
+        const files = new Set(next.flatMap(({ fileName, imports }) => [fileName, ...imports]).filter((name) => !page.includes(name)));
+        return [...files].map((file) => ({ tag: 'link', attrs: { rel: 'modulepreload', crossorigin: true, href: `/${file}` }, injectTo: 'head' }));
+      },
+    },
+  };
+}
 
 /** The parts of a module that unpacks itself: how it is packed is told by the package `pro_self_extracting_wasm`, which Perspective is built with. */
 interface Unpacker extends WebAssembly.Exports {
@@ -81,5 +120,5 @@ export default defineConfig({
     assetsInlineLimit: 0,
     chunkSizeWarningLimit: 4_000,
   },
-  plugins: [unpackWebAssembly(), precompress()],
+  plugins: [onlyWhatIsCalled(), preloadNext(), unpackWebAssembly(), precompress()],
 });

@@ -15,6 +15,9 @@ const RESUMES: Partial<Record<OperationName, (input: object, lastItem: unknown) 
   'dataset.watch': (input, event) => ({ ...input, after: (event as { readonly sequence: number }).sequence }),
 };
 
+/** What of an operation its caller goes by; the build of the workbench leaves out the rest of the registry. */
+export type CalledOperation = Pick<Operation, 'kind' | 'duration' | 'body'>;
+
 interface Target {
   readonly dispatcher: Dispatcher;
   readonly settings: ClientSettings;
@@ -22,21 +25,22 @@ interface Target {
 
 /** Builds the functions of all operations from the registry. */
 export function buildMethods(target: Target): Methods {
-  const nouns = Object.entries(operations).map(([noun, verbs]) => {
+  const registry: Readonly<Record<string, Readonly<Record<string, CalledOperation>>>> = operations;
+  const nouns = Object.entries(registry).map(([noun, verbs]) => {
     const methods = Object.entries(verbs).map(([verb, operation]) => [verb, buildMethod(`${noun}.${verb}` as OperationName, operation, target)]);
     return [noun, Object.fromEntries(methods)];
   });
   return Object.fromEntries(nouns) as Methods;
 }
 
-function buildMethod(name: OperationName, operation: Operation, target: Target): unknown {
+function buildMethod(name: OperationName, operation: CalledOperation, target: Target): unknown {
   if (operation.kind === 'stream') return (input: object = {}, options: CallOptions = {}) => stream(name, { input, options }, target);
   if (operation.kind === 'channel') return (input: object, options: ChannelOptions) => channel(name, { input, options }, target);
   const timeoutMs = defaultTimeoutMs(operation, target.settings);
   return (input: object = {}, options: CommandOptions = {}) => request(name, operation, { input, options: { timeoutMs, ...options } }, target);
 }
 
-function defaultTimeoutMs({ kind, duration }: Operation, { queryTimeoutMs, commandTimeoutMs }: ClientSettings): number {
+function defaultTimeoutMs({ kind, duration }: CalledOperation, { queryTimeoutMs, commandTimeoutMs }: ClientSettings): number {
   if (duration === 'endless') return Number.POSITIVE_INFINITY;
   return kind === 'command' || duration === 'long' ? commandTimeoutMs : queryTimeoutMs;
 }
@@ -46,7 +50,7 @@ interface Invocation<Options> {
   readonly options: Options;
 }
 
-function request(name: OperationName, operation: Operation, invocation: Invocation<CommandOptions>, { dispatcher }: Target): Promise<unknown> {
+function request(name: OperationName, operation: CalledOperation, invocation: Invocation<CommandOptions>, { dispatcher }: Target): Promise<unknown> {
   const { signal, timeoutMs = Number.POSITIVE_INFINITY, idempotencyKey = randomKey(), body, onProgress } = invocation.options;
   const call = new UnaryCall({
     operation: name,

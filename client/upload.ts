@@ -10,10 +10,13 @@ import type { Methods } from './types.ts';
 export type FileSource = BodySource;
 
 type CommitInput = Parameters<Methods['upload']['commit']>[0];
+type DatasetId = CommitInput['datasetId'];
 type Committed = Awaited<ReturnType<Methods['upload']['commit']>>;
 
 /** Where the file goes and how it is committed, as `upload.commit` takes it. */
-export interface FileOptions extends Omit<CommitInput, 'uploadId' | 'sha256'> {
+export interface FileOptions extends Omit<CommitInput, 'uploadId' | 'sha256' | 'datasetId'> {
+  /** A dataset that is made for the file is made by a function, which is asked once the server has all bytes; with `resume` it must answer the same. */
+  readonly datasetId: DatasetId | (() => Promise<DatasetId>);
   /** Size of the file, where the source does not know it; shown as the total of the progress. */
   readonly bytes?: number | undefined;
   readonly signal?: AbortSignal | undefined;
@@ -42,7 +45,7 @@ interface UploadRequest {
 
 export async function uploadFile(request: UploadRequest): Promise<Committed> {
   const { methods, settings, source, options } = request;
-  const { bytes = knownBytes(source), signal, onProgress, onUpload, resume, createHash = createSha256, ...commit } = options;
+  const { bytes = knownBytes(source), signal, onProgress, onUpload, resume, createHash = createSha256, datasetId: place, ...commit } = options;
   const upload = resume === undefined ? await begin(request, bytes) : await standing(request, resume);
   const { uploadId } = upload;
   onUpload?.(uploadId);
@@ -56,8 +59,9 @@ export async function uploadFile(request: UploadRequest): Promise<Committed> {
       signal,
       written: (done) => onProgress?.({ phase: 'upload', done, total: bytes ?? null, unit: 'bytes' }),
     });
+    const datasetId = typeof place === 'function' ? await place() : place;
     const idempotencyKey = `upload.commit ${uploadId}`;
-    return await methods.upload.commit({ ...commit, uploadId, sha256 }, { signal, onProgress, idempotencyKey });
+    return await methods.upload.commit({ ...commit, datasetId, uploadId, sha256 }, { signal, onProgress, idempotencyKey });
   } catch (error) {
     // The caller needs the first error; an upload that cannot be aborted expires by itself.
     if (resume === undefined && onUpload === undefined) await methods.upload.abort({ uploadId }).catch(() => undefined);

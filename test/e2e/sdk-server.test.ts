@@ -101,6 +101,29 @@ describe('upload.file', () => {
     await expect(client.version.history({ datasetId })).rejects.toMatchObject({ code: 'not_found' });
   });
 
+  test('SDK15 a dataset that is made for a file is made when the server has all of it', async () => {
+    const { client } = await startClient({ settings: { uploadChunkBytes: 1_000_000 } });
+    const file = sample('superstore.csv');
+    const steps: string[] = [];
+    const make = async (): Promise<number> => {
+      steps.push('made');
+      return newDataset(client);
+    };
+    const onProgress = ({ phase, done }: Progress): void => void (phase === 'upload' && steps.push(`${done}`));
+    const { datasetId, rows } = await client.upload.file(file, { datasetId: make, branch: 'main', onProgress });
+    expect(steps.slice(-2)).toEqual([`${file.length}`, 'made']);
+    expect(rows).toBe(9_994);
+    expect((await client.version.history({ datasetId })).items).toHaveLength(1);
+    async function* broken(): AsyncGenerator<Uint8Array> {
+      yield file.subarray(0, 1_100_000);
+      throw new Error('the disk is gone');
+    }
+    steps.length = 0;
+    await expect(client.upload.file(broken(), { datasetId: make, branch: 'main' })).rejects.toThrow('the disk is gone');
+    expect(steps).toEqual([]);
+    expect(await server.leftovers()).toEqual([]);
+  });
+
   test('SDK21 another program goes on with an upload that one before it began, and sends only what is missing', async () => {
     const file = sample('superstore.csv');
     const begun: string[] = [];

@@ -2,6 +2,7 @@ import { mkdir } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Browser, BrowserContext, Page } from 'playwright-core';
+import { afterAll, afterEach, beforeAll } from 'vitest';
 import { launchBrowser } from './browser.ts';
 import { startTestServer, type TestServer } from './server.ts';
 import { builtWorkbench } from './workbench-build.ts';
@@ -72,6 +73,21 @@ export async function startWorkbench(settings: readonly string[] = []): Promise<
       await server.stop();
     },
   };
+}
+
+/** A workbench for the tests around the call, told before the first of them; what windows a test opened are closed after it. */
+export function useWorkbench(told: (workbench: Workbench) => void | Promise<void>, settings: readonly string[] = []): void {
+  let workbench: Workbench | undefined;
+  beforeAll(async () => {
+    workbench = await startWorkbench(settings);
+    await told(workbench);
+  }, PATIENCE_MS);
+  afterEach(async () => {
+    await Promise.all(workbench?.browser.contexts().map((context) => context.close()) ?? []);
+  });
+  afterAll(async () => {
+    await workbench?.stop();
+  });
 }
 
 /** Waits until the viewer of a page shows its table, and answers how many rows it has. */

@@ -1,8 +1,8 @@
 import type { Page } from 'playwright-core';
-import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import type { Client } from '../../client/index.ts';
 import { csv } from '../support/samples.ts';
-import { explored, hasBrowser, PATIENCE_MS, picture, startWorkbench, viewerConfig, type Workbench } from '../support/workbench.ts';
+import { explored, hasBrowser, PATIENCE_MS, picture, useWorkbench, viewerConfig, type Workbench } from '../support/workbench.ts';
 
 const COLUMNS = 1_000;
 const LONG = 'Orders of all regions, with everything that was ever said of them '.repeat(3).trim();
@@ -11,17 +11,9 @@ describe.skipIf(!hasBrowser)('clumsy and hostile use of the workbench (needs Chr
   let workbench: Workbench;
   let owner: Client;
 
-  beforeAll(async () => {
-    workbench = await startWorkbench();
+  useWorkbench(async (started) => {
+    workbench = started;
     owner = await workbench.server.client('alice');
-  }, PATIENCE_MS);
-
-  afterEach(async () => {
-    await Promise.all(workbench.browser.contexts().map((context) => context.close()));
-  });
-
-  afterAll(async () => {
-    await workbench.stop();
   });
 
   async function dataset(name: string, body: Uint8Array): Promise<number> {

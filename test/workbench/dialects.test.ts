@@ -1,6 +1,6 @@
-import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
+import { afterEach, describe, expect, test } from 'vitest';
 import { csv } from '../support/samples.ts';
-import { explored, hasBrowser, PATIENCE_MS, picture, startWorkbench, viewerConfig, type Workbench } from '../support/workbench.ts';
+import { explored, hasBrowser, PATIENCE_MS, picture, useWorkbench, viewerConfig, type Workbench } from '../support/workbench.ts';
 
 const SQL = { Kind: "CASE WHEN price > 100 THEN 'dear' ELSE 'cheap' END" };
 const EXPRTK = { Double: '"price" * 2' };
@@ -12,21 +12,18 @@ describe.skipIf(!hasBrowser)('saved views in either language (needs Chromium: ap
   const address = (ref: number, view?: string): string =>
     `${workbench.server.url}/#/datasets/${shop.datasetId}/explore?ref=${ref}${view === undefined ? '' : `&view=${view}`}`;
 
-  afterEach(async () => {
-    await Promise.all(workbench.browser.contexts().map((context) => context.close()));
+  const open = async (started: Workbench): Promise<void> => {
+    workbench = started;
+    shop = await openShop(started);
+  };
+
+  afterEach(() => {
     expect(workbench.complaints).toEqual([]);
   });
 
   describe('on a server with both engines', () => {
-    beforeAll(async () => {
-      // Version 1 is small, version 2 is large.
-      workbench = await startWorkbench(['--memory-table-rows-max', '2']);
-      shop = await openShop(workbench);
-    }, PATIENCE_MS);
-
-    afterAll(async () => {
-      await workbench.stop();
-    });
+    // Version 1 is small, version 2 is large.
+    useWorkbench(open, ['--memory-table-rows-max', '2']);
 
     test('WB7 a view with columns in SQL is shown on a small version too, and goes with one from version to version', async () => {
       const page = await workbench.window('alice');
@@ -90,14 +87,7 @@ describe.skipIf(!hasBrowser)('saved views in either language (needs Chromium: ap
   });
 
   describe('on a server without an engine that reads SQL', () => {
-    beforeAll(async () => {
-      workbench = await startWorkbench(['--table-engines', 'memory']);
-      shop = await openShop(workbench);
-    }, PATIENCE_MS);
-
-    afterAll(async () => {
-      await workbench.stop();
-    });
+    useWorkbench(open, ['--table-engines', 'memory']);
 
     test('WB7 a view with columns in SQL says why it is not shown, and what was shown stays', async () => {
       const page = await workbench.window('alice');

@@ -2,33 +2,25 @@ import { readFile } from 'node:fs/promises';
 import { DuckDBInstance } from '@duckdb/node-api';
 import { tableFromIPC } from 'apache-arrow';
 import type { Download, Page } from 'playwright-core';
-import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import type { Client } from '../../client/index.ts';
 import { csv } from '../support/samples.ts';
 import { CANARIES, ORDERS } from '../support/table-world.ts';
-import { explored, hasBrowser, PATIENCE_MS, picture, setViewer, startWorkbench, viewerConfig, type Workbench } from '../support/workbench.ts';
+import { explored, hasBrowser, PATIENCE_MS, picture, setViewer, useWorkbench, viewerConfig, type Workbench } from '../support/workbench.ts';
 
 describe.skipIf(!hasBrowser)('exploring in the workbench (needs Chromium: apt-get install chromium)', { timeout: PATIENCE_MS }, () => {
   let workbench: Workbench;
   let owner: Client;
   let datasetId: number;
 
-  beforeAll(async () => {
-    workbench = await startWorkbench();
+  useWorkbench(async (started) => {
+    workbench = started;
     owner = await workbench.server.client('alice');
     ({ datasetId } = await owner.dataset.create({ name: 'Orders', key: ['id'] }));
     await owner.version.commit({ datasetId, branch: 'main', message: 'Orders' }, { body: ORDERS });
     await owner.version.commit({ datasetId, branch: 'main', mode: 'append', message: 'More' }, { body: more() });
     await owner.version.commit({ datasetId, branch: 'slim' }, { body: new TextEncoder().encode('id,product\n1,Desk\n2,Chair\n') });
     await owner.grant.create({ datasetId, principal: 'user:bob', permission: 'read', rowFilter: "region = 'EU'", columnMask: ['margin'] });
-  }, PATIENCE_MS);
-
-  afterEach(async () => {
-    await Promise.all(workbench.browser.contexts().map((context) => context.close()));
-  });
-
-  afterAll(async () => {
-    await workbench.stop();
   });
 
   async function open(subject: string): Promise<Page> {

@@ -1,25 +1,20 @@
 import type { Page } from 'playwright-core';
-import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
+import { afterEach, describe, expect, test } from 'vitest';
 import type { Client } from '../../client/index.ts';
 import { csv } from '../support/samples.ts';
-import { dropFile, explored, hasBrowser, PATIENCE_MS, picture, setViewer, startWorkbench, type Workbench } from '../support/workbench.ts';
+import { dropFile, explored, hasBrowser, PATIENCE_MS, picture, setViewer, useWorkbench, type Workbench } from '../support/workbench.ts';
 
 describe.skipIf(!hasBrowser)('sessions of the workbench (needs Chromium: apt-get install chromium)', { timeout: PATIENCE_MS }, () => {
   let workbench: Workbench;
   let owner: Client;
 
-  beforeAll(async () => {
-    workbench = await startWorkbench();
+  useWorkbench(async (started) => {
+    workbench = started;
     owner = await workbench.server.client('alice');
-  }, PATIENCE_MS);
-
-  afterEach(async () => {
-    await Promise.all(workbench.browser.contexts().map((context) => context.close()));
-    expect(workbench.complaints).toEqual([]);
   });
 
-  afterAll(async () => {
-    await workbench.stop();
+  afterEach(() => {
+    expect(workbench.complaints).toEqual([]);
   });
 
   async function dataset(name: string): Promise<number> {
@@ -109,17 +104,24 @@ describe.skipIf(!hasBrowser)('sessions of the workbench (needs Chromium: apt-get
     await page.getByLabel('Token').waitFor();
   });
 
-  test('WB2 a page that is left during an upload asks before, and takes back what was begun', async () => {
-    const page = await workbench.window('erin');
-    const mine = await workbench.server.client('erin');
+  /** Begins to upload a file whose bytes do not come to an end, until the server has some of them; answers what it had before. */
+  async function uploadForEver(page: Page): Promise<string[]> {
+    const before = await workbench.server.leftovers();
     await page.getByText('No datasets yet').waitFor();
-    // A file whose bytes do not come to an end.
     await page.evaluate(() => {
-      File.prototype.stream = () => new ReadableStream({ start: (controller) => controller.enqueue(new TextEncoder().encode('id\n1\n')) });
+      File.prototype.stream = () =>
+        new ReadableStream({ start: (controller) => controller.enqueue(new TextEncoder().encode(`id\n${'1\n'.repeat(5_000_000)}`)) });
     });
     await dropFile(page, 'orders.csv', Buffer.from('id\n1\n2\n'));
     await page.getByRole('dialog').getByRole('button', { name: 'Upload' }).click();
-    await expect.poll(async () => (await mine.dataset.list({})).items.length).toBe(1);
+    await expect.poll(() => workbench.server.leftovers()).toHaveLength(before.length + 1);
+    return before;
+  }
+
+  test('WB2 a page that is left during an upload asks before, and takes back what was begun', async () => {
+    const page = await workbench.window('erin');
+    const mine = await workbench.server.client('erin');
+    const before = await uploadForEver(page);
     const asked: string[] = [];
     page.on('dialog', (dialog) => {
       asked.push(dialog.type());
@@ -128,13 +130,27 @@ describe.skipIf(!hasBrowser)('sessions of the workbench (needs Chromium: apt-get
     await page.reload();
     await page.getByText('The upload of orders.csv ended when you left the page').waitFor();
     expect(asked).toEqual(['beforeunload']);
-    await expect.poll(async () => (await mine.dataset.list({})).items.length).toBe(0);
-    expect(await workbench.server.leftovers()).toEqual([]);
+    expect(await workbench.server.leftovers()).toEqual(before);
+    expect((await mine.dataset.list({})).items).toEqual([]);
     await page.getByText('No datasets yet').waitFor();
     await picture(page, 'upload-left');
     await page.reload();
     await page.getByText('No datasets yet').waitFor();
     expect(asked).toEqual(['beforeunload']);
     expect(await page.locator('.toast').count()).toBe(0);
+  });
+
+  test('WB2 a page that is closed during an upload leaves no dataset', async () => {
+    const page = await workbench.window('frank');
+    const mine = await workbench.server.client('frank');
+    await uploadForEver(page);
+    expect((await mine.dataset.list({})).items).toEqual([]);
+    await page.close();
+    expect((await mine.dataset.list({})).items).toEqual([]);
+    const again = await workbench.window('frank');
+    await dropFile(again, 'orders.csv', Buffer.from('id\n1\n2\n'));
+    await again.getByRole('dialog').getByRole('button', { name: 'Upload' }).click();
+    await again.getByRole('dialog').getByText('Version 1 on main: 2 rows in 1 column.').waitFor();
+    expect((await mine.dataset.list({})).items).toHaveLength(1);
   });
 });

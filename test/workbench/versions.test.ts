@@ -1,8 +1,8 @@
 import { readFile } from 'node:fs/promises';
 import type { Page } from 'playwright-core';
-import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import type { Client } from '../../client/index.ts';
-import { hasBrowser, PATIENCE_MS, startWorkbench, type Workbench } from '../support/workbench.ts';
+import { hasBrowser, PATIENCE_MS, useWorkbench, type Workbench } from '../support/workbench.ts';
 
 const file = (text: string): Uint8Array => new TextEncoder().encode(text);
 
@@ -10,17 +10,9 @@ describe.skipIf(!hasBrowser)('versions in the workbench (needs Chromium: apt-get
   let workbench: Workbench;
   let owner: Client;
 
-  beforeAll(async () => {
-    workbench = await startWorkbench();
+  useWorkbench(async (started) => {
+    workbench = started;
     owner = await workbench.server.client('alice');
-  }, PATIENCE_MS);
-
-  afterEach(async () => {
-    await Promise.all(workbench.browser.contexts().map((context) => context.close()));
-  });
-
-  afterAll(async () => {
-    await workbench.stop();
   });
 
   async function stock(): Promise<number> {

@@ -26,6 +26,11 @@ function decoded(part: string): string {
   }
 }
 
+/** Whether a version is to be seen in the viewer. */
+export function isExploring({ path }: Route): boolean {
+  return path[0] === 'datasets' && (path[2] === undefined || path[2] === 'explore');
+}
+
 /** The address of a place; what is undefined in the query is left out. */
 export function linkTo(path: readonly (string | number)[], query: Readonly<Record<string, string | undefined>> = {}): string {
   const given = Object.entries(query).filter((entry): entry is [string, string] => entry[1] !== undefined);

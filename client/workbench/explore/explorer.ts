@@ -2,7 +2,7 @@ import { type AppliedView, applyView, type Client, CovistaError } from '../../in
 import { Signal } from '../ui/signal.ts';
 import { type Drawing, drawingOf, EMPTY, isSql, plainGrid, reads } from './drawing.ts';
 import type { OpenedTable } from './open-table.ts';
-import { createViewer, loadViewer, type Viewer, type ViewerConfig } from './viewer.ts';
+import { createViewer, loadViewer, styleTitles, type Viewer, type ViewerConfig } from './viewer.ts';
 
 export type Showing =
   /** `again`: something is shown already, which stays until the new is there. */
@@ -191,6 +191,7 @@ export class Explorer {
       ...(pluginConfig === undefined ? {} : { plugin_config: pluginConfig }),
       ...(columnsConfig === undefined ? {} : { columns_config: columnsConfig }),
     });
+    styleTitles(this.#viewer);
     this.dropped.set(fitted.dropped);
     this.drawing.set(drawingOf(await this.#viewer.save(), this.#table));
   }

@@ -68,3 +68,13 @@ export function createViewer(): Viewer {
   viewer.shadowRoot?.adoptedStyleSheets.push(STYLE);
   return viewer;
 }
+
+/** The letters of a title have room below their line. */
+const TITLE_STYLE = new CSSStyleSheet();
+TITLE_STYLE.replaceSync('.psp-tab-title { height: 16px; line-height: 16px; }');
+
+/** A viewer makes the bar with its title when it first draws. */
+export function styleTitles(viewer: Viewer): void {
+  for (const { shadowRoot } of viewer.querySelectorAll('perspective-viewer-tab'))
+    if (shadowRoot?.adoptedStyleSheets.includes(TITLE_STYLE) === false) shadowRoot.adoptedStyleSheets.push(TITLE_STYLE);
+}

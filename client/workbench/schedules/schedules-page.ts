@@ -61,6 +61,7 @@ function nothing(): HTMLElement {
   return html(
     'div',
     { class: 'empty' },
+    icon('clock'),
     html('p', { class: 'strong' }, 'Nothing is scheduled yet'),
     html('p', { class: 'muted' }, 'Send a saved view, or all rows, to a directory or a webhook every day, week or month.'),
   );

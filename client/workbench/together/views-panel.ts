@@ -106,12 +106,16 @@ function changedBar(context: ViewsContext, view: SavedViewEntry): Child {
 
 function isChanged({ config, plugin }: SavedViewEntry, drawing: Drawing | undefined): boolean {
   if (drawing === undefined) return false;
-  return plugin !== drawing.plugin || canonical(config) !== canonical(drawing.config);
+  // How totals are shown is the plugin's choice where the view says nothing of it, as one that was made by a program.
+  const { group_rollup_mode = drawing.config.group_rollup_mode } = config;
+  return plugin !== drawing.plugin || canonical({ ...config, group_rollup_mode }) !== canonical(drawing.config);
 }
 
 /** Fields in one order, without those that say nothing. */
 function canonical(config: object): string {
-  const said = Object.entries(config).filter(([, value]) => value !== null && JSON.stringify(value) !== '[]' && JSON.stringify(value) !== '{}');
+  const said = Object.entries(config).filter(
+    ([, value]) => value !== null && value !== undefined && JSON.stringify(value) !== '[]' && JSON.stringify(value) !== '{}',
+  );
   return JSON.stringify(said.sort(([one], [other]) => one.localeCompare(other)));
 }
 

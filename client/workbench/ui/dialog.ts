@@ -104,15 +104,18 @@ export interface FieldOptions {
   readonly required?: boolean;
   readonly type?: string;
   readonly lines?: number;
+  /** Most characters that can be written. */
+  readonly charsMax?: number;
 }
 
 /** A labelled line or box of text. */
-export function textField({ label, name, value, placeholder, hint, required, type = 'text', lines }: FieldOptions): HTMLElement {
+export function textField({ label, name, value, placeholder, hint, required, type = 'text', lines, charsMax }: FieldOptions): HTMLElement {
   const id = uniqueId('field');
   const common = {
     id,
     name,
     placeholder,
+    maxlength: charsMax,
     required: required === true,
     class: 'input',
     'aria-describedby': hint === undefined ? undefined : `${id}-hint`,

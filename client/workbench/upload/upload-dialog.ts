@@ -33,6 +33,11 @@ export async function openUpload({ files, ...options }: UploadOptions): Promise<
   for (const file of files) await openDialog({ title, content: (close, life) => uploadForm({ ...options, file, close, life }) });
 }
 
+/** What the server takes as the name of a dataset; it would say so only when it has the whole file. */
+const NAME_CHARS_MAX = 200;
+
+const nameFor = (file: File): string => file.name.replace(/(\.[a-z0-9]{1,7}){1,2}$/i, '').slice(0, NAME_CHARS_MAX);
+
 interface FormContext extends Omit<UploadOptions, 'files'> {
   readonly file: File;
   readonly close: () => void;
@@ -53,7 +58,7 @@ function uploadForm(context: FormContext): HTMLElement {
     ),
     target === undefined
       ? [
-          textField({ label: 'Dataset name', name: 'name', value: file.name.replace(/(\.[a-z0-9]{1,7}){1,2}$/i, ''), required: true }),
+          textField({ label: 'Dataset name', name: 'name', value: nameFor(file), required: true, charsMax: NAME_CHARS_MAX }),
           textField({
             label: 'Key columns',
             name: 'key',
@@ -124,7 +129,7 @@ async function send({ app, file, target, close, life }: FormContext, values: For
 type FileOptions = Parameters<App['client']['upload']['file']>[1];
 type Options = Pick<FileOptions, 'signal' | 'onProgress'>;
 
-/** A dataset that was made for a file goes again when the file is refused. */
+/** A dataset is made for a file once the server has it, so that none is left by who goes away before; it goes again when the file is refused. */
 function commit({ app, file, target }: Pick<FormContext, 'app' | 'file' | 'target'>, values: FormData, options: Options): Promise<Committed> {
   const { dataset, upload: uploads } = app.client;
   const message = textOf(values, 'message');
@@ -145,12 +150,15 @@ function commit({ app, file, target }: Pick<FormContext, 'app' | 'file' | 'targe
   return whileUnderWay(underWay, async () => {
     if (target !== undefined) return send({ datasetId: target.datasetId, branch: textOf(values, 'branch'), mode: textOf(values, 'mode') as Mode });
     const key = listOf(textOf(values, 'key'));
-    const { datasetId } = await dataset.create({ name: textOf(values, 'name'), key: key.length === 0 ? null : key });
-    underWay.datasetId = datasetId;
+    const make = async (): Promise<number> => {
+      const { datasetId } = await dataset.create({ name: textOf(values, 'name'), key: key.length === 0 ? null : key });
+      underWay.datasetId = datasetId;
+      return datasetId;
+    };
     try {
-      return await send({ datasetId, branch: 'main' });
+      return await send({ datasetId: make, branch: 'main' });
     } catch (error) {
-      await dataset.delete({ datasetId });
+      if (underWay.datasetId !== undefined) await dataset.delete({ datasetId: underWay.datasetId });
       throw error;
     }
   });

@@ -119,7 +119,10 @@ class DocumentHost implements Omit<Documents, keyof DocumentHistory | keyof Publ
         else channel.begin();
         if (access !== undefined) {
           const isAsBefore = (now: Access): boolean => isSameFor(access, now);
-          const onLost = (reason: CovistaError): void => channel.end(reason);
+          // That it may be read no longer is told by the gateway, which keeps a record of it.
+          const onLost = (reason: CovistaError): void => {
+            if (reason.code === 'unavailable' || (canWrite && reason.code === 'forbidden')) channel.end(reason);
+          };
           letGo = authorizer.hold({ actor, level: canWrite ? 'write' : 'read', access, followsScope: true, isAsBefore, onLost });
         }
         return channel;

@@ -36,6 +36,7 @@ export interface DuckdbTablesSession {
 interface LoadedTable {
   readonly rows: number;
   readonly schema: Readonly<Record<string, PerspectiveType>>;
+  readonly hasDecimals: boolean;
 }
 
 /** Beside this file, with its extension: a checkout runs TypeScript, a package JavaScript. */
@@ -193,6 +194,7 @@ class DuckdbTable {
   readonly rows: number;
   readonly bytes = 0;
   readonly schema: Readonly<Record<string, PerspectiveType>>;
+  readonly hasDecimals: boolean;
   readonly features: WireFeatures = DUCKDB_FEATURES;
   readonly #thread: TablesThread;
   readonly #id: number;
@@ -204,6 +206,7 @@ class DuckdbTable {
     this.#nextNumber = nextNumber;
     this.rows = loaded.rows;
     this.schema = loaded.schema;
+    this.hasDecimals = loaded.hasDecimals;
   }
 
   connect(peer: DuckdbTablesPeer): DuckdbTablesSession {

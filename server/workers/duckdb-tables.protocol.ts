@@ -43,7 +43,13 @@ export type ToDuckdbTables =
 
 export type FromDuckdbTables =
   | { readonly kind: 'ready' }
-  | { readonly kind: 'loaded'; readonly table: number; readonly rows: number; readonly schema: Readonly<Record<string, PerspectiveType>> }
+  | {
+      readonly kind: 'loaded';
+      readonly table: number;
+      readonly rows: number;
+      readonly schema: Readonly<Record<string, PerspectiveType>>;
+      readonly hasDecimals: boolean;
+    }
   | { readonly kind: 'failed'; readonly table: number; readonly error: ErrorBody }
   /** A Response of Perspective's protocol. */
   | { readonly kind: 'response'; readonly session: number; readonly bytes: Uint8Array<ArrayBuffer> }

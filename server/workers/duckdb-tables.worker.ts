@@ -49,7 +49,8 @@ async function load(id: number, key: string, source: DuckdbTableSource): Promise
     controller.signal.throwIfAborted();
     tables.set(id, { key, hosted: { id, table, rows } });
     columns.open(id);
-    post({ kind: 'loaded', table: id, rows, schema: Object.fromEntries(table.columns.map(({ name, kind }) => [name, kind])) });
+    const hasDecimals = table.columns.some(({ type }) => type.startsWith('DECIMAL'));
+    post({ kind: 'loaded', table: id, rows, schema: Object.fromEntries(table.columns.map(({ name, kind }) => [name, kind])), hasDecimals });
   } catch (fault) {
     post({ kind: 'failed', table: id, error: errorBody(loadError(fault)) });
   } finally {

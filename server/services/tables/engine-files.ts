@@ -34,6 +34,7 @@ function releasing(table: EngineTable, release: () => void): EngineTable {
     rows: table.rows,
     schema: table.schema,
     features: table.features,
+    hasDecimals: table.hasDecimals === true,
     get bytes() {
       return table.bytes;
     },

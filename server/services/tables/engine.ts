@@ -51,6 +51,8 @@ export interface EngineTable {
   readonly bytes: number;
   /** In the order of the columns. */
   readonly schema: Readonly<Record<string, PerspectiveType>>;
+  /** Whether columns are decimals, which may have more digits than a double; absent: none is. */
+  readonly hasDecimals?: boolean;
   /** What the engine answers to `get_features`, by which configurations are checked before they reach it. */
   readonly features: WireFeatures;
   /** Opens a session; throws `unavailable` when the table is lost. */

@@ -10,7 +10,7 @@ export interface RowTypes {
   readonly columns: ReadonlyMap<string, PerspectiveType>;
   /** Of the columns that rows are grouped by, in order. */
   readonly groups: readonly (PerspectiveType | undefined)[];
-  /** Whether numbers that are no integers may have more digits than a double: decimals of the `duckdb` engine. */
+  /** Whether numbers that are no integers may have more digits than a double, which costs some time to see to. */
   readonly hasDecimals: boolean;
 }
 
@@ -18,7 +18,8 @@ type TypeOf = (name: string) => PerspectiveType | undefined;
 
 const ROW_PATH = '__ROW_PATH__';
 
-/** Cells that are read at a stretch. */
+/** JSON of so many characters is read at a stretch, as are so many cells of a longer one. */
+const CHARS_AT_ONCE = 128 * 1024;
 const CELLS_AT_ONCE = 1_000;
 
 /**
@@ -27,11 +28,13 @@ const CELLS_AT_ONCE = 1_000;
  */
 export async function readRows(json: string, types: RowTypes): Promise<JsonRow[]> {
   const typeOf = typesByColumn(types.columns);
+  const read = (piece: string): JsonRow[] => (parse(piece, types, typeOf) as JsonRow[]).map((row) => readRow(row, types, typeOf));
+  if (json.length <= CHARS_AT_ONCE) return read(json);
   const turns = new Turns();
   const rows: JsonRow[] = [];
   for (const piece of pieces(json)) {
     if (turns.over) await turns.next();
-    for (const row of parse(piece, types, typeOf) as JsonRow[]) rows.push(readRow(row, types, typeOf));
+    rows.push(...read(piece));
   }
   return rows;
 }
@@ -79,7 +82,7 @@ function readValue(value: unknown, type: PerspectiveType | undefined): unknown {
 }
 
 /** What a number looks like that a double may not hold: an integer, and a decimal. */
-const LARGE = /\d{16}/;
+const LARGE = /[-:,[\s]\d{16,}[,\]}\s]/;
 const LONG = /\d[\d.]{15}/;
 
 function parse(json: string, { groups, hasDecimals }: RowTypes, typeOf: TypeOf): unknown {

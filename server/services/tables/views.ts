@@ -8,6 +8,7 @@ import type { Clock } from '../../shared/clock.ts';
 import type { PerspectiveType, WireViewPort } from '../../shared/perspective/types.ts';
 import type { Control } from '../../storage/content-store.ts';
 import { Asker } from './asker.ts';
+import type { EngineTable, TableEngine } from './engine.ts';
 import { wireConfigOf } from './json-config.ts';
 import type { Lease } from './table-pool.ts';
 import type { TableAt, Tables } from './tables.ts';
@@ -137,7 +138,12 @@ export class Views {
     let asker: Asker | undefined;
     try {
       asker = new Asker({ tableId, table, dialect: engine.dialect, limits, lost: ended });
-      const { schema, rows, types } = await make(asker, { tableId, config, table: table.schema, hasDecimals: engine.name === 'duckdb' });
+      const { schema, rows, types } = await make(asker, {
+        tableId,
+        config,
+        table: table.schema,
+        hasDecimals: mayHaveDecimals(table, engine, config),
+      });
       // The table may have gone meanwhile, or the caller.
       if (loss.reason !== undefined) throw loss.reason;
       control.signal.throwIfAborted();
@@ -178,6 +184,15 @@ export class Views {
   }
 }
 
+/** Of decimals of the table, and of constants in SQL, more is made. */
+function mayHaveDecimals(
+  { hasDecimals }: Pick<EngineTable, 'hasDecimals'>,
+  { dialect }: Pick<TableEngine, 'dialect'>,
+  { expressions = {} }: ViewConfigInput,
+): boolean {
+  return hasDecimals === true || (dialect === 'sql' && Object.keys(expressions).length > 0);
+}
+
 interface Wish {
   readonly tableId: TableId;
   readonly config: ViewConfigInput;
@@ -193,7 +208,7 @@ async function make(
   await asker.ask('table_make_view', tableId, { view_id: ENTITY, config: wireConfigOf(config) });
   const [{ schema: shown }, { schema: expressions }, { num_view_rows: rows }] = await Promise.all([
     asker.ask('view_schema', ENTITY, {}),
-    asker.ask('view_expression_schema', ENTITY, {}),
+    Object.keys(config.expressions ?? {}).length > 0 ? asker.ask('view_expression_schema', ENTITY, {}) : { schema: {} },
     asker.ask('view_dimensions', ENTITY, {}),
   ]);
   const columns = new Map(Object.entries(shown));

@@ -35,7 +35,7 @@ async function measure(server: DocumentServer, isOurs: boolean, options: Scenari
   // Once for nothing, so that what the edits themselves take is there already.
   await pour({ writer, healthy, author, edits: edits / 2 });
   for (let run = 0; run < sizeOf(options, [1, 1, 2]); run += 1) {
-    if (alone.length === 0) alone.push(await pour({ writer, healthy, author, edits }));
+    alone.push(await pour({ writer, healthy, author, edits }));
     await delay(sizeOf(options, [50, 500, 1_500]));
     const before = residentBytesOf(server.pid);
     const stalled = await openMany(server, new Array<number>(STALLED).fill(1));

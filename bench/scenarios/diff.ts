@@ -133,7 +133,7 @@ async function measureMillion(bench: Bench): Promise<Measurement[]> {
 /** One file of ten differs, against a dataset that has only this file. */
 async function measureShared(bench: Bench): Promise<Measurement[]> {
   const { client, duckdb, workspace, options } = bench;
-  const rows = sizeOf(options, [2_000, 50_000, 200_000]);
+  const rows = sizeOf(options, [2_000, 20_000, 200_000]);
   const size = { rows, updated: rows / 100, inserted: 0, deleted: 0 };
   options.say(`${SHARED_FILES + 1} files of ${rows.toLocaleString('en')} rows of which one differs`);
   const paths = { from: workspace.path('part-from.parquet'), to: workspace.path('part-to.parquet') };
@@ -166,7 +166,7 @@ async function measureShared(bench: Bench): Promise<Measurement[]> {
 
 async function measureLarge(bench: Bench): Promise<Measurement[]> {
   const { options, server } = bench;
-  const rows = sizeOf(options, [4_000, 200_000, 10_000_000]);
+  const rows = sizeOf(options, [4_000, 100_000, 10_000_000]);
   const name = `${rows.toLocaleString('en')} rows × 12 columns`;
   options.say(name);
   const size = { rows, updated: rows / 100, inserted: rows / 200, deleted: rows / 200 };

@@ -35,7 +35,7 @@ interface Moving {
 }
 
 async function move({ crowd, pid, options }: Moving): Promise<Measurement[]> {
-  const seconds = sizeOf(options, [0.5, 3, 6]);
+  const seconds = sizeOf(options, [0.5, 2, 6]);
   const sentAt: number[] = [];
   const times: number[] = [];
   // One reader is asked when a cursor reaches it, since reading every cursor of every reader is more work than sending them.

@@ -38,7 +38,7 @@ async function measure(
   for (const perSecond of [20, 200]) {
     const [ours, floor, late]: [number[], number[], number[]] = [[], [], []];
     for (let run = 0; run < runs; run += 1) {
-      const count = Math.round(sizeOf(options, [0.5, 3, 5]) * perSecond);
+      const count = Math.round(sizeOf(options, [0.5, 2, 5]) * perSecond);
       floor.push(percentile(await commitTimes(database.pool, count), 0.99));
       await server.loopDelay();
       ours.push(percentile(await acknowledgeTimes(server, { perSecond, count }), 0.99));

@@ -22,7 +22,7 @@ export const documentIdle: Scenario = {
 
 async function measureConnections({ covista, peers }: Rivals, options: ScenarioOptions): Promise<Measurement[]> {
   const measurements: Measurement[] = [];
-  const counts = sizeOf<readonly number[]>(options, [[50], [500], [500, 1_000, 2_000, 5_000]]);
+  const counts = sizeOf<readonly number[]>(options, [[50], [300], [500, 1_000, 2_000, 5_000]]);
   for (const server of [covista, ...peers]) {
     // Only ours has a curve.
     const all = await connectionsOf(server, server === covista ? counts : counts.slice(-1), options);
@@ -106,7 +106,7 @@ async function fill(server: DocumentServer, document: number, annotations: numbe
 /** Resident memory once it has come to rest: the least of some looks. */
 async function settled({ pid }: DocumentServer, options: ScenarioOptions): Promise<number> {
   let least = Number.POSITIVE_INFINITY;
-  for (let look = 0; look < sizeOf(options, [2, 4, 5]); look += 1) {
+  for (let look = 0; look < sizeOf(options, [2, 2, 5]); look += 1) {
     await delay(sizeOf(options, [50, 250, 400]));
     least = Math.min(least, residentBytesOf(pid));
   }

@@ -36,7 +36,7 @@ async function measure(server: DocumentServer, isOurs: boolean, options: Scenari
   await pour({ writer, healthy, author, edits: edits / 2 });
   for (let run = 0; run < sizeOf(options, [1, 1, 2]); run += 1) {
     alone.push(await pour({ writer, healthy, author, edits }));
-    await delay(sizeOf(options, [50, 500, 1_500]));
+    await delay(sizeOf(options, [50, 200, 1_500]));
     const before = residentBytesOf(server.pid);
     const stalled = await openMany(server, new Array<number>(STALLED).fill(1));
     for (const { socket } of stalled) socket.stall();
@@ -49,13 +49,13 @@ async function measure(server: DocumentServer, isOurs: boolean, options: Scenari
     } finally {
       clearInterval(look);
     }
-    await delay(sizeOf(options, [50, 500, 1_500]));
+    await delay(sizeOf(options, [50, 200, 1_500]));
     growth.push(Math.max(0, residentBytesOf(server.pid) - before) / MiB);
     options.say(
       `${server.name}: ${growth.at(-1)?.toFixed(1)} MiB more, ${((most - before) / MiB).toFixed(0)} at most; p99 of healthy readers ${beside.at(-1)?.toFixed(1)} ms, ${alone.at(-1)?.toFixed(1)} without`,
     );
     for (const { socket } of stalled) socket.close();
-    await delay(sizeOf(options, [50, 500, 1_000]));
+    await delay(sizeOf(options, [50, 200, 1_000]));
   }
   for (const { socket } of [writer, ...healthy]) socket.close();
   const grown: Measurement = {

@@ -31,7 +31,7 @@ interface Size {
 }
 
 const SMOKE: Size = { rows: 2_000, people: 2, windows: 2, runs: 1 };
-const QUICK: Size = { rows: 50_000, people: 5, windows: 10, runs: 1 };
+const QUICK: Size = { rows: 30_000, people: 4, windows: 10, runs: 1 };
 const FULL: Size = { rows: 1_000_000, people: PIVOTS.length, windows: 20, runs: 2 };
 
 export const pivots: Scenario = {

@@ -24,7 +24,7 @@ interface Size {
 }
 
 const SMOKE: Size = { rows: [1_000], middleRows: 1_000, columns: [2], people: [2], views: 2, runs: 1 };
-const QUICK: Size = { rows: [30_000], middleRows: 30_000, columns: [3], people: [5], views: 2, runs: 1 };
+const QUICK: Size = { rows: [10_000], middleRows: 10_000, columns: [3], people: [5], views: 2, runs: 1 };
 const FULL: Size = {
   rows: [10_000, 100_000, 1_000_000, 10_000_000],
   middleRows: 100_000,

@@ -23,7 +23,7 @@ interface Size {
 }
 
 const SMOKE: Size = { rows: 2_000, sessions: 5, killed: 4, atOnce: 2 };
-const QUICK: Size = { rows: 20_000, sessions: 20, killed: 20, atOnce: 20 };
+const QUICK: Size = { rows: 10_000, sessions: 15, killed: 15, atOnce: 15 };
 const FULL: Size = { rows: 1_000_000, sessions: 200, killed: 1_000, atOnce: 200 };
 
 export const tableSessions: Scenario = {

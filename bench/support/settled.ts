@@ -5,8 +5,8 @@ import type { BenchServer } from './server.ts';
 /** Resident memory of a server once it has come to rest, in bytes: the least of some looks. */
 export async function settledMemory(server: BenchServer, options: ScenarioOptions): Promise<number> {
   let least = Number.POSITIVE_INFINITY;
-  for (let look = 0; look < sizeOf(options, [2, 3, 6]); look += 1) {
-    await delay(sizeOf(options, [50, 250, 400]));
+  for (let look = 0; look < sizeOf(options, [2, 2, 6]); look += 1) {
+    await delay(sizeOf(options, [50, 200, 400]));
     least = Math.min(least, server.memory().now);
   }
   return least;

@@ -106,7 +106,7 @@ async function countRelations(): Promise<{ readonly relations: number; readonly 
 async function close(): Promise<void> {
   for (const session of sessions.values()) session.close();
   await results.settled();
-  await columns.settled();
+  await columns.close();
   queries.close();
   port.close();
 }

@@ -151,6 +151,36 @@ test('TB18 columns that were not used for longest make room for others', async (
   });
 });
 
+test('TB18 TB13 a table that is closed while its columns are made leaves nothing of them', async () => {
+  const wide = Array.from({ length: 8 }, (_unused, index) => `text${index}`);
+  const lines = Array.from({ length: 40_000 }, (_unused, row) => wide.map((_name, index) => `value ${(row * (index + 3)) % 9_000}`).join(','));
+  const many = contentOfIngested(await content.ingest(bytes(`${wide.join(',')}\n${lines.join('\n')}\n`)));
+  const { engine, close } = await duckdbEngine([content.directory]);
+  const columns = async (): Promise<number | null | undefined> => {
+    await engine.inventory?.();
+    return engine.keptColumns?.();
+  };
+  const keep = async (): Promise<OpenTable> => {
+    const table = await openTable(engine, 'many', sourceOf(many));
+    for (const _twice of [1, 2]) await rowsOf(table, { columns: wide, group_rollup_mode: 'total' } as ViewConfigUpdate);
+    return table;
+  };
+  try {
+    for (const waitFor of [1, 2, 3]) {
+      const table = await keep();
+      await expect.poll(async () => ((await columns()) ?? 0) >= waitFor, { interval: 1 }).toBe(true);
+      await table.close();
+      await expect.poll(columns).toBe(0);
+    }
+    // All of the room is there again.
+    const table = await keep();
+    await expect.poll(columns).toBe(wide.length);
+    await table.close();
+  } finally {
+    await close();
+  }
+});
+
 test('TB18 a column of nothing but different texts stays in its file', async () => {
   const many = Array.from({ length: 70_000 }, (_unused, row) => `${row},key ${row}`).join('\n');
   const keys = contentOfIngested(await content.ingest(bytes(`amount,id\n${many}\n`)));

@@ -9,7 +9,7 @@ import { columnAlias } from './fields.ts';
 import type { ViewPlan } from './plan.ts';
 import type { Queries } from './queries.ts';
 import type { HostedTable } from './results.ts';
-import type { RowSource, Table } from './table.ts';
+import type { RowSource, Statement, Table } from './table.ts';
 
 /** The beginning of the names of all tables of columns. */
 export const COLUMN_NAME = 'column';
@@ -142,29 +142,39 @@ export class KeptColumns {
     });
   }
 
-  /** Resolves when nothing is being made or removed. */
-  async settled(): Promise<void> {
+  /** Ends what is being made; resolves when nothing is left. */
+  async close(): Promise<void> {
+    for (const id of [...this.#holdings.keys()]) this.forget(id);
     await this.#making;
   }
 
   async #make(holding: Holding, wanted: WantedColumn): Promise<void> {
     const { signal } = holding.controller;
+    if (signal.aborted) return;
     const bytes = wanted.rows * widthOf(wanted.table.columns[wanted.index]);
-    let standing: Standing = { kind: 'unfit' };
+    if (!(await this.#makeRoom(bytes))) {
+      holding.columns.set(wanted.index, { kind: 'wanted', uses: 0 });
+      return;
+    }
+    this.#count += 1;
+    const column = columnOf(`${COLUMN_NAME}${this.#count}`, wanted, bytes);
+    this.#bytes += bytes;
+    const isMade = await this.#tryToMake(column, wanted, signal);
+    // It may have been closed while this was made; and a session that was interrupted cannot remove what it has left.
+    if (isMade && !signal.aborted) holding.columns.set(wanted.index, { kind: 'kept', column });
+    else {
+      holding.columns.set(wanted.index, { kind: 'unfit' });
+      await this.#drop(column);
+    }
+  }
+
+  async #tryToMake(column: KeptColumn, wanted: WantedColumn, signal: AbortSignal): Promise<boolean> {
     try {
-      if (!signal.aborted && (await this.#makeRoom(bytes))) {
-        this.#count += 1;
-        const name = `${COLUMN_NAME}${this.#count}`;
-        const column = await this.#queries.run('bulk', signal, (session) => create(session, name, wanted));
-        if (column !== undefined) standing = { kind: 'kept', column };
-      } else standing = { kind: 'wanted', uses: 0 };
+      return await this.#queries.run('bulk', signal, (session) => create(session, column, wanted));
     } catch (fault) {
       if (!signal.aborted) this.#onFault(fault);
+      return false;
     }
-    holding.columns.set(wanted.index, standing);
-    if (standing.kind === 'kept') this.#bytes += standing.column.bytes;
-    // It may have been closed while this was made.
-    if (signal.aborted && standing.kind === 'kept') await this.#drop(standing.column);
   }
 
   /** Lets go of what was not used for longest, as far as nobody reads it; answers whether there is room now. */
@@ -226,41 +236,39 @@ function sourceOf({ columns: known }: Table, columns: ReadonlyMap<number, KeptCo
   };
 }
 
-/** Undefined where the column is not worth being kept. Leaves nothing but the column. */
-async function create(session: Session, name: string, { table, rows, index }: WantedColumn): Promise<KeptColumn | undefined> {
-  const { sql, values } = table.column(index);
+function columnOf(name: string, { table, index }: WantedColumn, bytes: number): KeptColumn {
   const isText = table.columns[index]?.type === 'VARCHAR';
-  const column = { name, texts: isText ? `${name}_texts` : undefined, bytes: rows * widthOf(table.columns[index]), readers: 0, usedAt: 0 };
-  let isWhole = false;
-  try {
-    if (column.texts !== undefined && !(await createTexts(session, column.texts, { sql, values }))) return undefined;
-    const value = column.texts === undefined ? 'v' : `CAST(v AS ${column.texts})`;
-    await session.execute(`CREATE TABLE ${name} AS SELECT ${value} AS v FROM (${sql})`, values);
-    const [found] = await session.rows(`SELECT count(*) AS rows FROM ${name}`);
-    isWhole = Number(found?.rows) === rows;
-    return isWhole ? column : undefined;
-  } finally {
-    if (!isWhole) await remove(session, column);
-  }
+  return { name, texts: isText ? `${name}_texts` : undefined, bytes, readers: 0, usedAt: 0 };
 }
 
+/** Makes a column; false where it is not worth being kept. What it leaves then, `remove` takes away. */
+async function create(session: Session, { name, texts }: KeptColumn, { table, rows, index }: WantedColumn): Promise<boolean> {
+  const { sql, values } = table.column(index);
+  if (texts !== undefined && !(await createTexts(session, texts, { sql, values }))) return false;
+  const value = texts === undefined ? 'v' : `CAST(v AS ${texts})`;
+  await session.execute(`CREATE TABLE ${name} AS SELECT ${value} AS v FROM (${sql})`, values);
+  const [found] = await session.rows(`SELECT count(*) AS rows FROM ${name}`);
+  return Number(found?.rows) === rows;
+}
+
+const distinctOf = (texts: string): string => `${texts}_distinct`;
+
 /** Makes the type of the different texts in their order, if there are few enough. */
-async function createTexts(session: Session, type: string, { sql, values }: ReturnType<Table['column']>): Promise<boolean> {
+async function createTexts(session: Session, type: string, { sql, values }: Statement): Promise<boolean> {
   const [first] = await session.rows(`SELECT count(DISTINCT v) AS texts FROM (SELECT v FROM (${sql}) LIMIT ${LOOKED_AT_ROWS})`, values);
   if (Number(first?.texts) > TEXTS_MAX) return false;
-  const distinct = `${type}_distinct`;
-  try {
-    await session.execute(`CREATE TABLE ${distinct} AS SELECT DISTINCT v FROM (${sql}) WHERE v IS NOT NULL LIMIT ${TEXTS_MAX + 1}`, values);
-    const [all] = await session.rows(`SELECT count(*) AS texts, coalesce(sum(strlen(v)), 0) AS bytes FROM ${distinct}`);
-    if (Number(all?.texts) > TEXTS_MAX || Number(all?.bytes) > TEXT_BYTES_MAX) return false;
-    await session.execute(`CREATE TYPE ${type} AS ENUM (SELECT v FROM ${distinct} ORDER BY v)`);
-    return true;
-  } finally {
-    await session.execute(`DROP TABLE IF EXISTS ${distinct}`);
-  }
+  const distinct = distinctOf(type);
+  await session.execute(`CREATE TABLE ${distinct} AS SELECT DISTINCT v FROM (${sql}) WHERE v IS NOT NULL LIMIT ${TEXTS_MAX + 1}`, values);
+  const [all] = await session.rows(`SELECT count(*) AS texts, coalesce(sum(strlen(v)), 0) AS bytes FROM ${distinct}`);
+  if (Number(all?.texts) > TEXTS_MAX || Number(all?.bytes) > TEXT_BYTES_MAX) return false;
+  await session.execute(`CREATE TYPE ${type} AS ENUM (SELECT v FROM ${distinct} ORDER BY v)`);
+  await session.execute(`DROP TABLE ${distinct}`);
+  return true;
 }
 
 async function remove(session: Session, { name, texts }: KeptColumn): Promise<void> {
   await session.execute(`DROP TABLE IF EXISTS ${name}`);
-  if (texts !== undefined) await session.execute(`DROP TYPE IF EXISTS ${texts}`);
+  if (texts === undefined) return;
+  await session.execute(`DROP TABLE IF EXISTS ${distinctOf(texts)}`);
+  await session.execute(`DROP TYPE IF EXISTS ${texts}`);
 }

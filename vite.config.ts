@@ -1,7 +1,7 @@
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { brotliCompressSync, constants, gzipSync } from 'node:zlib';
-import { defineConfig, type Plugin } from 'vite';
+import { defineConfig, type HtmlTagDescriptor, type Plugin } from 'vite';
 import type { CalledOperation } from './client/caller.ts';
 import { operations } from './protocol/operations/index.ts';
 
@@ -30,6 +30,12 @@ function onlyWhatIsCalled(): Plugin {
 /** What the page loads next, whatever is looked at: a browser asks for it while it still reads the page. */
 const NEXT = ['client/workbench/app/begin.ts', 'client/documents/hub.ts'].map((module) => resolve(ROOT, module));
 
+const preload = (file: string, rel: string, as?: string): HtmlTagDescriptor => ({
+  tag: 'link',
+  attrs: { rel, ...(as && { as }), crossorigin: true, href: `/${file}` },
+  injectTo: 'head',
+});
+
 function preloadNext(): Plugin {
   return {
     name: 'covista-preload-next',
@@ -40,7 +46,9 @@ function preloadNext(): Plugin {
         const chunks = Object.values(bundle).filter((file) => file.type === 'chunk');
         const next = chunks.filter(({ facadeModuleId }) => facadeModuleId !== null && NEXT.includes(facadeModuleId));
         const files = new Set(next.flatMap(({ fileName, imports }) => [fileName, ...imports]).filter((name) => !page.includes(name)));
-        return [...files].map((file) => ({ tag: 'link', attrs: { rel: 'modulepreload', crossorigin: true, href: `/${file}` }, injectTo: 'head' }));
+        // The viewer's WebAssembly takes longest, and would else be asked for when half of the scripts have run.
+        const wasm = Object.keys(bundle).filter((name) => name.endsWith('.wasm'));
+        return [...[...files].map((file) => preload(file, 'modulepreload')), ...wasm.map((file) => preload(file, 'preload', 'fetch'))];
       },
     },
   };

@@ -4,6 +4,7 @@ import { tableFromIPC } from 'apache-arrow';
 import type { Download, Page } from 'playwright-core';
 import { describe, expect, test } from 'vitest';
 import type { Client } from '../../client/index.ts';
+import { CHART_KINDS, tagOfChart } from '../../client/workbench/explore/chart-kinds.ts';
 import { csv } from '../support/samples.ts';
 import { CANARIES, ORDERS } from '../support/table-world.ts';
 import { explored, hasBrowser, PATIENCE_MS, picture, setViewer, useWorkbench, viewerConfig, type Workbench } from '../support/workbench.ts';
@@ -110,6 +111,18 @@ describe.skipIf(!hasBrowser)('exploring in the workbench (needs Chromium: apt-ge
     }
     await picture(page, 'chart-legend');
     expect(workbench.complaints).toEqual([]);
+  });
+
+  test('WB5 the viewer is told of each chart what the chart says of itself', async () => {
+    const page = await open('alice');
+    for (const { group_rollup_modes: _modes, ...kind } of CHART_KINDS) {
+      await setViewer(page, { split_by: [], group_by: ['product'], columns: ['price', 'margin'], plugin: kind.name });
+      const chart = page.locator(tagOfChart(kind.name));
+      await expect.poll(() => chart.evaluate((element: object) => '_chart' in element), { message: kind.name }).toBe(true);
+      expect(await chart.evaluate((element: object, names) => names.map((name) => Reflect.get(element, name)), Object.keys(kind))).toEqual(
+        Object.values(kind),
+      );
+    }
   });
 
   test('WB10 the view that is shown is saved as a file, with all of its rows', async () => {

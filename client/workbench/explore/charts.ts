@@ -1,21 +1,21 @@
+import { CHART_KINDS, CHART_PREFIX, type PluginConfig, tagOfChart } from './chart-kinds.ts';
+
 /**
- * The charts are published for an earlier viewer, which asked a plugin's properties one by one; this one asks once for all of
- * them, by `get_static_config`. Each chart gets that method from the properties that it has, before its element is defined.
+ * The charts of the package `@perspective-dev/viewer-d3fc`. A viewer has to know all plugins when it is made, but most looks are at
+ * the grid: so in the place of each chart stands an element that only says what the chart is, and becomes it when it has to draw.
  */
-interface ChartElement extends HTMLElement {
-  readonly name: string;
-  readonly category: string | undefined;
-  readonly select_mode: string;
-  readonly min_config_columns: number;
-  readonly config_column_names: readonly string[];
-  readonly max_cells: number;
-  readonly max_columns: number;
-  connectedCallback?(): void;
+
+/** An element of the package as far as it is spoken to here; its methods are those of a plugin. */
+interface Chart extends HTMLElement {
+  connectedCallback(): void;
+  restore(...state: readonly unknown[]): void;
+  draw(...given: readonly unknown[]): Promise<void>;
+  update(...given: readonly unknown[]): Promise<void>;
+  render(...given: readonly unknown[]): Promise<Blob>;
 }
 
-type ChartClass = CustomElementConstructor & {
-  readonly prototype: ChartElement & { get_static_config?: () => unknown; connectedCallback?: () => void };
-};
+/** A class of the package. What it draws with is a field that its constructor sets on each element, and it has itself. */
+type ChartClass = CustomElementConstructor & { readonly prototype: Chart; readonly _chart: { readonly plugin: Record<string, unknown> } };
 
 /** What of the charts does not follow the page by itself: small type on their axes, and a legend beside what is drawn instead of on it. */
 const STYLE = new CSSStyleSheet();
@@ -29,39 +29,86 @@ STYLE.replaceSync(`
   .treemap-container text { font-weight: 600; }
 `);
 
-const PREFIX = 'perspective-viewer-d3fc-';
+let loading: Promise<ReadonlyMap<string, ChartClass>> | undefined;
 
-export async function registerCharts(): Promise<void> {
+/** The classes of all charts by their tags; loaded once, and a failure can be tried again. */
+export function loadCharts(): Promise<ReadonlyMap<string, ChartClass>> {
+  loading ??= importCharts().catch((error: unknown) => {
+    loading = undefined;
+    throw error;
+  });
+  return loading;
+}
+
+/** The package defines its charts and registers them with the viewer; both are done already, so that here it only hands over its classes. */
+async function importCharts(): Promise<ReadonlyMap<string, ChartClass>> {
+  const classes = new Map<string, ChartClass>();
   const registry = customElements;
-  const define = registry.define;
-  registry.define = function (this: CustomElementRegistry, name, element, options) {
-    if (name.startsWith(PREFIX)) describe(element as ChartClass);
-    define.call(this, name, element, options);
+  const { define, whenDefined } = registry;
+  registry.define = (name, element, options) => {
+    if (name.startsWith(CHART_PREFIX)) classes.set(name, element as ChartClass);
+    else define.call(registry, name, element, options);
   };
+  registry.whenDefined = (name) => (name === 'perspective-viewer' ? new Promise(() => undefined) : whenDefined.call(registry, name));
   try {
     await import('@perspective-dev/viewer-d3fc/dist/esm/perspective-viewer-d3fc.js');
+    return classes;
   } finally {
-    registry.define = define;
+    Object.assign(registry, { define, whenDefined });
   }
 }
 
-function describe({ prototype }: ChartClass): void {
-  const { connectedCallback } = prototype;
-  prototype.connectedCallback = function (this: ChartElement) {
-    connectedCallback?.call(this);
-    const sheets = this.shadowRoot?.adoptedStyleSheets;
-    if (sheets?.includes(STYLE) === false) sheets.push(STYLE);
-  };
-  prototype.get_static_config = function (this: ChartElement) {
-    return {
-      name: this.name,
-      category: this.category ?? 'Charts',
-      select_mode: this.select_mode,
-      min_config_columns: this.min_config_columns,
-      config_column_names: [...this.config_column_names],
-      max_cells: this.max_cells,
-      max_columns: this.max_columns,
-      group_rollup_modes: this.name === 'Sunburst' || this.name === 'Treemap' ? ['rollup', 'flat'] : ['flat', 'rollup'],
-    };
-  };
+/** Stands where a chart will be. It has the methods that a chart has, since a viewer looks which there are. */
+abstract class ChartPlace extends HTMLElement {
+  abstract get_static_config(): PluginConfig;
+  #restored: readonly unknown[] | undefined;
+
+  restore(...state: readonly unknown[]): void {
+    this.#restored = state;
+  }
+
+  async draw(...given: readonly unknown[]): Promise<void> {
+    return (await this.#become()).draw(...given);
+  }
+
+  async update(...given: readonly unknown[]): Promise<void> {
+    return (await this.#become()).update(...given);
+  }
+
+  async render(...given: readonly unknown[]): Promise<Blob> {
+    return (await this.#become()).render(...given);
+  }
+
+  /** Nothing is drawn that could be cleared, be of another size or have other colours. */
+  async clear(): Promise<void> {}
+  async resize(): Promise<void> {}
+  restyle(): void {}
+  delete(): void {}
+
+  async #become(): Promise<Chart> {
+    const { prototype, _chart } = (await loadCharts()).get(this.localName) as ChartClass;
+    const chart = Object.assign(Object.setPrototypeOf(this, prototype) as Chart, { _chart, _settings: null, render_warning: true });
+    chart.connectedCallback();
+    chart.shadowRoot?.adoptedStyleSheets.push(STYLE);
+    if (this.#restored !== undefined) chart.restore(...this.#restored);
+    return chart;
+  }
+}
+
+/** To be called before the first viewer is made. */
+export async function registerCharts(): Promise<void> {
+  await customElements.whenDefined('perspective-viewer');
+  const viewer = customElements.get('perspective-viewer') as CustomElementConstructor & { registerPlugin(tag: string): Promise<void> };
+  for (const kind of CHART_KINDS) {
+    const tag = tagOfChart(kind.name);
+    customElements.define(
+      tag,
+      class extends ChartPlace {
+        get_static_config(): PluginConfig {
+          return kind;
+        }
+      },
+    );
+    await viewer.registerPlugin(tag);
+  }
 }

@@ -4,6 +4,7 @@ import { type IconName, icon } from '../ui/icons.ts';
 import { menuButton } from '../ui/menu.ts';
 import { derive, Signal } from '../ui/signal.ts';
 import { attempt } from '../ui/toast.ts';
+import { loadCharts } from './charts.ts';
 import type { Explorer } from './explorer.ts';
 import { type ChartColumn, suggest } from './suggest.ts';
 
@@ -25,6 +26,8 @@ export const kindOf = (plugin: string): string => KINDS.find((kind) => kind.plug
 
 /** Chooses how the rows are drawn, and opens the viewer's own settings. */
 export function kindMenu(context: DatasetContext, explorer: Explorer, life: AbortSignal): HTMLElement {
+  // So that a chart that is chosen is drawn at once; what fails here is tried again, and said, when one has to draw.
+  requestIdleCallback(() => void loadCharts().catch(() => undefined));
   const plugin = derive(life, explorer.drawing, (drawing) => drawing?.plugin);
   const menu = live(life, plugin, (now) => {
     const current = KINDS.find((kind) => kind.plugin === now);

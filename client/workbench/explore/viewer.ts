@@ -29,7 +29,7 @@ export interface Viewer extends HTMLElement {
 
 let loading: Promise<void> | undefined;
 
-/** Loads the viewer, its grid and its charts, once; a failure can be tried again. */
+/** Loads the viewer and its grid, once; a failure can be tried again. */
 export function loadViewer(): Promise<void> {
   loading ??= load().catch((error: unknown) => {
     loading = undefined;
@@ -44,15 +44,17 @@ async function load(): Promise<void> {
     WebAssembly.compileStreaming(fetch(address)),
     import('@perspective-dev/viewer/dist/wasm/perspective-viewer.js'),
     import('@perspective-dev/viewer'),
+    // Tables are spoken to with it as soon as there is one.
+    import('@perspective-dev/client'),
     import('@perspective-dev/viewer/dist/css/pro.css'),
     import('@perspective-dev/viewer/dist/css/pro-dark.css'),
     // Plugins are fixed once the first viewer exists.
     import('@perspective-dev/viewer-datagrid/dist/esm/perspective-viewer-datagrid.js'),
-    registerCharts(),
   ]);
   await wasm.default({ module_or_path: module });
   // The address is for plugins that draw in threads of their own, of which there are none here.
   wasm.init(module, new URL(import.meta.url));
+  await registerCharts();
 }
 
 /** The panel of the viewer in the type and the lines of the page; what it has no variables for. */

@@ -140,11 +140,21 @@ export class Session {
   }
 }
 
+/** The engine makes the next chunk while the last one is read. */
 async function* iterate(fetch: () => Promise<DuckDBDataChunk | null>): AsyncGenerator<DuckDBDataChunk> {
-  for (;;) {
-    const chunk = await fetch();
-    if (chunk === null || chunk.rowCount === 0) return;
-    yield chunk;
+  let next = fetch();
+  try {
+    for (;;) {
+      const chunk = await next;
+      if (chunk === null || chunk.rowCount === 0) return;
+      next = fetch();
+      // It may fail before it is asked for.
+      next.catch(() => undefined);
+      yield chunk;
+    }
+  } finally {
+    // A connection that is closed must not be at work.
+    await next.catch(() => undefined);
   }
 }
 

@@ -21,10 +21,10 @@ import {
   type Vector,
 } from 'apache-arrow';
 import { assert } from '../../shared/assert.ts';
-import { isSet, maskOf, rawOf } from './raw-vector.ts';
+import { maskOf, rawOf } from './raw-vector.ts';
 import type { TableSqlType } from './table-columns.ts';
 import { TextDictionary } from './text-dictionary.ts';
-import { lengthsOf, PIECE_BYTES, VECTOR_WORDS, wordsOf } from './text-pieces.ts';
+import { lengthsOf, wordsOf } from './text-pieces.ts';
 
 type Numbers = Exclude<ArrayBufferView, DataView> & { readonly length: number };
 
@@ -226,8 +226,6 @@ export class TextCollector implements ColumnCollector {
   readonly #codes: Int32Array;
   readonly #validity: Validity;
   readonly #rows: number;
-  /** The words of one text. */
-  readonly #text: Uint32Array;
   #length = 0;
 
   constructor(rows: number, pieces: number) {
@@ -235,7 +233,6 @@ export class TextCollector implements ColumnCollector {
     this.#codes = new Int32Array(rows);
     this.#validity = new Validity(rows);
     this.#rows = rows;
-    this.#text = new Uint32Array(1 + (pieces * PIECE_BYTES) / Uint32Array.BYTES_PER_ELEMENT);
   }
 
   get extraBytes(): number {
@@ -245,14 +242,10 @@ export class TextCollector implements ColumnCollector {
   append(vectors: readonly DuckDBVector[]): void {
     const [first] = vectors;
     assert(first !== undefined, 'a vector');
-    const mask = rawOf(first).validity.data;
     const lengths = vectors.length === 1 ? undefined : lengthsOf(first);
     const pieces = (lengths === undefined ? vectors : vectors.slice(1)).map(wordsOf);
-    const valid = maskOf(first);
-    for (let row = 0; row < first.itemCount; row += 1) {
-      if (isSet(valid, row)) this.#codes[this.#length + row] = this.#codeOf(pieces, row, lengths?.[row]);
-    }
-    this.#validity.append(mask, first.itemCount);
+    this.#dictionary.number({ pieces, lengths, mask: maskOf(first) }, first.itemCount, this.#codes, this.#length);
+    this.#validity.append(rawOf(first).validity.data, first.itemCount);
     this.#length += first.itemCount;
   }
 
@@ -260,19 +253,5 @@ export class TextCollector implements ColumnCollector {
     const { nullBitmap, nullCount } = this.#validity.take();
     const dictionary = await this.#dictionary.toVector();
     return makeData({ type: textsType(), length: this.#rows, nullCount, nullBitmap, data: this.#codes, dictionary } as never);
-  }
-
-  #codeOf(pieces: readonly Uint32Array[], row: number, length: number | undefined): number {
-    const text = this.#text;
-    const at = row * VECTOR_WORDS;
-    text[0] = length ?? pieces[0]?.[at] ?? 0;
-    let word = 1;
-    for (const piece of pieces) {
-      text[word] = piece[at + 1] ?? 0;
-      text[word + 1] = piece[at + 2] ?? 0;
-      text[word + 2] = piece[at + 3] ?? 0;
-      word += 3;
-    }
-    return this.#dictionary.code(text);
   }
 }

@@ -7,6 +7,7 @@ export const VECTOR_WORDS = 4;
 const VECTOR_BYTES = VECTOR_WORDS * Uint32Array.BYTES_PER_ELEMENT;
 /** Bytes of a text that DuckDB keeps in the vector itself, padded with zeros. Fetching one that lies elsewhere costs microseconds. */
 export const PIECE_BYTES = 12;
+export const PIECE_WORDS = PIECE_BYTES / Uint32Array.BYTES_PER_ELEMENT;
 /** Texts are read in so many pieces at most. */
 export const PIECES_MAX = 8;
 
@@ -20,10 +21,10 @@ export function piecesSql(sql: string, pieces: number): string[] {
   return [`CAST(strlen(${sql}) AS INTEGER)`, ...Array.from({ length: pieces }, (_unused, index) => piece(index))];
 }
 
-export function wordsOf(vector: DuckDBVector): Uint32Array {
+export function wordsOf(vector: DuckDBVector): Int32Array {
   const { dataView } = rawOf(vector);
   assert(dataView instanceof DataView, 'texts');
-  return new Uint32Array(dataView.buffer, dataView.byteOffset, vector.itemCount * VECTOR_WORDS);
+  return new Int32Array(dataView.buffer, dataView.byteOffset, vector.itemCount * VECTOR_WORDS);
 }
 
 export function lengthsOf(vector: DuckDBVector): Int32Array {
@@ -39,7 +40,7 @@ export type Vectors = readonly [DuckDBVector, ...DuckDBVector[]];
 export class TextRows {
   readonly #mask: Uint8Array | undefined;
   readonly #lengths: Int32Array | undefined;
-  readonly #words: Uint32Array;
+  readonly #words: Int32Array;
   readonly #pieces: readonly Uint8Array[];
 
   /** Of a vector of texts or bytes, or of those that `piecesSql` gives. */
@@ -48,7 +49,7 @@ export class TextRows {
     const pieces = (others.length === 0 ? [first] : others).map(wordsOf);
     this.#mask = maskOf(first);
     this.#lengths = others.length === 0 ? undefined : lengthsOf(first);
-    this.#words = pieces[0] as Uint32Array;
+    this.#words = pieces[0] as Int32Array;
     this.#pieces = pieces.map(({ buffer, byteOffset, byteLength }) => new Uint8Array(buffer, byteOffset, byteLength));
   }
 

@@ -61,6 +61,20 @@ describe('digests are used', () => {
     expect(bench.differ.digestLoad().bytes).toBeGreaterThan(3 * ROWS * 24);
   });
 
+  test('DIFF14 by the first diff of versions that were prepared for it', async () => {
+    const [one, two] = versions;
+    const bench = await open({ diffDigestRowsMin: ROWS });
+    for (const version of [one, two]) bench.differ.prepareDiff(version, ['id']);
+    await bench.differ.idle();
+    expect(await compare(bench, one, two)).toEqual(COUNTS);
+    expect(bench.counts).toMatchObject({ hits: 1, misses: 0 });
+    bench.differ.prepareDiff(two, ['v']);
+    bench.differ.prepareDiff(two, ['absent']);
+    bench.differ.prepareDiff(await versionOf(workshop, COLUMNS, "SELECT range AS id, 'v' AS v FROM range(999)"), ['id']);
+    await bench.differ.idle();
+    expect(await bench.files()).toHaveLength(3);
+  });
+
   test('DIFF14 not where a scope hides rows or cells, by another key, and by no key', async () => {
     const [from, to] = versions;
     const bench = await open();

@@ -28,6 +28,7 @@ export interface DifferOptions {
 
 export interface Differ {
   readonly diff: ContentStore['diff'];
+  readonly prepareDiff: ContentStore['prepareDiff'];
   /** Of the digests of rows. */
   readonly digestLoad: () => DigestLoad;
   /** Resolves when no digests of rows wait to be made. */
@@ -94,6 +95,7 @@ export async function createDiffer(options: DifferOptions): Promise<Differ> {
 
   return {
     diff: async (from, to, key, control) => open(planDiff(from, to, key), control),
+    prepareDiff: (content, key) => digests.prepare(content, key),
     digestLoad: () => digests.load,
     idle: () => digests.idle(),
     close: async () => {

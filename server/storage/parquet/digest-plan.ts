@@ -5,7 +5,7 @@ import { fileOf, positionOf, rowOf } from './diff-sql.ts';
 import type { DigestFile } from './digest-files.ts';
 import { isToldByText } from './row-digest.ts';
 
-/** What digests are made of: the same columns of the same types on both sides, the compared ones in an order of their own. */
+/** What digests are made of: columns that have the same types on both sides, in an order that does not depend on the sides. */
 export interface DigestRecipe {
   readonly key: readonly ComparedColumn[];
   readonly columns: readonly ComparedColumn[];
@@ -25,13 +25,28 @@ export function digestibleFiles(plan: DiffPlan): Readonly<Record<Side, readonly 
   if (key === null || columns.length === 0 || !isUnrestricted(from.whole.scope) || !isUnrestricted(to.whole.scope)) return undefined;
   if (from.differing.content.rows === 0 || to.differing.content.rows === 0) return undefined;
   if (![...key, ...columns].every((column) => isSameType(column) && isToldByText(column.type))) return undefined;
-  const recipe = { key, columns: columns.toSorted((one, other) => (one.name < other.name ? -1 : 1)) };
-  return { from: filesOf(from, recipe), to: filesOf(to, recipe) };
+  const recipe = recipeOf(key, columns);
+  return { from: filesOf(from.differing, recipe), to: filesOf(to.differing, recipe) };
 }
 
-function filesOf({ differing }: DiffSide, recipe: DigestRecipe): Digestible[] {
+/** The data files of a version for a diff by a key with a version of the same columns; none where digests are of no use. */
+export function digestibleFilesOf(content: Content, key: readonly string[]): readonly Digestible[] {
+  const all = content.schema.map(({ name, type }) => column(name, type));
+  const keyColumns = all.filter(({ name }) => key.includes(name));
+  const columns = all.filter(({ name }) => !key.includes(name));
+  if (keyColumns.length < key.length || columns.length === 0 || !all.every(({ type }) => isToldByText(type))) return [];
+  return filesOf({ content, scope: UNRESTRICTED }, recipeOf(keyColumns, columns));
+}
+
+const byName = (columns: readonly ComparedColumn[]): ComparedColumn[] => columns.toSorted((one, other) => (one.name < other.name ? -1 : 1));
+const recipeOf = (key: readonly ComparedColumn[], columns: readonly ComparedColumn[]): DigestRecipe => ({
+  key: byName(key),
+  columns: byName(columns),
+});
+
+function filesOf(source: ScopedContent, recipe: DigestRecipe): Digestible[] {
   const read = [recipe.key, recipe.columns].map((columns) => columns.map(({ name, type }) => [name, type]));
-  return differing.content.files.map((file) => ({ id: digest([file.sha256, read]), recipe, source: withFiles(differing, [file]) }));
+  return source.content.files.map((file) => ({ id: digest([file.sha256, read]), recipe, source: withFiles(source, [file]) }));
 }
 
 /** A comparison of digests that stands for one of cells. */

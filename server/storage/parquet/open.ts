@@ -64,6 +64,7 @@ export async function openContentStore(options: ContentStoreOptions): Promise<Op
     tableArrow: createTableArrow(broker),
     statistics: createStatistics(broker),
     diff: differ.diff,
+    prepareDiff: differ.prepareDiff,
     export: await createExporter({ broker, limits, directory: directories.exports, counts: counts.exports }),
     checkFilter: createFilterChecker({ broker, limits }),
     close: async () => {

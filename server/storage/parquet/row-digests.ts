@@ -4,12 +4,13 @@ import { CovistaError } from '../../../protocol/errors.ts';
 import type { Limits } from '../../../protocol/limits.ts';
 import type { CacheCounts } from '../../shared/cache-counts.ts';
 import type { Logger } from '../../shared/log.ts';
+import type { Content } from '../content-store.ts';
 import type { ObjectStore } from '../stores.ts';
 import type { Broker } from './broker.ts';
 import type { DiffPlan } from './diff-plan.ts';
 import { DigestFiles } from './digest-files.ts';
 import { makeDigests } from './digest-making.ts';
-import { type Digestible, type DigestPlan, digestibleFiles, planDigests } from './digest-plan.ts';
+import { type Digestible, type DigestPlan, digestibleFiles, digestibleFilesOf, planDigests } from './digest-plan.ts';
 
 export interface RowDigestOptions {
   readonly broker: Broker;
@@ -68,21 +69,29 @@ export class RowDigests {
   /** Undefined where cells have to be compared. */
   hold(plan: DiffPlan): HeldDigests | undefined {
     const wanted = digestibleFiles(plan);
-    const [recipe] = wanted?.from ?? [];
-    if (wanted === undefined || recipe === undefined) return undefined;
+    const [first] = wanted?.from ?? [];
+    if (wanted === undefined || first === undefined) return undefined;
     const ids = [...wanted.from, ...wanted.to].map(({ id }) => id);
     const held = this.#files.hold(ids);
     if (this.#isLarge(plan)) this.#options.counts.count(held !== undefined);
     if (held === undefined) return undefined;
     const files = { from: held.files.slice(0, wanted.from.length), to: held.files.slice(wanted.from.length) };
-    return { digests: planDigests(recipe.recipe, files), forget: () => this.#files.forget(ids), release: held.release };
+    return { digests: planDigests(first.recipe, files), forget: () => this.#files.forget(ids), release: held.release };
   }
 
   /** Has the digests made that a large plan lacked, when there is time and as far as there is room. */
   request(plan: DiffPlan): void {
     const wanted = this.#isLarge(plan) ? digestibleFiles(plan) : undefined;
-    if (wanted === undefined || this.#abort.signal.aborted) return;
-    const all = [...wanted.from, ...wanted.to];
+    if (wanted !== undefined) this.#want([...wanted.from, ...wanted.to]);
+  }
+
+  /** Has the digests of large files of a version made before anybody compares it, when there is time and as far as there is room. */
+  prepare(content: Content, key: readonly string[]): void {
+    this.#want(digestibleFilesOf(content, key).filter(({ source }) => source.content.rows >= this.#options.limits.diffDigestRowsMin));
+  }
+
+  #want(all: readonly Digestible[]): void {
+    if (this.#abort.signal.aborted) return;
     const { diffDigestBytesMax, diffDigestFilesMax, diffDigestQueueMax } = this.#options.limits;
     const missing = all.filter(({ id }) => !this.#files.has(id) && !this.#pending.has(id));
     // A part of them is of no use.

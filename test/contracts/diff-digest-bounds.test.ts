@@ -159,6 +159,17 @@ describe('digests are bounded', () => {
     expect(bench.differ.digestLoad()).toEqual({ pending: 0, bytes: 0 });
   });
 
+  test('DIFF14 keys that are longer than was reckoned with have none', async () => {
+    const warn = vi.spyOn(workshop.log, 'warn').mockImplementation(() => undefined);
+    const columns = COLUMNS.map(({ name }) => ({ name, type: 'VARCHAR' }));
+    const version = (v: string): Promise<Content> =>
+      versionOf(workshop, columns, `SELECT repeat(md5(range::VARCHAR), 10) AS id, '${v}' AS v FROM range(100)`);
+    const bench = await open({ diffDigestBytesMax: 10_000 });
+    expect(await compare(bench, await version('a'), await version('b'))).toEqual({ ...COUNTS, changed: 100 });
+    expect(await bench.files()).toEqual([]);
+    expect(warn).toHaveBeenCalledTimes(2);
+  });
+
   test('those that are read stay until they are released', async () => {
     const file = async (name: string) => {
       const path = join(workshop.directory, name);

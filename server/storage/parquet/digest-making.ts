@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
+import { CovistaError } from '../../../protocol/errors.ts';
 import type { Limits } from '../../../protocol/limits.ts';
 import { assert } from '../../shared/assert.ts';
 import type { ObjectStore } from '../stores.ts';
@@ -36,6 +37,8 @@ export async function makeDigests(making: DigestMaking, digestible: Digestible, 
       parts.push(part);
       await making.broker.run('background', { signal, timeoutMs: WAIT_MS_MAX }, (session) => writePart(making, digestible, { session, start, part }));
       bytes += (await stat(part.path)).size;
+      // Keys that are long texts take more than was reckoned with.
+      if (bytes > making.limits.diffDigestBytesMax) throw new CovistaError('storage_full', 'digests of one file take more than all may');
     }
     return { parts, bytes };
   } catch (error) {

@@ -179,14 +179,16 @@ describe('digests and cells say the same', () => {
     ];
     const select = (edit: string, order: string): string =>
       `SELECT range AS id, ${edit} AS v FROM range(150000) WHERE hash(range, '${edit.length}') % 500 <> 0 ORDER BY ${order}`;
-    const from = await versionOf(workshop, columns, select("'v'", 'range'), "SELECT 200000 + range AS id, 'w' AS v FROM range(70000)");
+    const behind = (edit: string): string =>
+      `SELECT 200000 + range AS id, CASE WHEN range % 700 = 0 THEN '${edit}' ELSE 'w' END AS v FROM range(70000)`;
+    const from = await versionOf(workshop, columns, select("'v'", 'range'), behind('a'));
     const edited = "CASE WHEN range % 300 = 0 THEN 'x' ELSE 'v' END";
-    const to = await versionOf(workshop, columns, select(edited, 'CASE WHEN range % 1000 = 0 THEN hash(range) % 150000 ELSE range END'));
+    const to = await versionOf(workshop, columns, select(edited, 'CASE WHEN range % 1000 = 0 THEN hash(range) % 150000 ELSE range END'), behind('b'));
     const overrides = { duckdbMemoryBytes: 3 * 1024 * 1024, diffDigestCellsMax: 1 };
     const { byCells, byDigests } = await sayBoth(from, to, ['id'], overrides);
     expect(byDigests.counts).toEqual(byCells.counts);
     expect(byDigests.changes.length).toBe(byCells.changes.length);
     expect(byDigests).toEqual(byCells);
-    expect(await opened.at(-1)?.files()).toHaveLength(3 + 2 + 3);
+    expect(await opened.at(-1)?.files()).toHaveLength(3 + 2 + 3 + 2);
   });
 });

@@ -108,6 +108,19 @@ export const LIMITS = {
   diffResultsMax: limit(1_000, 'count', 'Computed diffs kept on disk for further pages, least recently used dropped'),
   diffResultBytesMax: limit(1 * GiB, 'bytes', 'The same in bytes: positions of changed rows, some bytes each, no data'),
   diffKeyChecksMax: limit(10_000, 'count', 'Lists of files whose keys are known to be without NULLs and duplicates'),
+  diffDigestRowsMin: limit(
+    1_000_000,
+    'count',
+    'Rows that a diff by key compares, or that a commit adds in one file to a dataset with a key, before digests of rows are made',
+  ),
+  diffDigestBytesMax: limit(4 * GiB, 'bytes', 'Digests of rows on disk, some 24 bytes a row, least recently used dropped; 0: none is made'),
+  diffDigestFilesMax: limit(10_000, 'count', 'Data files whose rows have digests, least recently used dropped; 0: none has'),
+  diffDigestCellsMax: limit(
+    12_000_000,
+    'count',
+    'Cells that are digested at a stretch, a second or two, during which other bulk work shares the engine',
+  ),
+  diffDigestQueueMax: limit(1_000, 'count', 'Data files that wait for digests of their rows; further ones go without'),
   decryptedCacheBytesMax: limit(20 * GiB, 'bytes', 'Decrypted objects on disk while encryption at rest is on, least recently used dropped'),
   exportCacheBytesMax: limit(4 * GiB, 'bytes', 'Rendered downloads kept on disk, least recently used dropped'),
 

@@ -4,6 +4,7 @@ import { type Measurement, type Scenario, type ScenarioOptions, sizeOf } from '.
 import { createWorkspace } from '../support/data.ts';
 import { startDuckdb } from '../support/duckdb.ts';
 import { type Helper, startHelper } from '../support/helper.ts';
+import { readMetric } from '../support/metrics.ts';
 import { commitOrders, OWNER, perspectiveUrl, pivotAt } from '../support/orders.ts';
 import { type BenchServer, startBenchServer } from '../support/server.ts';
 import { settledMemory } from '../support/settled.ts';
@@ -132,21 +133,9 @@ async function noneLeft({ server, connections }: Bench): Promise<void> {
 
 /** What the engine holds for sessions: the sessions, their views, results and the relations that those are in. */
 async function engineObjects(server: BenchServer): Promise<number> {
-  return sumOf(await metrics(server), /^covista_table_engine_objects\{[^}]*\} (\d+)/);
+  return readMetric(server, OWNER, /^covista_table_engine_objects\{[^}]*\} (\d+)/);
 }
 
 async function heapBytes(server: BenchServer): Promise<number> {
-  return sumOf(await metrics(server), /^nodejs_heap_size_used_bytes (\d+)/);
-}
-
-async function metrics({ url, token }: BenchServer): Promise<string> {
-  const answer = await fetch(`${url}/metrics`, { headers: { authorization: `Bearer ${token(OWNER)}` } });
-  if (!answer.ok) throw new Error(`the metrics were answered ${answer.status}`);
-  return answer.text();
-}
-
-function sumOf(text: string, line: RegExp): number {
-  const values = text.split('\n').flatMap((one) => line.exec(one)?.[1] ?? []);
-  if (values.length === 0) throw new Error(`the metrics have nothing like ${line}`);
-  return values.reduce((sum, value) => sum + Number(value), 0);
+  return readMetric(server, OWNER, /^nodejs_heap_size_used_bytes (\d+)/);
 }

@@ -188,6 +188,8 @@ export interface ContentStore {
   statistics(source: ScopedContent, columns: readonly string[] | undefined, control: Control): Promise<ColumnStatistics[]>;
   /** By key columns, or as a multiset when `key` is null. Null or duplicate key values are `unprocessable_data` naming some. */
   diff(from: ScopedContent, to: ScopedContent, key: readonly string[] | null, control: Control): Promise<DiffResult>;
+  /** Has made, when there is time, what diffs of a large version by this key are quicker with. */
+  prepareDiff(content: Content, key: readonly string[]): void;
   /** Renders into the export cache, or finds it there. */
   export(source: ScopedContent, format: ExportFormat, control: Control): Promise<ExportedFile>;
   /**

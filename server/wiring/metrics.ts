@@ -23,6 +23,9 @@ export function watchStores(metrics: Metrics, { metadata, content }: Pick<Opened
   metrics.gauge('database_waiting', 'Statements and transactions that wait for a connection to PostgreSQL', [], () => one(metadata.pool().waiting));
   metrics.cache('exports', () => content.cacheCounts.exports);
   metrics.cache('diffs', () => content.cacheCounts.diffs);
+  metrics.cache('row_digests', () => content.cacheCounts.digests);
+  metrics.gauge('row_digests_pending', 'Data files whose rows are to have digests for large diffs', [], () => one(content.digestLoad().pending));
+  metrics.gauge('row_digests_bytes', 'Digests of rows that are kept on disk for large diffs', [], () => one(content.digestLoad().bytes));
   metrics.gauge('queries', 'Queries of DuckDB that run and that wait', ['state'], () => toReadings('state', Object.entries(content.queryLoad())));
 }
 

@@ -15,8 +15,8 @@ import type { TableEngine } from '../services/tables/engine.ts';
 import { startTables } from '../services/tables/start.ts';
 import { createUploads } from '../services/uploads/uploads.ts';
 import { createCommitQueue } from '../services/versioning/commit-queue.ts';
-import { createCommits } from '../services/versioning/commits.ts';
-import { createDiffs } from '../services/versioning/diffs.ts';
+import { type CommitReport, createCommits } from '../services/versioning/commits.ts';
+import { createDiffs, type Diffs } from '../services/versioning/diffs.ts';
 import { createDownloads } from '../services/versioning/downloads.ts';
 import { createPreviews } from '../services/versioning/previews.ts';
 import { createRefResolver } from '../services/versioning/refs.ts';
@@ -57,10 +57,7 @@ export async function startServices(config: Config, { stores, engines, watch, lo
   metrics.jobs({ revocations });
   const reader = createVersionReader({ versions: metadata.versions, objects, limits });
   const listening = await metadata.events.listen((notice) => {
-    authorizer.notice(notice);
-    revocations.notice(notice);
-    reader.notice(notice);
-    events.notice(notice);
+    for (const part of [authorizer, revocations, reader, events]) part.notice(notice);
   });
   closers.add(() => listening.close());
   // A database of its own is this server's alone: what others held of it, they held before they ended.
@@ -82,7 +79,8 @@ export async function startServices(config: Config, { stores, engines, watch, lo
   const tableServices = startTables({ engines, key, stores, authorizer, reader, refs, visible, uploads, limits, clock: systemClock });
   closers.add(() => tableServices.close());
   const queue = createCommitQueue({ versions: metadata.versions, objects, limits });
-  const onCommitted = watchCommits(metrics, { reader, creations: watch.creations, waiting: queue.waiting });
+  const diffs = createDiffs({ stores, reader, limits });
+  const onCommitted = preparing(diffs, watchCommits(metrics, { reader, creations: watch.creations, waiting: queue.waiting }));
   watchServices(metrics, { tables: tableServices.tables, documents, authorizer, reader, visible });
   const removal = { store: metadata.datasets, authorizer, tables: tableServices.tables, graceMs: limits.removalGraceMs, log };
   const house = { stores, authorizer, revocations, refs, reader, visible, states, ...tableServices, log, closers, metrics };
@@ -105,10 +103,18 @@ export async function startServices(config: Config, { stores, engines, watch, lo
     previews: createPreviews({ stores, reader, visible, limits }),
     explanations: createExplanations({ authorizer, refs, reader }),
     visible,
-    diffs: createDiffs({ stores, reader }),
+    diffs,
     downloads: createDownloads({ stores, reader }),
     ...(await startSchedules(config, house)),
     limits,
+  };
+}
+
+function preparing(diffs: Pick<Diffs, 'prepare'>, watchCommit: (report: CommitReport) => void): (report: CommitReport) => void {
+  return (report) => {
+    watchCommit(report);
+    // A version that cannot be read has nothing to prepare, and whoever compares it is told.
+    diffs.prepare(report.version).catch(() => undefined);
   };
 }
 

@@ -159,6 +159,37 @@ describe('admission', () => {
     expect(order.indexOf('bulk')).toBeLessThan(2);
   });
 
+  test('background work stands back before all that waits and runs, and counts as nothing that waits', async () => {
+    const first = occupy('bulk');
+    await first.started;
+    const order: string[] = [];
+    const background = broker.run('background', calm(), async () => {
+      order.push('background');
+    });
+    const bulk = broker.run('bulk', calm(), async () => {
+      order.push('bulk');
+    });
+    expect(broker.load).toEqual({ running: 1, waiting: 1 });
+    await first.release();
+    await Promise.all([background, bulk]);
+    expect(order).toEqual(['bulk', 'background']);
+    expect(broker.load).toEqual({ running: 0, waiting: 0 });
+  });
+
+  test('background work that runs leaves a place to the others, and what gives up makes way for it', async () => {
+    const background = occupy('background');
+    await background.started;
+    expect(await rows('SELECT 1 AS a')).toEqual([{ a: 1 }]);
+    const controller = new AbortController();
+    const bulk = broker.run('bulk', { signal: controller.signal }, async () => 'ran');
+    const next = occupy('background');
+    controller.abort();
+    await expect(bulk).rejects.toMatchObject({ code: 'cancelled' });
+    await background.release();
+    await next.started;
+    await next.release();
+  });
+
   test('one that waits too long in a queue that is full is turned away; one that gives up leaves the queue', async () => {
     const held = [occupy('interactive'), occupy('interactive')];
     await Promise.all(held.map(({ started }) => started));

@@ -1,7 +1,8 @@
 import { CovistaError } from '../../../protocol/errors.ts';
 import type { DatasetId, VersionId } from '../../../protocol/ids.ts';
+import type { Limits } from '../../../protocol/limits.ts';
 import { assert } from '../../shared/assert.ts';
-import type { Change, Control, DiffCounts, DiffResult, Scope } from '../../storage/content-store.ts';
+import { type Change, type Control, type DiffCounts, type DiffResult, type Scope, UNRESTRICTED } from '../../storage/content-store.ts';
 import type { Stores, VersionRecord } from '../../storage/stores.ts';
 import { visibleShape, wholeColumns } from '../access/visible-versions.ts';
 import { compareSchemas } from './schema-comparison.ts';
@@ -32,13 +33,21 @@ export interface Diffs {
     window: { readonly position: number; readonly limit: number },
     control: Control,
   ): Promise<DiffSummary & { readonly changes: Change[]; readonly end: boolean }>;
+  /** Has made what later diffs of a large version by its key are quicker with, when there is time. */
+  prepare(version: VersionRecord): Promise<void>;
   /** The summary, then every change in batches. */
   stream(request: DiffRequest, control: Control): AsyncIterable<DiffSummary | { readonly changes: Change[] }>;
 }
 
 const STREAM_BATCH = 500;
 
-export function createDiffs({ stores, reader }: { readonly stores: Stores; readonly reader: VersionReader }): Diffs {
+interface DiffParts {
+  readonly stores: Stores;
+  readonly reader: VersionReader;
+  readonly limits: Limits;
+}
+
+export function createDiffs({ stores, reader, limits }: DiffParts): Diffs {
   /** The computed diff, which the caller lets go of. */
   const open = async (request: DiffRequest, control: Control): Promise<{ readonly summary: DiffSummary; readonly result: DiffResult }> => {
     const { datasetId, scope } = request;
@@ -53,6 +62,13 @@ export function createDiffs({ stores, reader }: { readonly stores: Stores; reado
   };
 
   return {
+    prepare: async ({ datasetId, versionId, rows, key }) => {
+      if (rows < limits.diffDigestRowsMin) return;
+      const usual = key ?? (await stores.metadata.datasets.get(datasetId))?.key ?? null;
+      if (usual === null) return;
+      const { content } = await reader.scoped({ datasetId, versionId, scope: UNRESTRICTED });
+      stores.content.prepareDiff(content, usual);
+    },
     page: async (request, { position, limit }, control) => {
       const { summary, result } = await open(request, control);
       try {

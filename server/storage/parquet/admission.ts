@@ -1,11 +1,12 @@
 import { CovistaError } from '../../../protocol/errors.ts';
 import type { Interruption } from './interruption.ts';
 
-/** `interactive`: someone waits for it and it is short. `bulk`: it may take minutes. */
-export type QueryKind = 'interactive' | 'bulk';
+/** `interactive`: someone waits for it and it is short. `bulk`: it may take minutes. `background`: bulk work that nobody waits for. */
+export type QueryKind = 'interactive' | 'bulk' | 'background';
 
 export interface QueryLoad {
   readonly running: number;
+  /** Without background work. */
   readonly waiting: number;
 }
 
@@ -16,12 +17,13 @@ interface Waiting {
 /**
  * Decides which queries run. Interactive ones go first, but where there are two places or more, neither kind ever takes the
  * last one from the other: bulk work always leaves a place free, and a place without bulk work goes to bulk work that waits.
+ * Background work starts where no bulk work runs and nothing waits; once it runs, it is bulk work like any other.
  */
 export class Admission {
   readonly #runningMax: number;
   readonly #queueMax: number;
-  readonly #running: Record<QueryKind, number> = { interactive: 0, bulk: 0 };
-  readonly #waiting: Record<QueryKind, Set<Waiting>> = { interactive: new Set(), bulk: new Set() };
+  readonly #running = { interactive: 0, bulk: 0 };
+  readonly #waiting: Record<QueryKind, Set<Waiting>> = { interactive: new Set(), bulk: new Set(), background: new Set() };
 
   constructor(runningMax: number, queueMax: number) {
     this.#runningMax = runningMax;
@@ -37,18 +39,20 @@ export class Admission {
   /** Resolves with the function that gives the place back; `rate_limited` when too many wait, or the interruption's reason. */
   async acquire(kind: QueryKind, interruption: Interruption): Promise<() => void> {
     interruption.throwIfInterrupted();
+    const counted = countedAs(kind);
     if (!this.#mayStart(kind)) await this.#wait(kind, interruption);
-    else this.#running[kind] += 1;
+    else this.#running[counted] += 1;
     let held = true;
     return () => {
       if (!held) return;
       held = false;
-      this.#running[kind] -= 1;
+      this.#running[counted] -= 1;
       this.#admitNext();
     };
   }
 
   #mayStart(kind: QueryKind): boolean {
+    if (kind === 'background') return this.#running.bulk === 0 && this.load.waiting === 0 && this.#mayStart('bulk');
     const total = this.#running.interactive + this.#running.bulk;
     if (total >= this.#runningMax) return false;
     if (this.#runningMax === 1) return true;
@@ -57,13 +61,15 @@ export class Admission {
   }
 
   #wait(kind: QueryKind, interruption: Interruption): Promise<void> {
-    if (this.#waiting.interactive.size + this.#waiting.bulk.size >= this.#queueMax) {
+    if (kind !== 'background' && this.load.waiting >= this.#queueMax) {
       throw new CovistaError('rate_limited', `${this.#queueMax} queries already wait for the query engine`);
     }
     return new Promise((resolve, reject) => {
       const forget = interruption.onInterrupt(() => {
         this.#waiting[kind].delete(waiting);
         reject(interruption.reason);
+        // It may have been the last before which background work stood back.
+        this.#admitNext();
       });
       const waiting = {
         admit: (): void => {
@@ -76,13 +82,15 @@ export class Admission {
   }
 
   #admitNext(): void {
-    for (const kind of ['interactive', 'bulk'] as const) {
+    for (const kind of ['interactive', 'bulk', 'background'] as const) {
       for (const waiting of this.#waiting[kind]) {
         if (!this.#mayStart(kind)) break;
         this.#waiting[kind].delete(waiting);
-        this.#running[kind] += 1;
+        this.#running[countedAs(kind)] += 1;
         waiting.admit();
       }
     }
   }
 }
+
+const countedAs = (kind: QueryKind): 'interactive' | 'bulk' => (kind === 'interactive' ? 'interactive' : 'bulk');

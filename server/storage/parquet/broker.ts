@@ -27,8 +27,14 @@ export interface BrokerControl extends Control {
   readonly timeoutMs?: number;
 }
 
+interface Instances {
+  readonly interactive: DuckDBInstance;
+  /** Of background work, too. */
+  readonly bulk: DuckDBInstance;
+}
+
 interface BrokerParts {
-  readonly instances: Record<QueryKind, DuckDBInstance>;
+  readonly instances: Instances;
   /** Of the instance that a worker thread may have. */
   readonly threadOptions: InstanceOptions;
   readonly limits: Limits;
@@ -40,7 +46,7 @@ interface BrokerParts {
  * behind the tasks of a long one. Both share one memory budget and one admission.
  */
 export class Broker {
-  readonly #instances: Record<QueryKind, DuckDBInstance>;
+  readonly #instances: Instances;
   readonly #threadOptions: InstanceOptions;
   readonly #admission: Admission;
   readonly #threadAdmission: Admission;
@@ -92,7 +98,7 @@ export class Broker {
   }
 
   async #onConnection<T>(kind: QueryKind, control: Control, interruption: Interruption, work: (session: Session) => Promise<T>): Promise<T> {
-    const connection = await this.#instances[kind].connect();
+    const connection = await this.#instances[kind === 'interactive' ? kind : 'bulk'].connect();
     const session = new Session(connection, interruption, control.onProgress);
     try {
       const result = await work(session);

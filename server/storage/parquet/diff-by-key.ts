@@ -6,12 +6,23 @@ import { planWindows, type Window } from './diff-windows.ts';
 import { rowGroupRows } from './parquet-options.ts';
 import type { Session } from './session.ts';
 
-/** Fills `changes`. Every pair of rows with equal keys has its cells compared: no result rests on a hash. */
+/**
+ * Fills `changes`. Every pair of rows with equal keys has its cells compared, or digests of them: no result rests on a hash that
+ * anybody could make two rows have. Digests have 128 bits, and nobody knows the secret that they begin with.
+ */
 export async function compareByKey(computing: Computing, key: readonly ComparedColumn[]): Promise<void> {
-  const { session, plan, limits, onProgress } = computing;
+  const { session, plan, digests, onProgress } = computing;
   onProgress({ phase: 'check keys', done: 0, total: 1, unit: 'steps' });
   await computing.keyChecks.check(session, plan, key);
   if (plan.from.differing.content.rows === 0 || plan.to.differing.content.rows === 0) return takeWhole(session, plan);
+  if (digests === undefined) return compareRows(computing, key);
+  await compareRows({ ...computing, plan: digests.plan }, digests.key);
+  const { position } = digests;
+  await session.execute(`UPDATE changes SET from_pos = ${position('from', 'from_pos')}, to_pos = ${position('to', 'to_pos')}`);
+}
+
+async function compareRows(computing: Computing, key: readonly ComparedColumn[]): Promise<void> {
+  const { session, plan, limits } = computing;
   const windows = await planWindows(session, plan, key, limits);
   await createFound(session, plan, key);
   if (windows === undefined) await compareWindow(session, plan, key, undefined);

@@ -7,6 +7,7 @@ import { compareByKey } from './diff-by-key.ts';
 import type { KeyChecks } from './diff-keys.ts';
 import { compareAsMultiset } from './diff-multiset.ts';
 import type { DiffPlan } from './diff-plan.ts';
+import type { DigestPlan } from './digest-plan.ts';
 import { targetLiteral } from './quote.ts';
 import type { Session } from './session.ts';
 
@@ -37,6 +38,8 @@ export interface Computing {
   readonly plan: DiffPlan;
   readonly limits: Limits;
   readonly keyChecks: KeyChecks;
+  /** The rows of both sides as digests, by which they are compared instead of by their cells. */
+  readonly digests: DigestPlan | undefined;
   /** Where the result goes. */
   readonly directory: string;
   readonly onProgress: OnProgress;

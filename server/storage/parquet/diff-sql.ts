@@ -113,6 +113,9 @@ export async function countRows(session: Session, table: string): Promise<number
   return Number(row?.rows);
 }
 
+/** The position of a row, as `pos` has it. */
+export const positionOf = (file: number, row: number): bigint => (BigInt(file) << BigInt(ROW_BITS)) + BigInt(row);
+
 /** The file's index and the row of a position, as SQL. */
 export const fileOf = (position: string): string => `(${position} >> ${ROW_BITS})`;
 export const rowOf = (position: string): string => `(${position} & ${2 ** ROW_BITS - 1})`;

@@ -23,6 +23,8 @@ export function holdingFiles(store: ContentStore, lease: Lease): ContentStore {
     ingest: (source, control) => store.ingest(source, control),
     checkFilter: (filter, schema, control) => store.checkFilter(filter, schema, control),
     close: () => store.close(),
+    // What it has made takes leases of its own, later.
+    prepareDiff: (content, key) => store.prepareDiff(content, key),
     merge: (content, control) => during([content], () => store.merge(content, control)),
     rewrite: (base, incoming, key, mode, control) => during([base, incoming], () => store.rewrite(base, incoming, key, mode, control)),
     rows: (source, window, control) => reading(source, () => store.rows(source, window, control)),

@@ -15,6 +15,7 @@ import { holdingFiles } from './leases.ts';
 import { createMerger } from './merge.ts';
 import { createReader } from './reading.ts';
 import { createRewriter } from './rewrite.ts';
+import type { DigestLoad } from './row-digests.ts';
 import { Staging } from './staging.ts';
 import { createStatistics } from './statistics.ts';
 import { createTableArrow } from './table-arrow.ts';
@@ -40,19 +41,20 @@ export interface ContentStoreOptions {
 /** A store, and what it tells of itself. */
 export type OpenedContent = ContentStore & {
   queryLoad(): QueryLoad;
-  readonly cacheCounts: { readonly exports: Hits; readonly diffs: Hits };
+  digestLoad(): DigestLoad;
+  readonly cacheCounts: { readonly exports: Hits; readonly diffs: Hits; readonly digests: Hits };
 };
 
 /** Opens DuckDB with everything that is built on it. */
 export async function openContentStore(options: ContentStoreOptions): Promise<OpenedContent> {
   const { directories, lease, inMemoryOnly, limits: given, log } = options;
-  const limits = inMemoryOnly ? { ...given, duckdbSpillBytesMax: 0 } : given;
+  const limits = inMemoryOnly ? { ...given, duckdbSpillBytesMax: 0, diffDigestBytesMax: 0 } : given;
   const readableDirectories = [...directories.readable, directories.staging, directories.exports];
   const broker = await createBroker({ limits, spillDirectory: directories.spill, readableDirectories, log });
   const staging = new Staging(directories.staging);
   await staging.open();
-  const counts = { exports: new CacheCounts(), diffs: new CacheCounts() };
-  const differ = await createDiffer({ broker, limits, log, counts: counts.diffs, directory: join(dirname(directories.spill), 'diffs') });
+  const counts = { exports: new CacheCounts(), diffs: new CacheCounts(), digests: new CacheCounts() };
+  const differ = await createDiffer({ broker, limits, log, lease, counts, directory: join(dirname(directories.spill), 'diffs') });
   const parts = { broker, staging, limits };
   const store = denyWhereFiltersFail({
     ingest: (source, control) => ingest(parts, source, control),
@@ -62,6 +64,7 @@ export async function openContentStore(options: ContentStoreOptions): Promise<Op
     tableArrow: createTableArrow(broker),
     statistics: createStatistics(broker),
     diff: differ.diff,
+    prepareDiff: differ.prepareDiff,
     export: await createExporter({ broker, limits, directory: directories.exports, counts: counts.exports }),
     checkFilter: createFilterChecker({ broker, limits }),
     close: async () => {
@@ -69,5 +72,5 @@ export async function openContentStore(options: ContentStoreOptions): Promise<Op
       broker.close();
     },
   });
-  return { ...holdingFiles(store, lease), queryLoad: () => broker.load, cacheCounts: counts };
+  return { ...holdingFiles(store, lease), queryLoad: () => broker.load, digestLoad: differ.digestLoad, cacheCounts: counts };
 }

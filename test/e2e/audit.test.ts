@@ -193,8 +193,10 @@ describe('refusals', () => {
       grantId: number;
     };
     const socket = await RpcClient.open(Number(new URL(server.url).port), await server.token(reader));
-    socket.request(1, 'dataset.watch', { datasetId });
+    // Both are under way: what was already refused permission when it began would be a query that finds nothing.
+    socket.request(1, 'dataset.watch', { datasetId, after: 0 });
     socket.request(2, 'document.connect', { name: `dataset/${datasetId}` });
+    await socket.frame((frame) => frame[0] === FRAME.item && frame[1] === 1);
     await socket.frame((frame) => frame[0] === FRAME.response && frame[1] === 2);
     await owner.run({ operation: 'grant.revoke', input: { datasetId, grantId } });
     expect([await socket.errorCode(1), await socket.errorCode(2)]).toEqual(['not_found', 'not_found']);

@@ -199,13 +199,10 @@ function nothingYet(context: DatasetContext): HTMLElement {
 /** What lies over the viewer while there is nothing to see. */
 function curtain(state: Showing | undefined, retry: () => void, choose: (ref: string) => void): Child {
   if (state?.kind === 'shown') return null;
-  if (state?.kind === 'failed')
-    return html(
-      'div',
-      { class: 'curtain' },
-      failure(state.error, retry),
-      state.ref !== 'main' && html('button', { type: 'button', class: 'button quiet', on: { click: () => choose('main') } }, 'Show main'),
-    );
+  if (state?.kind === 'failed') {
+    const main = state.ref !== 'main' && html('button', { type: 'button', class: 'button quiet', on: { click: () => choose('main') } }, 'Show main');
+    return html('div', { class: 'curtain' }, failure(state.error, retry, main));
+  }
   const className = state?.kind === 'opening' && state.again ? 'curtain veil' : 'curtain';
   const words = state === undefined ? 'Opening…' : `Opening ${state.ref}…`;
   return html(

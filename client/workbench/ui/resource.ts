@@ -61,22 +61,26 @@ export function answerOf<Value>(life: AbortSignal, resource: Resource<Value>): P
   return promise.finally(() => watching.abort());
 }
 
+/** What the viewer puts before the message of an error of the server. */
+const VIEWER_PREFIX = /^Unknown error: (?:[a-z_]+: )?/;
+
 /** What a person is told of an error. */
 export function messageOf(error: unknown): string {
   if (error instanceof CovistaError) return sentence(error.message);
-  return error instanceof Error ? sentence(error.message) : sentence(String(error));
+  return sentence((error instanceof Error ? error.message : String(error)).replace(VIEWER_PREFIX, ''));
 }
 
 const sentence = (text: string): string => text.charAt(0).toUpperCase() + text.slice(1);
 
-/** Says that something failed, why, and lets it be tried again. */
-export function failure(error: unknown, retry?: () => void): HTMLElement {
+/** Says that something failed, why, and lets it be tried again, or something else be done. */
+export function failure(error: unknown, retry?: () => void, other?: Child): HTMLElement {
   return html(
     'div',
     { class: 'failure', role: 'alert' },
     icon('warning'),
     html('p', {}, messageOf(error)),
     retry && html('button', { type: 'button', class: 'button', on: { click: retry } }, 'Try again'),
+    other,
   );
 }
 

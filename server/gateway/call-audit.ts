@@ -73,6 +73,10 @@ export function recordLoss(trail: AuditTrail, call: Call, reason: CovistaError):
   trail.record({ ...whoOf(call), operation: nameOf(call.operation), ...placeOf(call, call.input), outcome: reason.code, detail: {} });
 }
 
+/** Whether a stream without an end ended by it for want of permission: it looks for itself at every event, and may see it before the hold does. */
+export const isLoss = (fault: unknown): fault is CovistaError =>
+  fault instanceof CovistaError && (fault.code === 'not_found' || fault.code === 'forbidden');
+
 export function createCallAudit(trail: AuditTrail): CallAudit {
   return {
     failed: (operation, call, error) => {

@@ -12,7 +12,7 @@ import type { Channel, ChannelPeer, Opening } from '../shared/channel.ts';
 import type { Logger } from '../shared/log.ts';
 import type { IdempotencyStore } from '../storage/stores.ts';
 import type { Call } from './call.ts';
-import { createCallAudit, type Refused, recordLoss, recordRefusal } from './call-audit.ts';
+import { createCallAudit, isLoss, type Refused, recordLoss, recordRefusal } from './call-audit.ts';
 import { createIdempotency } from './idempotency.ts';
 import { RateLimit } from './rate-limit.ts';
 import { assertSteppedUp, type StepUp } from './step-up.ts';
@@ -226,8 +226,7 @@ function watched(entry: Entry, call: Call, { opened, attach, abandon }: Opening<
 
 /** Cancels the call when the caller loses the permission that it rests on. */
 function holdPermission({ operation, isHeld, timeoutMs }: Entry, call: Call, { hold, audit }: GatewayOptions): () => void {
-  const { action } = operation.permission;
-  const { access, actor } = call;
+  const [{ action }, { access, actor }] = [operation.permission, call];
   if (!isHeld || access === undefined || !isLevel(action)) return () => undefined;
   const onLost = (reason: CovistaError): void => {
     recordLoss(audit, call, reason);
@@ -270,6 +269,7 @@ async function* guard(entry: Entry, call: Call, items: AsyncIterable<unknown>, o
     if (call.cancelledBy !== undefined) throw call.cancelledBy;
   } catch (fault) {
     ended = true;
+    if (entry.timeoutMs === null && call.cancelledBy === undefined && isLoss(fault)) recordLoss(options.audit, call, fault);
     throw options.explain(call, fault);
   } finally {
     letGo();

@@ -15,7 +15,7 @@ interface Chart extends HTMLElement {
 }
 
 /** A class of the package. What it draws with is a field that its constructor sets on each element, and it has itself. */
-type ChartClass = CustomElementConstructor & { readonly prototype: Chart; readonly _chart: { readonly plugin: Record<string, unknown> } };
+type ChartClass = CustomElementConstructor & { readonly prototype: Chart; readonly _chart: unknown };
 
 /** What of the charts does not follow the page by itself: small type on their axes, and a legend beside what is drawn instead of on it. */
 const STYLE = new CSSStyleSheet();

@@ -5,6 +5,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from 'vite
 import { CovistaError } from '../../protocol/errors.ts';
 import type { Limits } from '../../protocol/limits.ts';
 import { type Content, type Scope, UNRESTRICTED } from '../../server/storage/content-store.ts';
+import type { DifferOptions } from '../../server/storage/parquet/diff.ts';
 import { DigestFiles } from '../../server/storage/parquet/digest-files.ts';
 import { ask, calm, type DigestBench, openDigestBench, versionOf } from '../support/digest-bench.ts';
 import { openWorkshop, type ParquetWorkshop } from '../support/parquet.ts';
@@ -19,7 +20,6 @@ const COUNTS = { added: 0, removed: 0, changed: 10 };
 let workshop: ParquetWorkshop;
 /** Of each two, ten rows differ. */
 let versions: readonly [Content, Content, Content, Content];
-const opened: DigestBench[] = [];
 
 beforeAll(async () => {
   workshop = await openWorkshop();
@@ -30,16 +30,9 @@ beforeAll(async () => {
 
 afterAll(() => workshop.close());
 
-afterEach(async () => {
-  vi.restoreAllMocks();
-  for (const { differ } of opened.splice(0)) await differ.close();
-});
+afterEach(() => vi.restoreAllMocks());
 
-async function open(...[overrides, others]: [Partial<Limits>?, Parameters<typeof openDigestBench>[2]?]): Promise<DigestBench> {
-  const bench = await openDigestBench(workshop, overrides, others);
-  opened.push(bench);
-  return bench;
-}
+const open = (overrides?: Partial<Limits>, others?: Partial<DifferOptions>): Promise<DigestBench> => openDigestBench(workshop, overrides, others);
 
 /** Compares two, and waits until the digests of both are made or are not going to be. */
 async function compare({ differ }: DigestBench, from: Content, to: Content) {

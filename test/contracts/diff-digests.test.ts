@@ -1,11 +1,10 @@
-import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { Limits } from '../../protocol/limits.ts';
 import type { Content } from '../../server/storage/content-store.ts';
 import { ask, type DigestBench, openDigestBench, versionOf } from '../support/digest-bench.ts';
 import { openWorkshop, type ParquetWorkshop } from '../support/parquet.ts';
 
 let workshop: ParquetWorkshop;
-const opened: DigestBench[] = [];
 
 beforeAll(async () => {
   workshop = await openWorkshop();
@@ -13,16 +12,7 @@ beforeAll(async () => {
 
 afterAll(() => workshop.close());
 
-afterEach(async () => {
-  vi.restoreAllMocks();
-  for (const { differ } of opened.splice(0)) await differ.close();
-});
-
-async function open(...[overrides, others]: [Partial<Limits>?, Parameters<typeof openDigestBench>[2]?]): Promise<DigestBench> {
-  const bench = await openDigestBench(workshop, overrides, others);
-  opened.push(bench);
-  return bench;
-}
+const open = (overrides: Partial<Limits>): Promise<DigestBench> => openDigestBench(workshop, overrides);
 
 /** What cells say, and what digests of the same rows say. */
 async function sayBoth(from: Content, to: Content, key: readonly string[] = ['id'], overrides: Partial<Limits> = {}) {
@@ -34,7 +24,7 @@ async function sayBoth(from: Content, to: Content, key: readonly string[] = ['id
   const byDigests = await ask(digests.differ, { from, to, key, page: from.rows > 10_000 ? 10_000 : 97 });
   expect(digests.counts).toMatchObject({ hits: 1, misses: 1 });
   expect(cells.counts.hits).toBe(0);
-  return { byCells, byDigests };
+  return { byCells, byDigests, files: await digests.files() };
 }
 
 /** Values of each type that takes part, among them those that only a careless text would tell apart, or not. */
@@ -185,10 +175,10 @@ describe('digests and cells say the same', () => {
     const edited = "CASE WHEN range % 300 = 0 THEN 'x' ELSE 'v' END";
     const to = await versionOf(workshop, columns, select(edited, 'CASE WHEN range % 1000 = 0 THEN hash(range) % 150000 ELSE range END'), behind('b'));
     const overrides = { duckdbMemoryBytes: 3 * 1024 * 1024, diffDigestCellsMax: 1 };
-    const { byCells, byDigests } = await sayBoth(from, to, ['id'], overrides);
+    const { byCells, byDigests, files } = await sayBoth(from, to, ['id'], overrides);
     expect(byDigests.counts).toEqual(byCells.counts);
     expect(byDigests.changes.length).toBe(byCells.changes.length);
     expect(byDigests).toEqual(byCells);
-    expect(await opened.at(-1)?.files()).toHaveLength(3 + 2 + 3 + 2);
+    expect(files).toHaveLength(3 + 2 + 3 + 2);
   });
 });

@@ -1,5 +1,6 @@
 import { mkdir, readdir } from 'node:fs/promises';
 import { join } from 'node:path';
+import { onTestFinished } from 'vitest';
 import type { Limits } from '../../protocol/limits.ts';
 import { CacheCounts } from '../../server/shared/cache-counts.ts';
 import { type Change, type Content, type Control, type DiffCounts, type Scope, UNRESTRICTED } from '../../server/storage/content-store.ts';
@@ -18,6 +19,7 @@ export interface DigestBench {
   files(): Promise<string[]>;
 }
 
+/** Closed when the test is over. */
 export async function openDigestBench(
   { broker, limits, log, directory: parent }: ParquetWorkshop,
   overrides: Partial<Limits> = {},
@@ -29,6 +31,7 @@ export async function openDigestBench(
   // One result is kept, so that a diff that is asked for again is computed again.
   const chosen = { ...limits, diffDigestRowsMin: 0, diffResultsMax: 1, ...overrides };
   const differ = await createDiffer({ broker, log, directory, limits: chosen, counts: { diffs: new CacheCounts(), digests: counts }, ...others });
+  onTestFinished(() => differ.close());
   const files = async (): Promise<string[]> => readdir(join(directory, 'digests')).catch(() => []);
   return { differ, counts, directory, files };
 }

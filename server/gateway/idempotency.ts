@@ -31,7 +31,7 @@ export function createIdempotency({ idempotency: store, limits }: GatewayOptions
   const running = new Map<string, Running>();
 
   const start = async ({ entry, call, input, run }: Command, idempotency: Idempotency): Promise<Outcome> => {
-    const earlier = await store.find(call.actor.subject, idempotency);
+    const earlier = isRemembered(entry) ? await store.find(call.actor.subject, idempotency) : undefined;
     if (earlier === undefined) return run();
     await assertSameBody(entry, call, input, earlier.result);
     return { kind: 'value', value: earlier.result };
@@ -59,6 +59,9 @@ export function createIdempotency({ idempotency: store, limits }: GatewayOptions
     },
   };
 }
+
+/** What changes nothing that lasts has no transaction of its own, in which its result would be kept: looking for one is in vain. */
+const isRemembered = ({ operation }: Entry): boolean => operation.audit !== 'access';
 
 /** Those who wait for a run that failed only need to know that it did: they run themselves. */
 function failed(): Outcome {

@@ -108,14 +108,14 @@ export class Exchange {
       throw refusal;
     }
     const way = {
-      send: (bytes: Uint8Array) => outbox.sendOnChannel([FRAME.channel, number, bytes], number),
+      send: (bytes: Uint8Array) => outbox.sendOnChannel(bytes, number),
       get queuedBytes() {
         return outbox.laneBytes(number);
       },
       drop: () => outbox.dropLane(number),
     };
     this.#conversation = new Conversation(way, (fault) => gateway.explain(call, fault));
-    outbox.sendOnChannel([FRAME.response, number, opening.opened], number);
+    outbox.openChannel(opening.opened, number);
     this.#conversation.begin(opening);
     try {
       await this.#conversation.over;

@@ -1,6 +1,7 @@
 import { CovistaError } from '../../protocol/errors.ts';
 import { encodeFrameTransient, FRAME, type Frame } from '../../protocol/frame.ts';
 import type { Limits } from '../../protocol/limits.ts';
+import { sharedChannelFrame } from './shared-frames.ts';
 
 /**
  * What becomes of a frame when the reader is slow. `respond`: it waits, and closes the connection when too much waits.
@@ -101,16 +102,17 @@ export class Outbox {
   }
 
   /**
-   * Sends a frame of a channel behind those that wait in its lane. Answers false, and sends nothing, where too much waits there
+   * Sends a message of a channel behind those that wait in its lane. Answers false, and sends nothing, where too much waits there
    * already or in all channels together.
    */
-  sendOnChannel(frame: Frame, number: number): boolean {
-    if (this.#closed) return true;
-    const bytes = encodeFrameTransient(frame);
-    if (this.#mayPass(bytes)) this.#transmit(bytes);
-    else if (this.laneBytes(number) > this.#limits.channelOutboxBytesMax || this.#channelBytes > this.#limits.outboxBytesMax) return false;
-    else this.#enqueueInLane(new Uint8Array(bytes), number, true);
-    return true;
+  sendOnChannel(message: Uint8Array, number: number): boolean {
+    const shared = sharedChannelFrame(number, message);
+    return this.#sendInLane(shared ?? encodeFrameTransient([FRAME.channel, number, message]), number, shared !== undefined);
+  }
+
+  /** The same for the answer with which a channel begins. */
+  openChannel(opened: unknown, number: number): boolean {
+    return this.#sendInLane(encodeFrameTransient([FRAME.response, number, opened]), number, false);
   }
 
   /** Bytes that wait in a lane. */
@@ -156,6 +158,15 @@ export class Outbox {
 
   #hasRoom(lane: number): boolean {
     return this.#closed || (!this.#lanes.has(lane) && this.#queuedBytes <= this.#limits.outboxBytesMax / 2);
+  }
+
+  /** Bytes that do not last are copied where they have to wait. */
+  #sendInLane(bytes: Uint8Array, number: number, isLasting: boolean): boolean {
+    if (this.#closed) return true;
+    if (this.#mayPass(bytes)) this.#transmit(bytes);
+    else if (this.laneBytes(number) > this.#limits.channelOutboxBytesMax || this.#channelBytes > this.#limits.outboxBytesMax) return false;
+    else this.#enqueueInLane(isLasting ? bytes : new Uint8Array(bytes), number, true);
+    return true;
   }
 
   /** Whether a frame may leave at once: nothing waits before it, and the engine gathers. */

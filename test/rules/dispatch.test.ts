@@ -210,6 +210,15 @@ describe('idempotency', () => {
     expect(memory.finds[0]?.inputHash).toMatch(/^[0-9a-f]{64}$/);
   });
 
+  test('VC17 what changes nothing that lasts is not looked for among what is remembered, and runs again', async () => {
+    const memory = new Memory();
+    let runs = 0;
+    const view = { tableId: `dataset_1_v1_${'0'.repeat(32)}`, viewId: `view_${'0'.repeat(32)}` };
+    const gateway = gatewayFor({ 'view.close': () => ({ runs: ++runs }) }, { idempotency: memory });
+    for (const wanted of [1, 2]) expect(await gateway.dispatch(callOf('view.close', view, { key: 'k' }))).toMatchObject({ value: { runs: wanted } });
+    expect(memory.finds).toEqual([]);
+  });
+
   test('VC17 commands with one key at once run once; a failure lets the next one run', async () => {
     let runs = 0;
     const waiting: (() => void)[] = [];

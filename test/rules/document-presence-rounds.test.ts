@@ -59,3 +59,16 @@ test('DOC20 what is only renewed goes with what changes, or at its time', () => 
   vi.advanceTimersByTime(10_000);
   expect(toldAtMs).toEqual([3_000, 4_100]);
 });
+
+test('DOC20 what several have moved goes along with an edit, though not more often than at the end of every interval', () => {
+  at(0, () => rounds.change([1, 2]));
+  at(10, () => rounds.change([1]));
+  at(20, () => rounds.ride());
+  at(60, () => rounds.ride());
+  at(90, () => rounds.change([2]));
+  at(100, () => rounds.ride());
+  at(120, () => rounds.ride());
+  at(200, () => rounds.ride());
+  vi.advanceTimersByTime(5_000);
+  expect(toldAtMs).toEqual([0, 60, 120]);
+});

@@ -262,6 +262,7 @@ export class LiveDocument {
     queueMicrotask(() => {
       this.#isTelling = false;
       this.#relay();
+      this.rounds.ride();
       this.#acknowledge();
     });
   }

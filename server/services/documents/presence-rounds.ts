@@ -18,8 +18,8 @@ const INTERVAL_MS_MAX = 1_000;
 
 /**
  * Tells everybody of changed presence, in rounds: the first change after a pause goes at once, in the same turn of the loop, and
- * what changes within the interval goes together at its end. Where many look on while several move, the interval is longer. Who is
- * behind hears the latest of it when they have caught up.
+ * what changes within the interval goes together at its end. Where many look on while several move, the interval is longer, unless
+ * they are sent an edit anyhow. Who is behind hears the latest of it when they have caught up.
  */
 export class PresenceRounds {
   readonly #options: PresenceRoundsOptions;
@@ -30,7 +30,8 @@ export class PresenceRounds {
   #renewAtMs = Number.POSITIVE_INFINITY;
   /** Who moved in the round before. */
   #moved: ReadonlySet<number> = new Set();
-  /** When the next round may be, by the clock of the process. */
+  /** When the last round was, by the clock of the process, and when the next may be. */
+  #toldAtMs = Number.NEGATIVE_INFINITY;
   #nextAtMs = 0;
   #timer: NodeJS.Timeout | undefined;
   #timerAtMs = Number.POSITIVE_INFINITY;
@@ -52,6 +53,12 @@ export class PresenceRounds {
     if (clientIds.length === 0) return;
     this.#renewAtMs = Math.min(this.#renewAtMs, performance.now() + this.#options.limits.awarenessRenewalMs);
     this.#tell(this.#renewAtMs);
+  }
+
+  /** Everybody is being sent something else: what of presence waits goes in the same write, which then costs next to nothing. */
+  ride(): void {
+    if (this.#changed.size === 0 || this.#isStopped || this.#isTelling) return;
+    if (performance.now() >= this.#toldAtMs + this.#options.limits.awarenessIntervalMs) this.#round();
   }
 
   leave(listener: Listener): void {
@@ -86,6 +93,7 @@ export class PresenceRounds {
     const changed = this.#changed;
     this.#changed = new Set();
     const nowMs = performance.now();
+    this.#toldAtMs = nowMs;
     this.#nextAtMs = nowMs + this.#intervalMs(changed, nowMs);
     this.#isTelling = true;
     try {

@@ -7,7 +7,7 @@ import type { Actor } from '../access/actor.ts';
 import type { VisibleVersions } from '../access/visible-versions.ts';
 import type { VersionReader } from '../versioning/version-reader.ts';
 import type { TableEngine, TableSource } from './engine.ts';
-import { type TableOrigin, tableIdOf } from './table-id.ts';
+import { createTableIds, type TableOrigin } from './table-id.ts';
 import type { UploadSources } from './upload-sources.ts';
 
 /** What a caller chooses of a table. */
@@ -38,7 +38,7 @@ export interface PlannerOptions {
   readonly uploadSources: UploadSources;
   /** The key of the server under which ids are made. */
   readonly key: string;
-  readonly limits: Pick<Limits, 'memoryTableRowsMax' | 'memoryTableCellBytes'>;
+  readonly limits: Pick<Limits, 'memoryTableRowsMax' | 'memoryTableCellBytes' | 'tableIdsKeptMax'>;
 }
 
 interface Caller {
@@ -74,6 +74,8 @@ export function createPlanner({ engines, reader, visible, uploadSources, key, li
     return { schema: record.schema, scope, totalRows: await visible.count(record, scope, control), content: async () => content };
   };
 
+  const tableIdOf = createTableIds(key, limits);
+
   return {
     plan: async (origin, caller, control) => {
       const rows = await rowsOf(origin, caller, control);
@@ -84,7 +86,7 @@ export function createPlanner({ engines, reader, visible, uploadSources, key, li
       const engine = chooseEngine(engines, caller.options, count <= limits.memoryTableRowsMax);
       const scope = scopeIdentity(rows.schema, rows.scope);
       return {
-        tableId: tableIdOf(key, { origin, scope, columns, rowLimit, engine: engine.name }),
+        tableId: tableIdOf({ origin, scope, columns, rowLimit, engine: engine.name }),
         origin,
         scope: rows.scope,
         engine,

@@ -28,7 +28,11 @@ const CELLS_AT_ONCE = 1_000;
  */
 export async function readRows(json: string, types: RowTypes): Promise<JsonRow[]> {
   const typeOf = typesByColumn(types.columns);
-  const read = (piece: string): JsonRow[] => (parse(piece, types, typeOf) as JsonRow[]).map((row) => readRow(row, types, typeOf));
+  const hasTimes = [...types.columns.values(), ...types.groups].some(isTime);
+  const read = (piece: string): JsonRow[] => {
+    const rows = parse(piece, types, typeOf) as JsonRow[];
+    return hasTimes ? rows.map((row) => readRow(row, types, typeOf)) : rows;
+  };
   if (json.length <= CHARS_AT_ONCE) return read(json);
   const turns = new Turns();
   const rows: JsonRow[] = [];
@@ -74,8 +78,10 @@ function typesByColumn(columns: RowTypes['columns']): TypeOf {
   };
 }
 
+const isTime = (type: PerspectiveType | undefined): boolean => type === 'date' || type === 'datetime';
+
 function readValue(value: unknown, type: PerspectiveType | undefined): unknown {
-  if (typeof value !== 'number' || (type !== 'date' && type !== 'datetime')) return value;
+  if (typeof value !== 'number' || !isTime(type)) return value;
   const time = new Date(value);
   if (Number.isNaN(time.getTime())) return null;
   return type === 'datetime' ? time.toISOString() : time.toISOString().slice(0, 10);

@@ -46,10 +46,13 @@ interface Kept {
   readonly subject: string;
   readonly asker: Asker;
   readonly lease: Lease;
-  readonly types: RowTypes;
+  readonly shape: Shape;
   readonly identity: string;
   lastUsedAtMs: number;
 }
+
+/** What stays as it is for as long as the view lasts, since tables never change and these views do not unfold. */
+type Shape = Pick<OpenView, 'rows' | 'columns' | 'types'>;
 
 interface Window {
   readonly startRow: number;
@@ -110,8 +113,7 @@ export class Views {
       throw fault;
     }
     view.lastUsedAtMs = this.#options.clock.now();
-    const { num_view_rows: rows, num_view_columns: columns } = await view.asker.ask('view_dimensions', ENTITY, {});
-    return { rows, columns: Math.max(1, columns), types: view.types, identity: view.identity, ...readersOf(view.asker) };
+    return { ...view.shape, identity: view.identity, ...readersOf(view.asker) };
   }
 
   end(at: TableAt, id: ViewId): void {
@@ -138,7 +140,7 @@ export class Views {
     let asker: Asker | undefined;
     try {
       asker = new Asker({ tableId, table, dialect: engine.dialect, limits, lost: ended });
-      const { schema, rows, types } = await make(asker, {
+      const { schema, shape } = await make(asker, {
         tableId,
         config,
         table: table.schema,
@@ -148,8 +150,8 @@ export class Views {
       if (loss.reason !== undefined) throw loss.reason;
       control.signal.throwIfAborted();
       const identity = canonicalJson([tableId, config]);
-      this.#kept.set(id, { viewId: id, tableId, subject: actor.subject, asker, lease, types, identity, lastUsedAtMs: clock.now() });
-      return { viewId: id, schema, rows };
+      this.#kept.set(id, { viewId: id, tableId, subject: actor.subject, asker, lease, shape, identity, lastUsedAtMs: clock.now() });
+      return { viewId: id, schema, rows: shape.rows };
     } catch (fault) {
       asker?.close();
       lease.release();
@@ -201,12 +203,9 @@ interface Wish {
   readonly hasDecimals: boolean;
 }
 
-async function make(
-  asker: Asker,
-  { tableId, config, table, hasDecimals }: Wish,
-): Promise<Pick<CreatedView, 'schema' | 'rows'> & { readonly types: RowTypes }> {
+async function make(asker: Asker, { tableId, config, table, hasDecimals }: Wish): Promise<Pick<CreatedView, 'schema'> & { readonly shape: Shape }> {
   await asker.ask('table_make_view', tableId, { view_id: ENTITY, config: wireConfigOf(config) });
-  const [{ schema: shown }, { schema: expressions }, { num_view_rows: rows }] = await Promise.all([
+  const [{ schema: shown }, { schema: expressions }, { num_view_rows: rows, num_view_columns: shownColumns }] = await Promise.all([
     asker.ask('view_schema', ENTITY, {}),
     Object.keys(config.expressions ?? {}).length > 0 ? asker.ask('view_expression_schema', ENTITY, {}) : { schema: {} },
     asker.ask('view_dimensions', ENTITY, {}),
@@ -222,7 +221,7 @@ async function make(
   const windows = new Map(Object.entries(config.windows ?? {}));
   // What windows show of times are times of the column that they go over.
   const groups = (config.group_by ?? []).map((name) => own.get(name) ?? own.get(windows.get(name)?.column ?? ''));
-  return { schema, rows, types: { columns, groups, hasDecimals } };
+  return { schema, shape: { rows, columns: Math.max(1, shownColumns), types: { columns, groups, hasDecimals } } };
 }
 
 function readersOf(asker: Asker): Pick<OpenView, 'read' | 'json'> {

@@ -8,7 +8,7 @@ import { type BenchServer, startBenchServer } from '../support/server.ts';
 
 const CLIENTS = 50;
 /** The floor is known from this share of the commits. */
-const FLOOR_SHARE = 1 / 4;
+const FLOOR_SHARE = 1 / 8;
 /** Of bare SQL: as many transactions at once as the server's pool has connections. */
 const SQL_CONCURRENCY = 10;
 const DUCKDB_CONNECTIONS = 2;

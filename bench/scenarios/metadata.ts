@@ -67,7 +67,7 @@ async function preparePairs(client: Client, sql: BareSql): Promise<Pair[]> {
 const ROUNDS = 5;
 
 async function measure({ name, ours, bare }: Pair, options: ScenarioOptions): Promise<Measurement[]> {
-  const perRound = sizeOf(options, [5, 20, 400]);
+  const perRound = sizeOf(options, [5, 20, 300]);
   const warmUp = sizeOf(options, [2, 20, 400]);
   options.say(`${name}: ${ROUNDS} rounds of ${perRound} calls`);
   const rounds: { readonly ours: number[]; readonly bare: number[] }[] = [];

@@ -31,7 +31,7 @@ const FULL: Size = {
   columns: [2, 5, 10],
   people: [1, 5, 20],
   views: 5,
-  runs: 3,
+  runs: 2,
 };
 
 /** What a table of more rows would take in memory is over the limit of one. */

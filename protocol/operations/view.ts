@@ -3,6 +3,7 @@ import { operation } from '../define.ts';
 import { tableId, viewId } from '../ids.ts';
 import { defaultLimits } from '../limits.ts';
 import { columnName } from '../names.ts';
+import { record } from '../record.ts';
 import { bytes, empty } from './shared.ts';
 import { readsTable, tableSchema } from './table.ts';
 import { fileHead } from './version.ts';
@@ -16,9 +17,10 @@ const scalar = z.union([z.string().max(defaultLimits.viewTextCharsMax), z.number
 const text = z.string().max(defaultLimits.viewTextCharsMax);
 const name = z.string().max(100);
 const few = <Value extends z.ZodType>(value: Value) =>
-  z
-    .record(columnName, value)
-    .refine((entries) => Object.keys(entries).length <= defaultLimits.viewEntriesMax, `must have at most ${defaultLimits.viewEntriesMax} entries`);
+  record(columnName, value).refine(
+    (entries) => Object.keys(entries).length <= defaultLimits.viewEntriesMax,
+    `must have at most ${defaultLimits.viewEntriesMax} entries`,
+  );
 
 const window = z
   .object({
@@ -51,7 +53,10 @@ export const viewConfig = {
     .array(z.tuple([columnName, z.enum(SORTS)]))
     .max(defaultLimits.viewEntriesMax)
     .optional(),
-  aggregates: z.record(columnName, z.union([name, z.tuple([name, z.array(columnName).max(8)])])).optional(),
+  aggregates: record(
+    columnName,
+    z.union([name, z.tuple([name, z.array(columnName).max(8)])], 'must be the name of an aggregate, or a list of one and of columns'),
+  ).optional(),
   expressions: few(text).optional(),
   windows: few(window).optional(),
   group_by_depth: z.int().min(0).max(1_000).nullable().optional(),
@@ -88,7 +93,7 @@ export const viewOperations = {
     input: z.object({ ...view, ...rowWindow, format: z.enum(DATA_FORMATS).default('json') }),
     output: z.union([
       z.object({
-        rows: z.array(z.record(z.string(), z.unknown())).describe('`__ROW_PATH__` is the group of a row; columns of a split view are joined by |'),
+        rows: z.array(record(z.string(), z.unknown())).describe('`__ROW_PATH__` is the group of a row; columns of a split view are joined by |'),
         startRow: z.int(),
         endRow: z.int(),
         totalRows: z.int().describe('Rows of the view'),

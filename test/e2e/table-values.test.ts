@@ -110,11 +110,10 @@ describe.each(['memory', 'duckdb'] as const)('values of the engine %s', (engine)
       expect(await read(2)).toMatchObject({ endRow: 2 });
       const lines = linesOf(await fetched({ tableId, viewId, schema: [] }, 'export?format=ndjson'));
       expect(lines.length).toBeGreaterThanOrEqual(ROWS);
-      const refusal: unknown = await read(8).then(
-        () => 'none',
-        (fault: unknown) => fault,
-      );
-      expect(refusal).toMatchObject({ code: 'invalid_input', message: expect.stringContaining(`more than ${BYTES_MAX} bytes`) });
+      const tooLarge = { code: 'payload_too_large', message: expect.stringContaining(`more than ${BYTES_MAX} bytes`) };
+      await expect(read(8)).rejects.toMatchObject(tooLarge);
+      const answer = await rest.get(`/api/explore/perspective/table/${tableId}/view/${viewId}/data?endRow=8&format=arrow`);
+      expect([answer.status, answer.body]).toMatchObject([413, { error: tooLarge }]);
     }
   });
 

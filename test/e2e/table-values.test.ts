@@ -138,6 +138,14 @@ describe.each(['memory', 'duckdb'] as const)('values of the engine %s', (engine)
     ]);
   });
 
+  test('TB3 an expression that is nested too deeply is refused, and no table suffers', async () => {
+    const nested = (times: number) => viewOn(engine, { expressions: { x: `${'('.repeat(times)}"part"${')'.repeat(times)}` }, columns: ['x'] });
+    const deepest = await nested(50);
+    for (const times of [100, 4_900]) await expect(nested(times)).rejects.toMatchObject({ code: 'invalid_input' });
+    expect((await rowsOf(deepest))[7]).toEqual({ x: 1 });
+    expect(await rowsOf(await nested(1))).toHaveLength(ROWS);
+  });
+
   test('TB18 rows keep the digits of integers and decimals that a double does not hold, and no more of floats than there are', async () => {
     const [, second] = await rowsOf(await viewOn(engine, { columns: ['big', 'money', 'part'] }));
     const money = engine === 'duckdb' ? '1234567890123457.78' : 1_234_567_890_123_457.8;

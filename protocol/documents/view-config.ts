@@ -4,6 +4,9 @@ import { columnName } from '../names.ts';
 import { record } from '../record.ts';
 import { jsonOfAtMost } from './json.ts';
 
+/** What is said of a value that names no aggregate. */
+export const NO_AGGREGATE = 'must be the name of an aggregate, or a list of one and of columns';
+
 const columns = z.array(columnName).max(defaultLimits.columnsMax);
 const scalar = z.union([z.string(), z.number(), z.boolean(), z.null()]);
 const window = z.looseObject({
@@ -25,7 +28,7 @@ export const savedViewConfig = z
     filter: z.array(z.tuple([columnName, z.string(), z.union([scalar, z.array(scalar)]).optional()])).optional(),
     filter_op: z.enum(['and', 'or']).optional(),
     sort: z.array(z.tuple([columnName, z.string()])).optional(),
-    aggregates: record(columnName, z.union([z.string(), z.tuple([z.string(), z.array(z.string())])])).optional(),
+    aggregates: record(columnName, z.union([z.string(), z.tuple([z.string(), z.array(z.string())])], NO_AGGREGATE)).optional(),
     expressions: record(columnName, z.string()).optional(),
     windows: record(columnName, window).optional(),
     group_by_depth: z.int().min(0).nullable().optional(),

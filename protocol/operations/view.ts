@@ -1,5 +1,6 @@
 import * as z from 'zod/v4';
 import { operation } from '../define.ts';
+import { NO_AGGREGATE } from '../documents/view-config.ts';
 import { tableId, viewId } from '../ids.ts';
 import { defaultLimits } from '../limits.ts';
 import { columnName } from '../names.ts';
@@ -53,10 +54,7 @@ export const viewConfig = {
     .array(z.tuple([columnName, z.enum(SORTS)]))
     .max(defaultLimits.viewEntriesMax)
     .optional(),
-  aggregates: record(
-    columnName,
-    z.union([name, z.tuple([name, z.array(columnName).max(8)])], 'must be the name of an aggregate, or a list of one and of columns'),
-  ).optional(),
+  aggregates: record(columnName, z.union([name, z.tuple([name, z.array(columnName).max(8)])], NO_AGGREGATE)).optional(),
   expressions: few(text).optional(),
   windows: few(window).optional(),
   group_by_depth: z.int().min(0).max(1_000).nullable().optional(),

@@ -79,8 +79,8 @@ describe.each(['memory', 'duckdb'] as const)('values of the engine %s', (engine)
       const rows = await rowsOf(view);
       expect(rows.length).toBeGreaterThan(EXPORT_ROWS);
       const lines = linesOf(await fetched(view, 'export?format=ndjson')) as Record<string, unknown>[];
-      const firsts = (of: Record<string, unknown>[]) => of.map(({ id, name, __ROW_PATH__: path }) => [id, name, path]);
-      expect(firsts(lines)).toEqual(firsts(rows));
+      // Days, times and digits too.
+      expect(lines).toEqual(rows);
       expect((await fetched(view, 'export?format=csv')).trimEnd().split('\n')).toHaveLength(1 + rows.length);
     }
   });

@@ -112,4 +112,10 @@ export const PROTOCOL_HISTORY: readonly { readonly version: number; readonly dat
       fingerprint: '5411d9f02779d51d',
       change: 'Tables of uploads say which rows of the file could not be read',
     },
+    {
+      version: 1,
+      date: '2026-11-27',
+      fingerprint: '6ce78250ef484d27',
+      change: 'What the engine of a view has no memory, room or bytes for has a code of its own',
+    },
   ];

@@ -62,6 +62,11 @@ const BANS: readonly { readonly pattern: RegExp; readonly within: RegExp; readon
     within: /^(?!server\/(main|wiring\/server|socket\/engine)\.ts$)(server|protocol|client)\//,
     why: 'the environment is read in one place',
   },
+  {
+    pattern: /\bz\s*\.record\(/,
+    within: /^(?!protocol\/record\.ts$)(protocol|client|server)\//,
+    why: 'it refuses a field named constructor; protocol/record.ts does not',
+  },
   { pattern: /read_parquet/, within: /^server\/(?!storage\/parquet\/relation\.ts$)/, why: 'Parquet is read through the scoped relation' },
   { pattern: /\b(TODO|FIXME|XXX|HACK)\b/, within: /^(protocol|server|client|bench|migrations)\//, why: 'what is landed is finished' },
   { pattern: /@ts-(ignore|expect-error|nocheck)|biome-ignore|eslint-disable/, within: /\.ts$/, why: 'checks are not switched off' },

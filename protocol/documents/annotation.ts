@@ -2,13 +2,13 @@ import * as z from 'zod/v4';
 import { versionId } from '../ids.ts';
 import { defaultLimits } from '../limits.ts';
 import { columnName } from '../names.ts';
+import { record } from '../record.ts';
 import { author, entryId, instant, prose } from './fields.ts';
 import { jsonOfAtMost } from './json.ts';
 
 const scalar = z.union([z.string(), z.number(), z.boolean()]);
 
-export const rowKey = z
-  .record(columnName, scalar)
+export const rowKey = record(columnName, scalar)
   .refine((key) => Object.keys(key).length > 0, 'must name at least one column')
   .refine((key) => Object.keys(key).length <= defaultLimits.keyColumnsMax, `must name at most ${defaultLimits.keyColumnsMax} columns`)
   .describe('Values of the key columns; 64-bit integers beyond 2^53 and decimals as texts');

@@ -1,4 +1,5 @@
 import * as z from 'zod/v4';
+import { isPlain } from '../record.ts';
 
 /** What a JSON text can say, and nothing that a Yjs value can hold beside it: bytes, bigints, undefined, shared types. */
 export type Json = string | number | boolean | null | readonly Json[] | { readonly [name: string]: Json };
@@ -19,7 +20,7 @@ export function jsonFault(value: unknown, depth = 0): string | undefined {
   if (typeof value === 'number') return Number.isFinite(value) ? undefined : 'must not hold numbers that are not finite';
   if (depth >= DEPTH_MAX) return `must not be nested deeper than ${DEPTH_MAX}`;
   if (Array.isArray(value)) return firstFault(value, depth);
-  if (typeof value === 'object' && isPlain(value)) return firstFault(Object.values(value), depth);
+  if (isPlain(value)) return firstFault(Object.values(value), depth);
   return 'must be plain JSON: texts, numbers, booleans, null, lists and objects';
 }
 
@@ -38,11 +39,6 @@ function firstFault(values: readonly unknown[], depth: number): string | undefin
 export function inheritsFields(value: unknown): boolean {
   if (typeof value !== 'object' || value === null || value instanceof Uint8Array) return false;
   return (!Array.isArray(value) && !isPlain(value)) || Object.values(value).some(inheritsFields);
-}
-
-function isPlain(value: object): boolean {
-  const prototype = Object.getPrototypeOf(value);
-  return prototype === Object.prototype || prototype === null;
 }
 
 /** Any JSON of at most so many bytes. */

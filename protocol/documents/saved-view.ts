@@ -2,6 +2,7 @@ import * as z from 'zod/v4';
 import { datasetId, versionId } from '../ids.ts';
 import { defaultLimits } from '../limits.ts';
 import { ref } from '../names.ts';
+import { record } from '../record.ts';
 import { author, instant, label, prose } from './fields.ts';
 import { json } from './json.ts';
 import { savedViewConfig } from './view-config.ts';
@@ -20,8 +21,7 @@ const savedViewFields = {
   dialect: z.enum(EXPRESSION_DIALECTS).describe('Language of `config.expressions`'),
   ref: ref.describe('The ref that the view was made on'),
   versionId: versionId.optional().describe('What the ref meant then'),
-  columnTypes: z
-    .record(z.string().max(defaultLimits.columnNameCharsMax), z.string().max(defaultLimits.savedViewPluginCharsMax))
+  columnTypes: record(z.string().max(defaultLimits.columnNameCharsMax), z.string().max(defaultLimits.savedViewPluginCharsMax))
     .optional()
     .describe('Types of the columns that the view uses, as they were then'),
   author,

@@ -1,7 +1,11 @@
 import * as z from 'zod/v4';
 import { defaultLimits } from '../limits.ts';
 import { columnName } from '../names.ts';
+import { record } from '../record.ts';
 import { jsonOfAtMost } from './json.ts';
+
+/** What is said of a value that names no aggregate. */
+export const NO_AGGREGATE = 'must be the name of an aggregate, or a list of one and of columns';
 
 const columns = z.array(columnName).max(defaultLimits.columnsMax);
 const scalar = z.union([z.string(), z.number(), z.boolean(), z.null()]);
@@ -24,9 +28,9 @@ export const savedViewConfig = z
     filter: z.array(z.tuple([columnName, z.string(), z.union([scalar, z.array(scalar)]).optional()])).optional(),
     filter_op: z.enum(['and', 'or']).optional(),
     sort: z.array(z.tuple([columnName, z.string()])).optional(),
-    aggregates: z.record(columnName, z.union([z.string(), z.tuple([z.string(), z.array(z.string())])])).optional(),
-    expressions: z.record(columnName, z.string()).optional(),
-    windows: z.record(columnName, window).optional(),
+    aggregates: record(columnName, z.union([z.string(), z.tuple([z.string(), z.array(z.string())])], NO_AGGREGATE)).optional(),
+    expressions: record(columnName, z.string()).optional(),
+    windows: record(columnName, window).optional(),
     group_by_depth: z.int().min(0).nullable().optional(),
     group_rollup_mode: z.string().optional(),
   })

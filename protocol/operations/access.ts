@@ -3,6 +3,7 @@ import { operation, PERMISSIONS } from '../define.ts';
 import { datasetId, grantId, principal, versionId } from '../ids.ts';
 import { defaultLimits } from '../limits.ts';
 import { plainText, ref } from '../names.ts';
+import { record } from '../record.ts';
 import { instant, row, schema } from './shared.ts';
 
 const weighedGrant = z.object({
@@ -37,7 +38,7 @@ const subject = plainText(defaultLimits.subjectCharsMax).min(1);
 const somebody = {
   subject,
   groups: z.array(subject).max(defaultLimits.groupsMax).default([]).describe('Groups that the person’s token has'),
-  claims: z.record(z.string().max(defaultLimits.subjectCharsMax), z.unknown()).default({}).describe('Claims that the person’s token has'),
+  claims: record(z.string().max(defaultLimits.subjectCharsMax), z.unknown()).default({}).describe('Claims that the person’s token has'),
 };
 
 export const accessOperations = {

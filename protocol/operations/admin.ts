@@ -1,6 +1,7 @@
 import * as z from 'zod/v4';
 import { operation } from '../define.ts';
 import { defaultLimits } from '../limits.ts';
+import { record } from '../record.ts';
 import { instant } from './shared.ts';
 
 export const ALERTS = ['high_memory_usage', 'slow_version_creation', 'permission_denial_spike'] as const;
@@ -14,7 +15,7 @@ const alert = {
   unit: z.string(),
 };
 
-const detail = z.record(z.string(), z.unknown()).describe('What is behind the value, and what was done');
+const detail = record(z.string(), z.unknown()).describe('What is behind the value, and what was done');
 
 const alertState = z.object({
   ...alert,

@@ -2,6 +2,7 @@ import * as z from 'zod/v4';
 import { operation } from '../define.ts';
 import { datasetId, versionId } from '../ids.ts';
 import { defaultLimits } from '../limits.ts';
+import { record } from '../record.ts';
 import { instant, page, pageInput } from './shared.ts';
 
 const entry = z.object({
@@ -14,7 +15,7 @@ const entry = z.object({
   requestId: z.string().describe('Of several, the first'),
   address: z.string(),
   outcome: z.string().describe('ok, or the code of the error'),
-  detail: z.record(z.string(), z.unknown()),
+  detail: record(z.string(), z.unknown()),
   count: z.int().describe('How often, where the same was refused again and again'),
   lastAt: instant.describe('When it happened last'),
 });

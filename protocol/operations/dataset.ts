@@ -3,6 +3,7 @@ import { operation } from '../define.ts';
 import { datasetId } from '../ids.ts';
 import { defaultLimits } from '../limits.ts';
 import { datasetName, plainText } from '../names.ts';
+import { record } from '../record.ts';
 import { retentionRun } from './retention.ts';
 import { empty, instant, key, page, pageInput } from './shared.ts';
 
@@ -49,7 +50,7 @@ export const datasetEvent = z.object({
   ]),
   at: instant,
   actor: z.string(),
-  data: z.record(z.string(), z.unknown()),
+  data: record(z.string(), z.unknown()),
 });
 
 const sample = { name: 'Superstore', description: 'Orders of a retailer', labels: ['demo'], key: ['Row ID'] };

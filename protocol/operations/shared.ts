@@ -2,6 +2,7 @@ import * as z from 'zod/v4';
 import { versionId } from '../ids.ts';
 import { defaultLimits } from '../limits.ts';
 import { columnName, plainText } from '../names.ts';
+import { record } from '../record.ts';
 
 /** Shapes that several resources share. */
 
@@ -37,7 +38,7 @@ export const column = z.object({
 export const schema = z.array(column);
 
 /** A row: 64-bit integers beyond 2^53 and decimals are strings, times ISO 8601 UTC, binary base64. */
-export const row = z.record(z.string(), z.unknown());
+export const row = record(z.string(), z.unknown());
 
 export const FORMATS = ['csv', 'tsv', 'json', 'ndjson', 'parquet', 'arrow'] as const;
 export const fileFormat = z.enum(FORMATS);

@@ -1,8 +1,10 @@
 import * as z from 'zod/v4';
 import { operation } from '../define.ts';
+import { NO_AGGREGATE } from '../documents/view-config.ts';
 import { tableId, viewId } from '../ids.ts';
 import { defaultLimits } from '../limits.ts';
 import { columnName } from '../names.ts';
+import { record } from '../record.ts';
 import { bytes, empty } from './shared.ts';
 import { readsTable, tableSchema } from './table.ts';
 import { fileHead } from './version.ts';
@@ -16,9 +18,10 @@ const scalar = z.union([z.string().max(defaultLimits.viewTextCharsMax), z.number
 const text = z.string().max(defaultLimits.viewTextCharsMax);
 const name = z.string().max(100);
 const few = <Value extends z.ZodType>(value: Value) =>
-  z
-    .record(columnName, value)
-    .refine((entries) => Object.keys(entries).length <= defaultLimits.viewEntriesMax, `must have at most ${defaultLimits.viewEntriesMax} entries`);
+  record(columnName, value).refine(
+    (entries) => Object.keys(entries).length <= defaultLimits.viewEntriesMax,
+    `must have at most ${defaultLimits.viewEntriesMax} entries`,
+  );
 
 const window = z
   .object({
@@ -51,7 +54,7 @@ export const viewConfig = {
     .array(z.tuple([columnName, z.enum(SORTS)]))
     .max(defaultLimits.viewEntriesMax)
     .optional(),
-  aggregates: z.record(columnName, z.union([name, z.tuple([name, z.array(columnName).max(8)])])).optional(),
+  aggregates: record(columnName, z.union([name, z.tuple([name, z.array(columnName).max(8)])], NO_AGGREGATE)).optional(),
   expressions: few(text).optional(),
   windows: few(window).optional(),
   group_by_depth: z.int().min(0).max(1_000).nullable().optional(),
@@ -76,7 +79,7 @@ export const viewOperations = {
     summary: 'Make a view on an open table; it is the caller’s own and ends when it is not used for `viewIdleMs`',
     input: z.object({ tableId, ...viewConfig }),
     output: z.object({ viewId, schema: tableSchema.describe('Columns with the types of their aggregates'), rows: z.int() }),
-    errors: ['memory_limit'],
+    errors: ['payload_too_large', 'memory_limit', 'storage_full'],
     permission: readsTable,
     audit: 'access',
     http: { method: 'POST', path: '/api/explore/perspective/table/{tableId}/view', status: 201 },
@@ -88,7 +91,7 @@ export const viewOperations = {
     input: z.object({ ...view, ...rowWindow, format: z.enum(DATA_FORMATS).default('json') }),
     output: z.union([
       z.object({
-        rows: z.array(z.record(z.string(), z.unknown())).describe('`__ROW_PATH__` is the group of a row; columns of a split view are joined by |'),
+        rows: z.array(record(z.string(), z.unknown())).describe('`__ROW_PATH__` is the group of a row; columns of a split view are joined by |'),
         startRow: z.int(),
         endRow: z.int(),
         totalRows: z.int().describe('Rows of the view'),
@@ -96,7 +99,7 @@ export const viewOperations = {
       }),
       z.object({ contentType: z.string(), content: bytes }),
     ]),
-    errors: ['payload_too_large'],
+    errors: ['payload_too_large', 'memory_limit', 'storage_full'],
     permission: readsTable,
     http: { method: 'GET', path: '/api/explore/perspective/table/{tableId}/view/{viewId}/data', response: 'content' },
     example: { input: { ...EXAMPLE, startRow: 0, endRow: 10 } },
@@ -106,7 +109,7 @@ export const viewOperations = {
     summary: 'Download all rows of a view: first a head, then bytes',
     input: z.object({ ...view, format: z.enum(EXPORT_FORMATS).default('csv') }),
     output: z.union([fileHead, bytes]),
-    errors: ['payload_too_large', 'storage_full'],
+    errors: ['payload_too_large', 'memory_limit', 'storage_full'],
     permission: readsTable,
     audit: 'access',
     http: { method: 'GET', path: '/api/explore/perspective/table/{tableId}/view/{viewId}/export', response: 'file' },

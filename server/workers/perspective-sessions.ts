@@ -143,7 +143,7 @@ export class PerspectiveSessions {
   #bounded({ session, bytes }: MemoryResponse): MemoryResponse {
     if (bytes.length <= this.#windowBytesMax) return { session, bytes };
     const message = `the window has more than ${this.#windowBytesMax} bytes; read fewer rows`;
-    return { session, bytes: errorResponse(messageIdOf(bytes) ?? 0, '', message) };
+    return { session, bytes: errorResponse(messageIdOf(bytes) ?? 0, '', message, 'payload_too_large') };
   }
 
   #toSessions(asking: number, responses: readonly { client: number; bytes: Uint8Array }[]): MemoryResponse[] {

@@ -140,10 +140,14 @@ describe('publishing', () => {
     const views = document.savedViews();
     const view = views.create({ name: 'By region', config: { group_by: ['region'] } });
     const filtered = (value: string): string => views.create({ name: 'Filtered', config: { filter: [['region', '==', value]] } }).id;
+    // Plugins keep groups that were opened and extremes of columns there.
+    const drawing = { pluginConfig: { treemapRoute: ['US'] }, columnsConfig: { salary: { fg_gradient: 20 } } };
+    const drawn = views.create({ name: 'Drawn', config: { group_by: ['region'] }, plugin: 'Treemap', ...drawing });
     const shown = [
       { map: 'annotations' as const, id: document.annotations.add('Odd', { rowKey: { id: 1 } }).id },
       { map: 'views' as const, id: filtered('EU') },
       { map: 'views' as const, id: views.create({ name: 'Above', config: { filter: [['salary', '>', 15]] } }).id },
+      { map: 'views' as const, id: drawn.id },
     ];
     const hidden = [
       { map: 'annotations' as const, id: document.annotations.add('Odd', { rowKey: { id: 2 } }).id },
@@ -151,6 +155,7 @@ describe('publishing', () => {
       { map: 'annotations' as const, id: document.annotations.add('Odd', { viewId: view.id, cell: { rowPath: ['US'], column: 'salary' } }).id },
       { map: 'views' as const, id: filtered('US') },
       { map: 'views' as const, id: views.create({ name: 'Text', config: { expressions: { us: `"region" == 'US'` } } }).id },
+      { map: 'views' as const, id: views.create({ name: 'Number', config: { expressions: { us: '"salary" == 20' } } }).id },
     ];
     await document.whenDurable();
     for (const entry of hidden) {
@@ -159,7 +164,10 @@ describe('publishing', () => {
       });
     }
     for (const entry of shown) await alice.document.publish({ datasetId, scopeId, ...entry });
-    await until(reader.doc, () => reader.doc.getMap('views').size === 2 && reader.doc.getMap('annotations').size === 1);
+    await until(reader.doc, () => reader.doc.getMap('views').size === 3 && reader.doc.getMap('annotations').size === 1);
+    const copy = (entries(world, 'views') as Record<string, object>)[drawn.id];
+    expect(copy).toMatchObject({ name: 'Drawn', plugin: 'Treemap', author: 'alice' });
+    expect(JSON.stringify(entries(world, 'views'))).not.toMatch(/US|gradient|Route/);
     document.close();
   });
 });

@@ -19,6 +19,16 @@ test.each<[string, Record<string, unknown>, RegExp | undefined]>([
   ['a text of ExprTK', { expressions: { us: `"region" == 'US'` } }, /texts/],
   ['a text of SQL between dollars', { expressions: { us: 'region = $$US$$' } }, /texts/],
   ['one with a name', { expressions: { us: 'region = $a1$US$a1$' } }, /texts/],
+  [
+    'a constant, a threshold and a column with digits',
+    { expressions: { a: '"salary" * 2', b: '"salary" >= 15', c: '"q4" == "q 5"', d: 'x := 2; x' } },
+    undefined,
+  ],
+  ['a number of ExprTK that something equals', { expressions: { us: 'if ("salary" == 90210) 1; else 0' } }, /numbers/],
+  ['a number that something does not equal', { expressions: { us: '90210 <> salary' } }, /numbers/],
+  ['a number of a list of SQL', { expressions: { us: 'salary IN (90210)' } }, /numbers/],
+  ['a number of a case of SQL', { expressions: { us: 'CASE salary WHEN 90210 THEN true END' } }, /numbers/],
+  ['a condition of SQL', { expressions: { high: 'CASE WHEN salary > 15 THEN true END' } }, undefined],
   ['a field of another viewer', { having: [['region', '==', 'US']] }, /"having"/],
 ])('DOC31 %s may tell of rows, or not', (_, config, doubt) => {
   const at = '2026-11-23T00:00:00.000Z';

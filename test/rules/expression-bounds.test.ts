@@ -39,6 +39,48 @@ describe('expressions of the memory engine', () => {
   });
 });
 
+const IF = ['if ("n" > 1, 2, ', ')'] as const;
+const EVERY_OPERATOR = ['"n" or "n" and "n" < "n" + "n" * "n" ^ (', ')'] as const;
+
+describe('the stack of the memory engine', () => {
+  test.each([
+    nested(25, '1', ['(', ')']),
+    nested(12, '"n"', ['abs(1 + ', ')']),
+    nested(15, '3', IF),
+    `${'"n" > 1 ? 2 : '.repeat(25)}3`,
+    `${'if ("n" > 1) 2; else '.repeat(60)}3;`,
+    `${'"n" - -1 * '.repeat(400)}1`,
+    `${'"n" ^ 2 * 3 + '.repeat(300)}1`,
+    `switch { ${'case "n" > 1: 2; '.repeat(200)} default: 3; }`,
+  ])('TB3 holds an expression of some depth or length: %s', (expression) => {
+    expect(refusal(expression)).toBeUndefined();
+  });
+
+  test.each([
+    nested(60, '1', ['(', ')']),
+    nested(40, '"n"', ['abs(', ')']),
+    nested(30, '1', ['1 + (', ')']),
+    nested(10, '1', EVERY_OPERATOR),
+    nested(25, '1', ['1 * -(', ')']),
+    nested(40, '3', IF),
+    nested(40, '2;', ['if ("n" > 1) {', '}']),
+    nested(35, '0', ['v[', ']']).replace('v', 'var v[3]; v'),
+    `var x := 1; ${'x := '.repeat(60)}1`,
+    `var x := 1; ${'x += '.repeat(60)}1`,
+    `${'1 ^ '.repeat(60)}1`,
+    `${'"n" > 1 ? 2 : '.repeat(60)}3`,
+    `${'if ("n" > 1) 2; else '.repeat(250)}3;`,
+  ])('TB3 does not hold %s', (expression) => {
+    expect(refusal(expression)).toBe('is nested too deeply');
+  });
+
+  test('TB3 does not hold a chain of thousands of operators, nor brackets that nobody closes', () => {
+    expect(refusal(`var x := 1; ${'x+'.repeat(4_000)}x`)).toMatch(/more than 1500 operators/);
+    expect(refusal('('.repeat(5_000))).toBe('is nested too deeply');
+    expect(refusal(')'.repeat(5_000))).toBeUndefined();
+  });
+});
+
 describe('expressions of the duckdb engine', () => {
   test.each([
     nested(2, '"name"', REPLACED),

@@ -7,7 +7,7 @@ import type { EngineTable, TableEngine } from '../../server/services/tables/engi
 import { Guard } from '../../server/services/tables/guard.ts';
 import { TablePool, type TableRequest } from '../../server/services/tables/table-pool.ts';
 import { decodeRequest, decodeResponse, encodeRequest, encodeResponse } from '../../server/shared/perspective/codec.ts';
-import type { PerspectiveRequest, PerspectiveResponse, WireFeatures } from '../../server/shared/perspective/types.ts';
+import type { PerspectiveRequest, PerspectiveResponse, StatusCode, WireFeatures } from '../../server/shared/perspective/types.ts';
 
 const ID = parseTableId.parse('dataset_1_v1_0123456789abcdef0123456789abcdef');
 const FEATURES = decodeResponse(encodeResponse({ msgId: 1, entityId: '', kind: 'get_features', body: {} as WireFeatures })).body as WireFeatures;
@@ -91,6 +91,29 @@ test('TB11 no name or number that a client chose reaches the engine, and the cli
     body: { message: `no ${engineId} here`, status_code: 'server_error' },
   });
   expect(guard.answers).toMatchObject([{ msgId: 77, entityId: 'mine', kind: 'server_error', body: { message: 'no this view here' } }]);
+});
+
+test('TB15 what the engine lacks has a code over REST and RPC, which no session gets', async () => {
+  const { fake, guard, engineId } = withView();
+  guard.ask({ msgId: 5, entityId: 'mine', kind: 'view_to_csv', body: { viewport: null } });
+  const fault = (status_code: StatusCode) => ({
+    msgId: fake.asked.at(-1)?.msgId ?? 0,
+    entityId: engineId,
+    kind: 'server_error' as const,
+    body: { message: 'no room', status_code },
+  });
+  fake.respond(fault('memory_limit'));
+  expect(guard.answers).toMatchObject([{ msgId: 5, kind: 'server_error', body: { message: 'no room', status_code: 'server_error' } }]);
+  const asker = new Asker({ tableId: ID, table: fake.table, dialect: 'exprtk', limits: defaultLimits, lost: () => undefined });
+  for (const [status, code] of [
+    ['memory_limit', 'memory_limit'],
+    ['payload_too_large', 'payload_too_large'],
+    ['server_error', 'invalid_input'],
+  ] as const) {
+    const answer = asker.ask('table_make_view', ID, { view_id: 'view', config: null });
+    fake.respond(fault(status));
+    await expect(answer).rejects.toMatchObject({ code, message: 'no room' });
+  }
 });
 
 test('TB15 a window with more cells than one answer may have is refused, once the size of the view is known', () => {

@@ -26,8 +26,21 @@ export function namedByView({ config, dialect, columnTypes = {} }: SharedView, k
 /** A text of an expression, which in SQL may stand between dollars too. */
 const TEXT = /'|\$[\p{L}\p{N}_]*\$/u;
 
+/** What names columns, the start of a number, and what asks whether something equals something, in either language of expressions. */
+const QUOTED_NAME = /"(?:[^"\\]|\\.)*"/gu;
+const NUMBER = /(?<![\p{L}\p{N}_])\.?\d/u;
+const EQUALITY = /(?<![<>:])=|<>|\b(?:in|distinct|nullif|case(?!\s+when\b)|\w*(?:contains|position))\b/iu;
+
+/** Other numbers are constants and thresholds. */
+function equalsNumber(expression: string): boolean {
+  const unnamed = expression.replace(QUOTED_NAME, ' ');
+  return NUMBER.test(unnamed) && EQUALITY.test(unnamed);
+}
+
 function doubtOf(config: SharedView['config']): string | undefined {
-  if (Object.values(config.expressions ?? {}).some((expression) => TEXT.test(expression))) return 'an expression with texts in it';
+  const expressions = Object.values(config.expressions ?? {});
+  if (expressions.some((expression) => TEXT.test(expression))) return 'an expression with texts in it';
+  if (expressions.some(equalsNumber)) return 'an expression that asks whether something equals what it has numbers for';
   const unknown = Object.keys(config).find((field) => !Object.hasOwn(savedViewConfig.shape, field));
   return unknown === undefined ? undefined : `the field ${JSON.stringify(unknown)} of the config, which is not known here,`;
 }

@@ -85,8 +85,8 @@ export function createPublications(options: PublicationsOptions): Publications {
       const { datasetId } = access;
       const target = await narrower(access, published.scopeId);
       const entry = await read(datasetId, published);
-      await checkEntry({ ...options, datasetId, scope: target.scope, signal }, published.map, entry);
-      await withDocument({ target, kind: 'dataset' }, (document) => put(document, published, entry));
+      const shown = await shownOf({ ...options, datasetId, scope: target.scope, signal }, published.map, entry);
+      await withDocument({ target, kind: 'dataset' }, (document) => put(document, published, shown));
       return store.recordPublished(datasetId, published, provenance);
     },
 
@@ -121,19 +121,27 @@ interface Checking extends PublicationSources {
   readonly signal: AbortSignal;
 }
 
-/** Refuses what names a column, a row or a value that the scope does not show in the newest version of main, or may name one. */
-async function checkEntry(checking: Checking, map: string, entry: unknown): Promise<void> {
+/** What is copied of an entry; refuses what names a column, a row or a value that the scope does not show in the newest version of main, or may name one. */
+async function shownOf(checking: Checking, map: string, entry: unknown): Promise<unknown> {
   const { refs, reader, datasetId, scope } = checking;
   const head = await refs.head(datasetId, 'main');
   const schema = head === undefined ? [] : (await reader.record(datasetId, head.versionId)).schema;
   const visible = visibleNames(schema, scope);
+  const seesAllRows = visible.size > 0 && showsAllRows(schema, scope);
+  const shown = map === 'views' && !seesAllRows ? withoutDrawing(entry as SharedView) : entry;
   const all = new Set(schema.map(({ name }) => name));
   const named = map === 'views' ? namedByView(entry as SharedView, all) : namedByAnnotation(entry as Annotation);
-  const column = named.columns.find((name) => !visible.has(name)) ?? nameIn(textsOf(entry), hiddenNames(schema, scope, visible));
+  const column = named.columns.find((name) => !visible.has(name)) ?? nameIn(textsOf(shown), hiddenNames(schema, scope, visible));
   if (column !== undefined) throw refused(`it names the column ${JSON.stringify(column)}`, { column });
-  if (head === undefined || visible.size === 0 || showsAllRows(schema, scope)) return;
+  if (seesAllRows) return shown;
   if (named.doubt !== undefined) throw refused(`${named.doubt} may tell of rows`, {});
-  await checkValues({ ...checking, schema, versionId: head.versionId }, named);
+  if (head !== undefined && visible.size > 0) await checkValues({ ...checking, schema, versionId: head.versionId }, named);
+  return shown;
+}
+
+/** Plugins keep values of rows in what is their own, such as extremes of a column and groups that were opened, in forms that only they know. */
+function withoutDrawing({ pluginConfig: _plugin, columnsConfig: _columns, ...view }: SharedView): SharedView {
+  return view;
 }
 
 async function checkValues(

@@ -1,4 +1,4 @@
-import { CovistaError } from '../../../protocol/errors.ts';
+import { CovistaError, type ErrorCode } from '../../../protocol/errors.ts';
 import { decodeResponse, encodeRequest } from '../../shared/perspective/codec.ts';
 import type { PerspectiveRequest, RequestBody, RequestKind, ResponseBody } from '../../shared/perspective/types.ts';
 import { Guard, type GuardOptions } from './guard.ts';
@@ -21,7 +21,7 @@ export class Asker {
     this.#requestsMax = options.limits.sessionRequestsMax;
     this.#guard = new Guard({
       ...options,
-      respond: (bytes) => this.#answered(bytes),
+      respond: (bytes, code) => this.#answered(bytes, code),
       lost: (reason) => {
         this.#end(reason);
         options.lost(reason);
@@ -30,8 +30,8 @@ export class Asker {
   }
 
   /**
-   * The answer; rejects with `rate_limited` while too many wait for theirs, and with `invalid_input` and the words of the guard or the
-   * engine where they refuse.
+   * The answer; rejects with `rate_limited` while too many wait for theirs, and where the guard or the engine refuse with their words and
+   * code, which is `invalid_input` where they give none.
    */
   ask<Kind extends RequestKind>(kind: Kind, entityId: string, body: RequestBody<Kind>): Promise<ResponseBody<Kind>> {
     if (this.#over !== undefined) return Promise.reject(this.#over);
@@ -53,12 +53,12 @@ export class Asker {
     this.#guard.close();
   }
 
-  #answered(bytes: Uint8Array): void {
+  #answered(bytes: Uint8Array, code: ErrorCode = 'invalid_input'): void {
     const response = decodeResponse(bytes);
     const waiting = this.#waiting.get(response.msgId);
     if (waiting === undefined) return;
     this.#waiting.delete(response.msgId);
-    if (response.kind === 'server_error') waiting.reject(new CovistaError('invalid_input', response.body.message.trim()));
+    if (response.kind === 'server_error') waiting.reject(new CovistaError(code, response.body.message.trim()));
     else waiting.resolve(response.body);
   }
 

@@ -1,5 +1,7 @@
 import type { Limits } from '../../../protocol/limits.ts';
 import { growthOf, REPLACING } from '../../shared/text-growth.ts';
+import { stackFault } from './expression-stack.ts';
+import { type Token, tokenize } from './expression-tokens.ts';
 
 /**
  * Expressions of Perspective's own language (ExprTk, http://www.partow.net/programming/exprtk) become programs in the engine.
@@ -48,11 +50,6 @@ const WORDS = new Set([
 
 const FORBIDDEN = new Set(['for', 'while', 'repeat', 'until', 'break', 'continue', 'return', 'assert']);
 
-interface Token {
-  readonly kind: 'column' | 'text' | 'name' | 'other';
-  readonly text: string;
-}
-
 /** What is wrong with an expression; undefined: nothing that can be seen here, which the engine parses further. */
 export function checkExpression(expression: string, columns: readonly string[], limits: Pick<Limits, 'viewTextGrowthMax'>): string | undefined {
   const tokens = tokenize(expression);
@@ -68,7 +65,7 @@ export function checkExpression(expression: string, columns: readonly string[], 
     if (WORDS.has(name) || variables.has(name)) continue;
     if (!FUNCTIONS.has(name)) return `there is no ${next === '(' ? 'function' : 'name'} ${JSON.stringify(token.text)}`;
   }
-  return vectorFault(tokens) ?? growthFault(tokens, limits);
+  return vectorFault(tokens) ?? stackFault(tokens) ?? growthFault(tokens, limits);
 }
 
 /** Places of a vector. */
@@ -117,24 +114,4 @@ function valuesOf(tokens: readonly Token[], bracket: number): Token[][] {
     else values.at(-1)?.push(token);
   }
   return values;
-}
-
-const PATTERN =
-  /\s+|\/\/[^\n]*|#[^\n]*|\/\*[\s\S]*?\*\/|"((?:[^"\\]|\\[\s\S])*)"|'((?:[^'\\]|\\[\s\S])*)'|([A-Za-z_][A-Za-z0-9_.]*)|(\d+(?:\.\d*)?(?:[eE][+-]?\d+)?|\.\d+)|([-+*/%^=<>!&|?:;,.(){}[\]])/y;
-
-/** The tokens, or what cannot be read. */
-function tokenize(expression: string): Token[] | string {
-  const tokens: Token[] = [];
-  const pattern = new RegExp(PATTERN);
-  while (pattern.lastIndex < expression.length) {
-    const at = pattern.lastIndex;
-    const found = pattern.exec(expression);
-    if (found === null) return `nothing can be made of ${JSON.stringify(expression.slice(at, at + 10))}`;
-    const [, column, text, name, number, sign] = found;
-    if (column !== undefined) tokens.push({ kind: 'column', text: column.replace(/\\([\s\S])/g, '$1') });
-    else if (text !== undefined) tokens.push({ kind: 'text', text });
-    else if (name !== undefined) tokens.push({ kind: 'name', text: name });
-    else if (number !== undefined || sign !== undefined) tokens.push({ kind: 'other', text: number ?? sign ?? '' });
-  }
-  return tokens;
 }

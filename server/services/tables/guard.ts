@@ -4,7 +4,8 @@ import type { Limits } from '../../../protocol/limits.ts';
 import { unreachable } from '../../shared/assert.ts';
 import { decodeRequest, decodeResponse, EnvelopeFault, encodeResponse, errorResponse, messageIdOf } from '../../shared/perspective/codec.ts';
 import { type ResponseHeader, withHeader } from '../../shared/perspective/header.ts';
-import type { PerspectiveRequest, PerspectiveResponse, ResponseBody, ResponseKind, StatusCode } from '../../shared/perspective/types.ts';
+import { isEngineCode } from '../../shared/perspective/schema.ts';
+import type { EngineCode, PerspectiveRequest, PerspectiveResponse, ResponseBody, ResponseKind, StatusCode } from '../../shared/perspective/types.ts';
 import type { EngineTable, TableEngine } from './engine.ts';
 import { EngineLink } from './engine-link.ts';
 import { ALLOWED, type Way } from './guard-rules.ts';
@@ -19,8 +20,8 @@ export interface GuardOptions {
   readonly table: EngineTable;
   readonly dialect: TableEngine['dialect'];
   readonly limits: Limits;
-  /** Takes one response; the bytes belong to it. */
-  respond(bytes: Uint8Array): void;
+  /** Takes one response; the bytes belong to it. Of some errors it gets the code too, for which Perspective's protocol has no place. */
+  respond(bytes: Uint8Array, code?: EngineCode): void;
   /** The engine has lost the session. */
   lost(reason: CovistaError): void;
 }
@@ -231,7 +232,9 @@ export class Guard {
   }
 
   #refuse({ msgId, entityId }: PerspectiveRequest, message: string, status: StatusCode = 'server_error'): void {
-    this.#options.respond(errorResponse(msgId, entityId, message.slice(0, ERROR_CHARS_MAX), status));
+    const code = isEngineCode(status) ? status : undefined;
+    const bytes = errorResponse(msgId, entityId, message.slice(0, ERROR_CHARS_MAX), code === undefined ? status : 'server_error');
+    this.#options.respond(bytes, code);
   }
 }
 

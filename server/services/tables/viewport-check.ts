@@ -25,7 +25,8 @@ export function checkWindow(
   const rows = extent(window?.start_row, window?.end_row, size.rows);
   const columns = extent(window?.start_col, window?.end_col, size.columns);
   if (rows * columns <= viewCellsMax) return;
-  throw new RequestFault(`the window has ${rows} rows and ${columns} columns; read at most ${viewCellsMax} cells at once, or export the view`);
+  const message = `the window has ${rows} rows and ${columns} columns; read at most ${viewCellsMax} cells at once, or export the view`;
+  throw new RequestFault(message, 'payload_too_large');
 }
 
 function extent(start: number | undefined, end: number | undefined, size: number): number {

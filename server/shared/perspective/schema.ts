@@ -27,9 +27,14 @@ const map = (type: string, id: number, keyType = 'string'): FieldShape => ({ typ
 const message = (fields: MessageShape['fields'], oneofs?: MessageShape['oneofs']): MessageShape => (oneofs ? { fields, oneofs } : { fields });
 const either = (name: string, fields: MessageShape['fields']): MessageShape => message(fields, { [name]: Object.keys(fields) });
 
+/** Codes of `errors.ts` that an engine tells the guard. They are no part of the protocol, so that no session gets them. */
+export const ENGINE_CODES = { payload_too_large: 1000, memory_limit: 1001, rate_limited: 1002, timeout: 1003, storage_full: 1004 } as const;
+
+export const isEngineCode = (code: string): code is keyof typeof ENGINE_CODES => Object.hasOwn(ENGINE_CODES, code);
+
 /** Names of enumerations are those that configurations have in JSON. */
 export const ENUMS = {
-  StatusCode: { server_error: 0, view_not_found: 1, transport_error: 2 },
+  StatusCode: { server_error: 0, view_not_found: 1, transport_error: 2, ...ENGINE_CODES },
   NullValue: { null: 0 },
   ColumnType: { string: 0, date: 1, datetime: 2, integer: 3, float: 4, boolean: 5 },
   SortOp: { none: 0, asc: 1, desc: 2, 'col asc': 3, 'col desc': 4, 'asc abs': 5, 'desc abs': 6, 'col asc abs': 7, 'col desc abs': 8 },

@@ -1,4 +1,4 @@
-import type { ENUMS, REQUESTS } from './schema.ts';
+import type { ENGINE_CODES, ENUMS, REQUESTS } from './schema.ts';
 
 /** The types of `schema.ts` as values in JavaScript. Scalars that are absent have their default, messages are null. */
 
@@ -7,6 +7,7 @@ export type SortOp = keyof typeof ENUMS.SortOp;
 export type GroupRollupMode = keyof typeof ENUMS.GroupRollupMode;
 export type SplitRollupMode = keyof typeof ENUMS.SplitRollupMode;
 export type StatusCode = keyof typeof ENUMS.StatusCode;
+export type EngineCode = keyof typeof ENGINE_CODES;
 
 /** At most one is present; none reads as null. */
 export interface WireScalar {

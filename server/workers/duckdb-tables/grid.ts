@@ -4,7 +4,8 @@ import { type Grid, type RowChoice, textBytesOf, type Value, valuesOf } from './
 import type { Statement } from './table.ts';
 import { ViewFault } from './view-fault.ts';
 
-const tooLarge = (bytesMax: number): ViewFault => new ViewFault(`the window has more than ${bytesMax} bytes of text; read fewer rows`);
+const tooLarge = (bytesMax: number): ViewFault =>
+  new ViewFault(`the window has more than ${bytesMax} bytes of text; read fewer rows`, 'payload_too_large');
 
 /** What a statement yields; refused where its texts have more bytes than they may. */
 export async function readGrid(session: Session, { sql, values }: Statement, bytesMax: number): Promise<Grid> {

@@ -2,6 +2,7 @@ import { CovistaError } from '../../../protocol/errors.ts';
 import type { Limits } from '../../../protocol/limits.ts';
 import { KeyedMutex } from '../../shared/mutex.ts';
 import { decodeRequest, encodeResponse, messageIdOf } from '../../shared/perspective/codec.ts';
+import { isEngineCode } from '../../shared/perspective/schema.ts';
 import type { PerspectiveRequest, PerspectiveResponse } from '../../shared/perspective/types.ts';
 import { EngineError } from '../../storage/parquet/engine-error.ts';
 import { planView } from './plan.ts';
@@ -142,13 +143,13 @@ export class TableSession {
 
   #entryOf(id: string): ViewEntry {
     const entry = this.#views.get(id);
-    if (entry === undefined) throw new ViewFault('there is no view of this name', { isViewMissing: true });
+    if (entry === undefined) throw new ViewFault('there is no view of this name', 'view_not_found');
     return entry;
   }
 
   #errorBody(fault: unknown): Extract<PerspectiveResponse, { kind: 'server_error' }>['body'] {
-    if (fault instanceof ViewFault) return { message: fault.message, status_code: fault.isViewMissing ? 'view_not_found' : 'server_error' };
-    if (fault instanceof CovistaError) return { message: fault.message, status_code: 'server_error' };
+    if (fault instanceof ViewFault) return { message: fault.message, status_code: fault.status };
+    if (fault instanceof CovistaError) return { message: fault.message, status_code: isEngineCode(fault.code) ? fault.code : 'server_error' };
     if (fault instanceof EngineError && fault.type === 'Out of Range') {
       return { message: 'a number of this view would have more digits than its type holds', status_code: 'server_error' };
     }

@@ -1,10 +1,12 @@
+import type { StatusCode } from '../../shared/perspective/types.ts';
+
 /** Why a request cannot be served, in words for the person who made it. Nothing in them is data. */
 export class ViewFault extends Error {
   override readonly name = 'ViewFault';
-  readonly isViewMissing: boolean;
+  readonly status: StatusCode;
 
-  constructor(message: string, { isViewMissing = false } = {}) {
+  constructor(message: string, status: StatusCode = 'server_error') {
     super(message);
-    this.isViewMissing = isViewMissing;
+    this.status = status;
   }
 }

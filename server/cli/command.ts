@@ -2,6 +2,9 @@ import { type ParseArgsOptionDescriptor, parseArgs } from 'node:util';
 import { type Config, type Environment, readConfig, separateFlags } from '../config.ts';
 import type { Terminal } from './terminal.ts';
 
+/** A server that is down is reported after so many attempts. */
+export const CONNECT_ATTEMPTS_MAX = 3;
+
 export interface RunningServer {
   /** `http://HOST:PORT`. */
   readonly url: string;

@@ -4,15 +4,12 @@ import { basename } from 'node:path';
 import { type Client, connect } from '../../client/index.ts';
 import { CovistaError } from '../../protocol/errors.ts';
 import { COMMIT_MODES } from '../../protocol/operations/version.ts';
-import { type Command, type FlagValues, type Invocation, listFlag, textFlag, UsageError } from './command.ts';
+import { CONNECT_ATTEMPTS_MAX, type Command, type FlagValues, type Invocation, listFlag, textFlag, UsageError } from './command.ts';
 import { showProgress } from './progress.ts';
 import type { Terminal } from './terminal.ts';
 
 const READ_BYTES = 1024 * 1024;
 type Committed = Awaited<ReturnType<Client['upload']['file']>>;
-
-/** A server that is down is reported after so many attempts. */
-const ATTEMPTS_MAX = 3;
 
 export const importFiles: Command = {
   summary: 'Upload files and commit each as a version',
@@ -68,7 +65,7 @@ function openClient({ flags, client, config }: Invocation): Client {
   if (token === undefined) throw new UsageError('import needs --token or COVISTA_TOKEN; "covista token --sub NAME" prints one');
   const url = textFlag(flags, 'url') ?? client.url ?? `http://${config.host}:${config.port}`;
   if (!URL.canParse(url)) throw new UsageError(`--url takes a URL, not "${url}"`);
-  return connect({ url, token, name: 'covista-import', settings: { attemptsMax: ATTEMPTS_MAX } });
+  return connect({ url, token, name: 'covista-import', settings: { attemptsMax: CONNECT_ATTEMPTS_MAX } });
 }
 
 interface FileImport {

@@ -1,7 +1,8 @@
 import { mkdir, readdir } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import { CovistaError } from '../../protocol/errors.ts';
-import { restoreBackup } from '../storage/backup/restore.ts';
+import { BackupDirectory } from '../storage/backup/backup-directory.ts';
+import { chooseBackup, restoreBackup } from '../storage/backup/restore.ts';
 import { directoryOf } from './backup.ts';
 import { type Command, textFlag } from './command.ts';
 import { withDatabase } from './installation.ts';
@@ -11,14 +12,15 @@ export const restore: Command = {
   operands: 'DIRECTORY',
   flags: { backup: { type: 'string', value: 'NAME', prose: 'Which backup, by the name that `backup` printed; absent: the newest' } },
   run: async ({ flags, operands, config, terminal }) => {
-    const directory = directoryOf(operands);
+    const directory = new BackupDirectory(directoryOf(operands));
     const dataDir = resolve(config.dataDir);
+    // Before a database is made there: what was misspelt can be asked for again.
+    const snapshot = await chooseBackup(directory, textFlag(flags, 'backup'));
     await mkdir(dataDir, { recursive: true });
-    // Before a database is made in it.
     if ((await readdir(dataDir)).length > 0) throw new CovistaError('conflict', `${dataDir} is not empty; restore into a directory that is`);
     const beganAtMs = Date.now();
-    const { snapshot, damaged } = await withDatabase(config, { isNew: true }, ({ databaseUrl, log }) =>
-      restoreBackup({ directory, snapshotId: textFlag(flags, 'backup'), dataDir, databaseUrl, log }),
+    const damaged = await withDatabase(config, { isNew: true }, ({ databaseUrl, log }) =>
+      restoreBackup({ directory, snapshot, dataDir, databaseUrl, log }),
     );
     terminal.print(`${snapshot.snapshotId}\n`);
     const { takenAt, objects } = snapshot;

@@ -12,7 +12,7 @@ interface MetricsFaceOptions {
   readonly isReachable: boolean;
 }
 
-/** `GET /metrics` in front of another face. */
+/** `GET /metrics`, and its `HEAD`, in front of another face. */
 export function withMetrics(face: HttpFace, { metrics, authenticator, isReachable }: MetricsFaceOptions): HttpFace {
   const permit = async (request: HttpRequest): Promise<void> => {
     if (!isReachable) return;
@@ -36,5 +36,5 @@ export function withMetrics(face: HttpFace, { metrics, authenticator, isReachabl
       throw fault;
     }
   };
-  return { handle: (request) => (request.path === '/metrics' && request.method === 'GET' ? answer(request) : face.handle(request)) };
+  return { handle: (request) => (request.path === '/metrics' && ['GET', 'HEAD'].includes(request.method) ? answer(request) : face.handle(request)) };
 }

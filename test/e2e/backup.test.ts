@@ -5,6 +5,7 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import { readConfig } from '../../server/config.ts';
 import { startServer } from '../../server/wiring/server.ts';
 import { everything, onPlace, type Place, Places } from '../support/backups.ts';
+import { runCli } from '../support/cli.ts';
 import { query } from '../support/inspect.ts';
 import { contradictions, orphans } from '../support/integrity.ts';
 import { restClient } from '../support/rest.ts';
@@ -177,6 +178,18 @@ test('BAK6 nothing is overwritten: neither an installation, nor the backups of a
     status: 1,
     err: expect.stringContaining('no directory of backups'),
   });
+});
+
+test('BAK6 a backup that is not there is told before anything is made', async () => {
+  const directory = await places.directory();
+  await backUp(directory);
+  const dataDir = join(await places.directory(), 'new');
+  for (const asked of [[directory, '--backup', '20000101t000000000z'], [await places.directory()]]) {
+    // The PostgreSQL of the directory itself, which would be made in it first.
+    const refused = await runCli(['restore', ...asked, '--data-dir', dataDir, '--log-level', 'error', '--no-log-pretty']);
+    expect(refused).toMatchObject({ status: 1, out: '', err: expect.stringContaining('not_found') });
+    await expect(readdir(dataDir)).rejects.toThrow(/ENOENT/);
+  }
 });
 
 test('BAK6 an installation that was restored by halves starts no server', async () => {

@@ -6,7 +6,8 @@ import { CovistaError } from '../../protocol/errors.ts';
 import { judge, readObjective } from '../../server/cli/load/objectives.ts';
 import { Random } from '../../server/cli/load/random.ts';
 import { Recorder } from '../../server/cli/load/recorder.ts';
-import { runCli } from '../support/cli.ts';
+import { makeWorld } from '../../server/cli/load/world.ts';
+import { runCli, startCli } from '../support/cli.ts';
 import { startTestServer, type TestServer } from '../support/server.ts';
 
 let server: TestServer;
@@ -24,11 +25,10 @@ afterAll(async () => {
   await rm(directory, { recursive: true, force: true });
 });
 
+const SMALL = ['--people', '4', '--ramp', '1', '--think', '50', '--rows', '2000'];
+
 /** A short run. */
-const load = (...flags: string[]) => {
-  const short = ['--people', '4', '--duration', '2', '--ramp', '1', '--think', '50', '--rows', '2000', '--scenario', 'browse'];
-  return runCli(['load', '--url', server.url, ...short, ...flags]);
-};
+const load = (...flags: string[]) => runCli(['load', '--url', server.url, '--scenario', 'browse', ...SMALL, '--duration', '2', ...flags]);
 
 describe('load', () => {
   test('CLI9 CLI10 says what became of every action, meets its objectives and leaves nothing behind', async () => {
@@ -84,6 +84,38 @@ describe('load', () => {
     expect(run.status).toBe(0);
     // Bob has no grant on the dataset of the run: what he asks for is refused, and told so.
     expect(run.out).toContain('version.preview: not_found');
+  });
+
+  test('CLI10 a server that does not answer, and a file that cannot be written, are told at once', async () => {
+    const silent = await runCli(['load', '--url', 'http://127.0.0.1:1', '--token', token]);
+    expect(silent).toMatchObject({ status: 1, out: '', err: expect.stringContaining('unavailable') });
+    const lost = await load('--token', token, '--out', join(directory, 'nowhere', 'outcome.json'));
+    expect(lost).toMatchObject({ status: 1, out: '', err: expect.stringContaining('ENOENT') });
+  });
+
+  test('CLI9 whoever interrupts it is told what was found so far, and nothing is left behind', async () => {
+    const asked = async (): Promise<number> => {
+      const text = await (await fetch(`${server.url}/metrics`)).text();
+      return Number(/^covista_requests_total\{operation="version\.preview"\} (\d+)$/m.exec(text)?.[1] ?? 0);
+    };
+    const before = await asked();
+    const run = startCli(['load', '--url', server.url, '--token', token, '--scenario', 'browse', ...SMALL, '--duration', '600']);
+    await expect.poll(asked, { timeout: 60_000 }).toBeGreaterThan(before);
+    run.interrupt();
+    expect(await run.status).toBe(0);
+    expect(run.out()).toMatch(/^version\.preview +\d+ +0 /m);
+    const alice = await server.client('alice');
+    expect((await alice.dataset.list({})).items).toEqual([]);
+  });
+
+  test('CLI9 a run that cannot be prepared leaves nothing behind', async () => {
+    const controller = new AbortController();
+    const alice = await server.client('alice');
+    const refused = Object.assign(Object.create(alice), {
+      version: { commit: () => Promise.reject(new CovistaError('storage_full', 'there is no room')) },
+    });
+    await expect(makeWorld(refused, { rows: 1, seed: 1, groups: false, signal: controller.signal })).rejects.toMatchObject({ code: 'storage_full' });
+    expect((await alice.dataset.list({})).items).toEqual([]);
   });
 
   test.each([

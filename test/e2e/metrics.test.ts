@@ -133,10 +133,10 @@ describe('metrics', () => {
     };
     const none = { handle: async () => ({ status: 404, headers: [], body: { kind: 'none' } as const }) };
     const face = withMetrics(none, { metrics: new Metrics(), authenticator: { admit }, isReachable: true });
-    const statusFor = async (authorization: string, path = '/metrics'): Promise<number> => {
+    const statusFor = async (authorization: string, path = '/metrics', method = 'GET'): Promise<number> => {
       const nothing = (): void => undefined;
       const request = {
-        method: 'GET',
+        method,
         path,
         query: '',
         address: '10.0.0.1',
@@ -148,6 +148,7 @@ describe('metrics', () => {
       return (await face.handle({ ...request, body: { async *[Symbol.asyncIterator]() {} } })).status;
     };
     expect([await statusFor(''), await statusFor('Bearer alice'), await statusFor('Bearer admin')]).toEqual([401, 403, 200]);
+    expect([await statusFor('', '/metrics', 'HEAD'), await statusFor('Bearer admin', '/metrics', 'HEAD')]).toEqual([401, 200]);
     expect(await statusFor('', '/else')).toBe(404);
   });
 });

@@ -1,3 +1,6 @@
+import { execFile } from 'node:child_process';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
 import { describe, expect, test } from 'vitest';
 import { describeRegressions, regressions } from '../../bench/compare.ts';
 import type { Measurement } from '../../bench/measurement.ts';
@@ -25,6 +28,14 @@ describe('results', () => {
 });
 
 describe('comparing runs', () => {
+  test.each([
+    [['--compare', '/nowhere.json', 'rpc'], 'ENOENT'],
+    [['no-such'], 'there is no scenario no-such; there are rpc, '],
+  ])('what makes no sense is told before anything is measured: %j', async (args, reason) => {
+    const run = promisify(execFile)(process.execPath, [join(import.meta.dirname, '../../bench/run.ts'), ...args]);
+    await expect(run).rejects.toMatchObject({ code: 1, stdout: '', stderr: expect.stringContaining(reason) });
+  });
+
   test('tells what got worse beyond the spreads, in either direction of better', () => {
     const before = resultsWith(
       figure('steady', 10, { spread: [9, 11] }),

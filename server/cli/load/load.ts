@@ -1,7 +1,7 @@
-import { writeFile } from 'node:fs/promises';
+import { open, writeFile } from 'node:fs/promises';
 import { connect } from '../../../client/index.ts';
 import { LIMITS, type LimitName } from '../../../protocol/limits.ts';
-import { type Command, type FlagValues, type Invocation, listFlag, textFlag, UsageError } from '../command.ts';
+import { CONNECT_ATTEMPTS_MAX, type Command, type FlagValues, type Invocation, listFlag, textFlag, UsageError } from '../command.ts';
 import type { CrowdThreads } from './crowd.client.ts';
 import { thisMachine } from './machine.ts';
 import { judge, type Objective, readObjective } from './objectives.ts';
@@ -41,9 +41,12 @@ export const load: Command = {
   run: async (invocation) => {
     const plan = await readPlan(invocation);
     const signal = invocation.terminal.interruption();
+    // Before minutes of load, whose outcome would be lost.
+    if (plan.out !== undefined) await (await open(plan.out, 'a')).close();
+    await assertAnswers(plan, signal);
     const owner = connect({ url: plan.url, token: await plan.ownerToken(), name: 'covista-load' });
     try {
-      const world = plan.datasetId === undefined ? await makeWorld(owner, plan) : await existingWorld(owner, plan.datasetId);
+      const world = plan.datasetId === undefined ? await makeWorld(owner, { ...plan, signal }) : await existingWorld(owner, plan.datasetId);
       try {
         return await carryOut(plan, world, { invocation, signal });
       } finally {
@@ -98,6 +101,16 @@ async function readPlan({ flags, client, config }: Invocation): Promise<Plan> {
     groups: flags['as-many'] === true,
     ownerToken: async () => token ?? tokenOf(0),
   };
+}
+
+/** A client waits for a server that goes away during the run, but a run does not wait for one that was never there. */
+async function assertAnswers({ url, ownerToken }: Plan, signal: AbortSignal): Promise<void> {
+  const client = connect({ url, token: await ownerToken(), name: 'covista-load', settings: { attemptsMax: CONNECT_ATTEMPTS_MAX } });
+  try {
+    await client.session.whoami({}, { signal });
+  } finally {
+    client.close();
+  }
 }
 
 /** Nobody puts another's server under load by a slip. */

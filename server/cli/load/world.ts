@@ -13,12 +13,25 @@ export async function existingWorld(client: Client, datasetId: number): Promise<
   return { datasetId, rows: rows ?? 0 };
 }
 
-/** A dataset of orders made for the run, which the people may write to. */
-export async function makeWorld(client: Client, options: { readonly rows: number; readonly seed: number; readonly groups: boolean }): Promise<World> {
-  const { datasetId } = await client.dataset.create({ name: `Load test ${new Date().toISOString()}`, key: ['order'] });
-  await client.version.commit({ datasetId, branch: 'main', message: 'Orders of the load test' }, { body: orders(options) });
-  if (options.groups) await client.grant.create({ datasetId, principal: `group:${LOAD_GROUP}`, permission: 'write' });
-  return { datasetId, rows: options.rows };
+interface NewWorld {
+  readonly rows: number;
+  readonly seed: number;
+  readonly groups: boolean;
+  readonly signal: AbortSignal;
+}
+
+/** A dataset of orders made for the run, which the people may write to. What cannot be finished is removed again. */
+export async function makeWorld(client: Client, options: NewWorld): Promise<World> {
+  const { rows, groups, signal } = options;
+  const { datasetId } = await client.dataset.create({ name: `Load test ${new Date().toISOString()}`, key: ['order'] }, { signal });
+  try {
+    await client.version.commit({ datasetId, branch: 'main', message: 'Orders of the load test' }, { body: orders(options), signal });
+    if (groups) await client.grant.create({ datasetId, principal: `group:${LOAD_GROUP}`, permission: 'write' }, { signal });
+  } catch (fault) {
+    await client.dataset.delete({ datasetId });
+    throw fault;
+  }
+  return { datasetId, rows };
 }
 
 function orders({ rows, seed }: { readonly rows: number; readonly seed: number }): Uint8Array {

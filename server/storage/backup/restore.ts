@@ -5,13 +5,12 @@ import { present } from '../../shared/assert.ts';
 import type { Logger } from '../../shared/log.ts';
 import { bindDataDirectory } from '../files/deployment.ts';
 import { loadMetadata } from '../postgres/metadata-load.ts';
-import { BackupDirectory, Copier, type Snapshot, sizeOf } from './backup-directory.ts';
+import { type BackupDirectory, Copier, type Snapshot, sizeOf } from './backup-directory.ts';
 import { SECRETS } from './take-backup.ts';
 
 export interface RestoreOptions {
-  readonly directory: string;
-  /** Undefined: the newest. */
-  readonly snapshotId: string | undefined;
+  readonly directory: BackupDirectory;
+  readonly snapshot: Snapshot;
   /** Empty, but for a database of its own that was just made. */
   readonly dataDir: string;
   /** An empty database. */
@@ -19,21 +18,13 @@ export interface RestoreOptions {
   readonly log: Logger;
 }
 
-export interface Restored {
-  readonly snapshot: Snapshot;
-  /** Objects that the backup has not, or has damaged. */
-  readonly damaged: readonly string[];
-}
-
 /**
  * Makes an installation of a backup: its files, and then its metadata in one transaction. The directory is tied to the database
  * of the backup first, so that no server starts on it before that transaction. Every byte is compared with what was kept.
- * `conflict` when something is there already.
+ * `conflict` when something is there already. Answers with the objects that the backup has not, or has damaged.
  */
-export async function restoreBackup(options: RestoreOptions): Promise<Restored> {
-  const { dataDir } = options;
-  const directory = new BackupDirectory(options.directory);
-  const snapshot = await choose(directory, options.snapshotId);
+export async function restoreBackup(options: RestoreOptions): Promise<string[]> {
+  const { dataDir, directory, snapshot } = options;
   await assertEmpty(dataDir);
   await bindDataDirectory(dataDir, snapshot.deploymentId);
   const damaged = await restoreObjects(directory, snapshot, dataDir);
@@ -42,10 +33,11 @@ export async function restoreBackup(options: RestoreOptions): Promise<Restored> 
   const pieces = new Map(tables.map(({ name, piece }) => [name, piece]));
   const rows = (table: string): AsyncIterable<string> => directory.readPiece(present(pieces.get(table), `table ${table}`));
   await loadMetadata(options.databaseUrl, { migrations, sequences, tables, rows }, options.log);
-  return { snapshot, damaged: [...new Set([...snapshot.damaged, ...damaged])] };
+  return [...new Set([...snapshot.damaged, ...damaged])];
 }
 
-async function choose(directory: BackupDirectory, snapshotId: string | undefined): Promise<Snapshot> {
+/** Without an id the newest; `not_found` where there is none. */
+export async function chooseBackup(directory: BackupDirectory, snapshotId: string | undefined): Promise<Snapshot> {
   const chosen = snapshotId === undefined ? await directory.latest() : await directory.readSnapshot(snapshotId);
   if (chosen === undefined) throw new CovistaError('not_found', `${directory.root} has no backup`);
   return chosen;

@@ -112,4 +112,10 @@ export const PROTOCOL_HISTORY: readonly { readonly version: number; readonly dat
       fingerprint: '5411d9f02779d51d',
       change: 'Tables of uploads say which rows of the file could not be read',
     },
+    {
+      version: 1,
+      date: '2026-11-27',
+      fingerprint: 'c101688dacc2a1d5',
+      change: 'An upload becomes a dataset together with its first version',
+    },
   ];

@@ -93,7 +93,7 @@ describe.skipIf(!hasBrowser)('sessions of the workbench (needs Chromium: apt-get
     await page.getByRole('region', { name: 'Columns' }).getByText('product').waitFor();
     await admin.session.revoke({ subject: 'bob', reason: 'The laptop was stolen' });
     await page.getByLabel('Token').waitFor();
-    await page.getByText('The laptop was stolen').waitFor();
+    await page.getByText('You were signed out: The token was revoked: The laptop was stolen').waitFor();
     await page.getByRole('dialog').waitFor({ state: 'detached' });
     await picture(page, 'signed-out');
     expect(await page.locator('body').textContent()).not.toMatch(/product|Revoked/);

@@ -10,13 +10,16 @@ import type { Methods } from './types.ts';
 export type FileSource = BodySource;
 
 type CommitInput = Parameters<Methods['upload']['commit']>[0];
-type DatasetId = CommitInput['datasetId'];
+type DatasetInput = Parameters<Methods['upload']['createDataset']>[0];
 type Committed = Awaited<ReturnType<Methods['upload']['commit']>>;
 
-/** Where the file goes and how it is committed, as `upload.commit` takes it. */
-export interface FileOptions extends Omit<CommitInput, 'uploadId' | 'sha256' | 'datasetId'> {
-  /** A dataset that is made for the file is made by a function, which is asked once the server has all bytes; with `resume` it must answer the same. */
-  readonly datasetId: DatasetId | (() => Promise<DatasetId>);
+/** Which dataset the file goes to and how, as `upload.commit` takes it; or the dataset that is made of it, as `upload.createDataset` takes it. */
+type Destination = Omit<CommitInput, 'uploadId' | 'sha256'> | Omit<DatasetInput, 'uploadId' | 'sha256'>;
+
+export type FileOptions = Destination & SendOptions;
+
+/** How the file is sent. */
+interface SendOptions {
   /** Size of the file, where the source does not know it; shown as the total of the progress. */
   readonly bytes?: number | undefined;
   readonly signal?: AbortSignal | undefined;
@@ -45,7 +48,7 @@ interface UploadRequest {
 
 export async function uploadFile(request: UploadRequest): Promise<Committed> {
   const { methods, settings, source, options } = request;
-  const { bytes = knownBytes(source), signal, onProgress, onUpload, resume, createHash = createSha256, datasetId: place, ...commit } = options;
+  const { bytes = knownBytes(source), signal, onProgress, onUpload, resume, createHash = createSha256, ...destination } = options;
   const upload = resume === undefined ? await begin(request, bytes) : await standing(request, resume);
   const { uploadId } = upload;
   onUpload?.(uploadId);
@@ -59,9 +62,10 @@ export async function uploadFile(request: UploadRequest): Promise<Committed> {
       signal,
       written: (done) => onProgress?.({ phase: 'upload', done, total: bytes ?? null, unit: 'bytes' }),
     });
-    const datasetId = typeof place === 'function' ? await place() : place;
     const idempotencyKey = `upload.commit ${uploadId}`;
-    return await methods.upload.commit({ ...commit, datasetId, uploadId, sha256 }, { signal, onProgress, idempotencyKey });
+    const sent = { signal, onProgress, idempotencyKey };
+    if ('datasetId' in destination) return await methods.upload.commit({ ...destination, uploadId, sha256 }, sent);
+    return await methods.upload.createDataset({ ...destination, uploadId, sha256 }, sent);
   } catch (error) {
     // The caller needs the first error; an upload that cannot be aborted expires by itself.
     if (resume === undefined && onUpload === undefined) await methods.upload.abort({ uploadId }).catch(() => undefined);

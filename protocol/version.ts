@@ -118,4 +118,10 @@ export const PROTOCOL_HISTORY: readonly { readonly version: number; readonly dat
       fingerprint: '6ce78250ef484d27',
       change: 'What the engine of a view has no memory, room or bytes for has a code of its own',
     },
+    {
+      version: 1,
+      date: '2026-11-27',
+      fingerprint: 'd18c3a0825660efd',
+      change: 'An upload becomes a dataset together with its first version',
+    },
   ];

@@ -22,6 +22,9 @@ export const dataset = z.object({
   updatedAt: instant,
 });
 
+/** What a dataset is made from. */
+export const newDataset = { name: datasetName, description: description.default(''), labels: labels.default([]), key: key.nullable().default(null) };
+
 const one = z.object({ datasetId });
 
 export const datasetEvent = z.object({
@@ -59,7 +62,7 @@ export const datasetOperations = {
   create: operation({
     kind: 'command',
     summary: 'Create an empty dataset; its creator becomes its admin',
-    input: z.object({ name: datasetName, description: description.default(''), labels: labels.default([]), key: key.nullable().default(null) }),
+    input: z.object(newDataset),
     output: dataset,
     errors: [],
     permission: { action: 'authenticated' },

@@ -3,8 +3,9 @@ import { operation } from '../define.ts';
 import { uploadId } from '../ids.ts';
 import { defaultLimits } from '../limits.ts';
 import { plainTextFault } from '../names.ts';
+import { newDataset } from './dataset.ts';
 import { empty, instant, sha256 } from './shared.ts';
-import { commitOptions, committed } from './version.ts';
+import { commitOptions, committed, fileOptions } from './version.ts';
 
 export const fileName = z
   .string()
@@ -73,6 +74,17 @@ export const uploadOperations = {
     permission: { action: 'write', on: (input) => input.datasetId },
     http: { method: 'POST', path: '/api/uploads/{uploadId}/commit', status: 201 },
     example: { input: { uploadId: '5f0b7f0e-6f0e-4f0e-8f0e-0f0e0f0e0f0e', datasetId: 1, branch: 'main' } },
+  }),
+  createDataset: operation({
+    kind: 'command',
+    summary: 'Make a dataset of the uploaded file, which becomes its first version, on main: both or neither; the upload ends with it',
+    input: one.extend({ ...newDataset, ...fileOptions }),
+    output: committed,
+    duration: 'long',
+    errors: ['conflict', 'unprocessable_data', 'payload_too_large', 'storage_full', 'memory_limit'],
+    permission: { action: 'authenticated' },
+    http: { method: 'POST', path: '/api/uploads/{uploadId}/dataset', status: 201 },
+    example: { input: { uploadId: '5f0b7f0e-6f0e-4f0e-8f0e-0f0e0f0e0f0e', name: 'Orders', key: ['id'] } },
   }),
   abort: operation({
     kind: 'command',

@@ -9,15 +9,9 @@ export const COMMIT_MODES = ['replace', 'append', 'upsert', 'delete'] as const;
 export const DOWNLOAD_FORMATS = ['parquet', 'csv', 'ndjson', 'arrow', 'original'] as const;
 export const CONTENT_ENCODINGS = ['identity', 'gzip', 'zstd'] as const;
 
-/** What every way of committing takes. */
-export const commitOptions = {
-  datasetId,
-  branch: pointerName.describe('Created from the head of main when it does not exist'),
+/** What is said of a file that becomes a version. */
+export const fileOptions = {
   message: message.default(''),
-  mode: z.enum(COMMIT_MODES).default('replace').describe('replace the rows, append rows, upsert or delete rows by key'),
-  key: key.optional().describe('Key columns of upsert and delete; absent: those of the dataset'),
-  expectedHead: expectedHead.optional(),
-  mergedFrom: ref.optional().describe('A ref whose version becomes the second parent'),
   format: fileFormat.optional().describe('Absent: detected; given: the content must be of it'),
   strict: z.boolean().default(false).describe('Refuse the commit when any row cannot be read'),
   sha256: sha256.optional().describe('Refuse the commit when the bytes have another hash'),
@@ -27,6 +21,17 @@ export const commitOptions = {
     .max(defaultLimits.fileNameCharsMax)
     .regex(/^[^\p{Cc}/\\]+$/u, 'must be a bare file name')
     .optional(),
+};
+
+/** What every way of committing to a dataset takes. */
+export const commitOptions = {
+  datasetId,
+  branch: pointerName.describe('Created from the head of main when it does not exist'),
+  mode: z.enum(COMMIT_MODES).default('replace').describe('replace the rows, append rows, upsert or delete rows by key'),
+  key: key.optional().describe('Key columns of upsert and delete; absent: those of the dataset'),
+  expectedHead: expectedHead.optional(),
+  mergedFrom: ref.optional().describe('A ref whose version becomes the second parent'),
+  ...fileOptions,
 };
 
 export const conversion = z.object({

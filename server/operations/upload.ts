@@ -3,7 +3,7 @@ import type { UploadRecord } from '../storage/stores.ts';
 import { controlOf } from './context.ts';
 import type { ResourceHandlers } from './handler.ts';
 import type { Services } from './services.ts';
-import { commitRequest } from './version.ts';
+import { commitRequest, firstCommitRequest } from './version.ts';
 
 export function uploadHandlers({ uploads, commits, limits }: Services): ResourceHandlers<'upload'> {
   const shown = ({ subject: _owner, ...upload }: UploadRecord) => ({ ...upload, chunkBytesMax: limits.uploadChunkBytesMax });
@@ -17,6 +17,15 @@ export function uploadHandlers({ uploads, commits, limits }: Services): Resource
       uploads.consume(uploadId, context.signal, context.provenance, (upload, staged) => {
         const request = commitRequest(options, { kind: 'upload', uploadId, staged }, context);
         return commits.commit({ ...request, fileName: request.fileName ?? upload.fileName }, controlOf(context));
+      }),
+    createDataset: ({ uploadId, name, description, labels, key, ...file }, context) =>
+      uploads.consume(uploadId, context.signal, context.provenance, (upload, staged) => {
+        const request = firstCommitRequest(
+          { ...file, fileName: file.fileName ?? upload.fileName ?? undefined },
+          { kind: 'upload', uploadId, staged },
+          context,
+        );
+        return commits.commitFirst({ name, description, labels, key }, request, staged, controlOf(context));
       }),
     abort: async ({ uploadId }, { provenance }) => {
       await uploads.abort(uploadId, provenance);

@@ -2,7 +2,7 @@ import type { ParsedInput } from '../../protocol/define.ts';
 import { CovistaError } from '../../protocol/errors.ts';
 import type { DatasetId, VersionId } from '../../protocol/ids.ts';
 import type { Operations } from '../../protocol/operations/index.ts';
-import type { CommitRequest, CommitSource } from '../services/versioning/commits.ts';
+import type { CommitRequest, CommitSource, FirstCommitRequest } from '../services/versioning/commits.ts';
 import { present } from '../shared/assert.ts';
 import { countThatFit, decodeCursor, encodeCursor, isIds, type PageBounds } from '../shared/cursor.ts';
 import type { HistoryPage, VersionRecord, VersionStore } from '../storage/stores.ts';
@@ -11,6 +11,8 @@ import type { CallContext, ResourceHandlers } from './handler.ts';
 import type { Services } from './services.ts';
 
 type CommitOptions = Omit<ParsedInput<Operations['upload']['commit']>, 'uploadId'>;
+/** What is said of a file, wherever it goes. */
+type FileDescription = Pick<CommitOptions, 'message' | 'format' | 'strict' | 'sha256' | 'fileName'>;
 
 export function versionHandlers({ stores, commits, reader, refs, previews, visible, downloads, limits }: Services): ResourceHandlers<'version'> {
   return {
@@ -71,21 +73,35 @@ async function sourceOf(restore: string | undefined, options: CommitOptions, { b
 }
 
 export function commitRequest(options: CommitOptions, source: CommitSource, context: CallContext): CommitRequest {
-  const { datasetId, branch, message, mode, key, expectedHead, mergedFrom, format, strict, sha256, fileName } = options;
+  const { datasetId, branch, mode, key, expectedHead, mergedFrom, ...file } = options;
   return {
+    ...firstCommitRequest(file, source, context),
     datasetId,
     branch,
-    message,
     mode,
     key: key ?? null,
     expectedHead,
     mergedFrom,
+    mayMoveProtected: mayMoveProtected(context),
+  };
+}
+
+/** A first upload creates main, and is all of what is there. */
+export function firstCommitRequest(options: FileDescription, source: CommitSource, context: CallContext): FirstCommitRequest {
+  const { message, format, strict, sha256, fileName } = options;
+  return {
+    branch: 'main',
+    mode: 'replace',
+    key: null,
+    expectedHead: undefined,
+    mergedFrom: undefined,
+    mayMoveProtected: false,
+    message,
     format,
     strict,
     sha256,
     fileName: fileName ?? null,
     source,
-    mayMoveProtected: mayMoveProtected(context),
     provenance: context.provenance,
   };
 }

@@ -212,8 +212,10 @@ export interface PendingCommit {
   readonly provenance: Provenance;
 }
 
+export type LandedVersion = VersionRecord & { readonly identical: boolean };
+
 export type Landing =
-  | { readonly outcome: 'landed'; readonly version: VersionRecord & { readonly identical: boolean } }
+  | { readonly outcome: 'landed'; readonly version: LandedVersion }
   /** The head is not what `expectedHead` or a rewrite's base says; nothing happened. */
   | { readonly outcome: 'moved'; readonly head: VersionId | null }
   | { readonly outcome: 'refused'; readonly error: Error };
@@ -247,6 +249,11 @@ export interface VersionStore {
    * exist is created from the head of main.
    */
   land(datasetId: DatasetId, commits: readonly PendingCommit[], publish: (files: readonly Publication[]) => Promise<void>): Promise<Landing[]>;
+  /**
+   * Creates a dataset, as `DatasetStore.create` does, and lands its first commit, as `land` does, in one transaction: what is refused
+   * leaves no dataset. A repeated command gets the version of the first.
+   */
+  landFirst(dataset: NewDataset, commit: PendingCommit, publish: (files: readonly Publication[]) => Promise<void>): Promise<LandedVersion>;
   /** Which of these object keys some version still refers to, or wait for their removal in good order. */
   referenced(objectKeys: readonly string[]): Promise<Set<string>>;
 }

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { by, createDataset, datasetWithVersions, landOne, useMetadata, version } from '../support/metadata.ts';
+import { by, commit, createDataset, datasetWithVersions, landOne, publishNothing, useMetadata, version } from '../support/metadata.ts';
 
 const metadata = useMetadata();
 const everyone = { principals: null, limit: 100 };
@@ -95,4 +95,22 @@ test('DB13 search finds plain text in name, description and labels, whatever its
   expect(await find("' OR true --")).toEqual([]);
   expect((await datasets.list({ ...mine, label: 'Größe' })).map(({ datasetId }) => datasetId)).toEqual([labelled]);
   expect(await datasets.list({ ...mine, label: 'größe' })).toEqual([]);
+});
+
+test('a dataset and its first version are made together, by one command once, or not at all', async () => {
+  const { datasets, versions, grants } = metadata.store;
+  const dataset = { name: 'Made of a file', description: '', labels: [], key: ['id'] };
+  const named = () => datasets.list({ ...everyone, search: 'Made of a file' });
+  const provenance = by('alice', 'upload.createDataset', { key: 'make', inputHash: 'x' });
+  const lost = versions.landFirst(dataset, commit({ provenance }), () => Promise.reject(new Error('the disk is full')));
+  await expect(lost).rejects.toThrow();
+  const gone = '00000000-0000-4000-8000-000000000000' as NonNullable<ReturnType<typeof commit>['uploadId']>;
+  await expect(versions.landFirst(dataset, commit({ uploadId: gone }), publishNothing)).rejects.toMatchObject({ code: 'not_found' });
+  expect(await named()).toEqual([]);
+  const [first, second] = await Promise.all([1, 2].map(() => versions.landFirst(dataset, commit({ provenance }), publishNothing)));
+  expect(second).toEqual(first);
+  expect(await versions.landFirst(dataset, commit({ provenance }), publishNothing)).toEqual(first);
+  expect(first).toMatchObject({ versionId: 1, branch: 'main', parents: [], key: ['id'], author: 'alice' });
+  expect((await named()).map(({ datasetId }) => datasetId)).toEqual([first?.datasetId]);
+  expect(await grants.ofDataset((first as NonNullable<typeof first>).datasetId)).toMatchObject([{ principal: 'user:alice', permission: 'admin' }]);
 });

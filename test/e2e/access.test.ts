@@ -32,6 +32,7 @@ const NEEDED: Readonly<Record<OperationName, 'authenticated' | 'server-admin' | 
   'upload.write': 'authenticated',
   'upload.status': 'authenticated',
   'upload.commit': 'write',
+  'upload.createDataset': 'authenticated',
   'upload.abort': 'authenticated',
   'version.commit': 'write',
   'version.get': 'read',

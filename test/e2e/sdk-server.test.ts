@@ -101,26 +101,28 @@ describe('upload.file', () => {
     await expect(client.version.history({ datasetId })).rejects.toMatchObject({ code: 'not_found' });
   });
 
-  test('SDK15 a dataset that is made for a file is made when the server has all of it', async () => {
-    const { client } = await startClient({ settings: { uploadChunkBytes: 1_000_000 } });
+  test('SDK15 a dataset that is made of a file is there with the version of it, once and not before', async () => {
+    const { client, proxy } = await startClient({ settings: { uploadChunkBytes: 1_000_000 } });
     const file = sample('superstore.csv');
-    const steps: string[] = [];
-    const make = async (): Promise<number> => {
-      steps.push('made');
-      return newDataset(client);
+    const seen: Promise<number>[] = [];
+    const named = async (): Promise<number> => (await client.dataset.list({ search: 'Of a file' })).items.length;
+    const onProgress = ({ phase, done }: Progress): void => {
+      if (phase !== 'upload') return;
+      if (done === file.length) proxy.cut();
+      else seen.push(named());
     };
-    const onProgress = ({ phase, done }: Progress): void => void (phase === 'upload' && steps.push(`${done}`));
-    const { datasetId, rows } = await client.upload.file(file, { datasetId: make, branch: 'main', onProgress });
-    expect(steps.slice(-2)).toEqual([`${file.length}`, 'made']);
-    expect(rows).toBe(9_994);
+    const { datasetId, rows, branch, message } = await client.upload.file(file, { name: 'Of a file', key: ['Row ID'], message: 'First', onProgress });
+    expect(await Promise.all(seen)).toEqual(seen.map(() => 0));
+    expect({ rows, branch, message }).toEqual({ rows: 9_994, branch: 'main', message: 'First' });
+    expect(await client.dataset.get({ datasetId })).toMatchObject({ name: 'Of a file', key: ['Row ID'] });
     expect((await client.version.history({ datasetId })).items).toHaveLength(1);
+    expect(await named()).toBe(1);
     async function* broken(): AsyncGenerator<Uint8Array> {
       yield file.subarray(0, 1_100_000);
       throw new Error('the disk is gone');
     }
-    steps.length = 0;
-    await expect(client.upload.file(broken(), { datasetId: make, branch: 'main' })).rejects.toThrow('the disk is gone');
-    expect(steps).toEqual([]);
+    await expect(client.upload.file(broken(), { name: 'Of a file' })).rejects.toThrow('the disk is gone');
+    expect(await named()).toBe(1);
     expect(await server.leftovers()).toEqual([]);
   });
 

@@ -32,6 +32,7 @@ const EXAMPLES: Readonly<Record<OperationName, (client: Methods) => unknown>> = 
   'upload.begin': (client) => client.upload.begin({ bytes: 12, fileName: 'orders.csv' }),
   'upload.write': (client) => client.upload.write({ uploadId, offset: 0 }),
   'upload.status': (client) => client.upload.status({ uploadId }),
+  'upload.createDataset': (client) => client.upload.createDataset({ uploadId, name: 'Orders', key: ['id'] }),
   'upload.commit': (client) => client.upload.commit({ uploadId, datasetId: 1, branch: 'main' }),
   'upload.abort': (client) => client.upload.abort({ uploadId }),
   'version.commit': (client) => client.version.commit({ datasetId: 1, branch: 'main', message: 'First upload' }),

@@ -45,6 +45,44 @@ describe('uploads', () => {
     expect(await server.leftovers()).toEqual([]);
   });
 
+  test('UP7 a dataset is made of an upload together with its first version, once, and its creator is its admin', async () => {
+    const uploadId = await half();
+    await finish(uploadId);
+    const input = { uploadId, name: 'Made of it', labels: ['new'], key: ['id'], message: 'Whole', sha256: hashOf(DATA) };
+    const idempotencyKey = 'make it once';
+    const version = await alice.upload.createDataset(input, { idempotencyKey });
+    expect(version).toMatchObject({ versionId: 1, branch: 'main', mode: 'replace', rows: 3, parents: [], key: ['id'], message: 'Whole' });
+    const { datasetId } = version;
+    expect(await alice.upload.createDataset(input, { idempotencyKey })).toEqual(version);
+    expect((await alice.dataset.list({ search: 'Made of it' })).items).toMatchObject([
+      { datasetId, labels: ['new'], key: ['id'], createdBy: 'alice' },
+    ]);
+    expect((await alice.grant.list({ datasetId })).items).toMatchObject([{ principal: 'user:alice', permission: 'admin' }]);
+    const { items } = await alice.audit.list({ datasetId, operation: 'upload.createDataset' });
+    expect(items).toMatchObject([{ actor: 'alice', versionId: 1, detail: { name: 'Made of it', branch: 'main', rows: 3 } }]);
+    await expect(alice.upload.status({ uploadId })).rejects.toMatchObject({ code: 'not_found' });
+    expect(await server.leftovers()).toEqual([]);
+    await alice.version.commit({ datasetId, branch: 'main', mode: 'upsert' }, { body: csv('id,name', '3,drei') });
+    expect(await alice.version.get({ datasetId, versionId: 2 })).toMatchObject({ rows: 3, parents: [1] });
+  });
+
+  test('UP7 an upload that makes no version makes no dataset, and stays', async () => {
+    const uploadId = await half();
+    const named = async () => (await alice.dataset.list({ search: 'Never' })).items;
+    await expect(alice.upload.createDataset({ uploadId, name: 'Never' })).rejects.toMatchObject({ code: 'conflict' });
+    await finish(uploadId);
+    await expect(bob.upload.createDataset({ uploadId, name: 'Never' })).rejects.toMatchObject({ code: 'not_found' });
+    await expect(alice.upload.createDataset({ uploadId, name: 'Never', sha256: hashOf(csv('id')) })).rejects.toMatchObject({
+      code: 'unprocessable_data',
+    });
+    await expect(alice.upload.createDataset({ uploadId, name: 'Never', format: 'parquet' })).rejects.toMatchObject({ code: 'unprocessable_data' });
+    expect(await named()).toEqual([]);
+    expect(await alice.upload.status({ uploadId })).toMatchObject({ offset: DATA.length });
+    await alice.upload.abort({ uploadId });
+    await expect(alice.upload.createDataset({ uploadId, name: 'Never' })).rejects.toMatchObject({ code: 'not_found' });
+    expect(await named()).toEqual([]);
+  });
+
   test('UP5 an aborted upload is gone with its bytes', async () => {
     const uploadId = await half();
     expect(await server.leftovers()).toEqual([uploadId]);

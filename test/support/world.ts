@@ -56,6 +56,7 @@ export const NEEDS: Readonly<Record<OperationName, Needs>> = {
   'upload.write': { upload: 'begun', body: ROWS },
   'upload.status': { upload: 'begun' },
   'upload.commit': { upload: 'complete' },
+  'upload.createDataset': { upload: 'complete' },
   'upload.abort': { upload: 'begun' },
   'version.commit': { without: 'versions', body: ROWS },
   'version.get': {},

@@ -36,8 +36,10 @@ describe.skipIf(!hasBrowser)('datasets in the workbench (needs Chromium: apt-get
   test('WB1 a token that the server refuses is said so, and another can be given', async () => {
     const page = await workbench.blank();
     await page.goto(`${workbench.server.url}/#token=nonsense`);
-    await page.getByRole('alert').getByText('You were signed out').waitFor();
-    await page.getByLabel('Token').waitFor();
+    await page.getByRole('alert').getByText('This token does not let you in: The token is not a well-formed JWT.').waitFor();
+    await page.keyboard.type(await workbench.server.token('alice'));
+    await page.keyboard.press('Enter');
+    await page.getByRole('button', { name: 'Signed in as alice' }).waitFor();
   });
 
   test('WB3 assets may be kept for good, the index is asked for every time, and both come compressed', async () => {

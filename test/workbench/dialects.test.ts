@@ -95,7 +95,7 @@ describe.skipIf(!hasBrowser)('saved views in either language (needs Chromium: ap
       await explored(page);
       await page.getByRole('button', { name: 'Views', exact: true }).click();
       await page.getByRole('button', { name: 'SQL', exact: true }).click();
-      await page.locator('.toast', { hasText: 'no engine that reads sql' }).waitFor();
+      await page.locator('.toast', { hasText: 'no engine that reads SQL' }).waitFor();
       expect(await explored(page)).toContain('in memory');
       await page.getByRole('button', { name: 'ExprTK', exact: true }).click();
       await page.locator('perspective-viewer td', { hasText: '240.00' }).waitFor();
@@ -106,7 +106,7 @@ describe.skipIf(!hasBrowser)('saved views in either language (needs Chromium: ap
     test('WB7 a link to such a view says so, and leads on to the rows', async () => {
       const page = await workbench.window('alice');
       await page.goto(address(1, shop.SQL));
-      await page.locator('.failure', { hasText: 'no engine that reads sql' }).waitFor();
+      await page.locator('.failure', { hasText: 'no engine that reads SQL' }).waitFor();
       await picture(page, 'view-unread');
       await page.getByRole('button', { name: 'Try again' }).click();
       expect(await explored(page)).toContain('2 rows');

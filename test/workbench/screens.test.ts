@@ -118,8 +118,11 @@ describe.skipIf(!hasBrowser)('the screens of the workbench (needs Chromium: apt-
     expect(await page.evaluate(() => document.activeElement?.textContent)).toBe('Tag…');
     await page.keyboard.press('Enter');
     await page.getByRole('dialog').getByLabel('Name').waitFor();
-    await page.keyboard.press('Escape');
+    // Who opens a dialog writes into its first field, without looking for it.
+    await page.keyboard.type('q1');
+    await page.keyboard.press('Enter');
     await page.getByRole('dialog').waitFor({ state: 'detached' });
+    await page.locator('.version', { hasText: 'q1' }).waitFor();
     await page.context().close();
   });
 

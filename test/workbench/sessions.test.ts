@@ -93,7 +93,7 @@ describe.skipIf(!hasBrowser)('sessions of the workbench (needs Chromium: apt-get
     await page.getByRole('region', { name: 'Columns' }).getByText('product').waitFor();
     await admin.session.revoke({ subject: 'bob', reason: 'The laptop was stolen' });
     await page.getByLabel('Token').waitFor();
-    await page.getByText('The laptop was stolen').waitFor();
+    await page.getByText('You were signed out: The token was revoked: The laptop was stolen').waitFor();
     await page.getByRole('dialog').waitFor({ state: 'detached' });
     await picture(page, 'signed-out');
     expect(await page.locator('body').textContent()).not.toMatch(/product|Revoked/);
@@ -138,6 +138,32 @@ describe.skipIf(!hasBrowser)('sessions of the workbench (needs Chromium: apt-get
     await page.getByText('No datasets yet').waitFor();
     expect(asked).toEqual(['beforeunload']);
     expect(await page.locator('.toast').count()).toBe(0);
+  });
+
+  test('WB2 a page that is closed while its file becomes a dataset leaves the whole of it, or nothing', async () => {
+    const mine = await workbench.server.client('grace');
+    const before = await workbench.server.leftovers();
+    for (const isHeard of [false, true]) {
+      const page = await workbench.window('grace');
+      const closing = Promise.withResolvers<void>();
+      await page.routeWebSocket(/\/rpc/, (socket) => {
+        const server = socket.connectToServer();
+        socket.onMessage((message) => {
+          const commits = Buffer.from(message as Buffer).includes('upload.c');
+          if (isHeard || !commits) server.send(message);
+          if (commits) closing.resolve(page.close());
+        });
+      });
+      await page.reload();
+      await dropFile(page, 'orders.csv', Buffer.from('id\n1\n2\n'));
+      await page.getByRole('dialog').getByRole('button', { name: 'Upload' }).click();
+      await closing.promise;
+      // The upload can be taken back when the server is done with it, one way or the other.
+      const uploads = (await workbench.server.leftovers()).filter((name) => !before.includes(name));
+      for (const uploadId of uploads) await mine.upload.abort({ uploadId }).catch(({ code }) => expect(code).toBe('not_found'));
+      for (const { datasetId } of (await mine.dataset.list({})).items)
+        expect((await mine.version.history({ datasetId })).items).toMatchObject([{ rows: 2 }]);
+    }
   });
 
   test('WB2 a page that is closed during an upload leaves no dataset', async () => {

@@ -2,7 +2,7 @@ import { readFile } from 'node:fs/promises';
 import type { Page } from 'playwright-core';
 import { describe, expect, test } from 'vitest';
 import type { Client } from '../../client/index.ts';
-import { hasBrowser, PATIENCE_MS, useWorkbench, type Workbench } from '../support/workbench.ts';
+import { dropFile, hasBrowser, PATIENCE_MS, useWorkbench, type WindowOptions, type Workbench } from '../support/workbench.ts';
 
 const file = (text: string): Uint8Array => new TextEncoder().encode(text);
 
@@ -28,8 +28,8 @@ describe.skipIf(!hasBrowser)('versions in the workbench (needs Chromium: apt-get
     return datasetId;
   }
 
-  async function open(subject: string, path: string): Promise<Page> {
-    const page = await workbench.window(subject);
+  async function open(subject: string, path: string, options?: WindowOptions): Promise<Page> {
+    const page = await workbench.window(subject, options);
     await page.goto(`${workbench.server.url}/#/datasets/${path}`);
     return page;
   }
@@ -94,12 +94,32 @@ describe.skipIf(!hasBrowser)('versions in the workbench (needs Chromium: apt-get
     await page.getByRole('button', { name: 'From: main' }).waitFor();
   });
 
+  test('WB15 a dataset of one version has nothing to compare until there is a second', async () => {
+    const { datasetId } = await owner.dataset.create({ name: 'Young', key: ['id'] });
+    await owner.version.commit({ datasetId, branch: 'main' }, { body: file('id,item\n1,Desk\n') });
+    const page = await open('alice', `${datasetId}/compare`);
+    await page.getByText('Nothing to compare yet').waitFor();
+    await owner.version.commit({ datasetId, branch: 'main' }, { body: file('id,item\n1,Sofa\n') });
+    await page.getByRole('region', { name: 'Changed rows' }).waitFor();
+    expect(workbench.complaints).toEqual([]);
+  });
+
   test('WB16 an admin gives access to some rows and columns, sees what somebody would see, and takes it back', async () => {
     const datasetId = await stock();
-    const page = await open('alice', `${datasetId}/access`);
+    const page = await open('alice', `${datasetId}/access`, { height: 500 });
     await page.getByRole('button', { name: 'Give access' }).click();
     const dialog = page.getByRole('dialog');
     await dialog.getByRole('textbox', { name: 'Name' }).fill('bob');
+    await dialog.getByLabel('Rows where').fill('amout > {{least}}');
+    await dialog.getByRole('button', { name: 'Give access' }).click();
+    const fault = dialog.getByRole('alert').filter({ hasText: 'amout' });
+    await fault.waitFor();
+    // The form is longer than the window, and nothing lies over what is wrong with it.
+    const isInSight = fault.evaluate((element) => {
+      const { x, y, width, height } = element.getBoundingClientRect();
+      return document.elementFromPoint(x + width / 2, y + height / 2) === element;
+    });
+    expect(await isInSight).toBe(true);
     await dialog.getByLabel('Rows where').fill('amount > {{least}}');
     await dialog.getByLabel('shelf').check();
     await dialog.getByRole('button', { name: 'Give access' }).click();
@@ -117,6 +137,7 @@ describe.skipIf(!hasBrowser)('versions in the workbench (needs Chromium: apt-get
     await page.getByText('To nobody this dataset does not exist').waitFor();
 
     await page.getByRole('button', { name: 'Take back the grant of bob' }).click();
+    await page.getByRole('dialog').getByRole('button', { name: 'Take back' }).click();
     await page.getByRole('button', { name: 'Take back the grant of bob' }).waitFor({ state: 'detached' });
     const { items } = await owner.grant.list({ datasetId });
     expect(items.map(({ principal }) => principal)).toEqual(['user:alice']);
@@ -132,5 +153,13 @@ describe.skipIf(!hasBrowser)('versions in the workbench (needs Chromium: apt-get
     expect(await page.getByRole('button', { name: 'New branch' }).count()).toBe(0);
     await page.getByRole('button', { name: 'Actions for version 1', exact: true }).click();
     expect(await page.getByRole('menuitem').filter({ visible: true }).allTextContents()).toEqual(['Explore', 'Compare with main', 'Download…']);
+    await page.keyboard.press('Escape');
+    await dropFile(page, 'more.csv', Buffer.from('id,item\n5,Bed\n'));
+    expect(await page.locator('.drop-curtain').textContent()).toBe('You may read this dataset, and not upload to it');
+    expect(await page.getByRole('dialog').count()).toBe(0);
+    await page.goto(`${workbench.server.url}/#/datasets/${datasetId}/access`);
+    await page.getByText('This page is for admins of the dataset').waitFor();
+    expect(await page.getByRole('button', { name: 'Give access' }).count()).toBe(0);
+    expect(workbench.complaints).toEqual([]);
   });
 });

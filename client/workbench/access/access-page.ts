@@ -1,11 +1,12 @@
 import { collect, type Grant } from '../app/app.ts';
 import type { DatasetContext } from '../dataset/context.ts';
+import { openForm } from '../ui/dialog.ts';
 import { html } from '../ui/dom.ts';
 import { dateTime } from '../ui/format.ts';
 import { icon } from '../ui/icons.ts';
 import { Resource, shown, skeleton } from '../ui/resource.ts';
 import { Signal } from '../ui/signal.ts';
-import { attempt, toast } from '../ui/toast.ts';
+import { toast } from '../ui/toast.ts';
 import { newGrant } from './grant-form.ts';
 import { type Previewed, previewPanel } from './preview-panel.ts';
 
@@ -71,10 +72,6 @@ function grantTable(context: DatasetContext, grants: readonly Grant[], previewed
 
 function grantRow(context: DatasetContext, grant: Grant, previewed: Signal<Previewed | undefined>): HTMLElement {
   const [kind, name] = split(grant.principal);
-  const revoke = async (): Promise<void> => {
-    await context.app.client.grant.revoke({ datasetId: context.datasetId, grantId: grant.grantId });
-    toast(`${name} lost that grant`);
-  };
   return html(
     'tr',
     {},
@@ -104,12 +101,28 @@ function grantRow(context: DatasetContext, grant: Grant, previewed: Signal<Previ
           class: 'button quiet square',
           'aria-label': `Take back the grant of ${name}`,
           title: 'Take back',
-          on: { click: () => attempt(revoke()) },
+          on: { click: () => takeBack(context, grant) },
         },
         icon('trash'),
       ),
     ),
   );
+}
+
+/** A filter that somebody wrote would be lost by a slip of the hand. */
+function takeBack({ app, datasetId }: DatasetContext, { principal, permission, grantId }: Grant): void {
+  const [, name] = split(principal);
+  void openForm({
+    title: 'Take back a grant',
+    submit: 'Take back',
+    danger: true,
+    intro: html('p', {}, html('strong', {}, name), ` may ${permission} by this grant. What other grants allow stays.`),
+    fields: [],
+    send: async () => {
+      await app.client.grant.revoke({ datasetId, grantId });
+      toast(`${name} lost that grant`);
+    },
+  });
 }
 
 function split(principal: string): readonly [kind: string, name: string] {

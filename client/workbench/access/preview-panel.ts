@@ -156,7 +156,7 @@ function grantLines(grants: Access['grants']): Child {
       'li',
       { class: counts ? undefined : 'muted' },
       icon(counts ? 'check' : 'close'),
-      html('span', {}, `${principal}: ${permission}`),
+      html('span', {}, `${principal.replace('user:', '').replace('group:', 'group ')} may ${permission}`),
       obstacle !== null && html('span', { class: 'label warning' }, `${OBSTACLES[obstacle] ?? obstacle}${claim === null ? '' : `: ${claim}`}`),
     );
   return html('ul', { class: 'grant-lines' }, grants.map(line));

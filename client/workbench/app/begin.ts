@@ -1,7 +1,7 @@
 import type { Client, ConnectionState, CovistaError } from '../../index.ts';
 import { loadViewer } from '../explore/viewer.ts';
 import { showPages } from '../pages/pages.ts';
-import { connectingPage, signInPage } from '../pages/sign-in.ts';
+import { connectingPage, type Refusal, signInPage } from '../pages/sign-in.ts';
 import { closeDialogs } from '../ui/dialog.ts';
 import { type Readable, Signal } from '../ui/signal.ts';
 import { clearToasts } from '../ui/toast.ts';
@@ -25,14 +25,13 @@ export function begin({ token, route, client: first }: BeginOptions): void {
   const theme = openTheme();
   let early = first;
   let life = new AbortController();
-  /** Why somebody has to sign in again. */
-  let refusal: CovistaError | undefined;
+  let refusal: Refusal | undefined;
   const signIn = (value: string): void => {
     refusal = undefined;
     token.set(value);
   };
-  const signOut = (reason?: CovistaError): void => {
-    refusal = reason;
+  const signOut = (why?: Refusal): void => {
+    refusal = why;
     token.set(null);
   };
   token.watch(new AbortController().signal, (value) => {
@@ -50,25 +49,28 @@ export function begin({ token, route, client: first }: BeginOptions): void {
 
 interface SessionOptions extends Pick<App, 'client' | 'route' | 'theme'> {
   readonly root: HTMLElement;
-  readonly signOut: (reason?: CovistaError) => void;
+  readonly signOut: (why?: Refusal) => void;
 }
 
 /** Shows the pages once the server has said who the token belongs to. */
 function beginSession({ root, client, route, theme, signOut }: SessionOptions, ending: AbortSignal): void {
   warmUp(route, ending);
-  const connection = watchConnection(client, signOut, ending);
+  let wasIn = false;
+  const refuse = (reason: CovistaError): void => signOut({ reason, wasIn });
+  const connection = watchConnection(client, refuse, ending);
   ending.addEventListener('abort', () => client.close(), { once: true });
   root.replaceChildren(connectingPage({ life: ending, connection, giveUp: () => signOut() }));
   client.ready().then(
     async ({ subject }) => {
       await settleLeft(client, subject);
       if (ending.aborted) return;
+      wasIn = true;
       const app = { client, subject, route, connection, theme, signOut: () => signOut() };
       const shell = createShell(app, ending);
       root.replaceChildren(shell.element);
       showPages(app, shell, ending);
     },
-    (reason: CovistaError) => ending.aborted || signOut(reason),
+    (reason: CovistaError) => ending.aborted || refuse(reason),
   );
 }
 
@@ -80,12 +82,12 @@ function warmUp(route: Readable<Route>, ending: AbortSignal): void {
   else requestIdleCallback(load, { timeout: 2_000 });
 }
 
-function watchConnection(client: Client, signOut: SessionOptions['signOut'], ending: AbortSignal): Signal<ConnectionState> {
+function watchConnection(client: Client, refuse: (reason: CovistaError) => void, ending: AbortSignal): Signal<ConnectionState> {
   const connection = new Signal<ConnectionState>(client.state);
   const stop = client.onState((state) => {
     if (ending.aborted) return;
     connection.set(state);
-    if (state.kind === 'closed') signOut(state.reason);
+    if (state.kind === 'closed') refuse(state.reason);
   });
   ending.addEventListener('abort', stop, { once: true });
   return connection;

@@ -1,3 +1,4 @@
+import { CovistaError } from '../../index.ts';
 import type { Route } from '../app/route.ts';
 import { goQuietly } from '../app/route.ts';
 import type { DatasetContext } from '../dataset/context.ts';
@@ -73,12 +74,30 @@ function results(context: DatasetContext, life: AbortSignal): HTMLElement {
     const comparison = JSON.parse(json) as Comparison;
     const { datasetId, app } = context;
     const { from, to } = comparison;
-    const schema = new Resource(inner, (signal) => app.client.diff.schema({ datasetId, from, to }, { signal }));
+    const isChosen = app.route.value.query.get('from') !== undefined || app.route.value.query.get('to') !== undefined;
+    const schema = new Resource(inner, (signal) =>
+      app.client.diff.schema({ datasetId, from, to }, { signal }).catch((error: unknown) => {
+        if (!isChosen && error instanceof CovistaError && error.code === 'not_found') return null;
+        throw error;
+      }),
+    );
+    context.changes.watch(inner, (count) => count > 0 && schema.latest === null && void schema.reload());
     return shown(
       inner,
       schema,
-      (compared, life) => [schemaChanges(compared), rowChanges(context, comparison, life)],
+      (compared, life) => (compared === null ? nothingYet() : [schemaChanges(compared), rowChanges(context, comparison, life)]),
       () => skeleton(6),
     );
   });
+}
+
+/** What is compared unless somebody chooses are the last two versions of main. */
+function nothingYet(): HTMLElement {
+  return html(
+    'div',
+    { class: 'empty large' },
+    icon('compare'),
+    html('h2', {}, 'Nothing to compare yet'),
+    html('p', {}, 'The second version on main is compared with the first. Any two can be chosen above.'),
+  );
 }

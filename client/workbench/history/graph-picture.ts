@@ -9,9 +9,12 @@ const COLOURS = 8;
 
 const x = (lane: number): number => MARGIN + lane * LANE_WIDTH;
 
+/** How wide the graph is. */
+export const graphWidth = (lanes: number): number => MARGIN * 2 + Math.max(0, lanes - 1) * LANE_WIDTH;
+
 /** One row of the graph: its dot and the lines that pass. */
 export function graphPicture({ lane, lines }: GraphRow, lanes: number): SVGSVGElement {
-  const width = MARGIN * 2 + Math.max(0, lanes - 1) * LANE_WIDTH;
+  const width = graphWidth(lanes);
   return svg(
     'svg',
     { class: 'graph', width, height: HEIGHT, viewBox: `0 0 ${width} ${HEIGHT}`, 'aria-hidden': 'true' },

@@ -9,7 +9,7 @@ import { dropZone } from '../upload/drop.ts';
 import { aboutPanel } from './about-panel.ts';
 import { BranchHistories } from './branch-histories.ts';
 import { layOut } from './graph.ts';
-import { graphPicture } from './graph-picture.ts';
+import { graphPicture, graphWidth } from './graph-picture.ts';
 import { versionMenu } from './version-actions.ts';
 import { openVersion } from './version-dialog.ts';
 
@@ -80,7 +80,12 @@ function rows(context: DatasetContext, versions: readonly Version[]): HTMLElemen
     { class: 'versions' },
     versions.map((version, index) => {
       const row = graph.rows[index];
-      return html('li', { class: 'version' }, row && graphPicture(row, graph.lanes), versionRow(context, version, byId.get(version.parents[0] ?? 0)));
+      return html(
+        'li',
+        { class: 'version', style: `--graph-width: ${graphWidth(graph.lanes)}px` },
+        row && graphPicture(row, graph.lanes),
+        versionRow(context, version, byId.get(version.parents[0] ?? 0)),
+      );
     }),
   );
 }

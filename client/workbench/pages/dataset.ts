@@ -12,7 +12,7 @@ import { schedulesPage } from '../schedules/schedules-page.ts';
 import { html, live, replace } from '../ui/dom.ts';
 import { type IconName, icon } from '../ui/icons.ts';
 import { menuButton } from '../ui/menu.ts';
-import { messageOf } from '../ui/resource.ts';
+import { messageOf, skeleton } from '../ui/resource.ts';
 import { derive, shorterLife } from '../ui/signal.ts';
 import { acceptFiles } from '../upload/drop.ts';
 import { uploadButton } from './datasets.ts';
@@ -46,7 +46,7 @@ export function datasetPage({ app, shell, datasetId, life }: DatasetPageOptions)
   const context = openContext(app, datasetId, life);
   const body = html('div', { class: 'dataset-body', id: 'tab-body' });
   const page = html('div', { class: 'dataset' }, head(context, life), body);
-  acceptFiles(page, { life, label: 'Drop to upload as a new version', accept: (files) => context.upload(files) });
+  acceptDrops(page, context, life);
   shell.setCrumbs([{ label: 'Datasets', link: '#/' }, { label: '…' }]);
   context.dataset.watch(life, (state) => {
     if (state.kind === 'ready') shell.setCrumbs([{ label: 'Datasets', link: '#/' }, { label: state.value.name }]);
@@ -57,6 +57,15 @@ export function datasetPage({ app, shell, datasetId, life }: DatasetPageOptions)
   });
   showTabs(context, body, life);
   return page;
+}
+
+/** Who may only read is told so before a file is let go, and the browser does not open it in place of the page. */
+function acceptDrops(page: HTMLElement, context: DatasetContext, life: AbortSignal): void {
+  acceptFiles(page, {
+    life,
+    label: () => (context.may('write') ? 'Drop to upload as a new version' : 'You may read this dataset, and not upload to it'),
+    accept: (files) => context.may('write') && context.upload(files),
+  });
 }
 
 /** To who may not see it, a dataset does not exist; both are said at once. */
@@ -78,8 +87,27 @@ function showTabs(context: DatasetContext, body: HTMLElement, life: AbortSignal)
     if (context.app.route.value.path[1] !== String(context.datasetId)) return;
     drawn?.abort();
     drawn = shorterLife(life);
-    replace(body, tab.draw(context, drawn.signal));
+    replace(body, tab.needs === 'read' ? tab.draw(context, drawn.signal) : guarded(context, tab, drawn.signal));
   });
+}
+
+/** A page that not everybody has, which an address may lead to all the same. */
+function guarded(context: DatasetContext, { needs, draw }: Tab, life: AbortSignal): HTMLElement {
+  const may = derive(life, context.access, ({ kind }) => (context.may(needs) ? 'yes' : kind === 'loading' ? 'unknown' : 'no'));
+  return live(life, may, (answer, inner) => {
+    if (answer === 'unknown') return skeleton();
+    return answer === 'yes' ? draw(context, inner) : notForYou(context);
+  });
+}
+
+function notForYou(context: DatasetContext): HTMLElement {
+  return html(
+    'div',
+    { class: 'empty large' },
+    icon('lock'),
+    html('h1', {}, 'This page is for admins of the dataset'),
+    html('a', { class: 'button', href: context.link('explore') }, 'Explore'),
+  );
 }
 
 function tabOf({ path }: Route): Tab {

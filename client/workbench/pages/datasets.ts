@@ -45,7 +45,7 @@ export function datasetsPage(app: App, shell: Shell, life: AbortSignal): HTMLEle
       () => skeleton(8),
     ),
   );
-  acceptFiles(page, { life, label: 'Drop to upload as a new dataset', accept: upload });
+  acceptFiles(page, { life, label: () => 'Drop to upload as a new dataset', accept: upload });
   app.connection.watch(life, ({ kind }) => kind === 'open' && list.value.kind === 'ready' && void list.reload());
   return page;
 }

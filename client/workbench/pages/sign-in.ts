@@ -6,8 +6,15 @@ import { icon } from '../ui/icons.ts';
 import { messageOf } from '../ui/resource.ts';
 import type { Readable } from '../ui/signal.ts';
 
+/** Why somebody has to sign in again. */
+export interface Refusal {
+  readonly reason: CovistaError;
+  /** Whether they had been let in with the token. */
+  readonly wasIn: boolean;
+}
+
 interface SignInOptions {
-  readonly refusal: CovistaError | undefined;
+  readonly refusal: Refusal | undefined;
   readonly signIn: (token: string) => void;
 }
 
@@ -47,13 +54,7 @@ export function signInPage({ refusal, signIn }: SignInOptions): HTMLElement {
       { class: 'door-card' },
       html('div', { class: 'door-brand' }, logo(), html('h1', {}, 'Covista')),
       html('p', { class: 'door-lead' }, 'Versioned tables, explored together.'),
-      refusal &&
-        html(
-          'div',
-          { class: 'notice warning', role: 'alert' },
-          icon('warning'),
-          html('p', {}, `You were signed out: ${messageOf(refusal)}.`.replace('..', '.')),
-        ),
+      refusal && html('div', { class: 'notice warning', role: 'alert' }, icon('warning'), html('p', {}, wordsOf(refusal))),
       form,
       html(
         'details',
@@ -72,6 +73,9 @@ export function signInPage({ refusal, signIn }: SignInOptions): HTMLElement {
     ),
   );
 }
+
+const wordsOf = ({ reason, wasIn }: Refusal): string =>
+  `${wasIn ? 'You were signed out' : 'This token does not let you in'}: ${messageOf(reason)}.`.replace('..', '.');
 
 interface ConnectingOptions {
   readonly life: AbortSignal;

@@ -9,6 +9,9 @@ export interface DialogOptions {
   content(close: () => void, life: AbortSignal): Child;
 }
 
+/** What somebody who opens a dialog is about to fill in. */
+const FIRST_FIELD = '.form :is(input, textarea, select)';
+
 /** Those that are open, the topmost last. */
 const opened = new Set<HTMLDialogElement>();
 
@@ -48,7 +51,8 @@ export function openDialog({ title, wide = false, content }: DialogOptions): Pro
   ]);
   document.body.append(dialog);
   dialog.showModal();
-  dialog.querySelector<HTMLElement>('[autofocus]')?.focus();
+  // The browser would choose the button that closes it, which comes first.
+  (dialog.querySelector<HTMLElement>('[autofocus]') ?? dialog.querySelector<HTMLElement>(FIRST_FIELD))?.focus();
   return closed.promise;
 }
 
@@ -74,8 +78,7 @@ export function openForm({ title, submit, danger = false, intro, fields, send }:
         { class: 'form', method: 'dialog', novalidate: true },
         intro !== undefined && html('div', { class: 'form-intro' }, intro),
         fields,
-        fault,
-        html('div', { class: 'form-actions' }, html('button', { type: 'button', class: 'button', on: { click: close } }, 'Cancel'), button),
+        html('div', { class: 'form-actions' }, fault, html('button', { type: 'button', class: 'button', on: { click: close } }, 'Cancel'), button),
       );
       form.addEventListener('submit', (event) => {
         event.preventDefault();

@@ -4,19 +4,21 @@ import { icon } from '../ui/icons.ts';
 interface DropOptions {
   readonly life: AbortSignal;
   /** What happens when the files are let go. */
-  readonly label: string;
+  readonly label: () => string;
   readonly accept: (files: readonly File[]) => void;
 }
 
 /** Lets files be dropped anywhere on the window while `place` is shown, and says what will happen. */
 export function acceptFiles(place: HTMLElement, { life, label, accept }: DropOptions): void {
-  const curtain = html('div', { class: 'drop-curtain', hidden: true }, html('div', {}, icon('upload'), html('p', {}, label)));
+  const words = html('p', {});
+  const curtain = html('div', { class: 'drop-curtain', hidden: true }, html('div', {}, icon('upload'), words));
   place.append(curtain);
   const carriesFiles = (event: DragEvent): boolean =>
     event.dataTransfer?.types.includes('Files') === true && document.querySelector('dialog[open]') === null;
   const listen = (type: 'dragenter' | 'dragover' | 'dragleave' | 'drop', run: (event: DragEvent) => void): void =>
     addEventListener(type, (event) => carriesFiles(event) && run(event), { signal: life });
   listen('dragenter', () => {
+    words.textContent = label();
     curtain.hidden = false;
   });
   listen('dragover', (event) => event.preventDefault());

@@ -6,8 +6,6 @@ export interface UnderWay {
   readonly subject: string;
   readonly fileName: string;
   uploadId?: string;
-  /** The dataset that was made for the file. */
-  datasetId?: number;
 }
 
 /** Written when the window leaves its page in the middle of uploads, and read by the page that comes next in the same window. */
@@ -43,8 +41,7 @@ export async function settleLeft(client: Client, subject: string): Promise<void>
   sessionStorage.removeItem(KEY);
   for (const upload of left.filter((one) => one.subject === subject)) {
     try {
-      const landed = await hasLanded(client, upload);
-      if (landed) toast(`${upload.fileName} had arrived before you left the page`);
+      if (await hasLanded(client, upload)) toast(`${upload.fileName} had arrived before you left the page`);
       else toast(`The upload of ${upload.fileName} ended when you left the page. Nothing of it was kept.`, 'failed');
     } catch {
       toast(`The upload of ${upload.fileName} ended when you left the page.`, 'failed');
@@ -52,14 +49,13 @@ export async function settleLeft(client: Client, subject: string): Promise<void>
   }
 }
 
-/** An upload that can be taken back has not landed; the server lets a commit that it still carries out end first. */
-async function hasLanded({ upload: uploads, dataset }: Client, { uploadId, datasetId }: UnderWay): Promise<boolean> {
+/** Takes an upload back. One that can be taken back has not landed; the server lets a commit that it still carries out end first. */
+export async function hasLanded({ upload: uploads }: Client, { uploadId }: UnderWay): Promise<boolean> {
   try {
     if (uploadId !== undefined) await uploads.abort({ uploadId });
+    return false;
   } catch (error) {
     if (error instanceof CovistaError && error.code === 'not_found') return true;
     throw error;
   }
-  if (datasetId !== undefined) await dataset.delete({ datasetId });
-  return false;
 }

@@ -7,8 +7,9 @@ import { append, html, replace } from '../ui/dom.ts';
 import { byteSize, counted } from '../ui/format.ts';
 import { icon } from '../ui/icons.ts';
 import { messageOf } from '../ui/resource.ts';
+import { toast } from '../ui/toast.ts';
 import { progressBar } from './progress-bar.ts';
-import { type UnderWay, whileUnderWay } from './under-way.ts';
+import { hasLanded, type UnderWay, whileUnderWay } from './under-way.ts';
 import { uploadResult } from './upload-result.ts';
 
 export interface UploadOptions {
@@ -129,39 +130,34 @@ async function send({ app, file, target, close, life }: FormContext, values: For
 type FileOptions = Parameters<App['client']['upload']['file']>[1];
 type Options = Pick<FileOptions, 'signal' | 'onProgress'>;
 
-/** A dataset is made for a file once the server has it, so that none is left by who goes away before; it goes again when the file is refused. */
+/** What is stopped, refused or cut short leaves nothing, unless it had landed before that. */
 function commit({ app, file, target }: Pick<FormContext, 'app' | 'file' | 'target'>, values: FormData, options: Options): Promise<Committed> {
-  const { dataset, upload: uploads } = app.client;
-  const message = textOf(values, 'message');
   const underWay: UnderWay = { subject: app.subject, fileName: file.name };
-  const send = async (to: Pick<FileOptions, 'datasetId' | 'branch' | 'mode'>): Promise<Committed> => {
-    const onUpload = (uploadId: string): void => {
-      underWay.uploadId = uploadId;
-    };
-    try {
-      return await uploads.file(file, { ...to, message, onUpload, ...options });
-    } catch (error) {
-      const { uploadId } = underWay;
-      // One that cannot be taken back expires by itself.
-      if (uploadId !== undefined) await uploads.abort({ uploadId }).catch(() => undefined);
-      throw error;
-    }
+  const onUpload = (uploadId: string): void => {
+    underWay.uploadId = uploadId;
   };
   return whileUnderWay(underWay, async () => {
-    if (target !== undefined) return send({ datasetId: target.datasetId, branch: textOf(values, 'branch'), mode: textOf(values, 'mode') as Mode });
-    const key = listOf(textOf(values, 'key'));
-    const make = async (): Promise<number> => {
-      const { datasetId } = await dataset.create({ name: textOf(values, 'name'), key: key.length === 0 ? null : key });
-      underWay.datasetId = datasetId;
-      return datasetId;
-    };
     try {
-      return await send({ datasetId: make, branch: 'main' });
+      const where = target === undefined ? newDatasetOf(values) : destinationOf(target, values);
+      return await app.client.upload.file(file, { ...where, message: textOf(values, 'message'), onUpload, ...options });
     } catch (error) {
-      if (underWay.datasetId !== undefined) await dataset.delete({ datasetId: underWay.datasetId });
+      // One that cannot be taken back expires by itself.
+      const landed = await hasLanded(app.client, underWay).catch(() => false);
+      if (landed && options.signal?.aborted === true) toast(`${file.name} had arrived before you stopped it`);
       throw error;
     }
   });
+}
+
+const destinationOf = ({ datasetId }: NonNullable<UploadOptions['target']>, values: FormData) => ({
+  datasetId,
+  branch: textOf(values, 'branch'),
+  mode: textOf(values, 'mode') as Mode,
+});
+
+function newDatasetOf(values: FormData) {
+  const key = listOf(textOf(values, 'key'));
+  return { name: textOf(values, 'name'), key: key.length === 0 ? null : key };
 }
 
 function done(place: HTMLElement, committed: Committed, close: () => void): void {

@@ -118,6 +118,6 @@ function chooseEngine(engines: readonly TableEngine[], { engine: asked, dialect 
   if (found !== undefined) return found;
   const offered = { engine: asked, engines: engines.map(({ name }) => name) };
   if (engines.length === 0) throw new CovistaError('unavailable', 'this server has no engine for tables', offered);
-  const lacks = dialect === 'sql' && (asked === 'auto' || engines.some(({ name }) => name === asked)) ? 'that reads sql' : JSON.stringify(asked);
+  const lacks = dialect === 'sql' && (asked === 'auto' || engines.some(({ name }) => name === asked)) ? 'that reads SQL' : JSON.stringify(asked);
   throw new CovistaError('unavailable', `this server has no engine ${lacks}`, { ...offered, ...(dialect === undefined ? {} : { dialect }) });
 }

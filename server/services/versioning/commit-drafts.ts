@@ -13,7 +13,7 @@ import type {
   StagedBytes,
   StagedFile,
 } from '../../storage/stores.ts';
-import type { CommitServices, DraftJob } from './commits.ts';
+import type { CommitServices, DraftJob, FirstDraftJob } from './commits.ts';
 import { contentOf } from './version-reader.ts';
 
 /** What a commit is going to be, before it is known where it lands. */
@@ -62,7 +62,7 @@ function draftOfManifest(manifest: Manifest): Draft {
   };
 }
 
-export async function draftReplace(services: CommitServices, job: DraftJob): Promise<Draft> {
+export async function draftReplace(services: CommitServices, job: FirstDraftJob): Promise<Draft> {
   const ingested = await ingest(services, job, undefined);
   const { file } = ingested;
   return draftOfIngested(job, ingested, {
@@ -210,7 +210,7 @@ async function ingestOnto(services: CommitServices, job: DraftJob, head: Manifes
   return { ...ingested, file };
 }
 
-async function ingest({ stores }: CommitServices, job: DraftJob, head: Manifest | undefined): Promise<Ingested> {
+async function ingest({ stores }: CommitServices, job: FirstDraftJob, head: Manifest | undefined): Promise<Ingested> {
   const { request, control } = job;
   const { path, bytes } = stagedOf(job);
   const ingested = await stores.content.ingest({ path, bytes, format: request.format, onto: head?.version.schema }, control);
@@ -223,7 +223,7 @@ async function ingest({ stores }: CommitServices, job: DraftJob, head: Manifest 
   return ingested;
 }
 
-function draftOfIngested(job: DraftJob, ingested: Ingested, content: CommitContent): Draft {
+function draftOfIngested(job: FirstDraftJob, ingested: Ingested, content: CommitContent): Draft {
   return {
     content,
     schema: ingested.schema,
@@ -235,12 +235,12 @@ function draftOfIngested(job: DraftJob, ingested: Ingested, content: CommitConte
   };
 }
 
-function originalOf(job: DraftJob, { format, compression }: Ingested): Original & { readonly path: string } {
+function originalOf(job: FirstDraftJob, { format, compression }: Ingested): Original & { readonly path: string } {
   const { path, bytes, sha256 } = stagedOf(job);
   return { path, fileName: job.request.fileName, format, compression, bytes, sha256 };
 }
 
-function stagedOf({ staged }: DraftJob): StagedBytes {
+function stagedOf({ staged }: FirstDraftJob): StagedBytes {
   assert(staged !== undefined, 'a commit of bytes has staged them');
   return staged;
 }

@@ -3,7 +3,18 @@ import type { DatasetId, UploadId, VersionId } from '../../../protocol/ids.ts';
 import type { Limits } from '../../../protocol/limits.ts';
 import { unreachable } from '../../shared/assert.ts';
 import type { Control } from '../../storage/content-store.ts';
-import type { CommitMode, FileFormat, Landing, PendingCommit, Provenance, StagedBytes, Stores, VersionRecord } from '../../storage/stores.ts';
+import type {
+  CommitMode,
+  FileFormat,
+  LandedVersion,
+  Landing,
+  NewDataset,
+  PendingCommit,
+  Provenance,
+  StagedBytes,
+  Stores,
+  VersionRecord,
+} from '../../storage/stores.ts';
 import { type Draft, draftAppend, draftOriginalAgain, draftReplace, draftRestore, draftRewrite } from './commit-drafts.ts';
 import type { CommitQueue } from './commit-queue.ts';
 import type { RefResolver } from './refs.ts';
@@ -27,12 +38,13 @@ export interface CommitRequest {
   readonly provenance: Provenance;
 }
 
+/** What is asked of the first commit of a dataset that is made with it. */
+export type FirstCommitRequest = Omit<CommitRequest, 'datasetId'>;
+
 export type CommitSource =
   | { readonly kind: 'body'; readonly body: AsyncIterable<Uint8Array> }
   | { readonly kind: 'upload'; readonly uploadId: UploadId; readonly staged: StagedBytes }
   | { readonly kind: 'restore'; readonly ref: string };
-
-export type Committed = VersionRecord & { readonly identical: boolean };
 
 /** A version that was made. */
 export interface CommitReport {
@@ -55,7 +67,9 @@ export interface CommitServices {
 
 export interface Commits {
   /** Makes a version and moves the branch to it; everything or nothing. */
-  commit(request: CommitRequest, control: Control): Promise<Committed>;
+  commit(request: CommitRequest, control: Control): Promise<LandedVersion>;
+  /** Makes a dataset of an upload; the dataset and its first version, or nothing. */
+  commitFirst(dataset: NewDataset, request: FirstCommitRequest, staged: StagedBytes, control: Control): Promise<LandedVersion>;
 }
 
 /** How often a commit is made anew because another server moved the branch meanwhile. */
@@ -66,7 +80,7 @@ export function createCommits(services: CommitServices): Commits {
     commit: async (request, control) => {
       await refuseEarly(services, request);
       const { source } = request;
-      const drafted = reporting(services, request, control);
+      const drafted = reporting(services, source, (staged) => commitDrafted(services, request, control, staged));
       if (source.kind === 'restore') return drafted(undefined);
       if (source.kind === 'upload') return drafted(source.staged);
       const staged = await services.stores.staging.stage(source.body, { bytesMax: services.limits.uploadBytesMax, signal: control.signal });
@@ -75,16 +89,22 @@ export function createCommits(services: CommitServices): Commits {
       if (outcome.status === 'rejected') throw outcome.reason;
       return outcome.value;
     },
+    commitFirst: (dataset, request, staged, control) => {
+      const job = { request, control, staged, mergedFrom: null };
+      return reporting(services, request.source, () => makeDataset(services, dataset, job))(staged);
+    },
   };
 }
 
-function reporting(services: CommitServices, request: CommitRequest, control: Control): (staged: StagedBytes | undefined) => Promise<Committed> {
+type Commit = (staged: StagedBytes | undefined) => Promise<LandedVersion>;
+
+function reporting(services: CommitServices, source: CommitSource, commit: Commit): Commit {
   const askedAtMs = performance.now();
   return async (staged) => {
     const stagedAtMs = performance.now();
-    const version = await commitDrafted(services, request, control, staged);
+    const version = await commit(staged);
     const doneAtMs = performance.now();
-    const uploadMs = request.source.kind === 'restore' ? null : doneAtMs - askedAtMs;
+    const uploadMs = source.kind === 'restore' ? null : doneAtMs - askedAtMs;
     services.onCommitted?.({ version, creationMs: doneAtMs - stagedAtMs, uploadMs });
     return version;
   };
@@ -116,7 +136,7 @@ async function commitDrafted(
   request: CommitRequest,
   control: Control,
   staged: StagedBytes | undefined,
-): Promise<Committed> {
+): Promise<LandedVersion> {
   checkHash(request, staged);
   const mergedFrom = request.mergedFrom === undefined ? null : (await services.refs.resolve(request.datasetId, request.mergedFrom)).versionId;
   for (let attempt = 1; ; attempt += 1) {
@@ -131,7 +151,15 @@ async function commitDrafted(
   }
 }
 
-function checkHash({ sha256 }: CommitRequest, staged: StagedBytes | undefined): void {
+/** Nothing else can commit to a dataset that is not there yet, so its first version waits in no queue. */
+async function makeDataset(services: CommitServices, dataset: NewDataset, job: FirstDraftJob): Promise<LandedVersion> {
+  checkHash(job.request, job.staged);
+  const { versions } = services.stores.metadata;
+  const land = (commit: PendingCommit): Promise<LandedVersion> => versions.landFirst(dataset, commit, services.stores.objects.publish);
+  return landDraft(services, job, await draftReplace(services, job), land);
+}
+
+function checkHash({ sha256 }: FirstCommitRequest, staged: StagedBytes | undefined): void {
   if (sha256 === undefined || staged === undefined || staged.sha256 === sha256) return;
   throw new CovistaError('unprocessable_data', 'the bytes that arrived have another hash than announced', {
     expected: sha256,
@@ -139,11 +167,15 @@ function checkHash({ sha256 }: CommitRequest, staged: StagedBytes | undefined): 
   });
 }
 
-export interface DraftJob {
-  readonly request: CommitRequest;
+export interface FirstDraftJob {
+  readonly request: FirstCommitRequest;
   readonly control: Control;
   readonly staged: StagedBytes | undefined;
   readonly mergedFrom: VersionId | null;
+}
+
+export interface DraftJob extends FirstDraftJob {
+  readonly request: CommitRequest;
 }
 
 async function draftAndLand(services: CommitServices, job: DraftJob): Promise<Landing> {
@@ -164,7 +196,7 @@ async function draftAndLand(services: CommitServices, job: DraftJob): Promise<La
 }
 
 /** A key that the caller names is one of columns that the version has. */
-function assertKeyColumns({ key, mode }: CommitRequest, { schema, conversion }: Draft): void {
+function assertKeyColumns({ key, mode }: FirstCommitRequest, { schema, conversion }: Draft): void {
   const absent = (key ?? []).filter((name) => !schema.some((column) => column.name === name));
   if (absent.length === 0 || conversion.status === 'failed') return;
   throw new CovistaError('unprocessable_data', `there is no key column ${absent.map((name) => JSON.stringify(name)).join(', ')}`, {
@@ -174,7 +206,12 @@ function assertKeyColumns({ key, mode }: CommitRequest, { schema, conversion }: 
 }
 
 /** Lands a draft; whatever it staged and landing did not take is removed. */
-async function landDraft(services: CommitServices, job: DraftJob, draft: Draft, land: (commit: PendingCommit) => Promise<Landing>): Promise<Landing> {
+async function landDraft<Landed>(
+  services: CommitServices,
+  job: FirstDraftJob,
+  draft: Draft,
+  land: (commit: PendingCommit) => Promise<Landed>,
+): Promise<Landed> {
   const { request, mergedFrom } = job;
   try {
     assertKeyColumns(request, draft);

@@ -1,7 +1,7 @@
 import { CovistaError } from '../../../protocol/errors.ts';
-import type { DatasetId } from '../../../protocol/ids.ts';
+import type { DatasetId, Subject } from '../../../protocol/ids.ts';
 import type { DatasetFilter, DatasetRecord, DatasetStore, DeletedDataset, NewDataset, Provenance } from '../stores.ts';
-import type { Database } from './database.ts';
+import type { Database, Executor } from './database.ts';
 import { changeDataset, lockDataset, noDataset, once, record } from './record.ts';
 import { wakeSchedules } from './schedule-rows.ts';
 import { array, fragment, sql } from './sql.ts';
@@ -17,20 +17,9 @@ export class PostgresDatasetStore implements DatasetStore {
   }
 
   create(dataset: NewDataset, provenance: Provenance): Promise<DatasetRecord> {
-    const { actor } = provenance;
     return once(this.#database, provenance, () =>
       this.#database.transaction(async (transaction) => {
-        const created = await transaction.one(sql<DatasetRecord>`
-          WITH d AS (
-            INSERT INTO datasets (name, description, labels, key, created_by, created_at, updated_at)
-            SELECT ${dataset.name}, ${dataset.description}, ${array(dataset.labels, 'text')}, ${array(dataset.key, 'text')}, ${actor}, at, at
-            FROM date_trunc('milliseconds', now()) AS at
-            RETURNING dataset_id, name, description, labels, key, created_by, created_at, updated_at
-          ), granted AS (
-            INSERT INTO grants (dataset_id, principal, permission, granted_by, granted_at)
-            SELECT dataset_id, ${`user:${actor}`}, 'admin', ${actor}, created_at FROM d
-          )
-          SELECT ${COLUMNS} FROM d`);
+        const created = await insertDataset(transaction, dataset, provenance.actor);
         const { datasetId } = created;
         const entry = { provenance, datasetId, versionId: null, detail: { name: created.name }, events: [], output: created };
         await record(transaction, { at: created.createdAt }, [entry]);
@@ -122,6 +111,21 @@ export class PostgresDatasetStore implements DatasetStore {
       WHERE ${within(graceMs)} AND ${mine} AND ${older} ORDER BY d.dataset_id DESC LIMIT ${limit}`);
     return [...rows];
   }
+}
+
+/** A dataset without versions, and the grant of its creator. */
+export function insertDataset(transaction: Executor, dataset: NewDataset, actor: Subject): Promise<DatasetRecord> {
+  return transaction.one(sql<DatasetRecord>`
+    WITH d AS (
+      INSERT INTO datasets (name, description, labels, key, created_by, created_at, updated_at)
+      SELECT ${dataset.name}, ${dataset.description}, ${array(dataset.labels, 'text')}, ${array(dataset.key, 'text')}, ${actor}, at, at
+      FROM date_trunc('milliseconds', now()) AS at
+      RETURNING dataset_id, name, description, labels, key, created_by, created_at, updated_at
+    ), granted AS (
+      INSERT INTO grants (dataset_id, principal, permission, granted_by, granted_at)
+      SELECT dataset_id, ${`user:${actor}`}, 'admin', ${actor}, created_at FROM d
+    )
+    SELECT ${COLUMNS} FROM d`);
 }
 
 /** Deleted, and not for longer than that. */

@@ -1,10 +1,11 @@
 import type { DatasetId } from '../../../protocol/ids.ts';
-import { assert } from '../../shared/assert.ts';
-import type { Landing, PendingCommit, Publication } from '../stores.ts';
+import { assert, present } from '../../shared/assert.ts';
+import type { LandedVersion, Landing, NewDataset, PendingCommit, Publication } from '../stores.ts';
 import { type Database, type Executor, RunAgain } from './database.ts';
+import { insertDataset } from './datasets.ts';
 import { LandingPlan } from './landing-plan.ts';
 import { readLandingState } from './landing-state.ts';
-import { lockDataset, noDataset, RepeatedCommand, record } from './record.ts';
+import { lockDataset, noDataset, once, RepeatedCommand, record } from './record.ts';
 import { array, json, sql } from './sql.ts';
 
 type Publish = (files: readonly Publication[]) => Promise<void>;
@@ -27,6 +28,28 @@ export async function land(database: Database, datasetId: DatasetId, commits: re
     }
     return plan.landings;
   });
+}
+
+/** A dataset and its first version in one transaction: whatever keeps the version from landing takes the dataset back. */
+export function landFirst(database: Database, dataset: NewDataset, commit: PendingCommit, publish: Publish): Promise<LandedVersion> {
+  const { provenance } = commit;
+  return once(database, provenance, () =>
+    database.transaction(async (transaction) => {
+      const { datasetId } = await insertDataset(transaction, dataset, provenance.actor);
+      const made = present(await lockDataset(transaction, datasetId), 'the dataset that was just made');
+      const plan = new LandingPlan(made, await readLandingState(transaction, made, [commit]), database.limits);
+      plan.add(commit);
+      const [landing] = plan.landings;
+      if (landing?.outcome === 'refused') throw landing.error;
+      assert(landing?.outcome === 'landed', 'there is no head yet that could have moved');
+      if (plan.versions.length === 0) throw new RepeatedCommand('the command was carried out meanwhile');
+      await write(transaction, plan);
+      const entries = plan.entries.map((entry) => ({ ...entry, detail: { name: dataset.name, ...entry.detail } }));
+      await record(transaction, plan.dataset, entries);
+      await publish(plan.publications);
+      return landing.version;
+    }),
+  );
 }
 
 /** A command that another server carried out meanwhile shows when this is run again. */

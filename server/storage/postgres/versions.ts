@@ -1,7 +1,17 @@
 import type { DatasetId, VersionId } from '../../../protocol/ids.ts';
-import type { HistoryPage, Landing, Manifest, PendingCommit, Publication, VersionRecord, VersionStore } from '../stores.ts';
+import type {
+  HistoryPage,
+  LandedVersion,
+  Landing,
+  Manifest,
+  NewDataset,
+  PendingCommit,
+  Publication,
+  VersionRecord,
+  VersionStore,
+} from '../stores.ts';
 import type { Database } from './database.ts';
-import { land } from './land.ts';
+import { land, landFirst } from './land.ts';
 import { array, boundedSteps, fragment, sql } from './sql.ts';
 import { readManifest, readVersion, VERSION_COLUMNS } from './version-rows.ts';
 
@@ -52,6 +62,10 @@ export class PostgresVersionStore implements VersionStore {
 
   land(datasetId: DatasetId, commits: readonly PendingCommit[], publish: (files: readonly Publication[]) => Promise<void>): Promise<Landing[]> {
     return land(this.#database, datasetId, commits, publish);
+  }
+
+  landFirst(dataset: NewDataset, commit: PendingCommit, publish: (files: readonly Publication[]) => Promise<void>): Promise<LandedVersion> {
+    return landFirst(this.#database, dataset, commit, publish);
   }
 
   async referenced(objectKeys: readonly string[]): Promise<Set<string>> {

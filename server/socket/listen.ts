@@ -12,7 +12,7 @@ import { countedAddress, originOf, parseNetworks } from '../shared/addresses.ts'
 import type { Logger } from '../shared/log.ts';
 import { Connection, type ConnectionContext, type ConnectionSocket, type Door } from './connection.ts';
 import { Counts } from './counts.ts';
-import { type HttpRequest, type HttpResponse, loadEngine, type TemplatedApp, type us_listen_socket, type us_socket_context_t } from './engine.ts';
+import { type HttpRequest, type HttpResponse, loadEngine, type OpenPort, openPort, type TemplatedApp, type us_socket_context_t } from './engine.ts';
 import { type HttpContext, HttpExchange, peerOf, refuse } from './http-exchange.ts';
 import { type ListenerLoad, loadOf } from './listener-load.ts';
 import { Origins } from './origins.ts';
@@ -45,11 +45,11 @@ export interface ListenOptions {
 export interface Listener {
   readonly port: number;
   load(): ListenerLoad;
-  /** Takes no new connections and no new requests; `/readyz` says so on connections that are open. */
+  /** Takes no new sockets and no new requests, and says so, as does `/readyz`; the port stays open until all is closed. */
   stopAccepting(): void;
   /** Says goodbye to everybody but server admins, waits for requests in flight up to `drainTimeoutMs`, then closes their connections. */
   drainOthers(reason: string): Promise<void>;
-  /** Says goodbye, waits for requests in flight up to `drainTimeoutMs`, then closes every connection. */
+  /** Says goodbye, waits for requests in flight up to `drainTimeoutMs`, then closes the port and every connection. */
   closeAll(reason: string): Promise<void>;
   /** Closes everything at once. */
   close(): void;
@@ -72,16 +72,10 @@ interface SocketKind {
 }
 
 /** Serves `ws /rpc`, the sockets of channels, and HTTP on one port; rejects when the port cannot be had. */
-export function listen(options: ListenOptions): Promise<Listener> {
+export async function listen(options: ListenOptions): Promise<Listener> {
   const engine = loadEngine(options.limits.httpHeaderBytesMax);
   const server = new SocketServer(options, options.tls === undefined ? engine.App() : engine.SSLApp(tlsOptions(options.tls)));
-  return new Promise((resolve, reject) => {
-    server.app.listen(options.host, options.port, (socket) => {
-      if (socket === false)
-        reject(Object.assign(new Error(`cannot listen on ${options.host}:${options.port}; is the port taken?`), { code: 'EADDRINUSE' }));
-      else resolve(server.start(socket, engine.us_socket_local_port(socket), () => engine.us_listen_socket_close(socket)));
-    });
-  });
+  return server.start(await openPort(engine, server.app, options));
 }
 
 class SocketServer {
@@ -137,17 +131,15 @@ class SocketServer {
     this.#route();
   }
 
-  start(_socket: us_listen_socket, port: number, stopListening: () => void): Listener {
+  start({ port, close }: OpenPort): Listener {
     return {
       port,
       load: () => loadOf(this.#connections, { http: this.#exchanges.size, awaiting: this.#awaitingHello }),
       stopAccepting: () => {
-        if (this.#isStopping) return;
         this.#isStopping = true;
-        stopListening();
       },
       drainOthers: (reason) => this.#drain(reason, ({ isAdmin }) => !isAdmin),
-      closeAll: (reason) => this.#drain(reason, () => true),
+      closeAll: (reason) => this.#drain(reason, () => true, close),
       close: () => {
         this.app.close();
       },
@@ -264,7 +256,7 @@ class SocketServer {
     };
   }
 
-  async #drain(reason: string, isMeant: (door: Door) => boolean): Promise<void> {
+  async #drain(reason: string, isMeant: (door: Door) => boolean, onIdle = (): void => undefined): Promise<void> {
     const doors = [...this.#connections].filter(isMeant);
     const idle = Promise.all([...doors.map((door) => door.drain(reason)), this.#drainHttp()]);
     let timer: NodeJS.Timeout | undefined;
@@ -273,6 +265,7 @@ class SocketServer {
     });
     await Promise.race([idle, deadline]);
     clearTimeout(timer);
+    onIdle();
     for (const door of [...this.#connections].filter(isMeant)) door.close(new CovistaError('draining', reason));
   }
 

@@ -71,14 +71,27 @@ describe('a server that stops', () => {
     hasty.close();
   });
 
-  test('RPC21 takes no new connections and no new sessions', async () => {
+  test('RPC21 takes no new sockets and no new sessions, and closes its port when all is done', async () => {
     const waiting = await RpcClient.connect(server.port);
+    const working = await RpcClient.open(server.port, token);
+    working.request(1, 'dataset.list');
+    working.request(2, 'session.whoami');
+    await working.last(2);
     server.listener.stopAccepting();
-    await expect(RpcClient.connect(server.port)).rejects.toThrow('ECONNREFUSED');
+    const closing = server.listener.closeAll('maintenance');
+    await expect(RpcClient.connect(server.port)).rejects.toThrow('503');
     waiting.send([FRAME.hello, PROTOCOL_VERSION, token, 'test']);
     expect(await waiting.errorCode(null)).toBe('draining');
     expect((await waiting.closed).code).toBe(CLOSE_CODES.goingAway);
-    await server.listener.closeAll('maintenance');
+    const { status } = await fetch(`${server.url}/readyz`, { headers: { connection: 'close' } });
+    expect(status).toBe(503);
+    finish();
+    await closing;
+    await expect(RpcClient.connect(server.port)).rejects.toThrow('ECONNREFUSED');
+  });
+
+  test('RPC21 a port that another server has is refused', async () => {
+    await expect(startTestServer({ listening: { port: server.port } })).rejects.toMatchObject({ code: 'EADDRINUSE' });
   });
 
   test('REST12 REST8 answers open HTTP connections with draining, is not ready, and ends their endless streams', async () => {

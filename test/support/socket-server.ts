@@ -32,7 +32,7 @@ export interface TestServerOptions {
   readonly before?: (gateway: Gateway) => Gateway;
   readonly stepUp?: GatewayOptions['stepUp'];
   readonly audit?: GatewayOptions['audit'];
-  readonly listening?: Partial<Pick<ListenOptions, 'allowedOrigins' | 'tls' | 'trustedProxies'>>;
+  readonly listening?: Partial<Pick<ListenOptions, 'port' | 'allowedOrigins' | 'tls' | 'trustedProxies'>>;
   readonly ready?: () => boolean;
 }
 

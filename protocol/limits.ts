@@ -203,7 +203,7 @@ export const LIMITS = {
   tableLoadsMax: limit(4, 'count', 'Tables that are being loaded at once'),
   tableIdleMs: limit(10 * MINUTE, 'ms', 'A table that nobody used for so long is unloaded; it loads again when it is used'),
   tablesKnownMax: limit(10_000, 'count', 'Tables whose options are remembered, so that one that was unloaded can be used by its id'),
-  tableIdsKeptMax: limit(10_000, 'count', 'Ids of tables that are kept with what they follow from, instead of being made again at every use'),
+  tableIdsKeptMax: limit(2_000, 'count', 'Ids of tables that are kept with what they follow from, instead of being made again at every use'),
   tableHoldersMax: limit(10_000, 'count', 'Persons who opened one table and did not close it'),
   tableSessionsMax: limit(5_000, 'count', 'Channels and views of one table at once'),
   sessionViewsMax: limit(200, 'count', 'Views of one channel'),

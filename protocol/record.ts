@@ -1,14 +1,12 @@
-import * as z from 'zod/v4';
-
-type Key = z.core.$ZodRecordKey;
-
-const ZodRecord: z.core.$constructor<z.ZodRecord> = z.ZodRecord;
+import { ZodRecord } from 'zod/v4';
+// By name, since the whole of the core would be in the page otherwise.
+import { $constructor, type $ZodRecordDef, type $ZodRecordKey, type $ZodType, type ParsePayload } from 'zod/v4/core';
 
 /**
  * The record of zod 3.25 takes an object with a field `constructor` for none, and passes over a field `__proto__` without a word. Here names
  * are data, such as those of columns: the former is a name like any other, the latter is refused, since objects lose it.
  */
-const NamedRecord = z.core.$constructor('ZodRecord', (instance: z.ZodRecord, definition: z.core.$ZodRecordDef) => {
+const NamedRecord = /* @__PURE__ */ $constructor('ZodRecord', (instance: ZodRecord, definition: $ZodRecordDef) => {
   ZodRecord.init(instance, definition);
   instance._zod.parse = (payload, context) => {
     const { value: given } = payload;
@@ -16,9 +14,9 @@ const NamedRecord = z.core.$constructor('ZodRecord', (instance: z.ZodRecord, def
       payload.issues.push({ code: 'invalid_type', expected: 'record', input: given, inst: instance });
       return payload;
     }
-    const read = (schema: z.core.$ZodType, value: unknown, name: string): unknown => {
-      const result = schema._zod.run({ value, issues: [] }, context) as z.core.ParsePayload;
-      payload.issues.push(...z.core.util.prefixIssues(name, result.issues));
+    const read = (schema: $ZodType, value: unknown, name: string): unknown => {
+      const result = schema._zod.run({ value, issues: [] }, context) as ParsePayload;
+      for (const issue of result.issues) payload.issues.push({ ...issue, path: [name, ...(issue.path ?? [])] });
       return result.value;
     };
     const entries = Object.entries(given).map(([name, value]) => {
@@ -38,6 +36,6 @@ export function isPlain(value: unknown): value is object {
 }
 
 /** An object with fields of names that its author chose. Neither schema may be asynchronous. */
-export function record<Name extends Key, Value extends z.core.$ZodType>(keyType: Name, valueType: Value): z.ZodRecord<Name, Value> {
-  return new NamedRecord({ type: 'record', keyType, valueType }) as unknown as z.ZodRecord<Name, Value>;
+export function record<Name extends $ZodRecordKey, Value extends $ZodType>(keyType: Name, valueType: Value): ZodRecord<Name, Value> {
+  return new NamedRecord({ type: 'record', keyType, valueType }) as unknown as ZodRecord<Name, Value>;
 }

@@ -17,7 +17,7 @@ const RATES: Readonly<Record<PacedName, number>> = {
   'version.history': 100,
   'version.preview': 50,
   'diff.rows': 50,
-  'view.data': 200,
+  'view.data': 50,
   'view.create': 20,
   'dataset.watch': 50,
   'version.fetch': 10,

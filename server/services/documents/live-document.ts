@@ -262,7 +262,6 @@ export class LiveDocument {
     queueMicrotask(() => {
       this.#isTelling = false;
       this.#relay();
-      this.rounds.ride();
       this.#acknowledge();
     });
   }
@@ -286,6 +285,7 @@ export class LiveDocument {
   #send(update: Uint8Array, from: Participant | undefined): void {
     const message = updateMessage(update);
     for (const participant of this.#participants) if (participant !== from) participant.relay(message);
+    this.rounds.ride();
   }
 
   #acknowledge(): void {

@@ -18,7 +18,7 @@ const LONG_FILES: Readonly<Record<string, string>> = {
 
 /** What each module may import beside itself and the built-in modules of Node. */
 const IMPORT_TABLE: Readonly<Record<string, { readonly own: readonly string[]; readonly packages: readonly string[] | 'any' }>> = {
-  protocol: { own: [], packages: ['zod/v4', 'msgpackr'] },
+  protocol: { own: [], packages: ['zod/v4', 'zod/v4/core', 'msgpackr'] },
   client: { own: ['protocol'], packages: 'any' },
   'server/socket': { own: ['protocol', 'server/gateway', 'server/shared'], packages: ['uws-20.69', 'uws-20.51'] },
   'server/gateway': {

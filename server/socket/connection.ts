@@ -4,6 +4,7 @@ import { decodeClientFrame, FRAME, type Hello } from '../../protocol/frame.ts';
 import { SUPPORTED_VERSIONS } from '../../protocol/version.ts';
 import type { Actor } from '../gateway/authenticate.ts';
 import type { Logger } from '../shared/log.ts';
+import { closeReason } from './close-reason.ts';
 import { type Counts, enterSession } from './counts.ts';
 import { Outbox, type SendSocket } from './outbox.ts';
 import { Session, type SessionContext } from './session.ts';
@@ -143,8 +144,7 @@ export class Connection implements Door {
     if (this.#state.kind === 'closing') return;
     this.#outbox.flushNow();
     this.#enterClosing(reason);
-    // A close frame has room for 123 bytes; a character takes up to three of them.
-    this.#socket.end(code, reason.message.slice(0, 40));
+    this.#socket.end(code, closeReason(reason.message));
   }
 
   #enterClosing(reason: CovistaError): void {

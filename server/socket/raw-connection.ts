@@ -5,6 +5,7 @@ import { Call } from '../gateway/call.ts';
 import { AUTHENTICATE } from '../gateway/call-audit.ts';
 import type { Outcome } from '../gateway/dispatch.ts';
 import { setLongTimeout } from '../shared/long-timeout.ts';
+import { closeReason } from './close-reason.ts';
 import type { ConnectionContext, ConnectionSocket, Door, DoorKind } from './connection.ts';
 import { Conversation, type Way } from './conversation.ts';
 import { enterSession } from './counts.ts';
@@ -99,8 +100,7 @@ export class RawConnection implements Door, Way {
   close(reason: CovistaError): void {
     if (this.#state.kind === 'closed') return;
     this.#leave(reason);
-    // A close frame has room for 123 bytes; a character takes up to three of them.
-    this.#options.socket.end(closeCodeOf(reason.code), reason.message.slice(0, 40));
+    this.#options.socket.end(closeCodeOf(reason.code), closeReason(reason.message));
   }
 
   #keep(waiting: Uint8Array[], bytes: Uint8Array): void {

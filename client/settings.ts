@@ -25,7 +25,7 @@ export interface ClientSettings {
   readonly attemptsMax: number;
   /** A connection that is silent for so long is probed, and given up when it stays silent for as long again. */
   readonly heartbeatMs: number;
-  /** A token from a function is replaced so long before it expires, or at half of its life when that is shorter. */
+  /** A token from a function is replaced so long before it expires, or at half of its life when that is shorter; this often where the clock here is ahead. */
   readonly refreshBeforeMs: number;
   /** Requests that wait for a connection or for one of the server's places. */
   readonly waitingMax: number;

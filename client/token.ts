@@ -35,8 +35,7 @@ export class TokenKeeper {
     this.#failures = 0;
     this.#expiresAtMs = Date.parse(expiresAt);
     const leftMs = this.#expiresAtMs - Date.now();
-    const { refreshBeforeMs } = this.#settings;
-    this.#schedule(leftMs > refreshBeforeMs ? leftMs - refreshBeforeMs : leftMs / 2);
+    this.#schedule(this.#renewalMs(leftMs));
   }
 
   /** The server did not take the token that was handed out: another may do, until the session ends. */
@@ -51,6 +50,13 @@ export class TokenKeeper {
     clearTimeout(this.#timer);
     this.#timer = undefined;
     this.#expiresAtMs = Number.NEGATIVE_INFINITY;
+  }
+
+  /** The server has just taken the token: when it ended by the clock here, this clock is ahead, and asking at once would never end. */
+  #renewalMs(leftMs: number): number {
+    const { refreshBeforeMs, backoffBaseMs } = this.#settings;
+    if (leftMs <= 0) return refreshBeforeMs;
+    return leftMs > refreshBeforeMs ? leftMs - refreshBeforeMs : Math.max(leftMs / 2, backoffBaseMs);
   }
 
   #schedule(delayMs: number): void {

@@ -42,7 +42,10 @@ export class DocumentHub {
   async open(name: string, { keeper }: OpenOptions = {}): Promise<LiveDocument> {
     if (parseDocumentName(name) === undefined)
       throw new CovistaError('invalid_input', `a document is named "dataset/DATASET_ID" or "user/SUBJECT", not "${name.slice(0, 100)}"`);
-    if (this.#ended !== undefined) throw this.#ended;
+    if (this.#ended !== undefined) {
+      if (isRevoked(this.#ended)) await keeper?.erase();
+      throw this.#ended;
+    }
     const place = this.#places.get(name) ?? this.#enter(name, keeper);
     place.holders += 1;
     const release = once(() => this.#release(place));
@@ -70,7 +73,7 @@ export class DocumentHub {
     };
     for (const session of sessions) session.close(reason);
     this.#places.clear();
-    if (reason.code !== 'session_revoked') return;
+    if (!isRevoked(reason)) return;
     for (const keeper of this.#keepers) keeper.erase().catch((fault: unknown) => tell(notErased(fault)));
   }
 
@@ -93,6 +96,9 @@ export class DocumentHub {
     place.session.close(new CovistaError('cancelled', `${place.session.name} was closed`));
   }
 }
+
+/** Revoked while the client had a connection, or while it had none. */
+const isRevoked = ({ code, details }: CovistaError): boolean => code === 'session_revoked' || details.revoked === true;
 
 const notErased = (fault: unknown): CovistaError => new CovistaError('unavailable', 'what was kept of documents could not be erased', {}, fault);
 

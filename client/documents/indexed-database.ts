@@ -1,3 +1,5 @@
+import { CovistaError } from '../../protocol/errors.ts';
+
 /** The two stores of kept documents: what is known of each, and its updates in order. */
 export interface Stores {
   readonly documents: IDBObjectStore;
@@ -12,13 +14,17 @@ export function answered<Result>(request: IDBRequest<Result>): Promise<Result> {
   return promise;
 }
 
-export function openDatabase(name: string): Promise<IDBDatabase> {
-  const request = indexedDB.open(name, 1);
-  request.onupgradeneeded = () => {
-    request.result.createObjectStore('documents', { keyPath: 'name' });
-    request.result.createObjectStore('updates', { autoIncrement: true }).createIndex('name', 'name');
-  };
-  return answered(request);
+export async function openDatabase(name: string): Promise<IDBDatabase> {
+  try {
+    const request = indexedDB.open(name, 1);
+    request.onupgradeneeded = () => {
+      request.result.createObjectStore('documents', { keyPath: 'name' });
+      request.result.createObjectStore('updates', { autoIncrement: true }).createIndex('name', 'name');
+    };
+    return await answered(request);
+  } catch (cause) {
+    throw new CovistaError('unavailable', 'documents cannot be kept here: there is no IndexedDB, or this page may not use it', {}, cause);
+  }
 }
 
 /** Carries out work in one transaction, which is undone when the work fails. */
@@ -38,8 +44,13 @@ export async function inTransaction<Result>(database: IDBDatabase, work: (stores
     }),
     ended,
   ]);
-  // A full disk shows as the reason of the whole transaction.
-  if (transaction.error !== null) throw transaction.error;
-  if (outcome.status === 'rejected') throw outcome.reason;
+  // A full disk may show as the reason of the whole transaction.
+  if (transaction.error !== null) throw told(transaction.error);
+  if (outcome.status === 'rejected') throw told(outcome.reason);
   return outcome.value;
+}
+
+function told(fault: unknown): unknown {
+  if (!(fault instanceof DOMException) || fault.name !== 'QuotaExceededError') return fault;
+  return new CovistaError('storage_full', 'the browser has no room left for what this page keeps', {}, fault);
 }

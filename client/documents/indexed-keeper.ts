@@ -1,6 +1,7 @@
 import * as Y from 'yjs';
 import type { DocumentOpened } from '../../protocol/documents/messages.ts';
 import { CovistaError } from '../../protocol/errors.ts';
+import { randomKey } from '../values.ts';
 import { answered, inTransaction, openDatabase, type Stores } from './indexed-database.ts';
 import type { KeeperOptions } from './keep.ts';
 import type { DocumentKeeper, KeptDocument } from './keeper.ts';
@@ -8,7 +9,8 @@ import type { DocumentKeeper, KeptDocument } from './keeper.ts';
 interface KeptRecord {
   readonly name: string;
   readonly opened: DocumentOpened;
-  readonly unsettled: boolean;
+  /** How many updates of each page may hold edits that the server lacks; a page answers for its own, and for those that it took up. */
+  readonly unsettled: Readonly<Record<string, number>>;
   readonly bytes: number;
   readonly updates: number;
   /** Milliseconds since 1970. */
@@ -41,6 +43,9 @@ interface IndexedOptions {
 
 class IndexedKeeper implements DocumentKeeper {
   readonly #options: IndexedOptions;
+  readonly #page = randomKey();
+  /** What was unsettled of the documents that were taken up. */
+  readonly #takenUp = new Map<string, KeptRecord['unsettled']>();
   /** Erased, here or by another page: nothing is kept any more. */
   #isOver = false;
 
@@ -56,7 +61,8 @@ class IndexedKeeper implements DocumentKeeper {
       if (record === undefined) return undefined;
       const updates = await updatesOf(stores, name);
       stores.documents.put({ ...record, usedAt: Date.now() });
-      return { opened: record.opened, unsettled: record.unsettled, updates };
+      this.#takenUp.set(name, record.unsettled);
+      return { opened: record.opened, unsettled: isUnsettled(record), updates };
     });
   }
 
@@ -65,18 +71,19 @@ class IndexedKeeper implements DocumentKeeper {
       const before = await recordOf(stores, name);
       const isSame = before?.opened.documentId === opened.documentId && before.opened.subject === opened.subject;
       if (before !== undefined && !isSame) await removeUpdates(stores, name);
-      const kept = before !== undefined && isSame ? before : { name, unsettled: false, bytes: 0, updates: 0 };
+      const kept = before !== undefined && isSame ? before : { name, unsettled: {}, bytes: 0, updates: 0 };
       stores.documents.put({ ...kept, opened, usedAt: Date.now() });
       await this.#makeRoom(stores, name);
     });
   }
 
   /** What was forgotten is not begun anew by an update, which would be a part without the rest. */
-  append(name: string, update: Uint8Array, unsettled: boolean): Promise<void> {
+  append(name: string, update: Uint8Array, isOpen: boolean): Promise<void> {
     return this.#change(undefined, async (stores) => {
       const record = await recordOf(stores, name);
       if (record === undefined) return;
       stores.updates.add({ name, update });
+      const unsettled = isOpen ? { ...record.unsettled, [this.#page]: (record.unsettled[this.#page] ?? 0) + 1 } : this.#ofOthers(record);
       const next = { ...record, unsettled, bytes: record.bytes + update.length, updates: record.updates + 1, usedAt: Date.now() };
       stores.documents.put(next.updates > UPDATES_MAX ? await join(stores, next) : next);
       await this.#makeRoom(stores, name);
@@ -86,7 +93,7 @@ class IndexedKeeper implements DocumentKeeper {
   settle(name: string): Promise<void> {
     return this.#change(undefined, async (stores) => {
       const record = await recordOf(stores, name);
-      if (record !== undefined) stores.documents.put({ ...record, unsettled: false });
+      if (record !== undefined) stores.documents.put({ ...record, unsettled: this.#ofOthers(record) });
     });
   }
 
@@ -97,6 +104,12 @@ class IndexedKeeper implements DocumentKeeper {
   async erase(): Promise<void> {
     this.#end();
     await answered(indexedDB.deleteDatabase(this.#options.name));
+  }
+
+  /** What stays unsettled when this page is: what other pages added since it took the document up. */
+  #ofOthers({ name, unsettled }: KeptRecord): KeptRecord['unsettled'] {
+    const taken = this.#takenUp.get(name) ?? {};
+    return Object.fromEntries(Object.entries(unsettled).filter(([page, count]) => page !== this.#page && taken[page] !== count));
   }
 
   #end(): void {
@@ -110,7 +123,7 @@ class IndexedKeeper implements DocumentKeeper {
     const records: KeptRecord[] = await answered(stores.documents.getAll());
     let bytes = records.reduce((sum, record) => sum + record.bytes, 0);
     let count = records.length;
-    const spare = records.filter((record) => record.name !== name && !record.unsettled).sort((one, other) => one.usedAt - other.usedAt);
+    const spare = records.filter((record) => record.name !== name && !isUnsettled(record)).sort((one, other) => one.usedAt - other.usedAt);
     for (const record of spare) {
       if (bytes <= bytesMax && count <= documentsMax) return;
       await remove(stores, record.name);
@@ -125,6 +138,8 @@ class IndexedKeeper implements DocumentKeeper {
     return this.#isOver ? whenOver : inTransaction(this.#options.database, work);
   }
 }
+
+const isUnsettled = ({ unsettled }: KeptRecord): boolean => Object.keys(unsettled).length > 0;
 
 const recordOf = ({ documents }: Stores, name: string): Promise<KeptRecord | undefined> => answered(documents.get(name));
 

@@ -149,12 +149,12 @@ export class DocumentSession {
     introduce(this.#replica.awareness, opened.subject);
   }
 
-  /** A reason that does not pass by itself ends the document: it was deleted, or it may not be read any more. */
+  /** A reason that does not pass by itself ends the document. Its copy goes only where it was deleted, or may not be read any more. */
   #notOpened(reason: CovistaError): void {
     if (this.#state.kind === 'closed') return;
     if (ERRORS[reason.code].retry !== 'never') this.#again(reason);
     else {
-      this.#kept?.forget();
+      if (reason.code === 'not_found' || reason.code === 'forbidden') this.#kept?.forget();
       this.close(reason);
     }
   }

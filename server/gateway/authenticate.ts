@@ -1,7 +1,7 @@
 import { hash } from 'node:crypto';
 import { errors, type JWTPayload, type JWTVerifyOptions, jwtVerify } from 'jose';
 import { LRUCache } from 'lru-cache';
-import { CovistaError } from '../../protocol/errors.ts';
+import { CovistaError, type ErrorDetails } from '../../protocol/errors.ts';
 import type { Limits } from '../../protocol/limits.ts';
 import type { Actor } from '../services/access/actor.ts';
 import type { AuditTrail } from '../services/access/audit-trail.ts';
@@ -97,7 +97,7 @@ export function createAuthenticator(options: AuthenticatorOptions): Authenticato
     if (token.length === 0) throw refused('there is no token');
     if (token.length > limits.tokenCharsMax) throw refused(`the token has more than ${limits.tokenCharsMax} characters`);
     const actor = await identify(token);
-    if (options.revocations.against(actor) !== undefined) throw refused('the token was revoked');
+    if (options.revocations.against(actor) !== undefined) throw refused('the token was revoked', { revoked: true });
     return actor;
   };
 
@@ -132,8 +132,8 @@ function hashOf(token: string): string {
   return hash('sha256', token, 'base64');
 }
 
-function refused(message: string): CovistaError {
-  return new CovistaError('unauthenticated', message);
+function refused(message: string, details: ErrorDetails = {}): CovistaError {
+  return new CovistaError('unauthenticated', message, details);
 }
 
 function createVerifier(options: AuthenticatorOptions): (token: string) => Promise<JWTPayload> {

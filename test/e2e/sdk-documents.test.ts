@@ -6,6 +6,7 @@ import { type Client, connect } from '../../client/index.ts';
 import { errorsOf, until } from '../support/documents.ts';
 import { savedView } from '../support/entries.ts';
 import { query } from '../support/inspect.ts';
+import { MemoryKeeper } from '../support/memory-keeper.ts';
 import { startProxy } from '../support/proxy.ts';
 import { startTestServer, type TestServer } from '../support/server.ts';
 import { yjsClient, until as yjsUntil } from '../support/yjs-clients.ts';
@@ -33,6 +34,26 @@ async function newDataset(): Promise<number> {
 }
 
 describe('documents of the SDK on a server', () => {
+  test('AUTH13 LIVE17 a token that was revoked while the client was away erases what it kept', async () => {
+    const keeper = new MemoryKeeper();
+    const options = { url: server.url, token: await server.token('mallory') };
+    const before = connect(options);
+    const document = await before.document.open('user/mallory', { keeper });
+    await document.whenSynced();
+    before.close();
+    expect([...keeper.kept.keys()]).toEqual(['user/mallory']);
+    const root = await server.client('root', { admin: true });
+    await root.session.revoke({ subject: 'mallory' });
+    const [kept] = keeper.kept.values();
+    const after = connect(options);
+    await after.document.open('user/mallory', { keeper }).catch((reason: unknown) => reason);
+    await expect(after.ready()).rejects.toMatchObject({ code: 'unauthenticated', details: { revoked: true } });
+    await expect.poll(() => keeper.kept.size).toBe(0);
+    if (kept !== undefined) keeper.kept.set('user/mallory', kept);
+    await expect(after.document.open('user/mallory', { keeper })).rejects.toMatchObject({ code: 'unauthenticated' });
+    expect(keeper.kept.size).toBe(0);
+  });
+
   test('LIVE1 two clients of the SDK and one of y-websocket come to the same document', async () => {
     const name = `dataset/${await newDataset()}`;
     const [one, other] = await Promise.all([alice.document.open(name), bob.document.open(name)]);

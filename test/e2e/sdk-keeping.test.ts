@@ -216,6 +216,52 @@ describe.skipIf(!hasBrowser)('documents kept in a browser (needs Chromium: apt-g
     await context.close();
   });
 
+  test('LIVE16 edits of one page stay marked as such when another page has none that the server lacks, until they are taken up', async () => {
+    const { name } = await newDataset();
+    const context = await browser.newContext();
+    const page = await newPage(context);
+    await open(page, { name, subject: 'bob' });
+    const marks = await page.evaluate(async () => {
+      const { covista, live: document, keeper: here } = globalThis as unknown as PageScope;
+      const [away, later] = [await covista.keepDocuments({ subject: 'bob' }), await covista.keepDocuments({ subject: 'bob' })];
+      const isUnsettled = async (keeper: PageScope['keeper']): Promise<boolean | undefined> => (await keeper.load(document.name))?.unsettled;
+      await document.whenKept();
+      await away.append(document.name, new Uint8Array([0, 0]), true);
+      document.savedViews().create({ name: 'online', config: {} });
+      await document.whenDurable();
+      await document.whenKept();
+      return [await isUnsettled(later), await later.settle(document.name), await isUnsettled(here)];
+    });
+    expect(marks).toEqual([true, undefined, false]);
+    await context.close();
+  });
+
+  test('LIVE16 a quota that is used up is told as `storage_full`, and a page without IndexedDB that nothing can be kept', async () => {
+    const { name } = await newDataset();
+    const context = await browser.newContext();
+    const page = await newPage(context);
+    await open(page, { name, subject: 'bob' });
+    const codes = await page.evaluate(async () => {
+      const { covista, live: document } = globalThis as unknown as PageScope;
+      const codeOf = (fault: { readonly code?: string }): string | undefined => fault.code;
+      await document.whenKept();
+      IDBObjectStore.prototype.add = () => {
+        throw new DOMException('no room', 'QuotaExceededError');
+      };
+      document.savedViews().create({ name: 'one too many', config: {} });
+      await document.whenDurable();
+      const told = [await document.whenKept().then(() => 'kept', codeOf)];
+      IDBFactory.prototype.open = () => {
+        throw new DOMException('no', 'SecurityError');
+      };
+      told.push(await covista.keepDocuments({ subject: 'bob' }).then(() => 'kept', codeOf));
+      Object.defineProperty(globalThis, 'indexedDB', { value: undefined });
+      return [...told, await covista.keepDocuments({ subject: 'bob' }).then(() => 'kept', codeOf)];
+    });
+    expect(codes).toEqual(['storage_full', 'unavailable', 'unavailable']);
+    await context.close();
+  });
+
   test('LIVE17 copies are erased with the grant, with the token and by signing out, also in other pages', async () => {
     const { datasetId, name } = await newDataset();
     const context = await browser.newContext();

@@ -1,4 +1,6 @@
 import { expect, test } from 'vitest';
+import type * as Y from 'yjs';
+import { connect } from '../../client/index.ts';
 import { CovistaError } from '../../protocol/errors.ts';
 import { errorsOf, hubOf, newRelay, openAs, until } from '../support/documents.ts';
 import { MemoryKeeper } from '../support/memory-keeper.ts';
@@ -59,6 +61,42 @@ test('LIVE17 the copy of a document that was deleted meanwhile is erased, and th
   await until(document, () => document.state.kind === 'closed');
   await until(document, () => keeper.kept.size === 0);
   expect(document.state).toMatchObject({ reason: { code: 'not_found' } });
+});
+
+test('LIVE15 what ends a document otherwise leaves its copy, such as closing the client while it has no connection', async () => {
+  const relay = newRelay();
+  const keeper = new MemoryKeeper();
+  await openAs(relay, 'alice', { keeper }).then((document) => document.close());
+  for (const code of ['cancelled', 'unsupported_version'] as const) {
+    relay.refuseOpening = OFFLINE;
+    const document = await hubOf(relay, 'alice').open(NAME, { keeper });
+    document.savedViews().create({ name: code, config: {} });
+    await document.whenKept();
+    relay.refuseOpening = new CovistaError(code, 'no further');
+    await until(document, () => document.state.kind === 'closed');
+    await document.whenKept();
+  }
+  relay.refuseOpening = undefined;
+  const last = await openAs(relay, 'alice', { keeper });
+  await last.whenDurable();
+  expect([...relay.doc.getMap<Y.Map<unknown>>('views').values()].map((view) => view.get('name')).sort()).toEqual([
+    'cancelled',
+    'unsupported_version',
+  ]);
+});
+
+test('LIVE15 closing a client that never had a connection leaves what is kept', async () => {
+  const relay = newRelay();
+  const keeper = new MemoryKeeper();
+  await openAs(relay, 'alice', { keeper }).then((document) => document.close());
+  const client = connect({ url: 'http://127.0.0.1:9', token: '' });
+  const document = await client.document.open(NAME, { keeper });
+  document.savedViews().create({ name: 'offline', config: {} });
+  await document.whenKept();
+  client.close();
+  await until(document, () => document.state.kind === 'closed');
+  await document.whenKept();
+  expect(keeper.kept.get(NAME)?.unsettled).toBe(true);
 });
 
 test('LIVE17 a revoked token erases every copy', async () => {

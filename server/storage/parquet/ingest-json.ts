@@ -6,6 +6,7 @@ import { assertColumnNames } from './column-names.ts';
 import { trimToLastLine } from './csv-lines.ts';
 import { assertDeclared } from './detect.ts';
 import { EngineError } from './engine-error.ts';
+import { textShape } from './exact-conversion.ts';
 import { type Converted, conversionOf, failedConversion, type IngestContext } from './ingest-context.ts';
 import { describeFile } from './ingest-parquet.ts';
 import { isNested, type JsonPlan, planJson } from './json-columns.ts';
@@ -119,13 +120,28 @@ async function convertPlanned(
   const source = (columns: readonly TextColumn[]): string => readJson(file, columnsRead(columns));
   for (const attempt of [plan.columns, plan.withNestedAsText]) {
     const rows = await copyText(session, attempt, source, target);
-    if (rows !== undefined) return { columns: attempt, rows };
+    if (rows !== undefined) {
+      await assertPartsFit(session, file, attempt);
+      return { columns: attempt, rows };
+    }
     const columns = await surveyColumns(session, attempt, source).catch(ignoreEngineError);
     const surveyed = columns === undefined ? undefined : await copyText(session, columns, source, target);
     if (columns !== undefined && surveyed !== undefined) return { columns, rows: surveyed };
   }
   await assertFits(session, plan.withNestedAsText, source, { unreadable: true });
   throw new EngineError('Invalid Input', 'the values of the file do not fit the columns found in it');
+}
+
+/** The engine's reader rounds and cuts what is within lists, structs and maps of a version without a word. */
+async function assertPartsFit(session: Session, file: JsonFile, columns: readonly TextColumn[]): Promise<void> {
+  const shapes = new Map<string, string>();
+  const nested = columns.flatMap((column): TextColumn[] => {
+    const shape = textShape(column.sqlType);
+    if (column.candidates !== null || column.from === null || shape === undefined) return [];
+    shapes.set(column.from, shape);
+    return [{ ...column, read: 'text' }];
+  });
+  await assertFits(session, nested, () => readJson(file, shapes), { unreadable: false });
 }
 
 /** Nested values that do not fit the type found for them fail the survey too; they are read as text next. */

@@ -100,6 +100,24 @@ describe('values', () => {
     expect(rows.at(-1)).toEqual({ a: 1.5, b: null, late: true });
   });
 
+  test('ING15 a nested number that a double would change leaves the column as the text that it is', async () => {
+    const exact = '{"a":[9007199254740993,1.5]}';
+    const { types, rows } = await ingest(
+      `{"n":${exact},"inf":[1e999,1.5],"ok":[1.5,9007199254740992]}\n{"n":null,"inf":[],"ok":[0.30000000000000004]}\n`,
+    );
+    expect(types).toEqual({ n: 'VARCHAR', inf: 'VARCHAR', ok: 'VARCHAR' });
+    expect(rows).toMatchObject([
+      { n: exact, inf: '[1e999,1.5]' },
+      { n: null, inf: '[]' },
+    ]);
+    const kept = await ingest('{"ok":[1.5,9007199254740992],"s":{"d":0.30000000000000004}}\n{"ok":null,"s":{"d":null}}\n');
+    expect(kept.types).toEqual({ ok: 'DOUBLE[]', s: 'STRUCT(d DOUBLE)' });
+    expect(kept.rows).toEqual([
+      { ok: [1.5, 9007199254740992], s: { d: 0.30000000000000004 } },
+      { ok: null, s: { d: null } },
+    ]);
+  });
+
   test('ING15 mixed kinds become text, nested values lists and structs', async () => {
     const { types, rows } = await ingest('[{"a":1,"b":[1,2],"c":{"d":null,"e":[{"f":1.5}]}},{"a":"x","b":[]},{"a":{"q":1}},{"a":null}]');
     expect(types).toEqual({ a: 'VARCHAR', b: 'BIGINT[]', c: 'STRUCT(d VARCHAR, e STRUCT(f DOUBLE)[])' });

@@ -55,6 +55,47 @@ describe('text onto a version', () => {
     }
   });
 
+  test('ING18 numbers in floating point keep what is before the point and stay finite', async () => {
+    const target = columns({ d: 'DOUBLE', f: 'FLOAT' });
+    const ingested = await onto('d,f\n0.1234567890123456789,0.1\n9007199254740992,16777216\n1e5,-.5\nnan, 007 \n-Infinity,3.40282e38\n', target);
+    expect((await content.rows(ingested)).map(({ d }) => d)).toEqual([0.12345678901234568, 9007199254740992, 100000, 'NaN', '-Infinity']);
+    for (const [name, text] of Object.entries({ d: ['9007199254740993', '123456789012345678.5', '1e999', '1_0'], f: ['16777217', '1e39', '1_0'] })) {
+      for (const sample of text) expect(await refusedOnto(`${name}\n${sample}\n`, target)).toMatchObject({ details: { column: name, sample } });
+    }
+  });
+
+  test('ING18 what is within lists, structs and maps is kept as well', async () => {
+    const target = columns({ l: 'INTEGER[]', s: 'STRUCT(a DECIMAL(4,1), "b c" VARCHAR, d DATE[])', m: 'MAP(VARCHAR, TINYINT)' });
+    const kept = { l: [1, null, 3], s: { a: '2.5', 'b c': '', d: ['2024-01-02'] }, m: { k: 1 } };
+    const csv = await onto(`l,s,m\n"[1, NULL, 3.0]","{'a': 2.50, 'b c': '', 'd': ['2024-01-02']}",{k=1}\n"",,{}\n`, target);
+    expect(await content.rows(csv)).toEqual([kept, { l: null, s: null, m: {} }]);
+    expect(await content.rows(await onto(JSON.stringify(kept), target))).toEqual([kept]);
+    const lossy = [
+      ['l', '[1, 2.7]', '{"l":[1,2.7]}'],
+      ['s', "{'a': 2.75}", '{"s":{"a":2.75}}'],
+      ['s', "{'d': ['2024-01-02 12:00:00']}", '{"s":{"d":["2024-01-02 12:00:00"]}}'],
+      ['m', '{k=1.5}', '{"m":{"k":1.5}}'],
+    ] as const;
+    for (const [column, text, json] of lossy) {
+      expect(await refusedOnto(`${column}\n"${text}"\n`, target)).toMatchObject({ code: 'unprocessable_data', details: { column, sample: text } });
+      expect(await refusedOnto(json, target)).toMatchObject({ code: 'unprocessable_data', details: { column } });
+    }
+  });
+
+  test('ING18 days before our era and without end, and nanoseconds, are read as they are written', async () => {
+    const target = columns({ d: 'DATE', t: 'TIMESTAMP', z: 'TIMESTAMP WITH TIME ZONE', n: 'TIMESTAMP_NS' });
+    const text = '0044-03-15 (BC),0044-03-15 (BC) 01:02:03.5,0044-03-15 (BC) 01:02:03.5+00,2024-01-01 00:00:00.123456789';
+    const [before, endless] = await content.rows(await onto(`d,t,z,n\n${text}\ninfinity,-infinity,infinity,\n`, target));
+    expect(before).toEqual({
+      d: '-000043-03-15',
+      t: '-000043-03-15T01:02:03.500Z',
+      z: '-000043-03-15T01:02:03.500Z',
+      n: '2024-01-01T00:00:00.123456789Z',
+    });
+    expect(endless).toEqual({ d: 'infinity', t: '-infinity', z: 'infinity', n: null });
+    expect(await refusedOnto('n\n2024-01-01 00:00:00.1234567891\n', target)).toMatchObject({ details: { column: 'n' } });
+  });
+
   test('ING18 a CSV row that a column cannot take is rejected by itself', async () => {
     const ingested = await onto('id,name,added\n1,x,2020-01-01\nfoo,y,2020-01-02\n3,z,2020-01-03\n');
     expect(await content.rows(ingested)).toMatchObject([

@@ -6,11 +6,12 @@ import { assertColumnNames } from './column-names.ts';
 import { trimToLastLine } from './csv-lines.ts';
 import { assertDeclared } from './detect.ts';
 import { EngineError } from './engine-error.ts';
+import { exactConversion, textShape } from './exact-conversion.ts';
 import { type Converted, conversionOf, failedConversion, type IngestContext } from './ingest-context.ts';
 import { describeFile } from './ingest-parquet.ts';
 import { isNested, type JsonPlan, planJson } from './json-columns.ts';
 import { JSON_OBJECT_BYTES_MAX, salvageJson } from './json-salvage.ts';
-import { fileLiteral, literal } from './quote.ts';
+import { fileLiteral, identifier, literal } from './quote.ts';
 import { fileContains, type OpenedSource, readTail } from './source.ts';
 import { readTypes, shapeOf, type TextColumn } from './text-columns.ts';
 import { assertFits, copyText, surveyColumns } from './text-copy.ts';
@@ -119,13 +120,43 @@ async function convertPlanned(
   const source = (columns: readonly TextColumn[]): string => readJson(file, columnsRead(columns));
   for (const attempt of [plan.columns, plan.withNestedAsText]) {
     const rows = await copyText(session, attempt, source, target);
-    if (rows !== undefined) return { columns: attempt, rows };
+    if (rows !== undefined) {
+      await assertPartsFit(session, file, attempt);
+      if (await guessedPartsFit(session, file, attempt)) return { columns: attempt, rows };
+      continue;
+    }
     const columns = await surveyColumns(session, attempt, source).catch(ignoreEngineError);
     const surveyed = columns === undefined ? undefined : await copyText(session, columns, source, target);
     if (columns !== undefined && surveyed !== undefined) return { columns, rows: surveyed };
   }
   await assertFits(session, plan.withNestedAsText, source, { unreadable: true });
   throw new EngineError('Invalid Input', 'the values of the file do not fit the columns found in it');
+}
+
+/** The engine's reader rounds and cuts what is within lists, structs and maps of a version without a word. */
+async function assertPartsFit(session: Session, file: JsonFile, columns: readonly TextColumn[]): Promise<void> {
+  const shapes = new Map<string, string>();
+  const nested = columns.flatMap((column): TextColumn[] => {
+    const shape = textShape(column.sqlType);
+    if (column.candidates !== null || column.from === null || shape === undefined) return [];
+    shapes.set(column.from, shape);
+    return [{ ...column, read: 'text' }];
+  });
+  await assertFits(session, nested, () => readJson(file, shapes), { unreadable: false });
+}
+
+/** Whether the same is not so of columns that were guessed. Of their types only DOUBLE has values that it does not hold. */
+async function guessedPartsFit(session: Session, file: JsonFile, columns: readonly TextColumn[]): Promise<boolean> {
+  const shapes = new Map<string, string>();
+  const kept = columns.flatMap(({ from, candidates, sqlType }) => {
+    const shape = candidates === null || !sqlType.includes('DOUBLE') ? undefined : textShape(sqlType);
+    if (from === null || shape === undefined) return [];
+    shapes.set(from, shape);
+    return [`coalesce(bool_and(${exactConversion(sqlType).keeps(identifier(from))}), true)`];
+  });
+  if (kept.length === 0) return true;
+  const [found] = await session.rows(`SELECT ${kept.join(' AND ')} AS kept FROM ${readJson(file, shapes)}`);
+  return found?.kept === true;
 }
 
 /** Nested values that do not fit the type found for them fail the survey too; they are read as text next. */

@@ -44,7 +44,8 @@ export async function assertFits(
     const isMisfit = unreadable
       ? `NOT (coalesce(${type.keeps(x)}, false) AND ${type.tryConvert(x)} IS NOT NULL)`
       : `NOT coalesce(${type.keeps(x)}, false) AND ${type.tryConvert(x)} IS NOT NULL`;
-    return `min(${x}) FILTER (WHERE ${x} <> '' AND ${isMisfit}) AS "misfit_${index}"`;
+    const text = `CAST(${x} AS VARCHAR)`;
+    return `min(${text}) FILTER (WHERE ${text} <> '' AND ${isMisfit}) AS "misfit_${index}"`;
   });
   const [found] = await session.rows(`SELECT ${misfits.join(', ')} FROM ${source(columns)}`);
   const index = given.findIndex((_column, at) => typeof found?.[`misfit_${at}`] === 'string');

@@ -18,10 +18,9 @@ export interface TextType {
 
 const INT64_MAX = 2n ** 63n - 1n;
 const WHOLE = /^\s*-?(?:0|[1-9]\d{0,18})\s*$/;
-const NUMBER = /^\s*[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?\s*$/;
-const NOT_A_NUMBER = /^[+-]?(?:nan|inf|infinity)$/i;
-/** Texts such as 007, which are codes, and whole numbers beyond what a double keeps apart. */
-const NUMBER_LIKE_CODE = /^\s*[+-]?(?:0\d|\d{16,}\s*$)/;
+/** Neither texts such as 007, which are codes, nor numbers of which a double does not keep the whole part. */
+const NUMBER = /^\s*[+-]?(?:(?:0|[1-9]\d{0,14})(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d+)?\s*$/;
+const NOT_A_NUMBER = /^[+-]?(?:[nN][aA][nN]|[iI][nN][fF](?:[iI][nN][iI][tT][yY])?)$/;
 const ISO_DATE = /^\d{4}-\d\d-\d\d$/;
 const ISO_TIME = /^(?:[01]\d|2[0-3]):[0-5]\d(?::[0-5]\d(?:\.\d{1,6})?)?$/;
 const ISO_TIMESTAMP = /^\d{4}[-/]\d\d[-/]\d\d(?:[ T](?:[01]\d|2[0-3]):[0-5]\d(?::[0-5]\d(?:\.\d{1,6})?)?)?$/;
@@ -36,7 +35,7 @@ function isWhole(text: string): boolean {
 
 function isDouble(text: string): boolean {
   if (NOT_A_NUMBER.test(text)) return true;
-  return NUMBER.test(text) && !NUMBER_LIKE_CODE.test(text) && Number.isFinite(Number(text));
+  return NUMBER.test(text) && Number.isFinite(Number(text));
 }
 
 /** Whether the calendar has the day that an ISO text begins with. */
@@ -68,18 +67,20 @@ const bigint: TextType = {
   keeps: (x) => `(CAST(TRY_CAST(${x} AS BIGINT) AS VARCHAR) = ${x} OR CAST(TRY_CAST(${x} AS BIGINT) AS VARCHAR) = trim(${x}))`,
 };
 
+/** Without an exponent so few characters are no infinity; the engine takes underscores between digits as well. */
 const double: TextType = {
   ...cast('DOUBLE'),
   matches: isDouble,
   keeps: (x) =>
-    `((${x} >= '1' AND length(${x}) <= 15) OR starts_with(${x}, '0.') OR (${x} <> '' AND NOT regexp_matches(${x}, '${NUMBER_LIKE_CODE.source}')))`,
+    `((length(${x}) <= 15 AND (${x} >= '1' OR starts_with(${x}, '0.')) AND NOT (contains(${x}, 'e') OR contains(${x}, 'E') OR contains(${x}, '_'))) ` +
+    `OR (${full(x, NUMBER)} AND isfinite(TRY_CAST(${x} AS DOUBLE))) OR ${full(x, NOT_A_NUMBER)})`,
 };
 
-/** Ten characters have no room for a time. */
+/** What the engine takes beyond this form has a sign or spaces. */
 const date: TextType = {
   ...cast('DATE'),
   matches: (text) => ISO_DATE.test(text) && isDay(text),
-  keeps: (x) => `length(${x}) = 10`,
+  keeps: (x) => `(${x} LIKE '____-__-__' AND ${x} >= '0' AND NOT contains(${x}, ' '))`,
 };
 
 const parsedDate = (format: string, pattern: RegExp): Omit<TextType, 'matches'> => ({
@@ -118,11 +119,11 @@ const namedMonth: TextType = {
 
 const time: TextType = { ...cast('TIME'), matches: (text) => ISO_TIME.test(text), keeps: (x) => full(x, ISO_TIME) };
 
-/** A text of 19 characters with a colon before the seconds has no zone, which TIMESTAMP would drop. */
+/** The engine takes more texts than these: it drops zones, and hour 24 is the day after. A usual one is what it would write itself. */
 const timestamp: TextType = {
   ...cast('TIMESTAMP'),
   matches: (text) => ISO_TIMESTAMP.test(text) && isDay(text),
-  keeps: (x) => `((length(${x}) = 19 AND ${x}[17] = ':') OR ${full(x, ISO_TIMESTAMP)})`,
+  keeps: (x) => `((length(${x}) = 19 AND CAST(TRY_CAST(${x} AS TIMESTAMP) AS VARCHAR) = ${x}) OR ${full(x, ISO_TIMESTAMP)})`,
 };
 
 const instant: TextType = {

@@ -57,21 +57,26 @@ function plainValue(value: string, type: string): string {
   return timeValue(value, type) ?? value;
 }
 
-/** ISO 8601 in UTC, with as many digits of the second as there are. */
+/** ISO 8601 in UTC, with as many digits of the second as there are; what a JavaScript date cannot hold is as the engine writes it. */
 function timeValue(value: string, type: string): string | undefined {
   const utc = type === 'TIMESTAMP WITH TIME ZONE' ? `timezone('UTC', ${value})` : value;
-  const format = (pattern: string): string => `strftime(${utc}, '%Y-%m-%dT%H:%M:%S${pattern}Z')`;
-  const otherwise = `WHEN ${value} IS NOT NULL THEN CAST(${value} AS VARCHAR) END`;
+  const format = (pattern: string): string => isoText(utc, `-%m-%dT%H:%M:%S${pattern}`);
+  const orElse = (text: string): string =>
+    `CASE WHEN year(${value}) BETWEEN -271820 AND 275759 THEN ${text} WHEN ${value} IS NOT NULL THEN CAST(${value} AS VARCHAR) END`;
+  if (type === 'DATE') return orElse(isoText(value, '-%m-%d'));
   if (type === 'TIMESTAMP' || type === 'TIMESTAMP WITH TIME ZONE') {
     const micros = `epoch_us(${value}) % 1000000`;
-    const digits = `CASE WHEN ${micros} = 0 THEN ${format('')} WHEN ${micros} % 1000 = 0 THEN ${format('.%g')} ELSE ${format('.%f')} END`;
-    return `CASE WHEN isfinite(${value}) THEN ${digits} ${otherwise}`;
+    return orElse(`CASE WHEN ${micros} = 0 THEN ${format('Z')} WHEN ${micros} % 1000 = 0 THEN ${format('.%gZ')} ELSE ${format('.%fZ')} END`);
   }
   if (type !== 'TIMESTAMP_NS') return undefined;
   // The engine's own format for nanoseconds writes beyond them.
   const nanos = `((epoch_ns(${value}) % 1000000000) + 1000000000) % 1000000000`;
-  const digits = `strftime(${value}, '%Y-%m-%dT%H:%M:%S') || CASE WHEN ${nanos} = 0 THEN 'Z' ELSE '.' || lpad(CAST(${nanos} AS VARCHAR), 9, '0') || 'Z' END`;
-  return `CASE WHEN isfinite(${value}) THEN ${digits} ${otherwise}`;
+  return orElse(`${format('')} || CASE WHEN ${nanos} = 0 THEN 'Z' ELSE '.' || lpad(CAST(${nanos} AS VARCHAR), 9, '0') || 'Z' END`);
+}
+
+/** A time by a format that begins after the year, which has a sign and six digits where it is not one of four. */
+function isoText(time: string, rest: string): string {
+  return `CASE WHEN year(${time}) BETWEEN 0 AND 9999 THEN strftime(${time}, '%Y${rest}') ELSE printf('%+07d', year(${time})) || strftime(${time}, '${rest}') END`;
 }
 
 /** Numbers that JSON does not have are texts, spelt as JavaScript spells them. */

@@ -27,7 +27,11 @@ export function iterate(source: BodySource): AsyncIterable<Uint8Array> {
   if (source instanceof Uint8Array) return once(source);
   if (source instanceof Blob) return readStream(source.stream());
   if (source instanceof ReadableStream) return readStream(source);
-  return source;
+  if (typeof source === 'object' && source !== null && Symbol.asyncIterator in source) return source;
+  throw new CovistaError(
+    'invalid_input',
+    'a file is bytes, a Blob or File, a stream or pieces of bytes; a path is opened first, such as with `fs.openAsBlob`',
+  );
 }
 
 async function* once(bytes: Uint8Array): AsyncGenerator<Uint8Array> {

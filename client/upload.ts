@@ -14,7 +14,10 @@ type DatasetInput = Parameters<Methods['upload']['createDataset']>[0];
 type Committed = Awaited<ReturnType<Methods['upload']['commit']>>;
 
 /** Which dataset the file goes to and how, as `upload.commit` takes it; or the dataset that is made of it, as `upload.createDataset` takes it. */
-type Destination = Omit<CommitInput, 'uploadId' | 'sha256'> | Omit<DatasetInput, 'uploadId' | 'sha256'>;
+type Destination = Only<Omit<CommitInput, 'uploadId' | 'sha256'>, DatasetInput> | Only<Omit<DatasetInput, 'uploadId' | 'sha256'>, CommitInput>;
+
+/** One of two inputs: fields that only the other one has are none of it, so that a mixture does not compile. */
+type Only<One, Other> = One & { readonly [Field in Exclude<keyof Other, keyof One | 'uploadId' | 'sha256'>]?: undefined };
 
 export type FileOptions = Destination & SendOptions;
 
@@ -49,11 +52,12 @@ interface UploadRequest {
 export async function uploadFile(request: UploadRequest): Promise<Committed> {
   const { methods, settings, source, options } = request;
   const { bytes = knownBytes(source), signal, onProgress, onUpload, resume, createHash = createSha256, ...destination } = options;
+  const pieces = iterate(source);
   const upload = resume === undefined ? await begin(request, bytes) : await standing(request, resume);
   const { uploadId } = upload;
   onUpload?.(uploadId);
   try {
-    const sha256 = await writeChunks(iterate(source), {
+    const sha256 = await writeChunks(pieces, {
       methods,
       uploadId,
       had: upload.offset,
@@ -64,7 +68,7 @@ export async function uploadFile(request: UploadRequest): Promise<Committed> {
     });
     const idempotencyKey = `upload.commit ${uploadId}`;
     const sent = { signal, onProgress, idempotencyKey };
-    if ('datasetId' in destination) return await methods.upload.commit({ ...destination, uploadId, sha256 }, sent);
+    if (destination.datasetId !== undefined) return await methods.upload.commit({ ...destination, uploadId, sha256 }, sent);
     return await methods.upload.createDataset({ ...destination, uploadId, sha256 }, sent);
   } catch (error) {
     // The caller needs the first error; an upload that cannot be aborted expires by itself.

@@ -101,6 +101,14 @@ describe('upload.file', () => {
     await expect(client.version.history({ datasetId })).rejects.toMatchObject({ code: 'not_found' });
   });
 
+  test('SDK15 what is no file, such as a path, is refused before anything is sent', async () => {
+    const { client } = await startClient();
+    for (const source of ['orders.csv', undefined, [1, 2]]) {
+      await expect(client.upload.file(source as never, { name: 'Orders' })).rejects.toMatchObject({ code: 'invalid_input' });
+    }
+    expect(await server.leftovers()).toEqual([]);
+  });
+
   test('SDK15 a dataset that is made of a file is there with the version of it, once and not before', async () => {
     const { client, proxy } = await startClient({ settings: { uploadChunkBytes: 1_000_000 } });
     const file = sample('superstore.csv');

@@ -1,5 +1,5 @@
 import { describe, expect, expectTypeOf, test } from 'vitest';
-import type { Client, Methods } from '../../client/index.ts';
+import type { Client, FileOptions, Methods } from '../../client/index.ts';
 import type { DatasetId, VersionId } from '../../protocol/ids.ts';
 import { type OperationName, operationsByName } from '../../protocol/operations/index.ts';
 import { bundleForBrowser } from '../support/bundle.ts';
@@ -135,6 +135,10 @@ describe('types', () => {
       .toEqualTypeOf<VersionId>();
     expectTypeOf<Client['dataset']['watch']>().returns.toExtend<AsyncIterable<{ readonly sequence: number }>>();
     expectTypeOf<Client['session']['whoami']>().toBeCallableWith();
+    expectTypeOf<{ name: string; key: string[] }>().toExtend<FileOptions>();
+    expectTypeOf<{ datasetId: number; branch: string; mode: 'append' }>().toExtend<FileOptions>();
+    expectTypeOf<{ name: string; mode: 'append' }>().not.toExtend<FileOptions>();
+    expectTypeOf<{ name: string; datasetId: number; branch: string }>().not.toExtend<FileOptions>();
     expectTypeOf<Client['branch']['create']>().parameter(0).not.toExtend<{ readonly name: number }>();
     expectTypeOf<Client['dataset']['get']>().parameter(1).exclude<undefined>().not.toHaveProperty('idempotencyKey');
     expectTypeOf<Client['dataset']['delete']>().parameter(1).exclude<undefined>().toHaveProperty('idempotencyKey');

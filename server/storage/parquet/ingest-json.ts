@@ -75,7 +75,7 @@ type JsonConverted = Omit<Converted, 'format' | 'conversion'>;
 /** Undefined when the engine cannot read the file as it is. */
 async function tryConvert(context: IngestContext, path: string, layout: Layout): Promise<JsonConverted | undefined> {
   const { broker, control, staging, limits } = context;
-  await assertNesting(path, { lines: layout === 'newline_delimited', depthMax: limits.jsonNestingMax }, control.signal);
+  await assertNesting(path, { lines: layout === 'newline_delimited', depthMax: limits.nestingMax }, control.signal);
   const file = await jsonFile(path, layout);
   return staging.write('data.parquet', (target) =>
     broker.run('bulk', control, async (session) => {

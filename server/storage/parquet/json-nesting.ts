@@ -12,7 +12,7 @@ const CLOSE_BRACE = 125;
 
 /**
  * Throws `unprocessable_data` when arrays and objects lie deeper within each other than that. DuckDB goes down into each of them
- * by calling itself: some ten thousand end the whole process. With `lines`, every line begins anew, as one that is broken ends.
+ * by calling itself, and some ten thousand end the whole process. With `lines`, every line begins anew, as one that is broken ends.
  */
 export async function assertNesting(path: string, { lines, depthMax }: { lines: boolean; depthMax: number }, signal: AbortSignal): Promise<void> {
   const gauge = new DepthGauge(lines);

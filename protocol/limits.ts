@@ -98,6 +98,11 @@ export const LIMITS = {
   columnsMax: limit(1_000, 'count', 'Columns of a version; DuckDB needs about 300 KiB of its memory for each to write them'),
   ingestSampleBytes: limit(128 * KiB, 'bytes', 'The start of a file from which its format and the types of its columns are told'),
   csvLineBytesMax: limit(16 * MiB, 'bytes', 'One line of a CSV file; the parser holds some in memory'),
+  nestingMax: limit(
+    16,
+    'count',
+    'Lists, structs and maps of a file within each other; each further list doubles the time that DuckDB takes to read a row',
+  ),
   arrowBatchBytesMax: limit(256 * MiB, 'bytes', 'One record batch of an Arrow file, which is held in memory whole'),
   conversionErrorsMax: limit(100, 'count', 'Rejected rows that a version lists; all are counted'),
   manifestFilesMax: limit(4_096, 'count', 'Data files of a version; appends merge small ones well before'),

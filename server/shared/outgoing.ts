@@ -20,7 +20,7 @@ export interface Outgoing {
 export interface OutgoingOptions {
   /** Private networks that may be reached all the same. */
   readonly allowed: BlockList;
-  /** How long the other side may neither take a byte nor send one. */
+  /** How long the other side may neither take a byte nor send one, and how long after the last byte it may take to answer. */
   readonly timeoutMs: number;
 }
 
@@ -47,9 +47,17 @@ export async function sendOut({ url, method, headers, body, signal }: Outgoing, 
   const request = target.protocol === 'https:' ? requestHttps : requestHttp;
   const { promise, resolve, reject } = Promise.withResolvers<IncomingMessage>();
   const outgoing = request(target, { method, headers, signal, agent: false, lookup: checkedLookup(target.host, allowed) });
-  outgoing.setTimeout(timeoutMs, () => outgoing.destroy(new CovistaError('timeout', `${target.host} did not answer for ${timeoutMs} ms`)));
+  const late = (): unknown => outgoing.destroy(new CovistaError('timeout', `${target.host} did not answer for ${timeoutMs} ms`));
+  outgoing.setTimeout(timeoutMs, late);
+  // Who sends an answer bit by bit, or news that it is to come, is never idle.
+  let deadline: NodeJS.Timeout | undefined;
+  outgoing.once('finish', () => {
+    deadline = setTimeout(late, timeoutMs).unref();
+  });
   outgoing.once('response', resolve);
   outgoing.once('error', reject);
+  // An answer that changes the protocol ends the request with neither of them.
+  outgoing.once('close', () => reject(new Error(`${target.host} ended the connection`)));
   try {
     const [response] = await Promise.all([promise, unlessAnswered(pipeline(Readable.from(body, { objectMode: false }), outgoing), promise)]);
     response.destroy();
@@ -57,6 +65,7 @@ export async function sendOut({ url, method, headers, body, signal }: Outgoing, 
   } catch (error) {
     throw explained(error, target.host, signal);
   } finally {
+    clearTimeout(deadline);
     outgoing.destroy();
   }
 }

@@ -148,6 +148,17 @@ describe('compression', () => {
     expect(await refused(gzipSync(''))).toMatchObject({ code: 'unprocessable_data' });
   });
 
+  test('ING22 lists deep within each other are refused before they are read, each level of which doubles the time of a read', async () => {
+    const listsOf = async (levels: number): Promise<Buffer> => {
+      const path = join(content.directory, `lists-${levels}.parquet`);
+      const lists = `CAST('${'['.repeat(levels)}${']'.repeat(levels)}' AS VARCHAR${'[]'.repeat(levels)})`;
+      await writeParquet(`SELECT {'b': ${lists}} AS a`, path);
+      return readFileSync(path);
+    };
+    expect(await refused(await listsOf(40))).toMatchObject({ code: 'unprocessable_data', details: { column: 'a', depthMax: 16 } });
+    expect((await content.ingest(await listsOf(8))).conversion.status).toBe('complete');
+  });
+
   test('ING1 what is no table is refused', async () => {
     for (const name of ['ffox.png', '7zip.png']) expect(await refused(readFileSync(samplePath(name)))).toMatchObject({ code: 'unprocessable_data' });
   });

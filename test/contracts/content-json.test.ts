@@ -180,6 +180,17 @@ describe('faults', () => {
     expect(await refused(wide)).toMatchObject({ code: 'unprocessable_data', details: { columnsMax: 40 } });
   });
 
+  test('ING22 arrays and objects deep within each other are refused, since the engine would end the process', async () => {
+    const arrays = (deep: number): string => `{"a":${'['.repeat(deep)}${']'.repeat(deep)}}`;
+    const objects = `${'{"a":'.repeat(100_000)}1${'}'.repeat(100_000)}`;
+    const deep = [`[${arrays(100_000)}]`, arrays(100_000), objects, `{"a":1}\n${objects}\n`, `{"a":"broken\n${arrays(100_000)}\n{"a":1}`];
+    for (const text of deep) expect(await refused(text), text.slice(0, 20)).toMatchObject({ code: 'unprocessable_data', details: { depthMax: 16 } });
+    expect((await ingest(arrays(15))).conversion.status).toBe('complete');
+    expect((await ingest(JSON.stringify({ a: arrays(100), b: '\\"[' }))).rows).toEqual([{ a: arrays(100), b: '\\"[' }]);
+    const broken = '{"a":\n'.repeat(100);
+    expect((await ingest(`{"a":1}\n${broken}`)).conversion).toMatchObject({ status: 'partial', errorCount: 100 });
+  });
+
   test('ING14 one key twice in an object never silently loses a value', async () => {
     const outcome = await ingest('[{"a":1,"a":2}]').catch((error) => error);
     expect([outcome.conversion?.status, outcome.code]).toContain(outcome instanceof Error ? 'unprocessable_data' : 'failed');

@@ -1,5 +1,5 @@
 import { createServer, type Server } from 'node:http';
-import type { AddressInfo } from 'node:net';
+import { type AddressInfo, createServer as createRawServer, type Socket } from 'node:net';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { parseNetworks } from '../../server/shared/addresses.ts';
 import { mayReach, sendOut } from '../../server/shared/outgoing.ts';
@@ -88,5 +88,42 @@ test('SCH7 who does not answer in time has failed, and who is not there is told 
   await expect(send('http://127.0.0.1:1/', LOOPBACK)).rejects.toMatchObject({
     code: 'unavailable',
     message: expect.stringContaining('ECONNREFUSED'),
+  });
+});
+
+/** A receiver that says what no HTTP server of Node would; its port. */
+async function withReceiver(answer: (socket: Socket) => void, use: (url: string) => Promise<void>): Promise<void> {
+  const sockets: Socket[] = [];
+  const receiver = createRawServer((socket) => {
+    sockets.push(socket.on('error', () => undefined));
+    socket.once('data', () => answer(socket));
+  });
+  await new Promise<void>((resolve) => receiver.listen(0, '127.0.0.1', resolve));
+  try {
+    await use(`http://127.0.0.1:${(receiver.address() as AddressInfo).port}/`);
+  } finally {
+    for (const socket of sockets) socket.destroy();
+    receiver.close();
+  }
+}
+
+test('SCH7 an answer that changes the protocol ends the delivery, which waits for nothing more', async () => {
+  const answer = (socket: Socket) => socket.write('HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: other\r\n\r\n');
+  await withReceiver(answer, async (url) => {
+    await expect(send(url, LOOPBACK)).rejects.toMatchObject({ code: 'unavailable' });
+  });
+});
+
+test.each([
+  ['a header that never ends', 'HTTP/1.1 200 OK\r\nx-long: ', 'a'],
+  ['news that no answer follows', '', 'HTTP/1.1 102 Processing\r\n\r\n'],
+])('SCH7 %s is no answer in time', async (_what, first, again) => {
+  const answer = (socket: Socket): void => {
+    socket.write(first);
+    const timer = setInterval(() => socket.write(again), 20);
+    socket.on('close', () => clearInterval(timer));
+  };
+  await withReceiver(answer, async (url) => {
+    await expect(send(url, LOOPBACK, 500)).rejects.toMatchObject({ code: 'timeout' });
   });
 });

@@ -10,6 +10,7 @@ import { exactConversion, textShape } from './exact-conversion.ts';
 import { type Converted, conversionOf, failedConversion, type IngestContext } from './ingest-context.ts';
 import { describeFile } from './ingest-parquet.ts';
 import { isNested, type JsonPlan, planJson } from './json-columns.ts';
+import { assertNesting } from './json-nesting.ts';
 import { JSON_OBJECT_BYTES_MAX, salvageJson } from './json-salvage.ts';
 import { fileLiteral, identifier, literal } from './quote.ts';
 import { fileContains, type OpenedSource, readTail } from './source.ts';
@@ -74,7 +75,8 @@ type JsonConverted = Omit<Converted, 'format' | 'conversion'>;
 
 /** Undefined when the engine cannot read the file as it is. */
 async function tryConvert(context: IngestContext, path: string, layout: Layout): Promise<JsonConverted | undefined> {
-  const { broker, control, staging } = context;
+  const { broker, control, staging, limits } = context;
+  await assertNesting(path, { lines: layout === 'newline_delimited', depthMax: limits.nestingMax }, control.signal);
   const file = await jsonFile(path, layout);
   return staging.write('data.parquet', (target) =>
     broker.run('bulk', control, async (session) => {

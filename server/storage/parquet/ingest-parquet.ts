@@ -9,6 +9,7 @@ import { copyToParquet } from './parquet-options.ts';
 import { fileLiteral, identifier } from './quote.ts';
 import { readParquetFile } from './relation.ts';
 import { storedSql, storedType } from './stored-types.ts';
+import { depthOf, parseType } from './type-tree.ts';
 
 /** Parquet is rewritten as well, so that every data file has the same compression, row groups and types. */
 export async function ingestParquet(context: IngestContext, path = context.source.path): Promise<Converted> {
@@ -18,6 +19,7 @@ export async function ingestParquet(context: IngestContext, path = context.sourc
       try {
         assertColumnNames(await topLevelNames(session, path), limits);
         const columns = await describeFile(session, path);
+        assertDepth(columns, limits.nestingMax);
         const selected = context.onto === undefined ? columns.map(storedSql) : await putOnto(session, path, columns, context.onto);
         const select = `SELECT ${selected.join(', ')} FROM ${readParquetFile(path)}`;
         const rows = await session.executeWithProgress('convert', copyToParquet(select, target, selected.length));
@@ -31,6 +33,14 @@ export async function ingestParquet(context: IngestContext, path = context.sourc
       }
     }),
   );
+}
+
+/** The engine takes twice as long for each further list within a list, and cannot be interrupted at it. */
+function assertDepth(columns: readonly PendingColumn[], depthMax: number): void {
+  const deep = columns.find(({ type }) => depthOf(parseType(type)) > depthMax);
+  if (deep === undefined) return;
+  const message = `column ${JSON.stringify(deep.name)} has lists, structs and maps more than ${depthMax} deep within each other`;
+  throw new CovistaError('unprocessable_data', message, { column: deep.name, depthMax });
 }
 
 /** As DuckDB compares names. */

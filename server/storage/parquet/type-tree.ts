@@ -14,6 +14,20 @@ export function parseType(type: string): TypeTree {
   return { kind: 'plain', name: type };
 }
 
+/** How many lists, structs and maps lie within each other at most. */
+export function depthOf(type: TypeTree): number {
+  switch (type.kind) {
+    case 'plain':
+      return 0;
+    case 'list':
+      return 1 + depthOf(type.item);
+    case 'struct':
+      return 1 + Math.max(0, ...type.fields.map((field) => depthOf(field.type)));
+    case 'map':
+      return 1 + Math.max(depthOf(type.key), depthOf(type.value));
+  }
+}
+
 function parseField(field: string): { name: string; type: TypeTree } {
   const quoted = /^"((?:[^"]|"")*)" /.exec(field);
   if (quoted !== null) return { name: (quoted[1] ?? '').replaceAll('""', '"'), type: parseType(field.slice(quoted[0].length)) };

@@ -52,6 +52,7 @@ test('SCH9 addresses that are not of the public internet are not reached, howeve
     '::ffff:10.0.0.1',
     '::ffff:a00:1',
     '::10.0.0.1',
+    '::ffff:0:10.0.0.1',
     '64:ff9b::a00:1',
     '2002:a00:1::',
     '2001::1',

@@ -57,7 +57,7 @@ export const CELLS: Readonly<Record<string, readonly unknown[]>> = {
   money: [123_456_789_012.25, -0.01, null],
   day: [-719_162 * DAY, 2_932_896 * DAY, null],
   forever: ['infinity', '2026-07-31', null],
-  ancient: ['2026-01-01', '0044-03-15 (BC)', null],
+  ancient: ['2026-01-01', '-000043-03-15', null],
   moment: [-1, Date.UTC(2026, 6, 31, 12, 34, 56, 789), null],
   eternal: ['infinity', '-infinity', null],
   zoned: [-1, Date.UTC(2026, 6, 31, 12, 34, 56, 789), null],

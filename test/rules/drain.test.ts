@@ -1,3 +1,5 @@
+import { once } from 'node:events';
+import { connect } from 'node:net';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { CLOSE_CODES } from '../../protocol/close-codes.ts';
 import { FRAME } from '../../protocol/frame.ts';
@@ -88,6 +90,22 @@ describe('a server that stops', () => {
     finish();
     await closing;
     await expect(RpcClient.connect(server.port)).rejects.toThrow('ECONNREFUSED');
+  });
+
+  test('RPC21 who comes while a server stops keeps it from nothing', async () => {
+    const working = await RpcClient.open(server.port, token);
+    working.request(1, 'dataset.list');
+    working.request(2, 'session.whoami');
+    await working.last(2);
+    server.listener.stopAccepting();
+    const closing = server.listener.closeAll('maintenance');
+    const late = connect(server.port, '127.0.0.1');
+    late.on('error', () => undefined);
+    late.write('GET /healthz HTTP/1.1\r\nHost: covista\r\n\r\nPOST /api/datasets HTTP/1.1\r\nHost: covista\r\nContent-Length: 100\r\n\r\n{');
+    await once(late, 'data');
+    finish();
+    await closing;
+    late.destroy();
   });
 
   test('RPC21 a port that another server has is refused', async () => {

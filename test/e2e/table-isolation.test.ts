@@ -51,7 +51,9 @@ async function openSides(engine: 'memory' | 'duckdb'): Promise<Sides> {
 async function expectUnharmed({ victim, attacker }: Sides): Promise<void> {
   expect(await readRows(victim, 'owned')).toHaveLength(5);
   expect(await rowsOf(victim, `another-${Math.random()}`)).toHaveLength(5);
-  for (const canary of HIDDEN) expect(attacker.seen(), canary).not.toContain(canary);
+  // The id of the table is a hash, in which anything may stand.
+  const seen = attacker.seen().replaceAll(attacker.tableId, '');
+  for (const canary of HIDDEN) expect(seen, canary).not.toContain(canary);
   victim.close();
   attacker.close();
 }

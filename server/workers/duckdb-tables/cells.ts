@@ -1,14 +1,9 @@
 import type { DuckDBDataChunk, DuckDBVector } from '@duckdb/node-api';
 import { present } from '../../shared/assert.ts';
+import { isSet, maskOf, rawOf } from '../../storage/parquet/raw-vector.ts';
 import type { ChunkStream } from '../../storage/parquet/session.ts';
 import { cellOf, DAY_MS, type Grid, msOf, type RowChoice, type Value } from './frame.ts';
-
-/** What DuckDB's own types of vectors consist of: they are declared private, and taking cell by cell costs a hundred times as much. */
-interface RawVector {
-  readonly items?: unknown;
-  readonly dataView?: unknown;
-  readonly validity: { readonly data: BigUint64Array | null };
-}
+import type { Range } from './table.ts';
 
 /** The cells of one vector, in memory of their own. */
 interface Part {
@@ -21,7 +16,14 @@ interface CellColumn {
   readonly name: string;
   readonly type: string;
   readonly parts: Part[];
-  readonly masks: (Uint8Array | null)[];
+  readonly masks: (Uint8Array | undefined)[];
+}
+
+/** Rows of one part, from `start` to `end` exclusive. */
+interface Span {
+  readonly part: number;
+  readonly start: number;
+  readonly end: number;
 }
 
 type Items = ArrayLike<number | bigint>;
@@ -73,13 +75,13 @@ export class Cells {
 
   /** Columns of some rows. */
   grid(names: readonly string[], rows: RowChoice): Grid {
-    const numbers = 'start' in rows ? Array.from({ length: Math.max(0, rows.end - rows.start) }, (_unused, at) => rows.start + at) : rows;
-    const places = numbers.map((row) => this.#placeOf(row));
+    const spans =
+      'start' in rows ? this.#spansOf(rows) : rows.map((row) => this.#placeOf(row)).map(([part, row]) => ({ part, start: row, end: row + 1 }));
     const columns = names.map((name) => present(this.#columns.get(name), 'a column of a result'));
     return {
       types: columns.map(({ type }) => type),
-      values: columns.map((column) => places.map(([part, row]) => valueIn(column, part, row))),
-      rows: numbers.length,
+      values: columns.map((column) => valuesIn(column, spans)),
+      rows: spans.reduce((sum, { start, end }) => sum + end - start, 0),
     };
   }
 
@@ -106,6 +108,18 @@ export class Cells {
     return found;
   }
 
+  /** What of each part is in a range. */
+  #spansOf({ start, end }: Range): Span[] {
+    const spans: Span[] = [];
+    if (start >= end) return spans;
+    for (let [part] = this.#placeOf(start); part + 1 < this.#starts.length; part += 1) {
+      const [first, next] = [this.#starts[part] ?? 0, this.#starts[part + 1] ?? 0];
+      if (first >= end) break;
+      spans.push({ part, start: Math.max(start, first) - first, end: Math.min(end, next) - first });
+    }
+    return spans;
+  }
+
   #placeOf(row: number): readonly [part: number, row: number] {
     let [low, high] = [0, this.#starts.length - 1];
     while (high - low > 1) {
@@ -129,15 +143,18 @@ function compare(one: Present, other: Present, type: string): number {
 }
 
 function valueIn({ parts, masks }: CellColumn, part: number, row: number): Value {
-  const mask = masks[part];
-  if (mask != null && (((mask[row >> 3] ?? 0) >> (row & 7)) & 1) === 0) return null;
-  return parts[part]?.valueAt(row) ?? null;
+  return isSet(masks[part], row) ? (parts[part]?.valueAt(row) ?? null) : null;
+}
+
+function valuesIn(column: CellColumn, spans: readonly Span[]): Value[] {
+  const values: Value[] = [];
+  for (const { part, start, end } of spans) for (let row = start; row < end; row += 1) values.push(valueIn(column, part, row));
+  return values;
 }
 
 function append(column: CellColumn, chunk: DuckDBDataChunk, index: number): number {
   const vector = chunk.getColumnVector(index);
-  const { validity } = vector as unknown as RawVector;
-  const mask = validity.data === null ? null : new Uint8Array(validity.data.buffer, validity.data.byteOffset, validity.data.byteLength).slice();
+  const mask = maskOf(vector)?.slice();
   const part = partOf(vector, column.type);
   column.parts.push(part);
   column.masks.push(mask);
@@ -145,7 +162,7 @@ function append(column: CellColumn, chunk: DuckDBDataChunk, index: number): numb
 }
 
 function partOf(vector: DuckDBVector, type: string): Part {
-  const { items, dataView } = vector as unknown as RawVector;
+  const { items, dataView } = rawOf(vector);
   const convert = NUMBERS[type];
   if (convert !== undefined && ArrayBuffer.isView(items)) return numbersPart(items as unknown as Items & Uint8Array, convert);
   if (type === 'VARCHAR' && dataView instanceof DataView) return textsPart(vector, dataView);

@@ -14,10 +14,39 @@ export function columnName({ path }: Pick<FrameColumn, 'path'>): string {
 
 /** `{"__ROW_PATH__": […], "name": […], …}` */
 export function columnsJson(frame: Frame, options: TextOptions): string {
-  const parts = frame.columns.map((column) => `${JSON.stringify(columnName(column))}:[${cellsOf(column, options).join(',')}]`);
-  const paths = pathCells(frame, options);
-  if (paths !== undefined) parts.unshift(`"__ROW_PATH__":[${paths.join(',')}]`);
+  const parts = frame.columns.map((column) => `${JSON.stringify(columnName(column))}:${listJson(column, options)}`);
+  const paths = pathsJson(frame, options);
+  if (paths !== undefined) parts.unshift(`"__ROW_PATH__":${paths}`);
   return `{${parts.join(',')}}`;
+}
+
+/** The values of a column, all at once where JSON has them: one by one takes twice to five times as long. */
+function listJson(column: FrameColumn, options: TextOptions): string {
+  const values = plainValues(column, options);
+  return values === undefined ? `[${cellsOf(column, options).join(',')}]` : JSON.stringify(values);
+}
+
+function pathsJson(frame: Frame, options: TextOptions): string | undefined {
+  const { paths, rows } = frame;
+  if (paths === undefined) return undefined;
+  const columns = paths.columns.map((column) => plainValues(column, options));
+  if (!columns.every((values) => values !== undefined)) return `[${pathCells(frame, options)?.join(',')}]`;
+  return JSON.stringify(Array.from({ length: rows }, (_unused, row) => columns.slice(0, paths.depths[row]).map((values) => values[row])));
+}
+
+/** What JSON writes as the cells of the column are written; undefined where it does not. */
+function plainValues({ kind, values }: FrameColumn, { isFormatted }: TextOptions): readonly Exclude<Value, bigint>[] | undefined {
+  if ((kind === 'date' || kind === 'datetime') && isFormatted) return undefined;
+  const plain: Exclude<Value, bigint>[] = [];
+  for (const value of values) {
+    if (typeof value === 'bigint') {
+      const number = Number(value);
+      if (!Number.isSafeInteger(number)) return undefined;
+      plain.push(number);
+    } else if (typeof value === 'string' && kind !== 'string') return undefined;
+    else plain.push(value);
+  }
+  return plain;
 }
 
 /** `[{"__ROW_PATH__": […], "name": …}, …]` */

@@ -89,6 +89,14 @@ test('TB18 aggregates of integers at the ends of their type are the numbers that
   expect(await shown(tables.duckdb.table, grouped, (view) => view.to_columns())).toMatchObject({ tiny: [255, 133, 127] });
 });
 
+test('TB18 sums of more than 64 bits and of decimals have all of their digits in JSON', async () => {
+  const grouped = { group_by: ['constructor'], columns: ['big', 'money'], aggregates: { big: 'sum', money: 'sum' } } as ViewConfigUpdate;
+  expect(await shown(tables.duckdb.table, grouped, (view) => view.to_columns_string())).toBe(
+    '{"__ROW_PATH__":[[],["a"],["b"]],"big":[9007199254740991,-9214364837600034816,9223372036854775807],' +
+      '"money":[2469135780246915.67,1234567890123451.88,1234567890123463.79]}',
+  );
+});
+
 test('TB18 a view of which a number has more digits than its type holds says so', async () => {
   const view = { columns: ['wide'], group_rollup_mode: 'total', aggregates: { wide: 'sum' } } as ViewConfigUpdate;
   await expect(shown(tables.duckdb.table, view, (made) => made.to_csv())).rejects.toThrow('more digits than its type holds');

@@ -26,11 +26,14 @@ export interface Results {
   readonly measurements: readonly Measurement[];
 }
 
-export function resultsOf(measurements: readonly Measurement[], run: Pick<Results, 'quick' | 'scenarios' | 'failed'>): Results {
+/** When a run begins, and of which code and machine it tells. */
+export function beginRun(): Pick<Results, 'at' | 'commit' | 'machine'> {
+  const commit = execFileSync('git', ['rev-parse', '--short', 'HEAD'], { encoding: 'utf8' }).trim();
+  return { at: new Date().toISOString(), commit, machine: thisMachine() };
+}
+
+export function resultsOf(measurements: readonly Measurement[], run: Omit<Results, 'targets' | 'measurements'>): Results {
   return {
-    at: new Date().toISOString(),
-    commit: execFileSync('git', ['rev-parse', '--short', 'HEAD'], { encoding: 'utf8' }).trim(),
-    machine: thisMachine(),
     ...run,
     targets: measurements.flatMap(targetOf),
     measurements,

@@ -5,7 +5,7 @@ import { parseArgs } from 'node:util';
 import { describeRegressions, regressions } from './compare.ts';
 import { isMet, type Measurement, type Scenario } from './measurement.ts';
 import { reportOf, targetTable } from './report.ts';
-import { labelOf, type Results, readResults, resultsOf, rounded } from './results.ts';
+import { beginRun, labelOf, type Results, readResults, resultsOf, rounded } from './results.ts';
 import { scenarios } from './scenarios/index.ts';
 
 const USAGE = `npm run bench [-- FLAGS] [SCENARIO…]
@@ -53,7 +53,9 @@ async function measure(names: readonly string[], { quick, long, base }: Run): Pr
   const measurements: Measurement[] = [];
   const ran: string[] = [];
   const failed: string[] = [];
-  const soFar = (): Results => resultsOf(measurements, { quick, scenarios: ran, failed });
+  // What is committed meanwhile was not measured.
+  const begun = beginRun();
+  const soFar = (): Results => resultsOf(measurements, { ...begun, quick, scenarios: ran, failed });
   for (const scenario of chosen) {
     ran.push(scenario.name);
     try {

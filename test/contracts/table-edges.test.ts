@@ -97,6 +97,13 @@ test('TB18 sums of more than 64 bits and of decimals have all of their digits in
   );
 });
 
+test('TB18 a split without a group has NULL, NaN and infinity each in its own column', async () => {
+  const split = { columns: ['id'], split_by: ['real'] } as ViewConfigUpdate;
+  const columns = (await shown(tables.duckdb.table, split, (view) => view.to_columns())) as Record<string, (number | null)[]>;
+  const present = Object.entries(columns).map(([name, ids]) => [name, ids.filter((id) => id !== null)]);
+  expect(Object.fromEntries(present)).toEqual({ '3.25|id': [3], '5.5|id': [1], 'Infinity|id': [5], 'NaN|id': [2, 6], 'null|id': [4] });
+});
+
 test('TB18 a view of which a number has more digits than its type holds says so', async () => {
   const view = { columns: ['wide'], group_rollup_mode: 'total', aggregates: { wide: 'sum' } } as ViewConfigUpdate;
   await expect(shown(tables.duckdb.table, view, (made) => made.to_csv())).rejects.toThrow('more digits than its type holds');

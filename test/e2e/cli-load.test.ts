@@ -144,6 +144,18 @@ describe('figures', () => {
     ).toEqual([false, true]);
   });
 
+  test('CLI9 an action that always failed meets no time', () => {
+    const recorder = new Recorder();
+    recorder.restart();
+    recorder.fail('look', new CovistaError('not_found', 'gone'));
+    const verdicts = judge([readObjective('look:p99=1s'), readObjective('*:max=1s'), readObjective('look:errors=1')], recorder.figures());
+    expect(verdicts.map(({ value, met }) => [value, met])).toEqual([
+      [undefined, false],
+      [undefined, false],
+      [1, true],
+    ]);
+  });
+
   test('CLI9 what several threads recorded is told as one', () => {
     const recorders = [new Recorder(), new Recorder()];
     for (const [index, recorder] of recorders.entries()) {

@@ -24,10 +24,10 @@ interface World {
   readonly scopeId: string;
 }
 
-async function newWorld(grant: object): Promise<World> {
+async function newWorld(...grants: object[]): Promise<World> {
   const { datasetId } = await alice.dataset.create({ name: 'Orders', key: ['id'] });
   await alice.version.commit({ datasetId, branch: 'main', message: 'first' }, { body: csv('id,region,salary', '1,EU,10', '2,US,20') });
-  await alice.grant.create({ datasetId, principal: 'user:dora', permission: 'read', ...grant });
+  for (const grant of grants) await alice.grant.create({ datasetId, principal: 'user:dora', permission: 'read', ...grant });
   const name = `dataset/${datasetId}`;
   const reader = await yjsClient(server, 'dora', name);
   await synced(reader);
@@ -129,6 +129,20 @@ describe('publishing', () => {
     const eve = { datasetId, scopeId, map: 'views' as const, id: ids[0]?.id ?? '' };
     await expect((await server.client('dora')).document.publish(eve)).rejects.toMatchObject({ code: 'forbidden' });
     await expect(alice.document.publish({ ...eve, id: 'nothing' })).rejects.toMatchObject({ code: 'not_found' });
+    document.close();
+  });
+
+  test('DOC31 is refused for a value of a column that is hidden in some of the rows', async () => {
+    const { datasetId, name, scopeId } = await newWorld({ columnMask: ['salary'] }, { rowFilter: "region = 'EU'" });
+    const document = await alice.document.open(name);
+    const earning = (salary: number) => ({
+      map: 'views' as const,
+      id: document.savedViews().create({ name: 'Earning', config: { filter: [['salary', '==', salary]] } }).id,
+    });
+    const [shown, hidden] = [earning(10), earning(20)];
+    await document.whenDurable();
+    await alice.document.publish({ datasetId, scopeId, ...shown });
+    await expect(alice.document.publish({ datasetId, scopeId, ...hidden })).rejects.toMatchObject({ code: 'unprocessable_data' });
     document.close();
   });
 

@@ -5,11 +5,11 @@ import { describe, expect, test } from 'vitest';
 import { describeRegressions, regressions } from '../../bench/compare.ts';
 import type { Measurement } from '../../bench/measurement.ts';
 import { reportOf } from '../../bench/report.ts';
-import { type Results, resultsOf } from '../../bench/results.ts';
+import { beginRun, type Results, resultsOf } from '../../bench/results.ts';
 import { scalingOf } from '../../bench/scaling.ts';
 
 const figure = (name: string, value: number, more: Partial<Measurement> = {}): Measurement => ({ area: 'a', name, value, unit: 'ms', ...more });
-const resultsWith = (...measurements: Measurement[]): Results => resultsOf(measurements, { quick: false, scenarios: ['a'] });
+const resultsWith = (...measurements: Measurement[]): Results => resultsOf(measurements, { ...beginRun(), quick: false, scenarios: ['a'] });
 
 describe('results', () => {
   test('every figure with a limit is a target, met or missed', () => {

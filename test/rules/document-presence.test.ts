@@ -65,6 +65,13 @@ describe('presence', () => {
     expect(board.present()).toEqual([1, 2]);
   });
 
+  test('DOC20 nor do many clients come in with one message', () => {
+    const { board } = presence();
+    const many = Array.from({ length: 100 }, (_unused, index) => ({ clientId: index + 1, clock: 1, json: '{}' }));
+    expect(board.receive(encodeAwareness(many), ALICE).changed).toEqual([1, 2]);
+    expect(board.present()).toEqual([1, 2]);
+  });
+
   test('DOC20 nobody makes others keep more of who left, nor of who never was there', () => {
     const { board, tell, nowMs } = presence();
     const many = Array.from({ length: 100_000 }, (_, index) => ({ clientId: index + 10, clock: 1, json: 'null' }));

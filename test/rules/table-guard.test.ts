@@ -127,6 +127,39 @@ test('TB15 a window with more cells than one answer may have is refused, once th
   expect(fake.asked[1]).toMatchObject({ kind: 'view_to_arrow', entityId: engineId });
 });
 
+test('TB15 a size that was asked for before a view was expanded does not count after it', () => {
+  const { fake, guard, engineId } = withView({ viewCellsMax: 100 });
+  const respondTo = (index: number, response: object): void =>
+    fake.respond({ msgId: fake.asked[index]?.msgId ?? 0, entityId: engineId, ...response } as PerspectiveResponse);
+  const sizeOf = (rows: number) => ({
+    kind: 'view_dimensions',
+    body: { num_table_rows: 10, num_table_columns: 1, num_view_rows: rows, num_view_columns: 2 },
+  });
+  guard.ask({ msgId: 2, entityId: 'mine', kind: 'view_to_arrow', body: { viewport: { start_row: 0, end_row: 1 } } });
+  guard.ask({ msgId: 3, entityId: 'mine', kind: 'view_dimensions', body: {} });
+  guard.ask({ msgId: 4, entityId: 'mine', kind: 'view_set_depth', body: { depth: 1 } });
+  expect(fake.asked.map(({ kind }) => kind)).toEqual(['view_dimensions', 'view_dimensions', 'view_set_depth']);
+  respondTo(0, sizeOf(1));
+  respondTo(1, sizeOf(1));
+  expect(fake.asked[3]).toMatchObject({ kind: 'view_dimensions' });
+  respondTo(2, { kind: 'view_set_depth', body: {} });
+  respondTo(3, sizeOf(1));
+  expect(fake.asked[4]).toMatchObject({ kind: 'view_dimensions' });
+  respondTo(4, sizeOf(60));
+  expect(fake.asked[5]).toMatchObject({ kind: 'view_to_arrow' });
+  guard.ask({ msgId: 5, entityId: 'mine', kind: 'view_to_arrow', body: { viewport: null } });
+  expect(guard.answers.at(-1)).toMatchObject({ msgId: 5, kind: 'server_error' });
+});
+
+test('TB13 the callbacks of a view go with it', () => {
+  const { fake, guard, engineId } = withView({ sessionCallbacksMax: 1 });
+  guard.ask({ msgId: 6, entityId: 'mine', kind: 'view_on_update', body: {} });
+  guard.ask({ msgId: 7, entityId: 'mine', kind: 'view_delete', body: {} });
+  fake.respond({ msgId: fake.asked.at(-1)?.msgId ?? 0, entityId: engineId, kind: 'view_delete', body: {} });
+  guard.ask({ msgId: 8, entityId: ID, kind: 'get_hosted_tables', body: { subscribe: true } });
+  expect(guard.answers.map(({ msgId, kind }) => [msgId, kind])).toEqual([[7, 'view_delete']]);
+});
+
 test('TB15 requests that wait for their answer, views and callbacks of a session are bounded', () => {
   const { guard } = withView({ sessionRequestsMax: 2, sessionViewsMax: 1, sessionCallbacksMax: 1 });
   guard.ask(makeView(2, 'second'));

@@ -13,7 +13,7 @@ export interface Objective {
 }
 
 export interface Verdict extends Objective {
-  /** Undefined: the action never happened, which meets nothing. */
+  /** Undefined: the action never happened, or always failed, which meets no time. */
   readonly value: number | undefined;
   readonly met: boolean;
 }
@@ -31,11 +31,13 @@ export function readObjective(text: string): Objective {
 
 export function judge(objectives: readonly Objective[], figures: readonly Figures[]): Verdict[] {
   return objectives.map((objective) => {
-    const concerned = figures.filter(({ action }) => objective.action === '*' || action === objective.action);
+    const concerned = figures.filter(({ action, count }) => isOf(objective, action) && (objective.measure === 'errors' || count > 0));
     const values = concerned.map((found) => found[objective.measure]);
     const value = values.length === 0 ? undefined : objective.measure === 'errors' ? sum(values) : Math.max(...values);
     return { ...objective, value, met: value !== undefined && value <= objective.limit };
   });
 }
+
+const isOf = ({ action }: Objective, of: string): boolean => action === '*' || action === of;
 
 const sum = (values: readonly number[]): number => values.reduce((total, value) => total + value, 0);

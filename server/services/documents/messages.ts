@@ -76,8 +76,16 @@ export interface AwarenessEntry {
   readonly json: string;
 }
 
+/** The state of who left. */
+const LEFT = Buffer.from('null');
+
+/** Who tells something, and whether that is that they left. */
+export interface AwarenessHead extends Omit<AwarenessEntry, 'json'> {
+  readonly hasLeft: boolean;
+}
+
 /** The entries that are wanted; the others are passed over without a look at their states. */
-export function decodeAwareness(update: Uint8Array, isWanted: (entry: Omit<AwarenessEntry, 'json'>) => boolean): AwarenessEntry[] {
+export function decodeAwareness(update: Uint8Array, isWanted: (head: AwarenessHead) => boolean): AwarenessEntry[] {
   return decoding(() => {
     const decoder = createDecoder(update);
     const wanted: AwarenessEntry[] = [];
@@ -85,7 +93,7 @@ export function decodeAwareness(update: Uint8Array, isWanted: (entry: Omit<Aware
       const clientId = readVarUint(decoder);
       const clock = readVarUint(decoder);
       const text = readVarUint8Array(decoder);
-      if (isWanted({ clientId, clock })) wanted.push({ clientId, clock, json: UTF8.decode(text) });
+      if (isWanted({ clientId, clock, hasLeft: LEFT.equals(text) })) wanted.push({ clientId, clock, json: UTF8.decode(text) });
     }
     return wanted;
   });

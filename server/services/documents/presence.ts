@@ -2,7 +2,7 @@ import { type Fault, presenceFault } from '../../../protocol/documents/index.ts'
 import type { Subject } from '../../../protocol/ids.ts';
 import type { Limits } from '../../../protocol/limits.ts';
 import type { Clock } from '../../shared/clock.ts';
-import { type AwarenessEntry, decodeAwareness, encodeAwareness } from './messages.ts';
+import { type AwarenessEntry, type AwarenessHead, decodeAwareness, encodeAwareness } from './messages.ts';
 
 /** Whoever tells presence: as many Yjs clients as there are programs behind one channel. */
 export interface Teller {
@@ -51,7 +51,15 @@ export class Presence {
     const changed: number[] = [];
     const renewed: number[] = [];
     let fault: Fault | undefined;
-    for (const entry of decodeAwareness(update, ({ clientId, clock }) => this.#isNews(clientId, clock, teller))) {
+    let room = this.#limits.awarenessClientsMax - (this.#counts.get(teller) ?? 0);
+    const isNews = ({ clientId, clock, hasLeft }: AwarenessHead): boolean => {
+      const known = this.#states.get(clientId);
+      if (known !== undefined) return isLater(known, clock, teller);
+      if (hasLeft) return false;
+      room -= 1;
+      return room >= 0;
+    };
+    for (const entry of decodeAwareness(update, isNews)) {
       const next = this.#next(entry);
       if (next === undefined) continue;
       const wrong = this.#fault(next.json, teller);
@@ -88,15 +96,6 @@ export class Presence {
       if (state !== undefined) entries.push({ clientId, clock: state.clock, json: state.json });
     }
     return encodeAwareness(entries);
-  }
-
-  /** Whether what is said of this client can be news from this teller; its state was not looked at yet. */
-  #isNews(clientId: number, clock: number, teller: Teller): boolean {
-    const known = this.#states.get(clientId);
-    if (known === undefined) return (this.#counts.get(teller) ?? 0) < this.#limits.awarenessClientsMax;
-    if (clock < known.clock) return false;
-    // Who comes back on a new connection, missed yet or not, is the same person; nobody else takes their place in between.
-    return known.teller.subject === teller.subject;
   }
 
   /** What is to be known of the client now; undefined when that is nothing new. */
@@ -149,3 +148,6 @@ function parse(json: string): unknown {
     throw error;
   }
 }
+
+/** Whether what is said of a client can be news from this teller. Who comes back on a new connection, missed yet or not, is the same person; nobody else takes their place in between. */
+const isLater = (known: State, clock: number, teller: Teller): boolean => clock >= known.clock && known.teller.subject === teller.subject;

@@ -3,7 +3,17 @@ import { type Annotation, countFault, mapShape, type SharedView } from '../../..
 import { CovistaError } from '../../../protocol/errors.ts';
 import type { DatasetId, VersionId } from '../../../protocol/ids.ts';
 import { assert, present } from '../../shared/assert.ts';
-import { type ContentStore, isUnrestricted, type Scope, showing, showsAllRows, visibleSchema } from '../../storage/content-store.ts';
+import {
+  type ContentStore,
+  isUnrestricted,
+  isWhole,
+  type Scope,
+  schemaOf,
+  showing,
+  showsAllRows,
+  visibleParts,
+  visibleSchema,
+} from '../../storage/content-store.ts';
 import type { Column, DocumentStore, DocumentTarget, Page, Provenance, PublishedEntry } from '../../storage/stores.ts';
 import type { Access } from '../access/access.ts';
 import type { RefResolver } from '../versioning/refs.ts';
@@ -127,7 +137,7 @@ async function shownOf(checking: Checking, map: string, entry: unknown): Promise
   const head = await refs.head(datasetId, 'main');
   const schema = head === undefined ? [] : (await reader.record(datasetId, head.versionId)).schema;
   const visible = visibleNames(schema, scope);
-  const seesAllRows = visible.size > 0 && showsAllRows(schema, scope);
+  const seesAllRows = visible.size > 0 && showsAllRows(schema, scope) && isWholeIn(schema, scope);
   const shown = map === 'views' && !seesAllRows ? withoutDrawing(entry as SharedView) : entry;
   const all = new Set(schema.map(({ name }) => name));
   const named = map === 'views' ? namedByView(entry as SharedView, all) : namedByAnnotation(entry as Annotation);
@@ -137,6 +147,12 @@ async function shownOf(checking: Checking, map: string, entry: unknown): Promise
   if (named.doubt !== undefined) throw refused(`${named.doubt} may tell of rows`, {});
   if (head !== undefined && visible.size > 0) await checkValues({ ...checking, schema, versionId: head.versionId }, named);
   return shown;
+}
+
+/** Whether what is visible of a row is so in every row. */
+function isWholeIn(schema: readonly Column[], scope: Scope): boolean {
+  const parts = visibleParts(schema, scope);
+  return schemaOf(parts, schema).every(({ name }) => isWhole(parts, name));
 }
 
 /** Plugins keep values of rows in what is their own, such as extremes of a column and groups that were opened, in forms that only they know. */

@@ -105,8 +105,8 @@ export class Guard {
   }
 
   #handleView(request: PerspectiveRequest, view: SessionView, way: Way): void {
-    if (way === 'resize') view.size = undefined;
-    if (way === 'forward' || way === 'resize') this.#forward(request, view);
+    if (way === 'resize') this.#resize(request, view);
+    else if (way === 'forward') this.#forward(request, view);
     else if (way === 'window') this.#readWindow(request, view);
     else if (way === 'drop') this.#drop(request, view);
     else if (way === 'listen') this.#listen(request, view);
@@ -149,8 +149,8 @@ export class Guard {
   /** Whatever the engine says of a deletion: for the session the view is gone. */
   #drop(request: PerspectiveRequest, view: SessionView): void {
     this.#engine.send({ ...request, entityId: view.engineId }, (header, bytes) => {
+      for (const msgId of view.callbacks) this.#callbacks.delete(msgId);
       for (const msgId of view.onDelete) {
-        this.#callbacks.delete(msgId);
         this.#options.respond(encodeResponse({ msgId, entityId: view.clientId, kind: 'view_on_delete', body: {} }));
       }
       this.#pass(request, header, bytes);
@@ -179,19 +179,36 @@ export class Guard {
       this.#forward(request, view);
       return;
     }
+    const { resizes } = view;
     const question: PerspectiveRequest = { msgId: 0, entityId: view.engineId, kind: 'view_dimensions', body: {} };
     this.#engine.send(question, (header, bytes) => {
       this.#attempt(request, () => {
         if (header.kind !== 'view_dimensions') return this.#pass(request, header, bytes);
-        checkWindow(window, learnSize(view, bytes), this.#options.limits);
+        if (view.resizes !== resizes) return this.#readWindow(request, view);
+        view.size = sizeIn(bytes);
+        checkWindow(window, view.size, this.#options.limits);
         this.#forward(request, view);
       });
     });
   }
 
-  #forward(request: PerspectiveRequest, view: SessionView): void {
+  /** A size that is told meanwhile may be the one before or the one after. */
+  #resize(request: PerspectiveRequest, view: SessionView): void {
+    const forget = (): void => {
+      view.size = undefined;
+      view.resizes += 1;
+    };
+    forget();
     this.#engine.send({ ...request, entityId: view.engineId }, (header, bytes) => {
-      if (header.kind === 'view_dimensions') learnSize(view, bytes);
+      forget();
+      this.#pass(request, header, bytes);
+    });
+  }
+
+  #forward(request: PerspectiveRequest, view: SessionView): void {
+    const { resizes } = view;
+    this.#engine.send({ ...request, entityId: view.engineId }, (header, bytes) => {
+      if (header.kind === 'view_dimensions' && view.resizes === resizes) view.size = sizeIn(bytes);
       if (header.kind === 'view_get_config') this.#answerConfig(request, view, bytes);
       else this.#pass(request, header, bytes);
     });
@@ -217,12 +234,14 @@ export class Guard {
     const { sessionCallbacksMax: callbacksMax } = this.#options.limits;
     if (this.#callbacks.size >= callbacksMax) throw new RequestFault(`a session has at most ${callbacksMax} callbacks`);
     this.#callbacks.add(msgId);
+    view?.callbacks.add(msgId);
     if (kind === 'view_on_delete') view?.onDelete.add(msgId);
   }
 
   #unlisten(request: PerspectiveRequest, view?: SessionView): void {
     const { id } = request.body as { readonly id: number };
     this.#callbacks.delete(id);
+    view?.callbacks.delete(id);
     view?.onDelete.delete(id);
     this.#answer(request, request.kind, {} as never);
   }
@@ -238,11 +257,10 @@ export class Guard {
   }
 }
 
-function learnSize(view: SessionView, bytes: Uint8Array): NonNullable<SessionView['size']> {
+function sizeIn(bytes: Uint8Array): NonNullable<SessionView['size']> {
   const response = decodeResponse(bytes);
   const size = response.kind === 'view_dimensions' ? response.body : undefined;
-  view.size = { rows: size?.num_view_rows ?? 0, columns: size?.num_view_columns ?? 0 };
-  return view.size;
+  return { rows: size?.num_view_rows ?? 0, columns: size?.num_view_columns ?? 0 };
 }
 
 const withoutEngineIds = (message: string): string => message.replace(/\bview-\d+\b/g, 'this view');

@@ -11,7 +11,11 @@ export interface SessionView {
   readonly expressions: Readonly<Record<string, string>>;
   /** Rows and columns, while they are known; expanding and collapsing changes them. */
   size: { readonly rows: number; readonly columns: number } | undefined;
-  /** `msg_id` of those who want to know that it was deleted. */
+  /** How often expanding or collapsing was asked for or done: a size that was asked for before is no longer its size. */
+  resizes: number;
+  /** `msg_id` of all who listen to it. */
+  readonly callbacks: Set<number>;
+  /** Of these, those who want to know that it was deleted. */
   readonly onDelete: Set<number>;
 }
 
@@ -33,7 +37,15 @@ export class SessionViews {
     if (this.#byClientId.has(clientId)) throw new RequestFault(`there is a view ${JSON.stringify(clientId)} already`);
     if (this.#byClientId.size >= this.#viewsMax) throw new RequestFault(`a session has at most ${this.#viewsMax} views; delete some`);
     views += 1;
-    const view: SessionView = { clientId, engineId: `view-${views}`, expressions, size: undefined, onDelete: new Set() };
+    const view: SessionView = {
+      clientId,
+      engineId: `view-${views}`,
+      expressions,
+      size: undefined,
+      resizes: 0,
+      callbacks: new Set(),
+      onDelete: new Set(),
+    };
     this.#byClientId.set(clientId, view);
     return view;
   }

@@ -185,7 +185,7 @@ export class TablePool {
     if (this.#loading.size >= loadsMax) {
       throw new CovistaError('rate_limited', `${loadsMax} tables are being loaded already`, { tableLoadsMax: loadsMax, retryAfterMs: 1_000 });
     }
-    if (this.isRefusing && request.estimatedBytes > 0) throw refusing(this.usedBytes, this.#options.limits.tablesBytesMax);
+    if (this.isRefusing && request.estimatedBytes > 0) throw refusing(this.#options.limits.tablesBytesMax);
     this.#makeRoom(request.estimatedBytes);
     const controller = new AbortController();
     const entry = this.#load(request, controller.signal).finally(() => this.#loading.delete(request.tableId));
@@ -269,9 +269,9 @@ function describe(entry: Entry): LoadedTable {
   return { tableId, engine, table, loadTimeMs, openedAtMs, lastUsedAtMs, connections: users.size };
 }
 
-function refusing(usedBytes: number, tablesBytesMax: number): CovistaError {
+function refusing(tablesBytesMax: number): CovistaError {
   const message = 'tables take so much memory that no further ones are loaded; close some, or use the engine duckdb';
-  return new CovistaError('memory_limit', message, { usedBytes, tablesBytesMax, retryAfterMs: 5_000 });
+  return new CovistaError('memory_limit', message, { tablesBytesMax, retryAfterMs: 5_000 });
 }
 
 function tooLarge(bytes: number, bytesMax: number): CovistaError {

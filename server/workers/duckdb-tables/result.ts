@@ -289,7 +289,11 @@ export interface Computation {
   readonly room: CellRoom;
 }
 
-const pathKey = (path: readonly Value[]): string => JSON.stringify(path, (_key, value: unknown) => (typeof value === 'bigint' ? `${value}n` : value));
+/** Tells apart also what JSON does not: integers of different kinds, and numbers that are none from NULL. */
+const pathKey = (path: readonly Value[]): string =>
+  JSON.stringify(path, (_key, value: unknown) =>
+    typeof value === 'bigint' || (typeof value === 'number' && !Number.isFinite(value)) ? `${value}n` : value,
+  );
 
 function frameColumn(grid: Grid, index: number, path: readonly Value[], kind: ColumnKind): FrameColumn {
   return { path, kind, type: grid.types[index] ?? '', values: grid.values[index] ?? [] };

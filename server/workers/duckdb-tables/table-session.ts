@@ -1,3 +1,4 @@
+import { setImmediate as yieldToLoop } from 'node:timers/promises';
 import { CovistaError } from '../../../protocol/errors.ts';
 import type { Limits } from '../../../protocol/limits.ts';
 import { KeyedMutex } from '../../shared/mutex.ts';
@@ -138,7 +139,12 @@ export class TableSession {
   async #onView(id: string, work: (view: View) => Promise<Answer> | Answer): Promise<Answer> {
     const entry = this.#entryOf(id);
     const view = await entry.ready;
-    return this.#order.run(entry, async () => work(view));
+    return this.#order.run(entry, async () => {
+      // Hundreds that wait are not done in one go: others get their turn between, and an end is heard.
+      await yieldToLoop();
+      this.#throwIfClosed();
+      return work(view);
+    });
   }
 
   #entryOf(id: string): ViewEntry {

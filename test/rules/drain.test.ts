@@ -39,14 +39,19 @@ beforeEach(async () => {
 
 afterEach(() => server.close());
 
+/** Somebody whose first request is under way, and the stop that waits for it. */
+async function stopWhileWorking(): Promise<{ readonly client: RpcClient; readonly closing: Promise<void> }> {
+  const client = await RpcClient.open(server.port, token);
+  client.request(1, 'dataset.list');
+  client.request(2, 'session.whoami');
+  await client.last(2);
+  server.listener.stopAccepting();
+  return { client, closing: server.listener.closeAll('maintenance') };
+}
+
 describe('a server that stops', () => {
   test('RPC21 says goodbye with a delay, lets requests in flight finish, then closes', async () => {
-    const client = await RpcClient.open(server.port, token);
-    client.request(1, 'dataset.list');
-    client.request(2, 'session.whoami');
-    await client.last(2);
-    server.listener.stopAccepting();
-    const closing = server.listener.closeAll('maintenance');
+    const { client, closing } = await stopWhileWorking();
     const goodbye = await client.frame((frame) => frame[0] === FRAME.goodbye);
     expect(goodbye).toEqual([FRAME.goodbye, 'maintenance', expect.any(Number)]);
     expect(goodbye[2]).toBeLessThan(1_000);
@@ -75,12 +80,7 @@ describe('a server that stops', () => {
 
   test('RPC21 takes no new sockets and no new sessions, and closes its port when all is done', async () => {
     const waiting = await RpcClient.connect(server.port);
-    const working = await RpcClient.open(server.port, token);
-    working.request(1, 'dataset.list');
-    working.request(2, 'session.whoami');
-    await working.last(2);
-    server.listener.stopAccepting();
-    const closing = server.listener.closeAll('maintenance');
+    const { closing } = await stopWhileWorking();
     await expect(RpcClient.connect(server.port)).rejects.toThrow('503');
     waiting.send([FRAME.hello, PROTOCOL_VERSION, token, 'test']);
     expect(await waiting.errorCode(null)).toBe('draining');
@@ -93,12 +93,7 @@ describe('a server that stops', () => {
   });
 
   test('RPC21 who comes while a server stops keeps it from nothing', async () => {
-    const working = await RpcClient.open(server.port, token);
-    working.request(1, 'dataset.list');
-    working.request(2, 'session.whoami');
-    await working.last(2);
-    server.listener.stopAccepting();
-    const closing = server.listener.closeAll('maintenance');
+    const { closing } = await stopWhileWorking();
     const late = connect(server.port, '127.0.0.1');
     late.on('error', () => undefined);
     late.write('GET /healthz HTTP/1.1\r\nHost: covista\r\n\r\nPOST /api/datasets HTTP/1.1\r\nHost: covista\r\nContent-Length: 100\r\n\r\n{');

@@ -8,6 +8,7 @@ import type { AuditTrail } from '../services/access/audit-trail.ts';
 import type { Revocations } from '../services/access/revocations.ts';
 import { isTicket, type Tickets } from '../services/access/tickets.ts';
 import { countedAddress } from '../shared/addresses.ts';
+import type { CacheCounts } from '../shared/cache-counts.ts';
 import type { Clock } from '../shared/clock.ts';
 import { AUTHENTICATE, recordRefusal } from './call-audit.ts';
 import { RateLimit } from './rate-limit.ts';
@@ -53,6 +54,8 @@ export interface AuthenticatorOptions {
   readonly audit: AuditTrail;
   /** Holds some callers to less than others. */
   readonly tightening?: Pick<Tightening, 'take'>;
+  /** Where it is counted how often a token was known from before. */
+  readonly counts?: CacheCounts;
   readonly clock: Clock;
 }
 
@@ -81,6 +84,7 @@ export function createAuthenticator(options: AuthenticatorOptions): Authenticato
     if (isTicket(token)) return redeem(token);
     const key = hashOf(token);
     const known = recall(key);
+    options.counts?.count(known !== undefined);
     if (known !== undefined) return known;
     const actor = actorOf(await verify(token), options);
     cache.set(key, actor);

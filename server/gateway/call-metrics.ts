@@ -2,14 +2,6 @@ import type { ErrorCode } from '../../protocol/errors.ts';
 import type { Metrics, Reading } from '../shared/metrics.ts';
 import type { Authorize, Gateway, Outcome } from './dispatch.ts';
 
-/** What the operations that make or show something are also timed as. */
-const KINDS: Readonly<Record<string, 'table' | 'view'>> = {
-  'table.open': 'table',
-  'table.openUpload': 'table',
-  'view.create': 'view',
-  'view.data': 'view',
-};
-
 /** Of what is answered at once, one in so many is timed and stands for them all. */
 const SAMPLED_ONE_IN = 16;
 
@@ -69,10 +61,12 @@ class Tallies {
 export function measured(gateway: Gateway, metrics: Metrics): Gateway {
   const tallies = new Tallies();
   tallies.show(metrics);
-  const time = timersOf(metrics);
+  const help = 'From a request until it is answered or refused; of a stream until it begins';
+  const times = metrics.seconds('end_to_end_latency', help, ['operation', 'outcome']);
   let turn = 0;
-  const settle = (operation: string, outcome: Outcome): Outcome => {
-    const tally = tallies.count(operation, outcome);
+  const settle = (name: string, outcome: Outcome, startedAtMs: number, weight: number): Outcome => {
+    const tally = tallies.count(name, outcome);
+    if (weight > 0) times.observe([tally.operation, outcome.kind === 'error' ? 'failed' : 'done'], secondsSince(startedAtMs), weight);
     return outcome.kind === 'channel' ? countedWhileOpen(outcome, tally) : outcome;
   };
   return {
@@ -81,14 +75,8 @@ export function measured(gateway: Gateway, metrics: Metrics): Gateway {
       turn = (turn + 1) % SAMPLED_ONE_IN;
       const startedAtMs = performance.now();
       const outcome = gateway.dispatch(call);
-      if (!(outcome instanceof Promise)) {
-        if (turn === 0 && outcome.kind !== 'error') time(call.operation, secondsSince(startedAtMs), SAMPLED_ONE_IN);
-        return settle(call.operation, outcome);
-      }
-      return outcome.then((settled) => {
-        if (settled.kind !== 'error') time(call.operation, secondsSince(startedAtMs), 1);
-        return settle(call.operation, settled);
-      });
+      if (!(outcome instanceof Promise)) return settle(call.operation, outcome, startedAtMs, turn === 0 ? SAMPLED_ONE_IN : 0);
+      return outcome.then((settled) => settle(call.operation, settled, startedAtMs, 1));
     },
   };
 }
@@ -124,19 +112,6 @@ function countedWhileOpen(outcome: Extract<Outcome, { kind: 'channel' }>, tally:
         },
       };
     },
-  };
-}
-
-function timersOf(metrics: Metrics): (operation: string, seconds: number, weight: number) => void {
-  const requests = metrics.seconds('end_to_end_latency', 'From a request until it is answered; of a stream until it begins', ['operation']);
-  const kinds = {
-    table: metrics.seconds('table_creation_time', 'Opening tables'),
-    view: metrics.seconds('view_computation_time', 'Making views and reading windows of them'),
-  };
-  return (operation, seconds, weight) => {
-    requests.observe([operation], seconds, weight);
-    const kind = KINDS[operation];
-    if (kind !== undefined) kinds[kind].observe([], seconds, weight);
   };
 }
 

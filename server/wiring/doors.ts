@@ -8,6 +8,7 @@ import { loadOrCreateSecret } from '../gateway/mint.ts';
 import { createRest } from '../gateway/rest.ts';
 import { createHandlers } from '../operations/index.ts';
 import type { Services } from '../operations/services.ts';
+import { CacheCounts } from '../shared/cache-counts.ts';
 import { systemClock } from '../shared/clock.ts';
 import type { Closers } from '../shared/closers.ts';
 import type { Logger } from '../shared/log.ts';
@@ -48,6 +49,8 @@ export async function openDoors(config: Config, { services, watch, log, closers,
     log,
   });
   const gateway = await withTraces(measured(unmeasured, metrics), config, { closers, log });
+  const counts = new CacheCounts();
+  metrics.cache('tokens', () => counts);
   const authenticator = createAuthenticator({
     key: config.jwksUrl === undefined ? { secret: config.jwtSecret ?? (await loadOrCreateSecret(config.dataDir)) } : { jwksUrl: config.jwksUrl },
     issuer: config.jwtIssuer,
@@ -58,6 +61,7 @@ export async function openDoors(config: Config, { services, watch, log, closers,
     tickets: services.tickets,
     audit,
     tightening,
+    counts,
     limits,
     clock: systemClock,
   });

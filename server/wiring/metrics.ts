@@ -1,5 +1,6 @@
 import type { Services } from '../operations/services.ts';
 import type { Creations } from '../services/alerts/rules.ts';
+import type { EngineTimes } from '../services/tables/times.ts';
 import type { CommitReport } from '../services/versioning/commits.ts';
 import type { VersionReader } from '../services/versioning/version-reader.ts';
 import { largest, type Metrics, toReadings } from '../shared/metrics.ts';
@@ -23,6 +24,7 @@ export function watchStores(metrics: Metrics, { metadata, content }: Pick<Opened
   metrics.gauge('database_waiting', 'Statements and transactions that wait for a connection to PostgreSQL', [], () => one(metadata.pool().waiting));
   metrics.cache('exports', () => content.cacheCounts.exports);
   metrics.cache('diffs', () => content.cacheCounts.diffs);
+  metrics.cache('diff_key_checks', () => content.cacheCounts.keyChecks);
   metrics.cache('row_digests', () => content.cacheCounts.digests);
   metrics.gauge('row_digests_pending', 'Data files whose rows are to have digests for large diffs', [], () => one(content.digestLoad().pending));
   metrics.gauge('row_digests_bytes', 'Digests of rows that are kept on disk for large diffs', [], () => one(content.digestLoad().bytes));
@@ -51,6 +53,16 @@ export function watchServices(
   metrics.cache('tables', () => tables.hits());
   metrics.cache('versions', () => reader.hits());
   metrics.cache('scoped_counts', () => visible.hits());
+}
+
+/** Times of engines, whichever protocol asked for it. */
+export function engineTimes(metrics: Metrics): EngineTimes {
+  const loads = metrics.seconds('table_creation_time', 'Loading tables that nobody had open', ['engine']);
+  const views = metrics.seconds('view_computation_time', 'Making views and reading windows of them, over every protocol', ['engine']);
+  return {
+    loaded: (engine, seconds) => loads.observe([engine], seconds),
+    computed: (engine, seconds) => views.observe([engine], seconds),
+  };
 }
 
 interface CommitWatch {

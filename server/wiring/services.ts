@@ -28,7 +28,7 @@ import type { Metrics } from '../shared/metrics.ts';
 import type { Stores } from '../storage/stores.ts';
 import { DocumentStatesThread } from '../workers/document-states.client.ts';
 import type { Watch } from './alerts.ts';
-import { watchCommits, watchServices } from './metrics.ts';
+import { engineTimes, watchCommits, watchServices } from './metrics.ts';
 import { startSchedules } from './schedules.ts';
 import { startUpkeep } from './upkeep.ts';
 
@@ -76,7 +76,8 @@ export async function startServices(config: Config, { stores, engines, watch, lo
   metrics.jobs(documents.jobs);
   const uploads = createUploads({ stores, limits });
   const key = await loadOrCreateSecret(config.dataDir, 'table-secret');
-  const tableServices = startTables({ engines, key, stores, authorizer, reader, refs, visible, uploads, limits, clock: systemClock });
+  const times = engineTimes(metrics);
+  const tableServices = startTables({ engines, key, stores, authorizer, reader, refs, visible, uploads, times, limits, clock: systemClock });
   closers.add(() => tableServices.close());
   const queue = createCommitQueue({ versions: metadata.versions, objects, limits });
   const diffs = createDiffs({ stores, reader, limits });

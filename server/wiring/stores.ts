@@ -2,6 +2,7 @@ import { rm } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import type { Limits } from '../../protocol/limits.ts';
 import type { Config } from '../config.ts';
+import { CacheCounts } from '../shared/cache-counts.ts';
 import type { Closers } from '../shared/closers.ts';
 import type { Logger } from '../shared/log.ts';
 import type { Metrics } from '../shared/metrics.ts';
@@ -44,7 +45,7 @@ export async function openStores(config: Config, { log, closers, metrics }: Foun
   const directories = await prepareStaging(dataDir, { shared: config.databaseUrl !== undefined });
   closers.add(() => rm(directories.own, { recursive: true, force: true }));
   const key = await openStoreKey(dataDir, config.masterKeys, log);
-  const { objects: stored, staging } = await openFiles({ dataDir, directories, key, limits });
+  const { objects: stored, staging } = await openFiles({ dataDir, directories, key, limits, metrics });
   const objects = createHeldObjects(stored);
   const work = { staging: directories.staging, spill: directories.spill, exports: directories.exports };
   const content = await openContentStore({
@@ -67,13 +68,22 @@ interface Files {
   /** Undefined: nothing is encrypted. */
   readonly key: Uint8Array | undefined;
   readonly limits: Limits;
+  readonly metrics: Metrics;
 }
 
-async function openFiles({ dataDir, directories, key, limits }: Files): Promise<{ readonly objects: ObjectStore; readonly staging: StagingStore }> {
+async function openFiles({
+  dataDir,
+  directories,
+  key,
+  limits,
+  metrics,
+}: Files): Promise<{ readonly objects: ObjectStore; readonly staging: StagingStore }> {
   const root = join(dataDir, 'objects');
   if (key === undefined) return { objects: createLocalObjects(root), staging: createStaging(directories) };
+  const counts = new CacheCounts();
+  metrics.cache('decrypted_files', () => counts);
   return {
-    objects: createEncryptedObjects({ root, key, cacheDirectory: directories.decrypted, limits }),
+    objects: createEncryptedObjects({ root, key, cacheDirectory: directories.decrypted, limits, counts }),
     staging: await createEncryptedStaging(directories, key),
   };
 }

@@ -139,6 +139,36 @@ describe('alerts', () => {
     expect(rule.measure()).toMatchObject({ value: 0 });
   });
 
+  test('OPS7 files of slow versions are named to whoever runs the server', async () => {
+    server = await startTestServer(['--alert-version-creation-ms', '1', '--alert-period-ms', '50']);
+    const alice = await server.client('alice');
+    const { datasetId } = await alice.dataset.create({ name: 'Slow' });
+    await alice.version.commit({ datasetId, branch: 'main', fileName: 'slow.csv' }, { body: csv('id', '1', '2') });
+    const running = server;
+    await expect.poll(async () => (await alertOf(running, 'slow_version_creation')).alert?.state).toBe('firing');
+    const { alert } = await alertOf(running, 'slow_version_creation');
+    expect(alert).toMatchObject({ action: 'investigate_file_size', unit: 'ms', threshold: 1, fired: 1 });
+    expect(alert?.detail).toMatchObject({ files: [{ datasetId, versionId: 1, fileName: 'slow.csv', rows: 2 }] });
+    expect(await (await fetch(`${server.url}/metrics`)).text()).toContain('covista_alert_firing{alert="slow_version_creation"} 1');
+  });
+
+  test('OPS8 one person is over the threshold for one, though all together are not over theirs', async () => {
+    server = await startTestServer([
+      ...['--alert-denials-per-minute', '1000', '--alert-denials-per-caller-per-minute', '10', '--alert-period-ms', '50'],
+    ]);
+    const running = server;
+    const refuse = async (subject: string, times: number): Promise<void> => {
+      const person = await running.rest(subject);
+      for (let number = 1; number <= times; number += 1) expect((await person.get(`/api/datasets/${number}`)).status).toBe(404);
+    };
+    for (const subject of ['bob', 'carol', 'dave']) await refuse(subject, 3);
+    const now = () => alertOf(running, 'permission_denial_spike');
+    expect((await now()).alert).toMatchObject({ state: 'ok' });
+    await refuse('mallory', 11);
+    await expect.poll(async () => (await now()).alert?.state).toBe('firing');
+    expect((await now()).alert).toMatchObject({ threshold: 1_000, detail: { tightenedSubjects: ['mallory'] } });
+  });
+
   test('OPS8 refusals are forgotten after a minute, and an address of another machine is held to less', () => {
     const limits = resolveLimits({ alertTightRequestsPerSecond: 1, alertTightMs: 1_000 });
     let nowMs = 1_000_000;

@@ -10,6 +10,7 @@ import { JOBS } from '../support/background-jobs.ts';
 import { RpcClient } from '../support/rpc-client.ts';
 import { csv } from '../support/samples.ts';
 import { startTestServer, type TestServer } from '../support/server.ts';
+import { openTableChannel, rowsOf } from '../support/table-channel.ts';
 
 let server: TestServer;
 let backups: string;
@@ -25,8 +26,8 @@ afterAll(async () => {
 });
 
 /** The value of a sample by its name and labels, as they are written. */
-async function read(sample: string): Promise<number | undefined> {
-  const response = await fetch(`${server.url}/metrics`);
+async function read(sample: string, from = server): Promise<number | undefined> {
+  const response = await fetch(`${from.url}/metrics`);
   expect(response.status).toBe(200);
   expect(response.headers.get('content-type')).toMatch(/^text\/plain/);
   const line = (await response.text()).split('\n').find((candidate) => candidate.startsWith(`${sample} `));
@@ -59,8 +60,9 @@ describe('metrics', () => {
     expect(await read('covista_requests_total{operation="dataset.create"}')).toBe(1);
     expect(await read('covista_error_rate_by_endpoint_total{operation="dataset.get",code="not_found"}')).toBe(1);
     expect(await read('covista_dataset_upload_duration_seconds_count')).toBe(3);
-    expect(await read('covista_end_to_end_latency_seconds_count{operation="version.commit"}')).toBe(3);
-    expect(await read('covista_table_creation_time_seconds_count')).toBe(1);
+    expect(await read('covista_end_to_end_latency_seconds_count{operation="version.commit",outcome="done"}')).toBe(3);
+    expect(await read('covista_end_to_end_latency_seconds_count{operation="dataset.get",outcome="failed"}')).toBe(1);
+    expect(await read('covista_table_creation_time_seconds_count{engine="memory"}')).toBe(1);
     expect(await read('covista_permission_check_duration_seconds_count')).toBeGreaterThan(0);
     expect(await read('covista_active_table_count{engine="memory"}')).toBe(1);
     expect(await read(`covista_storage_usage_by_dataset_bytes{dataset="${datasetId}"}`)).toBeGreaterThan(12);
@@ -76,6 +78,29 @@ describe('metrics', () => {
     expect(await read('nodejs_eventloop_lag_p99_seconds')).toBeGreaterThan(0);
     const text = await (await fetch(`${server.url}/metrics`)).text();
     for (const name of NAMED) expect(text).toMatch(new RegExp(`^# TYPE covista_${name} (histogram|counter|gauge)$`, 'm'));
+  });
+
+  test('OPS1 making views and reading windows is timed, over REST, RPC and the protocol of Perspective alike', async () => {
+    // Others would count with it.
+    const own = await startTestServer();
+    const alice = await own.client('alice');
+    const { datasetId } = await alice.dataset.create({ name: 'Timed' });
+    await alice.version.commit({ datasetId, branch: 'main' }, { body: csv('id,name', '1,a', '2,b') });
+    for (const engine of ['memory', 'duckdb'] as const) {
+      const { tableId } = await alice.table.open({ datasetId, ref: 'main', engine }, { perspective: false });
+      const timed = async (): Promise<number> => (await read(`covista_view_computation_time_seconds_count{engine="${engine}"}`, own)) ?? 0;
+      const before = await timed();
+      const { viewId } = await alice.view.create({ tableId });
+      await alice.view.data({ tableId, viewId });
+      expect([engine, await timed()]).toEqual([engine, before + 2]);
+      const channel = await openTableChannel(alice, tableId);
+      expect(await rowsOf(channel, 'mine')).toHaveLength(2);
+      await channel.ask('table_make_view', tableId, { view_id: 'wrong', config: { group_by: ['nowhere'] } });
+      channel.close();
+      // What the guard refuses, no engine computes.
+      expect([engine, await timed()]).toEqual([engine, before + 4]);
+    }
+    await own.stop();
   });
 
   test('OPS1 every background job tells how late it is', async () => {

@@ -51,6 +51,8 @@ function fakeTable(options: { readonly bytes?: number; readonly fail?: boolean }
   return fake;
 }
 
+const DEAF = { lost: () => undefined, computed: () => undefined };
+
 function openGuard(fake: FakeEngine, limits: Partial<Limits> = {}): { ask(request: object): void; answers: PerspectiveResponse[] } {
   const answers: PerspectiveResponse[] = [];
   const guard = new Guard({
@@ -59,7 +61,7 @@ function openGuard(fake: FakeEngine, limits: Partial<Limits> = {}): { ask(reques
     dialect: 'exprtk',
     limits: { ...defaultLimits, ...limits },
     respond: (bytes) => void answers.push(decodeResponse(bytes)),
-    lost: () => undefined,
+    ...DEAF,
   });
   return { ask: (request) => guard.receive(encodeRequest(request as PerspectiveRequest)), answers };
 }
@@ -104,7 +106,7 @@ test('TB15 what the engine lacks has a code over REST and RPC, which no session 
   });
   fake.respond(fault('memory_limit'));
   expect(guard.answers).toMatchObject([{ msgId: 5, kind: 'server_error', body: { message: 'no room', status_code: 'server_error' } }]);
-  const asker = new Asker({ tableId: ID, table: fake.table, dialect: 'exprtk', limits: defaultLimits, lost: () => undefined });
+  const asker = new Asker({ tableId: ID, table: fake.table, dialect: 'exprtk', limits: defaultLimits, ...DEAF });
   for (const [status, code] of [
     ['memory_limit', 'memory_limit'],
     ['payload_too_large', 'payload_too_large'],
@@ -173,7 +175,7 @@ test('TB15 requests that wait for their answer, views and callbacks of a session
 test('TB15 who asks for a view over RPC or REST is told that too many wait', async () => {
   const fake = fakeTable();
   const limits = { ...defaultLimits, sessionRequestsMax: 1 };
-  const asker = new Asker({ tableId: ID, table: fake.table, dialect: 'exprtk', limits, lost: () => undefined });
+  const asker = new Asker({ tableId: ID, table: fake.table, dialect: 'exprtk', limits, ...DEAF });
   const first = asker.ask('table_make_view', ID, { view_id: 'v', config: null });
   await expect(asker.ask('view_dimensions', 'v', {})).rejects.toMatchObject({ code: 'rate_limited', details: { sessionRequestsMax: 1 } });
   fake.respond({ msgId: fake.asked[0]?.msgId ?? 0, entityId: ID, kind: 'table_make_view', body: { view_id: 'engine' } });
@@ -196,7 +198,8 @@ const idOf = (number: number): TableId => parseTableId.parse(`dataset_${number}_
 
 function poolOf(limits: Partial<Limits> = {}) {
   const clock = { nowMs: 0, now: () => clock.nowMs };
-  const pool = new TablePool({ limits: { ...defaultLimits, tableBytesMax: 100, tablesBytesMax: 100, tableIdleMs: 1_000, ...limits }, clock });
+  const times = { loaded: () => undefined };
+  const pool = new TablePool({ limits: { ...defaultLimits, tableBytesMax: 100, tablesBytesMax: 100, tableIdleMs: 1_000, ...limits }, times, clock });
   const request = (number: number, fake: FakeEngine): TableRequest => ({
     tableId: idOf(number),
     engine: { name: 'memory', dialect: 'exprtk' } as TableEngine,

@@ -30,7 +30,14 @@ export async function openDigestBench(
   const counts = new CacheCounts();
   // One result is kept, so that a diff that is asked for again is computed again.
   const chosen = { ...limits, diffDigestRowsMin: 0, diffResultsMax: 1, ...overrides };
-  const differ = await createDiffer({ broker, log, directory, limits: chosen, counts: { diffs: new CacheCounts(), digests: counts }, ...others });
+  const differ = await createDiffer({
+    broker,
+    log,
+    directory,
+    limits: chosen,
+    counts: { diffs: new CacheCounts(), digests: counts, keyChecks: new CacheCounts() },
+    ...others,
+  });
   onTestFinished(() => differ.close());
   const files = async (): Promise<string[]> => readdir(join(directory, 'digests')).catch(() => []);
   return { differ, counts, directory, files };

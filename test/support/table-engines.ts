@@ -72,6 +72,7 @@ export async function openGuarded(engine: TableEngine, tableId: TableId, source:
     ...{ tableId, table: loaded, dialect: engine.dialect, limits },
     respond: (bytes) => queueMicrotask(() => void client.handle_response(bytes)),
     lost: () => undefined,
+    computed: () => undefined,
   });
   const client: Client = make_client(async (request: Uint8Array) => guard.receive(request.slice()));
   return {

@@ -4,6 +4,7 @@ import { encodeRequest } from '../../shared/perspective/codec.ts';
 import { type ResponseHeader, readHeader } from '../../shared/perspective/header.ts';
 import type { PerspectiveRequest } from '../../shared/perspective/types.ts';
 import type { EngineSession, EngineTable } from './engine.ts';
+import { ALLOWED } from './guard-rules.ts';
 import { RequestFault } from './request-fault.ts';
 
 /** Takes the answer to one request, not decoded yet. */
@@ -13,6 +14,8 @@ interface EngineLinkOptions {
   readonly table: EngineTable;
   readonly limits: Pick<Limits, 'sessionRequestsMax'>;
   lost(reason: CovistaError): void;
+  /** Is told how long making a view or reading a window took, also where it failed. */
+  computed(seconds: number): void;
 }
 
 /** A session's way to its engine: requests go out under numbers of the link's own, and nothing comes back but their answers. */
@@ -20,10 +23,12 @@ export class EngineLink {
   readonly #session: EngineSession;
   readonly #waiting = new Map<number, OnAnswer>();
   readonly #requestsMax: number;
+  readonly #computed: (seconds: number) => void;
   #numbers = 0;
   #isClosed = false;
 
-  constructor({ table, limits, lost }: EngineLinkOptions) {
+  constructor({ table, limits, lost, computed }: EngineLinkOptions) {
+    this.#computed = computed;
     this.#requestsMax = limits.sessionRequestsMax;
     this.#session = table.connect({
       respond: (bytes) => this.#answered(bytes),
@@ -39,7 +44,7 @@ export class EngineLink {
       throw new RequestFault(`${this.#requestsMax} requests of this session already wait for their answer`);
     this.#numbers = (this.#numbers + 1) >>> 0;
     const msgId = this.#numbers;
-    this.#waiting.set(msgId, onAnswer);
+    this.#waiting.set(msgId, isComputation(request) ? this.#timed(onAnswer) : onAnswer);
     try {
       this.#session.handle(encodeRequest({ ...request, msgId }));
     } catch {
@@ -56,6 +61,14 @@ export class EngineLink {
     this.#session.close();
   }
 
+  #timed(onAnswer: OnAnswer): OnAnswer {
+    const startedAtMs = performance.now();
+    return (header, bytes) => {
+      this.#computed((performance.now() - startedAtMs) / 1_000);
+      onAnswer(header, bytes);
+    };
+  }
+
   #answered(bytes: Uint8Array): void {
     const header = readHeader(bytes);
     const onAnswer = header && this.#waiting.get(header.msgId);
@@ -63,4 +76,9 @@ export class EngineLink {
     this.#waiting.delete(header.msgId);
     onAnswer(header, bytes);
   }
+}
+
+function isComputation({ kind }: PerspectiveRequest): boolean {
+  const way = ALLOWED.get(kind)?.way;
+  return way === 'view' || way === 'window';
 }

@@ -24,6 +24,8 @@ export interface GuardOptions {
   respond(bytes: Uint8Array, code?: EngineCode): void;
   /** The engine has lost the session. */
   lost(reason: CovistaError): void;
+  /** How long making a view or reading a window took, in seconds. */
+  computed(seconds: number): void;
 }
 
 type Request<Kind> = Extract<PerspectiveRequest, { readonly kind: Kind }>;
@@ -50,7 +52,7 @@ export class Guard {
     this.#options = options;
     this.#checked = { table, dialect, limits };
     this.#views = new SessionViews(limits);
-    this.#engine = new EngineLink({ table, limits, lost: (reason) => options.lost(reason) });
+    this.#engine = new EngineLink({ table, limits, lost: (reason) => options.lost(reason), computed: (seconds) => options.computed(seconds) });
   }
 
   /** Takes one request of the session; never throws for what it says. */

@@ -9,6 +9,7 @@ import type { VersionReader } from '../versioning/version-reader.ts';
 import type { TableEngine } from './engine.ts';
 import { createTableChannels, type TableChannels } from './table-channels.ts';
 import { Tables } from './tables.ts';
+import type { EngineTimes } from './times.ts';
 import { createUploadSources } from './upload-sources.ts';
 import { createViewExports, type ViewExports } from './view-exports.ts';
 import { Views } from './views.ts';
@@ -32,12 +33,13 @@ export interface TableServicesOptions {
   readonly refs: RefResolver;
   readonly visible: VisibleVersions;
   readonly uploads: Uploads;
+  readonly times: EngineTimes;
   readonly limits: Limits;
   readonly clock: Clock;
 }
 
 export function startTables(options: TableServicesOptions): TableServices & { close(): Promise<void> } {
-  const { stores, authorizer, uploads, limits, clock, engines } = options;
+  const { stores, authorizer, uploads, times, limits, clock, engines } = options;
   const { content, staging } = stores;
   const uploadSources = createUploadSources({ uploads, content, staging, limits, onGone: (uploadId) => tables.forgetUpload(uploadId) });
   const tables: Tables = new Tables({
@@ -45,10 +47,10 @@ export function startTables(options: TableServicesOptions): TableServices & { cl
     uploadSources,
     scopeOf: async (actor, datasetId) => (await authorizer.authorize(actor, 'read', datasetId)).scope,
   });
-  const views = new Views({ tables, clock, limits });
+  const views = new Views({ tables, times, clock, limits });
   return {
     tables,
-    tableChannels: createTableChannels({ tables, limits }),
+    tableChannels: createTableChannels({ tables, times, limits }),
     views,
     viewExports: createViewExports({ views, content, staging, limits }),
     close: async () => {

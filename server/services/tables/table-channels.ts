@@ -6,13 +6,20 @@ import type { Control } from '../../storage/content-store.ts';
 import { Guard } from './guard.ts';
 import type { Lease } from './table-pool.ts';
 import type { TableAt, Tables } from './tables.ts';
+import type { EngineTimes } from './times.ts';
 
 /** Channels that carry Perspective's protocol about one table. */
 export interface TableChannels {
   open(at: TableAt, control: Control): Promise<Opening<{ tableId: TableId }>>;
 }
 
-export function createTableChannels({ tables, limits }: { readonly tables: Pick<Tables, 'lease'>; readonly limits: Limits }): TableChannels {
+interface TableChannelsOptions {
+  readonly tables: Pick<Tables, 'lease'>;
+  readonly times: Pick<EngineTimes, 'computed'>;
+  readonly limits: Limits;
+}
+
+export function createTableChannels({ tables, ...options }: TableChannelsOptions): TableChannels {
   return {
     open: async (at, control) => {
       // The table may go before anybody is attached, who then is told at once.
@@ -28,7 +35,7 @@ export function createTableChannels({ tables, limits }: { readonly tables: Pick<
           try {
             // The engine may have lost the table meanwhile.
             if (ended !== undefined) throw ended;
-            return attach(at.tableId, lease, peer, limits);
+            return attach(at.tableId, lease, peer, options);
           } catch (fault) {
             lease.release();
             throw fault;
@@ -40,12 +47,13 @@ export function createTableChannels({ tables, limits }: { readonly tables: Pick<
   };
 }
 
-function attach(tableId: TableId, lease: Lease, peer: ChannelPeer, limits: Limits): Channel {
+function attach(tableId: TableId, lease: Lease, peer: ChannelPeer, { times, limits }: Omit<TableChannelsOptions, 'tables'>): Channel {
   const { table, engine } = lease.loaded;
   const guard = new Guard({
     ...{ tableId, table, dialect: engine.dialect, limits },
     respond: (bytes) => peer.send(bytes),
     lost: (reason) => peer.close(reason),
+    computed: (seconds) => times.computed(engine.name, seconds),
   });
   return {
     receive: (bytes) => guard.receive(bytes),

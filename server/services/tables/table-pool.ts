@@ -5,6 +5,7 @@ import type { Clock } from '../../shared/clock.ts';
 import type { Hits } from '../../shared/metrics.ts';
 import type { Control } from '../../storage/content-store.ts';
 import type { EngineTable, TableEngine } from './engine.ts';
+import type { EngineTimes } from './times.ts';
 
 /** Whoever keeps a table from being unloaded: a channel or a view. */
 export interface TableUser {
@@ -40,6 +41,7 @@ type PoolLimits = Pick<Limits, 'tableBytesMax' | 'tablesBytesMax' | 'tablesMax' 
 
 interface PoolOptions {
   readonly limits: PoolLimits;
+  readonly times: Pick<EngineTimes, 'loaded'>;
   readonly clock: Clock;
 }
 
@@ -197,7 +199,7 @@ export class TablePool {
   }
 
   async #load({ tableId, engine, load }: TableRequest, signal: AbortSignal): Promise<Entry> {
-    const { clock, limits } = this.#options;
+    const { clock, limits, times } = this.#options;
     const startedAtMs = performance.now();
     const table = await load({ signal });
     try {
@@ -209,7 +211,9 @@ export class TablePool {
       throw fault;
     }
     const nowMs = clock.now();
-    const loadTimeMs = Math.round(performance.now() - startedAtMs);
+    const tookMs = performance.now() - startedAtMs;
+    times.loaded(engine.name, tookMs / 1_000);
+    const loadTimeMs = Math.round(tookMs);
     const entry: Entry = {
       ...{ tableId, engine, table, loadTimeMs, openedAtMs: nowMs, lastUsedAtMs: nowMs },
       users: new Set(),

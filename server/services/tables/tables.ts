@@ -14,6 +14,7 @@ import type { TableEngine } from './engine.ts';
 import { createPlanner, type Planner, type PlannerOptions, type TableOptions, type TablePlan } from './plan.ts';
 import type { TableOrigin } from './table-id.ts';
 import { type Lease, type LoadedTable, TablePool, type TableRequest, type TableUser } from './table-pool.ts';
+import type { EngineTimes } from './times.ts';
 
 /** A table by its id, and who asks for it with what they may see now of its dataset; undefined for a table of an upload. */
 export interface TableAt {
@@ -31,6 +32,7 @@ export interface TablesOptions extends PlannerOptions {
   readonly refs: Pick<RefResolver, 'resolve'>;
   /** What an actor may see of a dataset now; rejects where that is nothing. */
   readonly scopeOf: (actor: Actor, datasetId: DatasetId) => Promise<Scope>;
+  readonly times: Pick<EngineTimes, 'loaded'>;
   readonly clock: Clock;
   readonly limits: Limits;
 }

@@ -12,6 +12,7 @@ import type { EngineTable, TableEngine } from './engine.ts';
 import { wireConfigOf } from './json-config.ts';
 import type { Lease } from './table-pool.ts';
 import type { TableAt, Tables } from './tables.ts';
+import type { EngineTimes } from './times.ts';
 import { type RowTypes, readRows } from './view-rows.ts';
 
 export interface CreatedView {
@@ -36,6 +37,7 @@ export interface OpenView {
 
 interface ViewsOptions {
   readonly tables: Pick<Tables, 'lease' | 'verify'>;
+  readonly times: Pick<EngineTimes, 'computed'>;
   readonly clock: Clock;
   readonly limits: Limits;
 }
@@ -126,7 +128,7 @@ export class Views {
   }
 
   async #make(at: TableAt, config: ViewConfigInput, control: Control): Promise<CreatedView> {
-    const { tables, limits, clock } = this.#options;
+    const { tables, times, limits, clock } = this.#options;
     const { tableId, actor } = at;
     const id = viewId.parse(`view_${randomUUID().replaceAll('-', '')}`);
     const loss: { reason?: CovistaError } = {};
@@ -139,7 +141,8 @@ export class Views {
     const { table, engine } = lease.loaded;
     let asker: Asker | undefined;
     try {
-      asker = new Asker({ tableId, table, dialect: engine.dialect, limits, lost: ended });
+      const computed = (seconds: number): void => times.computed(engine.name, seconds);
+      asker = new Asker({ tableId, table, dialect: engine.dialect, limits, lost: ended, computed });
       const { schema, shape } = await make(asker, {
         tableId,
         config,

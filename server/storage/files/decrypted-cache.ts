@@ -3,6 +3,7 @@ import { mkdir, open, rename } from 'node:fs/promises';
 import { dirname, relative, sep } from 'node:path';
 import { CovistaError } from '../../../protocol/errors.ts';
 import type { Limits } from '../../../protocol/limits.ts';
+import type { CacheCounts } from '../../shared/cache-counts.ts';
 import { fileFault } from './fault.ts';
 import { objectPath } from './object-files.ts';
 import { removeFile } from './remove.ts';
@@ -14,6 +15,8 @@ export interface DecryptedCacheOptions {
   /** How many plain bytes an object has. */
   readonly sizeOf: (objectKey: string) => Promise<number>;
   readonly read: (objectKey: string) => AsyncIterable<Uint8Array>;
+  /** Where it is counted how often an object lay there already. */
+  readonly counts: CacheCounts;
 }
 
 interface Entry {
@@ -52,7 +55,9 @@ export class DecryptedCache {
 
   /** Resolves when the object lies at its path; the answer lets go of it. */
   async hold(objectKey: string): Promise<() => void> {
-    const entry = this.#entries.get(objectKey) ?? this.#add(objectKey);
+    const known = this.#entries.get(objectKey);
+    this.#options.counts.count(known !== undefined);
+    const entry = known ?? this.#add(objectKey);
     this.#entries.delete(objectKey);
     this.#entries.set(objectKey, entry);
     entry.users += 1;

@@ -3,6 +3,7 @@ import { type FileHandle, link, open, stat } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { CovistaError } from '../../../protocol/errors.ts';
 import type { Limits } from '../../../protocol/limits.ts';
+import { CacheCounts } from '../../shared/cache-counts.ts';
 import type { ObjectStore, Publication } from '../stores.ts';
 import { DecryptedCache } from './decrypted-cache.ts';
 import { fileFault } from './fault.ts';
@@ -18,6 +19,8 @@ export interface EncryptedObjectsOptions {
   /** Where decrypted objects lie while they are read; private to this process, and empty. */
   readonly cacheDirectory: string;
   readonly limits: Pick<Limits, 'decryptedCacheBytesMax'>;
+  /** Of the decrypted objects. */
+  readonly counts?: CacheCounts;
 }
 
 /** Tells sealed files from those that were stored before encryption was turned on, which are read as they are. */
@@ -26,7 +29,7 @@ const PART = '.part';
 
 /** Objects as encrypted files, each under a key of its own, below a directory of the local file system. */
 export function createEncryptedObjects(options: EncryptedObjectsOptions): ObjectStore {
-  const { root, key } = options;
+  const { root, key, counts = new CacheCounts() } = options;
   const plainPath = (objectKey: string): string => objectPath(root, objectKey);
   const sealedPath = (objectKey: string): string => `${plainPath(objectKey)}${SEALED}`;
 
@@ -42,7 +45,7 @@ export function createEncryptedObjects(options: EncryptedObjectsOptions): Object
     else yield* readObject({ handle, key, objectKey, range });
   };
 
-  const cache = new DecryptedCache({ directory: options.cacheDirectory, limits: options.limits, sizeOf, read });
+  const cache = new DecryptedCache({ directory: options.cacheDirectory, limits: options.limits, sizeOf, read, counts });
   return {
     localPath: (objectKey) => cache.pathOf(objectKey),
     lease: (paths) => leaseAll(cache, paths),

@@ -1,6 +1,7 @@
 import { LRUCache } from 'lru-cache';
 import { CovistaError } from '../../../protocol/errors.ts';
 import type { Limits } from '../../../protocol/limits.ts';
+import type { CacheCounts } from '../../shared/cache-counts.ts';
 import { isUnrestricted, type Row, type ScopedContent, scopeIdentity } from '../content-store.ts';
 import type { ComparedColumn, Side } from './diff-columns.ts';
 import { type DiffPlan, digest } from './diff-plan.ts';
@@ -19,8 +20,11 @@ const PROBE = { rows: 10_000, ofMoreThan: 2_000_000 };
  */
 export class KeyChecks {
   readonly #inOrder: LRUCache<string, true>;
+  /** How often a side was known to be in order. */
+  readonly #counts: CacheCounts;
 
-  constructor(limits: Limits) {
+  constructor(limits: Limits, counts: CacheCounts) {
+    this.#counts = counts;
     this.#inOrder = new LRUCache({ max: limits.diffKeyChecksMax });
   }
 
@@ -32,7 +36,7 @@ export class KeyChecks {
         key.map((column) => [column.name, column[side], column.type]),
         isUnrestricted(scope) ? null : [scopeIdentity(content.schema, scope), content.schema.map(({ name, type }) => [name, type])],
       ]);
-    const sides = [plan.from, plan.to].filter(({ side, whole }) => !this.#inOrder.has(identify(side, whole)));
+    const sides = [plan.from, plan.to].filter(({ side, whole }) => !this.#counts.count(this.#inOrder.has(identify(side, whole))));
     const isSharedKnown = sides.length < 2 || this.#inOrder.has(identify('from', plan.shared));
     const parts: KeyPart[] = sides.map(({ side, differing }) => ({ side, source: differing }));
     await checkUnique(session, isSharedKnown ? parts : [{ side: 'from', source: plan.shared }, ...parts], key);

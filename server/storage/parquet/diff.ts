@@ -22,8 +22,8 @@ export interface DifferOptions {
   readonly log: Logger;
   /** Keeps the files of versions where they are read for digests, after the diff that wanted them. */
   readonly lease?: ObjectStore['lease'];
-  /** Where it is counted how often a diff, and the digests of its rows, were there already. */
-  readonly counts?: { readonly diffs: CacheCounts; readonly digests: CacheCounts };
+  /** Where it is counted how often a diff, the digests of its rows, and that keys are in order, were there already. */
+  readonly counts?: Readonly<Record<'diffs' | 'digests' | 'keyChecks', CacheCounts>>;
 }
 
 export interface Differ {
@@ -41,10 +41,10 @@ const NOTHING_HELD: ObjectStore['lease'] = async () => () => undefined;
 
 export async function createDiffer(options: DifferOptions): Promise<Differ> {
   const { broker, limits, directory, log, lease = NOTHING_HELD } = options;
-  const counts = options.counts ?? { diffs: new CacheCounts(), digests: new CacheCounts() };
+  const counts = options.counts ?? { diffs: new CacheCounts(), digests: new CacheCounts(), keyChecks: new CacheCounts() };
   await mkdir(directory, { recursive: true, mode: 0o700 });
   for (const name of await readdir(directory)) await rm(join(directory, name), { recursive: true, force: true });
-  const keyChecks = new KeyChecks(limits);
+  const keyChecks = new KeyChecks(limits, counts.keyChecks);
   const results = new DiffResults({ limits, log, counts: counts.diffs });
   const digests = new RowDigests({ broker, limits, log, lease, directory: join(directory, 'digests'), counts: counts.digests });
 

@@ -42,7 +42,7 @@ export interface ContentStoreOptions {
 export type OpenedContent = ContentStore & {
   queryLoad(): QueryLoad;
   digestLoad(): DigestLoad;
-  readonly cacheCounts: { readonly exports: Hits; readonly diffs: Hits; readonly digests: Hits };
+  readonly cacheCounts: Readonly<Record<'exports' | 'diffs' | 'digests' | 'keyChecks', Hits>>;
 };
 
 /** Opens DuckDB with everything that is built on it. */
@@ -53,7 +53,7 @@ export async function openContentStore(options: ContentStoreOptions): Promise<Op
   const broker = await createBroker({ limits, spillDirectory: directories.spill, readableDirectories, log });
   const staging = new Staging(directories.staging);
   await staging.open();
-  const counts = { exports: new CacheCounts(), diffs: new CacheCounts(), digests: new CacheCounts() };
+  const counts = { exports: new CacheCounts(), diffs: new CacheCounts(), digests: new CacheCounts(), keyChecks: new CacheCounts() };
   const differ = await createDiffer({ broker, limits, log, lease, counts, directory: join(dirname(directories.spill), 'diffs') });
   const parts = { broker, staging, limits };
   const store = denyWhereFiltersFail({

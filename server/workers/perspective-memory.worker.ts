@@ -4,6 +4,7 @@ import { present } from '../shared/assert.ts';
 import { PerspectiveEngine } from './perspective-engine.ts';
 import type { FromMemory, MemorySettings, ToMemory } from './perspective-memory.protocol.ts';
 import { PerspectiveSessions } from './perspective-sessions.ts';
+import { SessionTurns } from './session-turns.ts';
 
 const port = present(parentPort, 'the port of the thread that started this one');
 const { PerspectiveServer } = await import('@perspective-dev/client/node');
@@ -30,13 +31,13 @@ function load({ load: number, table, pieces }: ToMemory & { kind: 'load' }): voi
   }
 }
 
-function request({ session, bytes }: ToMemory & { kind: 'request' }): void {
+const turns = new SessionTurns((session, bytes) => {
   const responses = sessions.handle(session, bytes);
   post(
     { kind: 'answered', session, responses },
     responses.map((response) => response.bytes),
   );
-}
+});
 
 port.on('message', (message: ToMemory) => {
   switch (message.kind) {
@@ -51,9 +52,10 @@ port.on('message', (message: ToMemory) => {
       sessions.open(message.session);
       break;
     case 'request':
-      request(message);
+      turns.add(message.session, message.bytes);
       break;
     case 'close':
+      turns.drop(message.session);
       post({ kind: 'closed', session: message.session, held: sessions.close(message.session) });
       break;
   }

@@ -5,7 +5,7 @@ import type { EngineTable, TableSource } from '../../server/services/tables/engi
 import { encodeRequest } from '../../server/shared/perspective/codec.ts';
 import { type Content, type Scope, UNRESTRICTED } from '../../server/storage/content-store.ts';
 import type { PerspectiveMemory } from '../../server/workers/perspective-memory-pool.ts';
-import { bareSession, deleteView, makeView, tableSize } from '../support/bare-session.ts';
+import { bareSession, deleteView, makeView, readRows, tableSize } from '../support/bare-session.ts';
 import { bytes, calm, contentOfIngested, openTestContent, type TestContent, unrestricted } from '../support/content.ts';
 import { seededRandom } from '../support/random.ts';
 import { sample } from '../support/samples.ts';
@@ -227,14 +227,33 @@ describe('sessions', () => {
     const sizes: number[] = [];
     for (let round = 0; round < 4; round += 1) {
       for (let one = 0; one < 250; one += 1) {
-        const { send, session } = bareSession(table);
-        send(makeView(key, `r${round}n${one}`));
+        const { send, ask, session } = bareSession(table);
+        const request = makeView(key, `r${round}n${one}`);
+        // Some end before the engine has begun.
+        if (one % 2 === 0) await ask(request);
+        else send(request);
         session.close();
       }
       sizes.push(await heapBytesAfter(key, table));
     }
     // What the first sessions took is taken again by those that follow.
     expect(sizes.at(-1)).toBe(sizes[0]);
+    await expectNothingLeft(key, table);
+  });
+
+  test('MEM7 who asks for much ahead keeps another waiting for one answer, and nothing of it is made once the session has ended', async () => {
+    const { key, table } = await load(sourceOf(superstore));
+    const greedy = bareSession(table);
+    const other = bareSession(table);
+    await greedy.ask(makeView(key, 'greedy'));
+    const asked = 300;
+    for (let number = 0; number < asked; number += 1) greedy.send(readRows('greedy'));
+    expect(await other.ask(tableSize(key))).toMatchObject({ body: { size: 9_994 } });
+    expect(greedy.answered()).toBeLessThan(asked / 2);
+    greedy.session.close();
+    expect(await other.ask(tableSize(key))).toMatchObject({ body: { size: 9_994 } });
+    expect(greedy.answered()).toBeLessThan(asked / 2);
+    other.session.close();
     await expectNothingLeft(key, table);
   });
 

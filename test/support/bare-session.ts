@@ -31,9 +31,10 @@ export function bareSession(table: EngineTable) {
       });
     }
   };
-  return { session, send, ask: (request: Parameters<typeof send>[0]) => answer(send(request)), lost: () => lost };
+  return { session, send, ask: (request: Parameters<typeof send>[0]) => answer(send(request)), answered: () => answers.length, lost: () => lost };
 }
 
 export const makeView = (key: string, id: string) => ({ entityId: key, kind: 'table_make_view', body: { view_id: id, config: null } }) as never;
+export const readRows = (id: string) => ({ entityId: id, kind: 'view_to_rows_string', body: { viewport: null } }) as never;
 export const deleteView = (id: string) => ({ entityId: id, kind: 'view_delete', body: {} }) as never;
 export const tableSize = (key: string) => ({ entityId: key, kind: 'table_size', body: {} }) as never;

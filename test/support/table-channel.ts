@@ -18,7 +18,7 @@ export interface TableChannel {
 }
 
 export async function openTableChannel(client: Client, tableId: string): Promise<TableChannel> {
-  const waiting = new Map<number, (response: PerspectiveResponse) => void>();
+  const waiting = new Map<number, PromiseWithResolvers<PerspectiveResponse>>();
   const over = Promise.withResolvers<unknown>();
   let seen = '';
   let numbers = 0;
@@ -28,9 +28,12 @@ export async function openTableChannel(client: Client, tableId: string): Promise
       onMessage: (bytes) => {
         seen += Buffer.from(bytes).toString('latin1');
         const response = decodeResponse(bytes);
-        waiting.get(response.msgId)?.(response);
+        waiting.get(response.msgId)?.resolve(response);
       },
-      onClose: (reason) => over.resolve(reason),
+      onClose: (reason) => {
+        over.resolve(reason);
+        for (const { reject } of waiting.values()) reject(new Error('the channel ended before the answer', { cause: reason }));
+      },
     },
   );
   return {
@@ -40,10 +43,10 @@ export async function openTableChannel(client: Client, tableId: string): Promise
     ask: (kind, entityId, body = {}) => {
       numbers += 1;
       const msgId = numbers;
-      const { promise, resolve } = Promise.withResolvers<PerspectiveResponse>();
-      waiting.set(msgId, resolve);
+      const answer = Promise.withResolvers<PerspectiveResponse>();
+      waiting.set(msgId, answer);
       channel.send(encodeRequest({ msgId, entityId, kind, body } as unknown as PerspectiveRequest));
-      return promise.finally(() => waiting.delete(msgId));
+      return answer.promise.finally(() => waiting.delete(msgId));
     },
     send: (bytes) => channel.send(bytes),
     close: () => channel.close(),

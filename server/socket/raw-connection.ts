@@ -26,7 +26,8 @@ interface RawOptions {
 }
 
 /**
- * The life of a raw connection. Until the channel is open, messages wait, within `helloBytesMax`.
+ * The life of a raw connection. Until the channel is open, messages wait: `helloBytesMax` until the
+ * token is accepted, and then as much as one message may have, since loading what the channel is about may take seconds.
  *
  *   opening   token and channel accepted   → open, and what waits is delivered
  *   opening   refused                      → closed
@@ -104,10 +105,11 @@ export class RawConnection implements Door, Way {
   }
 
   #keep(waiting: Uint8Array[], bytes: Uint8Array): void {
-    const { helloBytesMax } = this.#options.context.limits;
+    const { helloBytesMax, requestBytesMax } = this.#options.context.limits;
+    const bytesMax = this.#call === undefined ? helloBytesMax : requestBytesMax;
     this.#waitingBytes += bytes.length;
-    if (this.#waitingBytes <= helloBytesMax) waiting.push(bytes);
-    else this.close(new CovistaError('payload_too_large', `at most ${helloBytesMax} bytes may come before the channel is open`));
+    if (this.#waitingBytes <= bytesMax) waiting.push(bytes);
+    else this.close(new CovistaError('payload_too_large', `at most ${bytesMax} bytes may come before the channel is open`));
   }
 
   #ask(actor: Actor): void {

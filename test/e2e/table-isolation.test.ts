@@ -205,19 +205,23 @@ describe.each(['memory', 'duckdb'] as const)('%s', (engine) => {
     const socket = new WebSocket(`${server.url.replace('http', 'ws')}/perspective/${sides.attacker.tableId}?token=${await server.token('bob')}`);
     const closed = new Promise<number>((resolve) => socket.once('close', resolve));
     await new Promise((resolve) => socket.once('open', resolve));
+    const answer = (): Promise<unknown> => new Promise((resolve) => socket.once('message', resolve));
+    // What is long may come once the token is accepted.
+    socket.send(requestBytes({ msgId: 1, entityId: '', kind: 'get_features', body: {} }));
+    await answer();
     const wide = Object.fromEntries(Array.from({ length: 150 }, (_, index) => [`column ${index} ${'x'.repeat(900)}`, '"price" + 1']));
     const columns = { columns: { columns: Object.keys(wide) } };
     socket.send(
       requestBytes({
-        msgId: 1,
+        msgId: 2,
         entityId: sides.attacker.tableId,
         kind: 'table_make_view',
         body: { view_id: 'v', config: { expressions: wide, columns } },
       }),
     );
-    await new Promise((resolve) => socket.once('message', resolve));
+    await answer();
     socket.pause();
-    let asked = 1;
+    let asked = 2;
     const ask = (times: number): void => {
       for (const last = asked + times; asked < last; ) {
         asked += 1;

@@ -75,9 +75,11 @@ describe('a socket of its own', () => {
   }
 
   /** A server whose documents note what they get, and a client of it. */
-  async function connect(
-    options: TestServerOptions = {},
-  ): Promise<{ readonly opened: Opened; readonly client: WebSocket; readonly code: Promise<number> }> {
+  async function connect({ beforeOpening, ...options }: TestServerOptions & { readonly beforeOpening?: () => Promise<void> } = {}): Promise<{
+    readonly opened: Opened;
+    readonly client: WebSocket;
+    readonly code: Promise<number>;
+  }> {
     const opened: Opened = { received: [], peer: undefined, closed: 0 };
     const attach = (peer: ChannelPeer): Channel => {
       opened.peer = peer;
@@ -91,7 +93,10 @@ describe('a socket of its own', () => {
       };
     };
     const opening: Opening<unknown> = { opened: { documentId: 'd', subject: 'alice', canWrite: true }, attach, abandon: () => undefined };
-    const server = await startTestServer({ handlers: { 'document.connect': () => opening }, ...options });
+    const server = await startTestServer({
+      handlers: { 'document.connect': () => (beforeOpening === undefined ? opening : beforeOpening().then(() => opening)) },
+      ...options,
+    });
     servers.push(server);
     const client = new WebSocket(`ws://127.0.0.1:${server.port}/documents/dataset/1?token=${await server.token()}`);
     const code = once(client, 'close').then(([closedWith]) => closedWith as number);
@@ -115,6 +120,36 @@ describe('a socket of its own', () => {
     gate.resolve();
     await expect.poll(() => opened.received.map(([byte]) => byte)).toEqual([1, 2, 3]);
     client.close();
+  });
+
+  test('CH7 once the token is accepted, as much may wait for the channel as one message may have', async () => {
+    const gate = Promise.withResolvers<void>();
+    const asked = Promise.withResolvers<void>();
+    const limits = { helloBytesMax: 16 * KiB, frameBytesMax: 32 * KiB, fragmentBytes: 16 * KiB, requestBytesMax: 64 * KiB };
+    const beforeOpening = (): Promise<void> => {
+      asked.resolve();
+      return gate.promise;
+    };
+    const { opened, client } = await connect({ limits, beforeOpening });
+    await asked.promise;
+    client.send(new Uint8Array(60 * KiB));
+    gate.resolve();
+    await expect.poll(() => opened.received.map(({ length }) => length)).toEqual([60 * KiB]);
+    client.close();
+  });
+
+  test('CH7 more than that closes the socket, which opens nothing', async () => {
+    const asked = Promise.withResolvers<void>();
+    const limits = { helloBytesMax: 16 * KiB, frameBytesMax: 32 * KiB, fragmentBytes: 16 * KiB, requestBytesMax: 64 * KiB };
+    const beforeOpening = (): Promise<void> => {
+      asked.resolve();
+      return new Promise(() => undefined);
+    };
+    const { opened, client, code } = await connect({ limits, beforeOpening });
+    await asked.promise;
+    for (const part of [60 * KiB, 8 * KiB]) client.send(new Uint8Array(part));
+    expect(await code).toBe(CLOSE_CODES.payload_too_large);
+    expect(opened.peer).toBeUndefined();
   });
 
   test('CH7 more bytes than may come before the channel is open close the socket, which opens nothing', async () => {

@@ -18,7 +18,7 @@ export interface TableChannel {
 }
 
 export async function openTableChannel(client: Client, tableId: string): Promise<TableChannel> {
-  const waiting = new Map<number, PromiseWithResolvers<PerspectiveResponse>>();
+  const waiting = new Map<number, (response: PerspectiveResponse) => void>();
   const over = Promise.withResolvers<unknown>();
   let seen = '';
   let numbers = 0;
@@ -28,12 +28,9 @@ export async function openTableChannel(client: Client, tableId: string): Promise
       onMessage: (bytes) => {
         seen += Buffer.from(bytes).toString('latin1');
         const response = decodeResponse(bytes);
-        waiting.get(response.msgId)?.resolve(response);
+        waiting.get(response.msgId)?.(response);
       },
-      onClose: (reason) => {
-        over.resolve(reason);
-        for (const { reject } of waiting.values()) reject(new Error('the channel ended before the answer', { cause: reason }));
-      },
+      onClose: (reason) => over.resolve(reason),
     },
   );
   return {
@@ -43,10 +40,10 @@ export async function openTableChannel(client: Client, tableId: string): Promise
     ask: (kind, entityId, body = {}) => {
       numbers += 1;
       const msgId = numbers;
-      const answer = Promise.withResolvers<PerspectiveResponse>();
-      waiting.set(msgId, answer);
+      const { promise, resolve } = Promise.withResolvers<PerspectiveResponse>();
+      waiting.set(msgId, resolve);
       channel.send(encodeRequest({ msgId, entityId, kind, body } as unknown as PerspectiveRequest));
-      return answer.promise.finally(() => waiting.delete(msgId));
+      return promise.finally(() => waiting.delete(msgId));
     },
     send: (bytes) => channel.send(bytes),
     close: () => channel.close(),

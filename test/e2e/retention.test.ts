@@ -38,7 +38,7 @@ async function weekPasses(datasetId: number): Promise<void> {
 }
 
 describe('policies', () => {
-  test('RET1 RET2 RET7 a preview tells what a run removes: heads, tags and the last ones stay, and the disk agrees to the byte', async () => {
+  test('RET1 RET2 RET7 OPS1 a preview tells what a run removes: heads, tags and the last ones stay, and the disk agrees to the byte', async () => {
     const datasetId = await datasetOf(8);
     await alice.tag.create({ datasetId, name: 'v2', ref: '2' });
     await alice.branch.create({ datasetId, name: 'side', from: '3' });
@@ -46,6 +46,8 @@ describe('policies', () => {
     await alice.version.commit({ datasetId, branch: 'side', restore: '1' });
     const before = await alice.retention.get({ datasetId });
     expect(before).toMatchObject({ policy: null, setBy: null, storage: { versions: 9, removedVersions: 0, bytes: await bytesOnDisk(datasetId) } });
+    const metrics = await (await fetch(`${server.url}/metrics`)).text();
+    expect(metrics).toContain(`covista_storage_usage_by_dataset_bytes{dataset="${datasetId}"} ${before.storage.bytes}\n`);
     const preview = await alice.retention.run({ datasetId, dryRun: true, policy: { keepLast: 2 } });
     expect(preview).toMatchObject({ dryRun: true, versionIds: [1, 3, 4, 5], remaining: 0, files: 6 });
     expect(await alice.retention.get({ datasetId })).toEqual(before);

@@ -4,7 +4,9 @@ import { CovistaError } from '../../../protocol/errors.ts';
 import { checkMetadata } from '../postgres/metadata-check.ts';
 import { type KnownObject, readMetadata } from '../postgres/metadata-dump.ts';
 import type { ObjectStore } from '../stores.ts';
-import { BackupDirectory, Copier, hashOf, type StoredObject, sizeOf } from './backup-directory.ts';
+import { BackupDirectory, unlessDamaged } from './backup-directory.ts';
+import { Copier } from './copier.ts';
+import type { StoredObject } from './snapshot.ts';
 
 export interface VerifyOptions {
   readonly dataDir: string;
@@ -78,8 +80,12 @@ interface Spare {
 async function openSpare(path: string): Promise<Spare> {
   const directory = new BackupDirectory(path);
   const objects = new Map<string, StoredObject>();
+  // Of a damaged list the lines that can be read are as good as others: what they name is compared with its hash.
   for (const snapshotId of await directory.snapshotIds())
-    for await (const object of directory.readObjects(await directory.readSnapshot(snapshotId))) objects.set(object.name, object);
+    await unlessDamaged(async () => {
+      for await (const object of directory.readObjects(await directory.readSnapshot(snapshotId))) objects.set(object.name, object);
+      return {};
+    });
   return { directory, objects };
 }
 
@@ -88,15 +94,10 @@ async function replace(object: KnownObject, { directory, objects }: Spare, optio
   const copier = new Copier(join(options.dataDir, 'objects'));
   for (const name of [object.objectKey, `${object.objectKey}.sealed`]) {
     const kept = objects.get(name);
-    if (kept === undefined || !(await isWhole(directory, kept))) continue;
+    if (kept === undefined || !(await directory.isObjectWhole(kept))) continue;
     await copier.copy(directory.objectPath(name), name);
     await copier.sync();
     return (await problemOf(object, options.objects)) === undefined;
   }
   return false;
-}
-
-async function isWhole(directory: BackupDirectory, { name, bytes, sha256 }: StoredObject): Promise<boolean> {
-  if ((await sizeOf(directory.objectPath(name))) !== bytes) return false;
-  return (await hashOf(directory.objectPath(name))).sha256 === sha256;
 }

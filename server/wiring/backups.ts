@@ -25,13 +25,14 @@ export function startHouseBackups({ backupDir, dataDir, limits }: Config, { url:
       const { found } = await kept.newestWhole(async ({ takenAt }) => Date.parse(takenAt));
       return found;
     },
-    take: async () => {
+    take: async (signal) => {
       const { snapshot, copied, damagedAtSource } = await takeBackup({
         ...backupLimits(limits),
         dataDir: resolve(dataDir),
         databaseUrl,
         directory,
         log,
+        signal,
       });
       log.info({ backup: snapshot.snapshotId, files: snapshot.objects.count, newBytes: copied.bytes }, 'a backup was taken');
       const damaged = [...snapshot.damaged, ...damagedAtSource];

@@ -48,7 +48,7 @@ export async function startSchedules(config: Config, house: House): Promise<Pick
   );
   house.metrics.jobs({ schedules: runner });
   if (config.schedules) {
-    closers.add(() => runner.stop());
+    closers.addSlow(() => runner.stop());
     await runner.start();
   }
   return { schedules: new Schedules({ ...common, store: metadata.schedules }) };

@@ -27,8 +27,12 @@ export class BackupDirectory {
   /** Pieces and objects that were found damaged, and are written anew. */
   readonly mended: string[] = [];
 
-  constructor(root: string) {
+  readonly #signal: AbortSignal | undefined;
+
+  /** Once the signal is aborted nothing new is written; what was begun leaves nothing. */
+  constructor(root: string, signal?: AbortSignal) {
     this.root = root;
+    this.#signal = signal;
   }
 
   async prepare(): Promise<void> {
@@ -99,7 +103,7 @@ export class BackupDirectory {
     };
     const temporary = join(this.root, 'pieces', `${randomUUID()}.part`);
     try {
-      await pipeline(Readable.from(hashed()), createGzip(), createWriteStream(temporary, { mode: 0o600, flush: true }));
+      await pipeline(Readable.from(hashed()), createGzip(), createWriteStream(temporary, { mode: 0o600, flush: true }), { signal: this.#signal });
       const piece = hash.digest('hex');
       const path = this.#piecePath(piece);
       const isThere = (await sizeOf(path)) !== undefined;
@@ -158,12 +162,17 @@ export class BackupDirectory {
 
   async isObjectWhole({ name, bytes, sha256 }: StoredObject): Promise<boolean> {
     const path = this.objectPath(name);
-    return (await sizeOf(path)) === bytes && (await hashOf(path)).sha256 === sha256;
+    return (await sizeOf(path)) === bytes && (await this.hashOf(path)).sha256 === sha256;
+  }
+
+  /** Of any file, as long as the signal is not aborted. */
+  hashOf(path: string): ReturnType<typeof hashOf> {
+    return hashOf(path, { signal: this.#signal });
   }
 
   /** Takes objects in. */
   copier(): Copier {
-    return new Copier(join(this.root, 'objects'));
+    return new Copier(join(this.root, 'objects'), this.#signal);
   }
 
   async removePieces(kept: ReadonlySet<string>): Promise<void> {

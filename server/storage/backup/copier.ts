@@ -18,16 +18,23 @@ export class Copier {
   /** Which files they have is on disk once they are synced, all at the end, because files share them. */
   readonly #directories = new Set<string>();
 
-  constructor(root: string) {
+  readonly #signal: AbortSignal | undefined;
+
+  constructor(root: string, signal?: AbortSignal) {
     this.#root = root;
+    this.#signal = signal;
   }
 
   async copy(from: string, name: string): Promise<{ bytes: number; sha256: string }> {
+    this.#signal?.throwIfAborted();
     const to = objectPath(this.#root, name);
     for (const directory of await makeDirectories(this.#root, [to])) this.#directories.add(directory);
     return writeWhole(to, async (temporary) => {
       // Both have ended before a failure of one is told.
-      const [hashed, copied] = await Promise.allSettled([hashOf(from, COPY_READ_BYTES), copyDurably(from, temporary)]);
+      const [hashed, copied] = await Promise.allSettled([
+        hashOf(from, { readBytes: COPY_READ_BYTES, signal: this.#signal }),
+        copyDurably(from, temporary),
+      ]);
       if (hashed.status === 'rejected') throw hashed.reason;
       if (copied.status === 'rejected') throw copied.reason;
       if (copied.value !== hashed.value.bytes) throw new Error(`${from} changed while it was copied`);
@@ -78,10 +85,15 @@ export async function sizeOf(path: string): Promise<number | undefined> {
   }
 }
 
-export async function hashOf(path: string, readBytes = READ_BYTES): Promise<{ bytes: number; sha256: string }> {
+interface Hashing {
+  readonly readBytes?: number;
+  readonly signal?: AbortSignal | undefined;
+}
+
+export async function hashOf(path: string, { readBytes = READ_BYTES, signal }: Hashing = {}): Promise<{ bytes: number; sha256: string }> {
   const hash = createHash('sha256');
   let bytes = 0;
-  for await (const chunk of createReadStream(path, { highWaterMark: readBytes })) {
+  for await (const chunk of createReadStream(path, { highWaterMark: readBytes, signal })) {
     hash.update(chunk as Buffer);
     bytes += (chunk as Buffer).length;
   }

@@ -134,6 +134,11 @@ async function copyObject(
     if (await (isRead ? directory.isObjectWhole(known) : directory.hasObject(known))) return { stored: known, isNew: false };
   }
   try {
+    // What a backup copied that was never finished is as good as a new copy, if it is the same.
+    if (known === undefined && (await sizeOf(directory.objectPath(name))) === bytes) {
+      const stored = { name, ...(await directory.hashOf(path)) };
+      if (await directory.isObjectWhole(stored)) return { stored, isNew: false };
+    }
     const stored = { name, ...(await copier.copy(path, name)) };
     if (known !== undefined && isPlausible(object, stored)) directory.mended.push(`object ${name}`);
     return { stored, isNew: true };

@@ -26,6 +26,8 @@ export interface BackupOptions {
   /** Of the copies that are there, so many bytes are read again. */
   readonly recheckBytesMax: number;
   readonly log: Logger;
+  /** Ends it when aborted: no backup comes of it, and the next one goes on from the files that it copied. */
+  readonly signal?: AbortSignal;
 }
 
 export const backupLimits = (limits: Limits): Pick<BackupOptions, 'keepMs' | 'keepDailyMs' | 'leaseMs' | 'recheckBytesMax'> => ({
@@ -58,7 +60,7 @@ const ATTEMPTS_MAX = 5;
  * way, or the directory is that of another installation.
  */
 export async function takeBackup(options: BackupOptions): Promise<TakenBackup> {
-  const directory = new BackupDirectory(options.directory);
+  const directory = new BackupDirectory(options.directory, options.signal);
   await mkdir(options.directory, { recursive: true, mode: 0o700 });
   const lock = await lockBackups(options.directory);
   try {

@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { join } from 'node:path';
 import { CovistaError } from '../../../protocol/errors.ts';
 import { checkMetadata } from '../postgres/metadata-check.ts';
-import { type KnownObject, readMetadata } from '../postgres/metadata-dump.ts';
+import { type KnownObject, readMetadata, stillReferenced } from '../postgres/metadata-dump.ts';
 import type { ObjectStore } from '../stores.ts';
 import { BackupDirectory, unlessDamaged } from './backup-directory.ts';
 import { Copier } from './copier.ts';
@@ -34,9 +34,7 @@ export async function verifyInstallation(options: VerifyOptions): Promise<Verifi
   const problems = metadata.filter(({ isMended }) => !isMended).map(({ what, at }) => `${what}: ${at}`);
   const mended = metadata.filter(({ isMended }) => isMended).map(({ what, at }) => `${what}: ${at}`);
   const spare = options.from === undefined ? undefined : await openSpare(options.from);
-  for (const object of known) {
-    const problem = await problemOf(object, options.objects);
-    if (problem === undefined) continue;
+  for (const { object, problem } of await problemsOf(known, options)) {
     const isReplaced = spare !== undefined && (await replace(object, spare, options));
     (isReplaced ? mended : problems).push(`object ${object.objectKey} ${problem}`);
   }
@@ -52,6 +50,26 @@ function knownObjects(databaseUrl: string): Promise<KnownObject[]> {
     for await (const object of moment.objects()) known.push(object);
     return known;
   });
+}
+
+interface Problem {
+  readonly object: KnownObject;
+  readonly problem: string;
+}
+
+/** Objects that something is wrong with. What a server beside has removed meanwhile, with all that spoke of it, is no problem. */
+async function problemsOf(known: readonly KnownObject[], { objects, databaseUrl }: VerifyOptions): Promise<Problem[]> {
+  const found: Problem[] = [];
+  for (const object of known) {
+    const problem = await problemOf(object, objects);
+    if (problem !== undefined) found.push({ object, problem });
+  }
+  if (found.length === 0) return found;
+  const referenced = await stillReferenced(
+    databaseUrl,
+    found.map(({ object }) => object.objectKey),
+  );
+  return found.filter(({ object }) => referenced.has(object.objectKey));
 }
 
 /** What is wrong with an object as its reader sees it; undefined: nothing. */

@@ -234,6 +234,7 @@ export const LIMITS = {
   ),
   backupKeepMs: limit(30 * 24 * HOUR, 'ms', 'Every backup is kept for so long'),
   backupKeepDailyMs: limit(90 * 24 * HOUR, 'ms', 'The first backup of each day is kept for so long'),
+  backupRecheckBytesMax: limit(2 * GiB, 'bytes', 'Files that a backup before copied, and that each backup reads again, in turn, to find damage'),
 
   // Retention
   removalGraceMs: limit(7 * 24 * HOUR, 'ms', 'What retention removed, and deleted datasets, can be brought back for so long; then their files go'),

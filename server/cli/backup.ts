@@ -1,7 +1,7 @@
 import { resolve } from 'node:path';
 import { BackupCheck } from '../storage/backup/backup-check.ts';
 import { BackupDirectory } from '../storage/backup/backup-directory.ts';
-import { takeBackup } from '../storage/backup/take-backup.ts';
+import { backupLimits, takeBackup } from '../storage/backup/take-backup.ts';
 import { type Command, UsageError } from './command.ts';
 import { withDatabase } from './installation.ts';
 
@@ -11,18 +11,20 @@ export const backup: Command = {
   flags: { verify: { type: 'boolean', prose: 'Read the backup again and compare every byte with what was copied' } },
   run: async ({ flags, operands, config, terminal }) => {
     const path = directoryOf(operands);
-    const { backupKeepMs: keepMs, backupKeepDailyMs: keepDailyMs, fileReaderLeaseMs: leaseMs } = config.limits;
     const dataDir = resolve(config.dataDir);
-    const { snapshot, copied } = await withDatabase(config, { isNew: false }, ({ databaseUrl, log }) =>
-      takeBackup({ dataDir, databaseUrl, directory: path, keepMs, keepDailyMs, leaseMs, log }),
+    const { snapshot, copied, damagedAtSource, mended, unreadable } = await withDatabase(config, { isNew: false }, ({ databaseUrl, log }) =>
+      takeBackup({ ...backupLimits(config.limits), dataDir, databaseUrl, directory: path, log }),
     );
     terminal.print(`${snapshot.snapshotId}\n`);
     const { objects } = snapshot;
     terminal.say(`${objects.count} files, ${objects.bytes} bytes; new were ${copied.objects} files, ${copied.bytes} bytes.\n`);
-    const problems =
+    for (const name of unreadable) terminal.say(`backup ${name} is damaged, and was passed over\n`);
+    for (const what of mended) terminal.say(`mended: ${what} was damaged in the directory\n`);
+    const lasting =
       flags.verify === true
         ? await new BackupCheck(new BackupDirectory(path)).damageOf(snapshot)
         : snapshot.damaged.map((key) => `${key} is missing or damaged`);
+    const problems = [...lasting, ...damagedAtSource.map((key) => `${key} is damaged, and whole in the backup; see verify --from`)];
     for (const problem of problems) terminal.say(`covista: ${problem}\n`);
     return problems.length === 0 ? 0 : 1;
   },

@@ -2,7 +2,9 @@ import { join, resolve } from 'node:path';
 import type { Config } from '../config.ts';
 import type { Logger } from '../shared/log.ts';
 import { BackupCheck } from '../storage/backup/backup-check.ts';
-import { BackupDirectory, READ_BYTES } from '../storage/backup/backup-directory.ts';
+import { BackupDirectory, unlessDamaged } from '../storage/backup/backup-directory.ts';
+import { READ_BYTES } from '../storage/backup/copier.ts';
+import { mendBackups } from '../storage/backup/mend-backups.ts';
 import { verifyInstallation } from '../storage/backup/verify.ts';
 import { createEncryptedObjects } from '../storage/files/encrypted-objects.ts';
 import { createLocalObjects } from '../storage/files/local-objects.ts';
@@ -17,13 +19,13 @@ export const verify: Command = {
   summary: 'Compare every file with its hash and every reference with what it refers to, of an installation, or of the backups in a directory',
   operands: '[DIRECTORY]',
   flags: {
-    repair: { type: 'boolean', prose: 'Make right again what follows from the rest' },
+    repair: { type: 'boolean', prose: 'Make right again what follows from the rest; of backups, files that the installation has whole' },
     from: { type: 'string', value: 'DIRECTORY', prose: 'Take missing and damaged files from these backups' },
   },
   run: async ({ flags, operands, config, terminal }) => {
     const from = textFlag(flags, 'from');
-    if (operands.length > 0 && (flags.repair === true || from !== undefined)) throw new UsageError('backups are not repaired; take another one');
-    if (operands.length > 0) return verifyBackups(directoryOf(operands), terminal);
+    if (operands.length > 0 && from !== undefined) throw new UsageError('--from is for an installation, not for backups');
+    if (operands.length > 0) return verifyBackups(directoryOf(operands), flags.repair === true ? resolve(config.dataDir) : undefined, terminal);
     return verifyServer(config, { mend: flags.repair === true, from: from && resolve(from) }, terminal);
   },
 };
@@ -53,12 +55,15 @@ async function openObjects(config: Config, dataDir: string, log: Logger): Promis
   return createEncryptedObjects({ root, key, cacheDirectory: join(dataDir, 'work', 'verify'), limits: config.limits });
 }
 
-async function verifyBackups(path: string, terminal: Terminal): Promise<number> {
+/** `mendFrom`: the data directory from which damaged files are taken; undefined: nothing is changed. */
+async function verifyBackups(path: string, mendFrom: string | undefined, terminal: Terminal): Promise<number> {
   const directory = new BackupDirectory(path);
+  if (mendFrom !== undefined) for (const name of await mendBackups(directory, mendFrom)) terminal.say(`mended: object ${name}\n`);
   const check = new BackupCheck(directory);
   let problems = 0;
   for (const snapshotId of await directory.snapshotIds()) {
-    const damage = await check.damageOf(await directory.readSnapshot(snapshotId));
+    const read = await unlessDamaged(async () => ({ problems: await check.damageOf(await directory.readSnapshot(snapshotId)) }));
+    const damage = 'problems' in read ? read.problems : [read.damage];
     for (const problem of damage) terminal.say(`covista: ${snapshotId}: ${problem}\n`);
     terminal.print(`${snapshotId} ${damage.length === 0 ? 'is whole' : `has ${damage.length} problems`}\n`);
     problems += damage.length;

@@ -5,7 +5,7 @@ import { systemClock } from '../shared/clock.ts';
 import type { Logger } from '../shared/log.ts';
 import type { Metrics } from '../shared/metrics.ts';
 import { BackupDirectory } from '../storage/backup/backup-directory.ts';
-import { takeBackup } from '../storage/backup/take-backup.ts';
+import { backupLimits, takeBackup } from '../storage/backup/take-backup.ts';
 
 interface Place {
   readonly url: string;
@@ -16,20 +16,28 @@ interface Place {
 /** The backups that the server takes by itself, where the settings name a directory for them. */
 export function startHouseBackups({ backupDir, dataDir, limits }: Config, { url: databaseUrl, log, metrics }: Place): Pick<Backups, 'stop'> {
   if (backupDir === undefined) return { stop: async () => undefined };
-  const { backupPeriodMs: periodMs, backupKeepMs: keepMs, backupKeepDailyMs: keepDailyMs, fileReaderLeaseMs: leaseMs } = limits;
+  const { backupPeriodMs: periodMs } = limits;
   const directory = resolve(backupDir);
   const kept = new BackupDirectory(directory);
   const backups = startBackups({
     newestAtMs: async () => {
       await kept.prepare();
-      const newest = await kept.latest();
-      return newest && Date.parse(newest.takenAt);
+      const { found } = await kept.newestWhole(async ({ takenAt }) => Date.parse(takenAt));
+      return found;
     },
-    take: async () => {
-      const { snapshot, copied } = await takeBackup({ dataDir: resolve(dataDir), databaseUrl, directory, keepMs, keepDailyMs, leaseMs, log });
+    take: async (signal) => {
+      const { snapshot, copied, damagedAtSource } = await takeBackup({
+        ...backupLimits(limits),
+        dataDir: resolve(dataDir),
+        databaseUrl,
+        directory,
+        log,
+        signal,
+      });
       log.info({ backup: snapshot.snapshotId, files: snapshot.objects.count, newBytes: copied.bytes }, 'a backup was taken');
-      if (snapshot.damaged.length > 0)
-        log.error({ objects: snapshot.damaged.slice(0, 20), count: snapshot.damaged.length }, 'files are missing or damaged; run `covista verify`');
+      const damaged = [...snapshot.damaged, ...damagedAtSource];
+      if (damaged.length > 0)
+        log.error({ objects: damaged.slice(0, 20), count: damaged.length }, 'files are missing or damaged; run `covista verify`');
     },
     periodMs,
     clock: systemClock,

@@ -95,6 +95,7 @@ export async function openDoors(config: Config, { services, watch, log, closers,
     stop: once(async () => {
       log.info('stopping');
       listener.stopAccepting();
+      closers.begin();
       await maintenance.stop();
       await listener.closeAll('the server is stopping');
       await closers.close();

@@ -2,6 +2,7 @@ import type { Config } from '../config.ts';
 import { loadOrCreateSecret } from '../gateway/mint.ts';
 import type { Services } from '../operations/services.ts';
 import type { DocumentStates } from '../services/documents/compaction.ts';
+import type { MaintenanceOptions } from '../services/maintenance/maintenance.ts';
 import { createExportRun } from '../services/schedules/export-run.ts';
 import { ScheduleRunner } from '../services/schedules/runner.ts';
 import { Schedules } from '../services/schedules/schedules.ts';
@@ -20,8 +21,13 @@ type House = Pick<Services, 'stores' | 'authorizer' | 'revocations' | 'refs' | '
   readonly metrics: Metrics;
 };
 
+interface Scheduling extends Pick<Services, 'schedules'> {
+  /** Starts and stops the runs of this server; nothing where it has none. */
+  readonly runs: MaintenanceOptions['schedules'];
+}
+
 /** Exports by the clock, and who runs them. */
-export async function startSchedules(config: Config, house: House): Promise<Pick<Services, 'schedules'>> {
+export async function startSchedules(config: Config, house: House): Promise<Scheduling> {
   const { limits } = config;
   const { stores, log, closers } = house;
   const { metadata, content, staging, exports: files } = stores;
@@ -48,8 +54,9 @@ export async function startSchedules(config: Config, house: House): Promise<Pick
   );
   house.metrics.jobs({ schedules: runner });
   if (config.schedules) {
-    closers.add(() => runner.stop());
+    closers.addSlow(() => runner.stop());
     await runner.start();
   }
-  return { schedules: new Schedules({ ...common, store: metadata.schedules }) };
+  const schedules = new Schedules({ ...common, store: metadata.schedules });
+  return { schedules, runs: config.schedules ? runner : { start: async () => undefined, stop: async () => undefined } };
 }

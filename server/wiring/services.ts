@@ -85,9 +85,11 @@ export async function startServices(config: Config, { stores, engines, watch, lo
   watchServices(metrics, { tables: tableServices.tables, documents, authorizer, reader, visible });
   const removal = { store: metadata.datasets, authorizer, tables: tableServices.tables, graceMs: limits.removalGraceMs, log };
   const house = { stores, authorizer, revocations, refs, reader, visible, states, ...tableServices, log, closers, metrics };
+  const { schedules, runs } = await startSchedules(config, house);
+  const maintained = { tables: tableServices.tables, authorizer, reader, schedules: runs };
   return {
     alerts: watch.startAlerts(tableServices.tables),
-    maintenance: startMaintenance({ tables: tableServices.tables, authorizer, reader }, { stores, limits, log, closers, metrics }),
+    maintenance: startMaintenance(maintained, { stores, limits, log, closers, metrics }),
     stores,
     authorizer,
     revocations,
@@ -106,7 +108,7 @@ export async function startServices(config: Config, { stores, engines, watch, lo
     visible,
     diffs,
     downloads: createDownloads({ stores, reader }),
-    ...(await startSchedules(config, house)),
+    schedules,
     limits,
   };
 }
@@ -120,13 +122,16 @@ function preparing(diffs: Pick<Diffs, 'prepare'>, watchCommit: (report: CommitRe
 }
 
 type MaintenanceParts = Pick<Foundation, 'stores' | 'log' | 'closers' | 'metrics'> & Pick<Config, 'limits'>;
-type Warmed = Pick<Services, 'tables' | 'authorizer' | 'reader'>;
+type Maintained = Pick<Services, 'tables' | 'authorizer' | 'reader'> & Pick<MaintenanceOptions, 'schedules'>;
 
-function startMaintenance({ tables, authorizer, reader }: Warmed, { stores, limits, log, closers, metrics }: MaintenanceParts): Maintenance {
+function startMaintenance(
+  { tables, authorizer, reader, schedules }: Maintained,
+  { stores, limits, log, closers, metrics }: MaintenanceParts,
+): Maintenance {
   const warm: MaintenanceOptions['warm'] = async ({ datasetId, versionId }) => {
     await Promise.all([authorizer.standing(NOBODY, datasetId), reader.record(datasetId, versionId)]);
   };
-  const maintenance = new Maintenance({ store: stores.metadata.savedTables, tables, warm, limits, clock: systemClock, log });
+  const maintenance = new Maintenance({ store: stores.metadata.savedTables, tables, schedules, warm, limits, clock: systemClock, log });
   closers.add(() => maintenance.stop());
   metrics.jobs({ saved_tables: maintenance });
   return maintenance;

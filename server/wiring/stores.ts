@@ -56,7 +56,7 @@ export async function openStores(config: Config, { log, closers, metrics }: Foun
     log,
   });
   closers.add(() => content.close());
-  closers.add(startHouseBackups(config, { url, log, metrics }).stop);
+  closers.addSlow(startHouseBackups(config, { url, log, metrics }).stop);
   watchStores(metrics, { metadata, content });
   const exports = createExportFiles(join(dataDir, 'exports'), key);
   return { metadata, objects, staging, content, exports, directories, inMemoryOnly: key !== undefined };

@@ -1,7 +1,11 @@
 import { randomBytes } from 'node:crypto';
-import { readdir } from 'node:fs/promises';
+import { readdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
+import { setImmediate } from 'node:timers/promises';
 import { afterAll, expect, test } from 'vitest';
+import { resolveLimits } from '../../protocol/limits.ts';
+import { createLog } from '../../server/shared/log.ts';
+import { backupLimits, takeBackup } from '../../server/storage/backup/take-backup.ts';
 import { onPlace, Places } from '../support/backups.ts';
 import { runCli } from '../support/cli.ts';
 import { isFoundBelow } from '../support/files.ts';
@@ -61,9 +65,47 @@ test('BAK7 a server with a directory of backups takes one when it starts, and no
   const directory = await places.directory();
   const server = await startTestServer(['--backup-dir', directory]);
   try {
+    const snapshots = async (): Promise<number> => (await readdir(join(directory, 'snapshots'))).filter((name) => name.endsWith('.json')).length;
+    await expect.poll(snapshots, { timeout: 30_000 }).toBe(1);
     await server.restart();
     await server.restart();
-    expect(await readdir(join(directory, 'snapshots'))).toHaveLength(1);
+    expect(await snapshots()).toBe(1);
+  } finally {
+    await server.stop();
+  }
+});
+
+test('BAK12 a backup that is ended leaves the directory as it was or with a whole one, and the next goes on from its files', async () => {
+  const server = await startTestServer();
+  try {
+    const alice = await server.client('alice');
+    for (const name of ['Orders', 'Prices', 'Stock']) {
+      const { datasetId } = await alice.dataset.create({ name });
+      await alice.version.commit({ datasetId, branch: 'main' }, { body: csv('id', '1', '2') });
+    }
+    const directory = await places.directory();
+    const { dataDir, databaseUrl } = server;
+    const taking = { ...backupLimits(resolveLimits()), dataDir, databaseUrl, directory, log: createLog('silent', false) };
+    const files = (): Promise<string[]> => readdir(directory, { recursive: true });
+    /** Files that an ended one copied: which ones they are tells whether they were written again. */
+    const copied = new Map<string, number>();
+    let ended = 0;
+    // Whatever it is about when it hears of the end: the next try is ended somewhat later.
+    for (let turns = 0; ; turns = Math.ceil(turns * 1.5) + 1) {
+      const controller = new AbortController();
+      const outcome = takeBackup({ ...taking, signal: controller.signal }).catch((error: Error) => error.name);
+      for (let turn = 0; turn < turns; turn += 1) await setImmediate();
+      controller.abort();
+      if ((await outcome) !== 'AbortError') break;
+      ended += 1;
+      expect((await files()).filter((name) => name.endsWith('.part') || name.endsWith('.json'))).toEqual([]);
+      for (const name of (await files()).filter((found) => found.startsWith('objects/') && found.includes('.')))
+        copied.set(name, copied.get(name) ?? (await stat(join(directory, name))).ino);
+    }
+    expect(ended).toBeGreaterThan(5);
+    for (const [name, inode] of copied) expect([name, (await stat(join(directory, name))).ino]).toEqual([name, inode]);
+    expect(await onPlace(server, 'backup', directory)).toMatchObject({ status: 0, err: expect.stringContaining('new were 0 files') });
+    expect(await onPlace(server, 'verify', directory)).toMatchObject({ status: 0 });
   } finally {
     await server.stop();
   }

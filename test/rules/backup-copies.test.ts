@@ -3,7 +3,7 @@ import { chmod, mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
-import { Copier } from '../../server/storage/backup/backup-directory.ts';
+import { Copier } from '../../server/storage/backup/copier.ts';
 
 let directory: string;
 

@@ -96,6 +96,24 @@ test('BAK7 while another server takes one, this one looks again later, and takes
   await backups.stop();
 });
 
+test('BAK12 a backup that is under way is ended when the server stops, and none follows', async () => {
+  let taken = 0;
+  const backups = startBackups({
+    newestAtMs: async () => undefined,
+    take: (signal) => {
+      taken += 1;
+      return new Promise((_, reject) => signal.addEventListener('abort', () => reject(signal.reason)));
+    },
+    periodMs: HOUR_MS,
+    clock: systemClock,
+    log: createLog('silent', false),
+  });
+  await vi.advanceTimersByTimeAsync(MINUTE_MS);
+  await backups.stop();
+  await vi.advanceTimersByTimeAsync(2 * HOUR_MS);
+  expect(taken).toBe(1);
+});
+
 test('OPS1 how late something is that is to be done in every period', async () => {
   const promptness = new Promptness(systemClock, HOUR_MS);
   await vi.advanceTimersByTimeAsync(HOUR_MS);

@@ -7,8 +7,8 @@ import type { Lateness } from '../../shared/promptness.ts';
 export interface BackupsOptions {
   /** The moment that the newest backup is of, in milliseconds since 1970; undefined: there is none. */
   readonly newestAtMs: () => Promise<number | undefined>;
-  /** Takes one; `conflict` while another server does. */
-  readonly take: () => Promise<void>;
+  /** Takes one; `conflict` while another server does. Rejects soon after the signal is aborted. */
+  readonly take: (signal: AbortSignal) => Promise<void>;
   readonly periodMs: number;
   readonly clock: Clock;
   readonly log: Logger;
@@ -16,7 +16,7 @@ export interface BackupsOptions {
 
 /** `lagMs`: for how long a backup has been wanting, which is how much older the newest is than the period. */
 export interface Backups extends Lateness {
-  /** Waits for the backup that is under way. */
+  /** Ends the backup that is under way: the next start takes one. */
   stop(): Promise<void>;
 }
 
@@ -33,7 +33,7 @@ const SLACK = 2;
 export function startBackups(options: BackupsOptions): Backups {
   const { periodMs, clock, log, newestAtMs } = options;
   const retryMs = Math.min(RETRY_MS, periodMs / RETRIES_PER_PERIOD);
-  let isStopped = false;
+  const stopping = new AbortController();
   let disarm = (): void => undefined;
   let round = Promise.resolve();
   let tookMs = 0;
@@ -52,18 +52,19 @@ export function startBackups(options: BackupsOptions): Backups {
       const waitMs = await untilDueMs();
       if (waitMs > 0) return waitMs;
       const beganAtMs = clock.now();
-      await options.take();
+      await options.take(stopping.signal);
       tookMs = clock.now() - beganAtMs;
       return await untilDueMs();
     } catch (error) {
-      if (error instanceof CovistaError && error.code === 'conflict') log.info({ err: error }, 'no backup now');
+      if (stopping.signal.aborted) log.info('the backup that was under way is given up');
+      else if (error instanceof CovistaError && error.code === 'conflict') log.info({ err: error }, 'no backup now');
       else log.error({ err: error }, 'the backup failed; it is tried again');
       return retryMs;
     }
   };
 
   const arm = (waitMs: number): void => {
-    if (isStopped) return;
+    if (stopping.signal.aborted) return;
     disarm = setLongTimeout(() => {
       round = runOnce().then(arm);
     }, waitMs);
@@ -75,7 +76,7 @@ export function startBackups(options: BackupsOptions): Backups {
       return Math.max(0, clock.now() - wantedAtMs);
     },
     stop: async () => {
-      isStopped = true;
+      stopping.abort();
       disarm();
       await round;
     },

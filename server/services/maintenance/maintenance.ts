@@ -18,9 +18,17 @@ interface MaintainedTables {
   unloadAll(): void;
 }
 
+/** What is done by the clock for people who are not there. */
+interface MaintainedSchedules {
+  start(): Promise<void>;
+  /** Lets what is under way finish within `drainTimeoutMs`. */
+  stop(): Promise<void>;
+}
+
 export interface MaintenanceOptions {
   readonly store: SavedTableStore;
   readonly tables: MaintainedTables;
+  readonly schedules: MaintainedSchedules;
   /** Reads what people who use a table ask for first: the grants of its dataset, and its version. */
   warm(table: Pick<SavedTable, 'datasetId' | 'versionId'>): Promise<void>;
   readonly limits: Pick<Limits, 'preloadTablesMax' | 'savedTablesPeriodMs'>;
@@ -38,6 +46,7 @@ export class Maintenance implements Lateness {
   #sinceMs: number | undefined;
   #reason: string | undefined;
   #draining: Promise<void> | undefined;
+  #leaving: Promise<void> | undefined;
   #preloading: { readonly abort: AbortController; readonly done: Promise<void> } | undefined;
   #savedCount = 0;
   #savedText = '';
@@ -85,9 +94,18 @@ export class Maintenance implements Lateness {
     await this.#draining;
   }
 
+  /** Leaving twice is leaving once. What cannot be started leaves the server in maintenance. */
   async leave(): Promise<void> {
+    this.#leaving ??= this.#leave().finally(() => {
+      this.#leaving = undefined;
+    });
+    await this.#leaving;
+  }
+
+  async #leave(): Promise<void> {
     await this.#draining;
     if (this.#state === 'serving') return;
+    await this.#options.schedules.start();
     this.#state = 'serving';
     this.#sinceMs = undefined;
     this.#reason = undefined;
@@ -118,13 +136,13 @@ export class Maintenance implements Lateness {
     clearInterval(this.#saving);
     await this.#endPreloading();
     if (this.#state === 'serving') await this.#trySave();
-    await this.#draining;
+    await Promise.all([this.#draining, this.#leaving]);
   }
 
   async #drain(reason: string): Promise<void> {
     await this.#endPreloading();
     await this.#trySave();
-    await this.#doors.drainOthers(reason);
+    await Promise.all([this.#doors.drainOthers(reason), this.#options.schedules.stop()]);
     this.#options.tables.unloadAll();
     this.#state = 'maintenance';
     this.#options.log.warn({ reason }, 'in maintenance');

@@ -47,6 +47,7 @@ export class ScheduleRunner implements Lateness {
   #queue: { stop(): Promise<void> } | undefined;
   #timer: NodeJS.Timeout | undefined;
   #round = Promise.resolve();
+  #stopping: Promise<void> | undefined;
 
   constructor(options: RunnerOptions) {
     this.#options = options;
@@ -71,13 +72,23 @@ export class ScheduleRunner implements Lateness {
     this.#timer.unref();
   }
 
-  /** Waits for the runs that are under way, and gives back what takes longer than a server may take to stop. */
-  async stop(): Promise<void> {
+  /** Waits for the runs that are under way, and gives back what takes longer than a server may take to stop. It can be started again. */
+  stop(): Promise<void> {
+    this.#stopping ??= this.#stop().finally(() => {
+      this.#stopping = undefined;
+    });
+    return this.#stopping;
+  }
+
+  async #stop(): Promise<void> {
     clearInterval(this.#timer);
+    this.#tending = undefined;
+    this.#waitingMs = 0;
     const deadline = setTimeout(() => {
       for (const controller of this.#running) controller.abort(STOPPED);
     }, this.#options.limits.drainTimeoutMs);
     await this.#queue?.stop();
+    this.#queue = undefined;
     clearTimeout(deadline);
     await this.#round;
   }

@@ -1,5 +1,6 @@
-import { CovistaError } from '../../../protocol/errors.ts';
-import { type BackupDirectory, hashOf, type Snapshot, type StoredObject, sizeOf } from './backup-directory.ts';
+import { type BackupDirectory, unlessDamaged } from './backup-directory.ts';
+import { hashOf, sizeOf } from './copier.ts';
+import type { Snapshot, StoredObject } from './snapshot.ts';
 
 /** Looks for damage in backups of a directory. What several share is read once. */
 export class BackupCheck {
@@ -8,6 +9,8 @@ export class BackupCheck {
   readonly #pieces = new Map<string, number | string>();
   /** What was found under the name of an object. */
   readonly #objects = new Map<string, Pick<StoredObject, 'bytes' | 'sha256'> | undefined>();
+  /** Objects that were found missing or damaged, as they should be. */
+  readonly damagedObjects = new Map<string, StoredObject>();
 
   constructor(directory: BackupDirectory) {
     this.#directory = directory;
@@ -26,10 +29,12 @@ export class BackupCheck {
     }
     const listed = await this.#linesOf(snapshot.objects.piece);
     if (listed !== snapshot.objects.count) return [...problems, 'the list of objects is damaged'];
-    for await (const { name, bytes, sha256 } of this.#directory.readObjects(snapshot)) {
+    for await (const object of this.#directory.readObjects(snapshot)) {
+      const { name, bytes, sha256 } = object;
       const found = await this.#contentOf(name);
-      if (found === undefined) problems.push(`object ${name} is missing`);
-      else if (found.bytes !== bytes || found.sha256 !== sha256) problems.push(`object ${name} is damaged`);
+      if (found?.bytes === bytes && found.sha256 === sha256) continue;
+      problems.push(`object ${name} is ${found === undefined ? 'missing' : 'damaged'}`);
+      this.damagedObjects.set(name, object);
     }
     return problems;
   }
@@ -37,7 +42,8 @@ export class BackupCheck {
   async #linesOf(piece: string): Promise<number | string> {
     const known = this.#pieces.get(piece);
     if (known !== undefined) return known;
-    const found = await countLines(this.#directory, piece);
+    const read = await unlessDamaged(async () => ({ lines: await this.#directory.linesOf(piece) }));
+    const found = 'lines' in read ? read.lines : read.damage;
     this.#pieces.set(piece, found);
     return found;
   }
@@ -48,16 +54,5 @@ export class BackupCheck {
     const found = (await sizeOf(path)) === undefined ? undefined : await hashOf(path);
     this.#objects.set(name, found);
     return found;
-  }
-}
-
-async function countLines(directory: BackupDirectory, piece: string): Promise<number | string> {
-  let lines = 0;
-  try {
-    for await (const _ of directory.readPiece(piece)) lines += 1;
-    return lines;
-  } catch (error) {
-    if (error instanceof CovistaError) return error.message;
-    throw error;
   }
 }

@@ -5,7 +5,9 @@ import { present } from '../../shared/assert.ts';
 import type { Logger } from '../../shared/log.ts';
 import { bindDataDirectory } from '../files/deployment.ts';
 import { loadMetadata } from '../postgres/metadata-load.ts';
-import { type BackupDirectory, Copier, type Snapshot, sizeOf } from './backup-directory.ts';
+import type { BackupDirectory } from './backup-directory.ts';
+import { Copier, sizeOf } from './copier.ts';
+import type { Snapshot } from './snapshot.ts';
 import { SECRETS } from './take-backup.ts';
 
 export interface RestoreOptions {

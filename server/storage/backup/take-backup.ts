@@ -1,13 +1,16 @@
 import { mkdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { CovistaError } from '../../../protocol/errors.ts';
+import type { Limits } from '../../../protocol/limits.ts';
 import type { Logger } from '../../shared/log.ts';
-import { objectPath } from '../files/object-files.ts';
 import { joinAsBackup } from '../postgres/backup-reader.ts';
-import { lockDirectory } from '../postgres/directory-lock.ts';
-import { type KnownObject, type MetadataMoment, readMetadata, stillReferenced } from '../postgres/metadata-dump.ts';
-import { BackupDirectory, type Copier, type Snapshot, type StoredObject, sizeOf } from './backup-directory.ts';
+import { type MetadataMoment, readMetadata } from '../postgres/metadata-dump.ts';
+import { BackupDirectory, jsonLines } from './backup-directory.ts';
+import { sizeOf } from './copier.ts';
+import { copyObjects, Overtaken } from './copy-objects.ts';
 import { prune } from './keep.ts';
+import { lockBackups } from './lock.ts';
+import { idOfMoment, type Snapshot, type StoredObject } from './snapshot.ts';
 
 export interface BackupOptions {
   /** The installation: its files, and the database that goes with them. */
@@ -20,25 +23,36 @@ export interface BackupOptions {
   readonly keepDailyMs: number;
   /** A backup that was not heard of for so long holds no files any more. */
   readonly leaseMs: number;
+  /** Of the copies that are there, so many bytes are read again. */
+  readonly recheckBytesMax: number;
   readonly log: Logger;
+  /** Ends it when aborted: no backup comes of it, and the next one goes on from the files that it copied. */
+  readonly signal?: AbortSignal;
 }
+
+export const backupLimits = (limits: Limits): Pick<BackupOptions, 'keepMs' | 'keepDailyMs' | 'leaseMs' | 'recheckBytesMax'> => ({
+  keepMs: limits.backupKeepMs,
+  keepDailyMs: limits.backupKeepDailyMs,
+  leaseMs: limits.fileReaderLeaseMs,
+  recheckBytesMax: limits.backupRecheckBytesMax,
+});
 
 export interface TakenBackup {
   readonly snapshot: Snapshot;
   /** What was not there from backups before. */
   readonly copied: { readonly objects: number; readonly bytes: number };
+  /** Objects that the installation has damaged, while the backup has them whole. */
+  readonly damagedAtSource: readonly string[];
+  /** What was damaged in the directory and is whole again. */
+  readonly mended: readonly string[];
+  /** Newer backups than the one that this one builds on, whose descriptions are damaged. */
+  readonly unreadable: readonly string[];
 }
 
 /** Files of the data directory without which its objects or its clients' tokens are of no use. */
 export const SECRETS = ['token-secret', 'table-secret', 'schedule-secret', 'store-key.json'] as const;
 
-const SEALED = '.sealed';
 const ATTEMPTS_MAX = 5;
-
-/** Objects of the moment were deleted before they were copied, together with what refers to them. */
-class Overtaken extends Error {
-  override readonly name = 'Overtaken';
-}
 
 /**
  * Takes a backup beside a server that goes on working: the metadata of one moment, and then the files that it speaks of,
@@ -46,7 +60,7 @@ class Overtaken extends Error {
  * way, or the directory is that of another installation.
  */
 export async function takeBackup(options: BackupOptions): Promise<TakenBackup> {
-  const directory = new BackupDirectory(options.directory);
+  const directory = new BackupDirectory(options.directory, options.signal);
   await mkdir(options.directory, { recursive: true, mode: 0o700 });
   const lock = await lockBackups(options.directory);
   try {
@@ -54,7 +68,7 @@ export async function takeBackup(options: BackupOptions): Promise<TakenBackup> {
     for (let attempt = 1; ; attempt += 1) {
       try {
         const taken = await holdingFiles(options, () => takeOnce(options, directory));
-        await prune(directory, { ...options, nowMs: Date.now() });
+        await prune(directory, { ...options, nowMs: Date.now() }, options.log);
         return taken;
       } catch (error) {
         if (!(error instanceof Overtaken)) throw error;
@@ -78,30 +92,51 @@ async function holdingFiles<Result>({ databaseUrl, leaseMs, log }: BackupOptions
   }
 }
 
-async function lockBackups(directory: string): Promise<{ release(): Promise<void> }> {
-  try {
-    return await lockDirectory(join(directory, 'backup.lock'));
-  } catch (cause) {
-    // A failure of the file system has a code, and says itself what is wrong.
-    if (cause instanceof Error && 'code' in cause) throw cause;
-    throw new CovistaError('conflict', `another backup into ${directory} is under way`, {}, cause);
-  }
+interface Former {
+  readonly snapshot: Snapshot;
+  readonly objects: ReadonlyMap<string, StoredObject>;
+}
+
+/** The backup to go on from. Damaged ones are passed over: what they say of objects would be in the next one as well. */
+async function formerOf(
+  directory: BackupDirectory,
+  { log }: BackupOptions,
+): Promise<{ readonly former?: Former; readonly unreadable: readonly string[] }> {
+  const { found, damaged } = await directory.newestWhole(async (snapshot) => {
+    const objects = new Map<string, StoredObject>();
+    for await (const object of directory.readObjects(snapshot)) objects.set(object.name, object);
+    return { snapshot, objects };
+  });
+  if (damaged.length > 0) log.warn({ backups: damaged }, 'descriptions of backups are damaged; the next one does without them');
+  return { ...(found === undefined ? {} : { former: found }), unreadable: damaged };
 }
 
 async function takeOnce(options: BackupOptions, directory: BackupDirectory): Promise<TakenBackup> {
-  const before = await directory.latest();
+  const { former, unreadable } = await formerOf(directory, options);
   const { metadata, known } = await readMetadata(options.databaseUrl, async (moment) => {
-    if (before !== undefined && before.deploymentId !== moment.deploymentId)
+    if (former !== undefined && former.snapshot.deploymentId !== moment.deploymentId)
       throw new CovistaError('conflict', `${options.directory} holds the backups of another installation; give another directory`);
-    return { metadata: await copyMetadata(directory, moment), known: await directory.writePiece(linesOf(moment.objects())) };
+    return { metadata: await copyMetadata(directory, moment), known: await directory.writePiece(jsonLines(moment.objects())) };
   });
-  const copied = await copyObjects(options, { directory, before, known: known.piece });
-  const snapshotId = metadata.takenAt.toLowerCase().replaceAll(/[-:.]/g, '');
-  const secrets = await copySecrets(options.dataDir, directory);
-  const { objects, damaged, ...fresh } = copied;
-  const snapshot: Snapshot = { format: 1, snapshotId, ...metadata, objects, secrets, damaged };
+  const { dataDir, databaseUrl, recheckBytesMax } = options;
+  const { checkedTo } = former?.snapshot ?? {};
+  const copied = await copyObjects({
+    dataDir,
+    databaseUrl,
+    directory,
+    former: former?.objects ?? new Map(),
+    known: known.piece,
+    checkedTo,
+    recheckBytesMax,
+  });
+  const secrets = await copySecrets(dataDir, directory);
+  const { objects, damaged, damagedAtSource, fresh } = copied;
+  const snapshotId = idOfMoment(metadata.takenAt);
+  const snapshot: Snapshot = { format: 1, snapshotId, ...metadata, objects, secrets, damaged, checkedTo: copied.checkedTo };
   await directory.writeSnapshot(snapshot);
-  return { snapshot, copied: { objects: fresh.copiedObjects, bytes: fresh.copiedBytes } };
+  const { mended } = directory;
+  if (mended.length > 0) options.log.warn({ mended: mended.slice(0, 20), count: mended.length }, 'damage in the directory of backups was mended');
+  return { snapshot, copied: fresh, damagedAtSource, mended, unreadable };
 }
 
 type Metadata = Pick<Snapshot, 'takenAt' | 'deploymentId' | 'migrations' | 'sequences' | 'tables'>;
@@ -114,92 +149,6 @@ async function copyMetadata(directory: BackupDirectory, moment: MetadataMoment):
     tables.push({ ...table, rows: lines, piece });
   }
   return { takenAt, deploymentId, migrations, sequences, tables };
-}
-
-async function* linesOf(items: AsyncIterable<unknown>): AsyncGenerator<string> {
-  for await (const item of items) yield JSON.stringify(item);
-}
-
-interface Copying {
-  readonly directory: BackupDirectory;
-  readonly before: Snapshot | undefined;
-  /** The piece that lists what the metadata speaks of. */
-  readonly known: string;
-}
-
-interface Copied extends Pick<Snapshot, 'objects' | 'damaged'> {
-  readonly copiedObjects: number;
-  readonly copiedBytes: number;
-}
-
-async function copyObjects(options: BackupOptions, { directory, before, known }: Copying): Promise<Copied> {
-  const earlier = new Map<string, StoredObject>();
-  if (before !== undefined) for await (const object of directory.readObjects(before)) earlier.set(object.name, object);
-  const sums = { bytes: 0, copiedObjects: 0, copiedBytes: 0 };
-  const copier = directory.copier();
-  const missing: string[] = [];
-  const damaged: string[] = [];
-  const copyEach = async function* (): AsyncGenerator<StoredObject> {
-    for await (const line of directory.readPiece(known)) {
-      const object = JSON.parse(line) as KnownObject;
-      const found = await findStored(options.dataDir, object.objectKey);
-      if (found === undefined) {
-        missing.push(object.objectKey);
-        continue;
-      }
-      const { stored, isNew } = await copyObject(found, { directory, copier, earlier });
-      sums.bytes += stored.bytes;
-      if (isNew) {
-        sums.copiedObjects += 1;
-        sums.copiedBytes += stored.bytes;
-      }
-      if (isDamaged(object, stored)) damaged.push(object.objectKey);
-      yield stored;
-    }
-  };
-  const { piece, lines } = await directory.writePiece(linesOf(copyEach()));
-  await copier.sync();
-  const referenced = missing.length === 0 ? new Set<string>() : await stillReferenced(options.databaseUrl, missing);
-  if (missing.some((objectKey) => !referenced.has(objectKey))) throw new Overtaken('objects were deleted');
-  const { copiedObjects, copiedBytes, bytes } = sums;
-  return { objects: { piece, count: lines, bytes }, damaged: [...damaged, ...missing], copiedObjects, copiedBytes };
-}
-
-/** Of a sealed file only its reader with the key can tell whether it is what it was. */
-const isDamaged = (object: KnownObject, stored: StoredObject): boolean =>
-  !stored.name.endsWith(SEALED) && (stored.bytes !== object.bytes || stored.sha256 !== object.sha256);
-
-interface Found {
-  readonly name: string;
-  readonly path: string;
-  readonly bytes: number;
-}
-
-async function findStored(dataDir: string, objectKey: string): Promise<Found | undefined> {
-  // Where there are both, it is the sealed one that is read.
-  for (const name of [`${objectKey}${SEALED}`, objectKey]) {
-    const path = objectPath(join(dataDir, 'objects'), name);
-    const bytes = await sizeOf(path);
-    if (bytes !== undefined) return { name, path, bytes };
-  }
-  return undefined;
-}
-
-interface Target {
-  readonly directory: BackupDirectory;
-  readonly copier: Copier;
-  readonly earlier: ReadonlyMap<string, StoredObject>;
-}
-
-async function copyObject({ name, path, bytes }: Found, { directory, copier, earlier }: Target): Promise<{ stored: StoredObject; isNew: boolean }> {
-  const known = earlier.get(name);
-  if (known?.bytes === bytes && (await directory.hasObject(known))) return { stored: known, isNew: false };
-  try {
-    return { stored: { name, ...(await copier.copy(path, name)) }, isNew: true };
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') throw new Overtaken('an object was deleted', { cause: error });
-    throw error;
-  }
 }
 
 async function copySecrets(dataDir: string, directory: BackupDirectory): Promise<Snapshot['secrets']> {

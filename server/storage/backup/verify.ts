@@ -2,9 +2,11 @@ import { createHash } from 'node:crypto';
 import { join } from 'node:path';
 import { CovistaError } from '../../../protocol/errors.ts';
 import { checkMetadata } from '../postgres/metadata-check.ts';
-import { type KnownObject, readMetadata } from '../postgres/metadata-dump.ts';
+import { type KnownObject, readMetadata, stillReferenced } from '../postgres/metadata-dump.ts';
 import type { ObjectStore } from '../stores.ts';
-import { BackupDirectory, Copier, hashOf, type StoredObject, sizeOf } from './backup-directory.ts';
+import { BackupDirectory, unlessDamaged } from './backup-directory.ts';
+import { Copier } from './copier.ts';
+import type { StoredObject } from './snapshot.ts';
 
 export interface VerifyOptions {
   readonly dataDir: string;
@@ -32,9 +34,7 @@ export async function verifyInstallation(options: VerifyOptions): Promise<Verifi
   const problems = metadata.filter(({ isMended }) => !isMended).map(({ what, at }) => `${what}: ${at}`);
   const mended = metadata.filter(({ isMended }) => isMended).map(({ what, at }) => `${what}: ${at}`);
   const spare = options.from === undefined ? undefined : await openSpare(options.from);
-  for (const object of known) {
-    const problem = await problemOf(object, options.objects);
-    if (problem === undefined) continue;
+  for (const { object, problem } of await problemsOf(known, options)) {
     const isReplaced = spare !== undefined && (await replace(object, spare, options));
     (isReplaced ? mended : problems).push(`object ${object.objectKey} ${problem}`);
   }
@@ -50,6 +50,26 @@ function knownObjects(databaseUrl: string): Promise<KnownObject[]> {
     for await (const object of moment.objects()) known.push(object);
     return known;
   });
+}
+
+interface Problem {
+  readonly object: KnownObject;
+  readonly problem: string;
+}
+
+/** Objects that something is wrong with. What a server beside has removed meanwhile, with all that spoke of it, is no problem. */
+async function problemsOf(known: readonly KnownObject[], { objects, databaseUrl }: VerifyOptions): Promise<Problem[]> {
+  const found: Problem[] = [];
+  for (const object of known) {
+    const problem = await problemOf(object, objects);
+    if (problem !== undefined) found.push({ object, problem });
+  }
+  if (found.length === 0) return found;
+  const referenced = await stillReferenced(
+    databaseUrl,
+    found.map(({ object }) => object.objectKey),
+  );
+  return found.filter(({ object }) => referenced.has(object.objectKey));
 }
 
 /** What is wrong with an object as its reader sees it; undefined: nothing. */
@@ -78,8 +98,12 @@ interface Spare {
 async function openSpare(path: string): Promise<Spare> {
   const directory = new BackupDirectory(path);
   const objects = new Map<string, StoredObject>();
+  // Of a damaged list the lines that can be read are as good as others: what they name is compared with its hash.
   for (const snapshotId of await directory.snapshotIds())
-    for await (const object of directory.readObjects(await directory.readSnapshot(snapshotId))) objects.set(object.name, object);
+    await unlessDamaged(async () => {
+      for await (const object of directory.readObjects(await directory.readSnapshot(snapshotId))) objects.set(object.name, object);
+      return {};
+    });
   return { directory, objects };
 }
 
@@ -88,15 +112,10 @@ async function replace(object: KnownObject, { directory, objects }: Spare, optio
   const copier = new Copier(join(options.dataDir, 'objects'));
   for (const name of [object.objectKey, `${object.objectKey}.sealed`]) {
     const kept = objects.get(name);
-    if (kept === undefined || !(await isWhole(directory, kept))) continue;
+    if (kept === undefined || !(await directory.isObjectWhole(kept))) continue;
     await copier.copy(directory.objectPath(name), name);
     await copier.sync();
     return (await problemOf(object, options.objects)) === undefined;
   }
   return false;
-}
-
-async function isWhole(directory: BackupDirectory, { name, bytes, sha256 }: StoredObject): Promise<boolean> {
-  if ((await sizeOf(directory.objectPath(name))) !== bytes) return false;
-  return (await hashOf(directory.objectPath(name))).sha256 === sha256;
 }

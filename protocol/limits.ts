@@ -178,7 +178,11 @@ export const LIMITS = {
   documentSnapshotIntervalMs: limit(1 * HOUR, 'ms', 'While a document is edited, a snapshot of it is kept this often'),
   documentPeriodicSnapshotsMax: limit(168, 'count', 'Snapshots of one document that are kept by themselves, the newest'),
   documentNamedSnapshotsMax: limit(200, 'count', 'Snapshots of one document that people have taken'),
-  documentRemovedEntriesMax: limit(500, 'count', 'Removed entries of one document that are remembered, so that undo brings back those of others'),
+  documentRemovedEntriesMax: limit(
+    500,
+    'count',
+    'Removed entries and replies of one document that are remembered, so that undo brings back those of others',
+  ),
   awarenessIntervalMs: limit(50, 'ms', 'One reader gets the presence of others at most once in this time'),
   awarenessFramesPerSecond: limit(
     2_000,

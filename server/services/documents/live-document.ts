@@ -8,7 +8,7 @@ import type { Logger } from '../../shared/log.ts';
 import type { ClientBinding, DocumentLease, DocumentStore, StoredDocument } from '../../storage/stores.ts';
 import { updatesOf } from './compaction.ts';
 import { DocumentLog } from './document-log.ts';
-import { Integration } from './integration.ts';
+import { type Integrated, Integration } from './integration.ts';
 import { updateMessage } from './messages.ts';
 import { Presence } from './presence.ts';
 import { PresenceRounds } from './presence-rounds.ts';
@@ -138,12 +138,12 @@ export class LiveDocument {
   /** Takes an edit that was scanned into the document, and what it comes to into the log; then to everybody else. */
   take(update: Uint8Array, { added }: UpdateScan, from: Participant): Fault | undefined {
     const { subject } = from;
-    const fault = this.#integrate(update, subject);
+    const { fault, changesMore } = this.#integrate(update, subject);
     const emitted = this.#emitted;
     if (emitted === undefined) return fault;
     this.#emitted = undefined;
-    // What was taken back goes to whoever made it too, so that their copy becomes what everybody has.
-    this.#append(emitted, this.#bind(added, subject), fault === undefined ? from : undefined);
+    // What the server changed, as in taking an edit back, goes to whoever made it too, so that their copy becomes what everybody has.
+    this.#append(emitted, this.#bind(added, subject), changesMore ? undefined : from);
     return fault;
   }
 
@@ -211,7 +211,7 @@ export class LiveDocument {
     }, LOADING);
   }
 
-  #integrate(update: Uint8Array, subject: Subject): Fault | undefined {
+  #integrate(update: Uint8Array, subject: Subject): Integrated {
     try {
       return this.#integration.apply({ update, subject });
     } catch (cause) {

@@ -123,9 +123,12 @@ export class LiveDocument {
     return scanUpdate(this.doc, update, this.#options.limits.documentLevelsMax);
   }
 
-  /** Whether all that is added goes under Yjs client ids that are the subject's, or nobody's yet. */
+  /** Whether all that is added goes under Yjs client ids that are the subject's, or nobody's yet: an id that is seen in somebody's presence is theirs. */
   areTheirs(added: readonly ClockRange[], subject: Subject): boolean {
-    return added.every(({ clientId }) => (this.#subjects.has(clientId) ? this.#subjects.get(clientId) === subject : clientId !== this.doc.clientID));
+    return added.every(({ clientId }) => {
+      if (this.#subjects.has(clientId)) return this.#subjects.get(clientId) === subject;
+      return clientId !== this.doc.clientID && (this.presence.subjectOf(clientId) ?? subject) === subject;
+    });
   }
 
   isTooLarge(update: Uint8Array): boolean {

@@ -178,12 +178,14 @@ export class DocumentChannel implements Channel, Participant {
   }
 
   #judge(update: Uint8Array, document: LiveDocument): Refused | undefined {
-    const { documentUpdateBytesMax, documentBytesMax, documentRootsMax, documentLevelsMax } = this.#options.limits;
+    const { documentUpdateBytesMax, documentUpdateStructsMax, documentBytesMax, documentRootsMax, documentLevelsMax } = this.#options.limits;
     if (update.length > documentUpdateBytesMax) return tooLarge(`an edit has at most ${documentUpdateBytesMax} bytes`);
     const scan = document.scan(update);
     if (!this.#options.canWrite) return this.#judgeReader(scan);
     if (scan.added.length === 0 && !scan.removes && !scan.misses) return undefined;
-    if (!document.areTheirs(scan.added, this.subject)) return foreign();
+    if (scan.structs > documentUpdateStructsMax) return tooLarge(`an edit has at most ${documentUpdateStructsMax} items`);
+    if (!document.clients.areTheirs(scan.added, this.subject)) return foreign();
+    if (document.clients.areTooMany(scan.added, this.subject)) return tooLarge('comes under more new Yjs client ids than one person may use');
     if (scan.misses) return this.#missing();
     if (scan.hasSubdocument) return malformed('must not hold documents of its own');
     if (document.doc.share.size + scan.newRoots.length > documentRootsMax) return malformed(`has at most ${documentRootsMax} types at its root`);

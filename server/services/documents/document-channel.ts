@@ -4,7 +4,7 @@ import type { Subject } from '../../../protocol/ids.ts';
 import type { Limits } from '../../../protocol/limits.ts';
 import type { Channel, ChannelPeer } from '../../shared/channel.ts';
 import type { Clock } from '../../shared/clock.ts';
-import { Allowance } from './allowance.ts';
+import type { Allowances } from './allowance.ts';
 import type { LiveDocument, Participant } from './live-document.ts';
 import {
   awarenessMessage,
@@ -27,6 +27,8 @@ export interface ParticipantOptions {
   readonly isVisitor: boolean;
   /** Whether they know `durable` and `refused`. */
   readonly receipts: boolean;
+  /** Of the connection that it is on. */
+  readonly allowances: Allowances;
   readonly limits: Limits;
   readonly clock: Clock;
   /** The channel is over, whoever ended it. */
@@ -44,15 +46,12 @@ interface Refused {
 export class DocumentChannel implements Channel, Participant {
   readonly subject: Subject;
   readonly #options: ParticipantOptions;
-  readonly #updates: Allowance;
-  readonly #updateBytes: Allowance;
-  readonly #syncs: Allowance;
-  readonly #awareness: Allowance;
-  readonly #refusals: Allowance;
   /** Edits received, and of these how many are settled and how many of that was told. */
   #edits = 0;
   #settled = 0;
   #acknowledged = 0;
+  /** Whether they have asked for the state, as every channel does once. */
+  #hasAsked = false;
   /** Whether they have answered the question of what the server lacks. */
   #hasSynced = false;
   #isEnding = false;
@@ -60,13 +59,6 @@ export class DocumentChannel implements Channel, Participant {
   constructor(options: ParticipantOptions) {
     this.#options = options;
     this.subject = options.subject;
-    const { limits, clock } = options;
-    const allowance = (perSecond: number): Allowance => new Allowance(perSecond, clock.now());
-    this.#updates = allowance(limits.documentUpdatesPerSecond);
-    this.#updateBytes = allowance(limits.documentUpdateBytesPerSecond);
-    this.#syncs = allowance(limits.documentSyncsPerSecond);
-    this.#awareness = allowance(limits.awarenessMessagesPerSecond);
-    this.#refusals = allowance(limits.documentRefusalsPerMinute / 60);
   }
 
   get queuedBytes(): number {
@@ -127,10 +119,15 @@ export class DocumentChannel implements Channel, Participant {
   }
 
   #count(message: ClientMessage): void {
-    const nowMs = this.#options.clock.now();
-    if (message.kind === 'awareness' || message.kind === 'queryAwareness') this.#require(this.#awareness.take(1, nowMs), 'awareness messages');
-    else if (message.kind === 'step1') this.#require(this.#syncs.take(1, nowMs), 'requests for the state of the document');
-    else this.#require(this.#updates.take(1, nowMs) && this.#updateBytes.take(message.update.length, nowMs), 'edits');
+    const { allowances, clock } = this.#options;
+    const nowMs = clock.now();
+    if (message.kind === 'awareness' || message.kind === 'queryAwareness') this.#require(allowances.awareness.take(1, nowMs), 'awareness messages');
+    else if (message.kind !== 'step1') {
+      this.#require(allowances.updates.take(1, nowMs) && allowances.updateBytes.take(message.update.length, nowMs), 'edits');
+    } else {
+      this.#require(!this.#hasAsked || allowances.syncs.take(1, nowMs), 'requests for the state of the document');
+      this.#hasAsked = true;
+    }
   }
 
   #require(isAllowed: boolean, what: string): void {
@@ -222,7 +219,8 @@ export class DocumentChannel implements Channel, Participant {
   }
 
   #countRefusal(): void {
-    this.#require(this.#refusals.take(1, this.#options.clock.now()), 'edits that break rules');
+    const { allowances, clock } = this.#options;
+    this.#require(allowances.refusals.take(1, clock.now()), 'edits that break rules');
   }
 
   #endAfter({ code, fault }: Refused): void {

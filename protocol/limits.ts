@@ -176,6 +176,7 @@ export const LIMITS = {
   documentUpdateBytesPerSecond: limit(4 * MiB, 'per second', 'Bytes of the edits of one connection'),
   documentSyncsPerSecond: limit(10, 'per second', 'Times that one connection asks for the state of documents, beside once with each channel'),
   documentRefusalsPerMinute: limit(600, 'count', 'Edits of one connection that may be refused before their channel is closed'),
+  documentPutBackBytes: limit(16 * KiB, 'bytes', 'So many bytes that the server puts back after an edit that was refused count as one more refusal'),
   documentLogBatchesMax: limit(256, 'count', 'Batches of edits that opening a document replays, before a state takes their place'),
   documentLogBytesMax: limit(256 * KiB, 'bytes', 'The same in bytes; of a large document, half of its state'),
   documentSnapshotIntervalMs: limit(1 * HOUR, 'ms', 'While a document is edited, a snapshot of it is kept this often'),

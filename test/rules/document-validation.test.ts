@@ -166,6 +166,28 @@ describe('an edit that breaks a rule', () => {
     expect(stateOf(alice.doc)).toEqual(stateOf(memory.document.doc));
   });
 
+  test('DOC12 whoever has much put back loses the channel soon, and once is forgiven', async () => {
+    const memory = memoryDocument();
+    const [alice, mallory] = [memory.connect('alice'), memory.connect('mallory')];
+    await quiet();
+    for (let index = 0; index < 100; index += 1) alice.views().set(`v${index}`, savedView('alice', { description: 'x'.repeat(9_000) }));
+    await quiet();
+    const everything = alice.views().toJSON();
+    const removeAll = (): void =>
+      mallory.doc.transact(() => {
+        for (const id of [...mallory.views().keys()]) mallory.views().delete(id);
+        mallory.views().set('bad', new Y.Map());
+      });
+    removeAll();
+    await quiet();
+    expect(mallory.isClosed).toBe(false);
+    removeAll();
+    await quiet();
+    expect(mallory.closedBy).toMatchObject({ code: 'rate_limited' });
+    expect(alice.views().toJSON()).toEqual(everything);
+    expect(memory.document.doc.getMap('views').toJSON()).toEqual(everything);
+  });
+
   test('DOC3 one entry too many is taken back', async () => {
     const { memory, clients } = await people('alice');
     const [alice] = clients as [MemoryClient];

@@ -40,6 +40,8 @@ interface Refused {
   readonly fault: Fault;
   /** Whether their copy has what nobody else will ever have, so that it can be put right only by making it anew. */
   readonly rebuild: boolean;
+  /** What it cost to put right, of what was taken back. */
+  readonly bytes?: number;
 }
 
 /** One channel of a document. */
@@ -188,8 +190,8 @@ export class DocumentChannel implements Channel, Participant {
     if (document.doc.share.size + scan.newRoots.length > documentRootsMax) return malformed(`has at most ${documentRootsMax} types at its root`);
     if (scan.isTooDeep) return malformed(`holds types and values within each other at most ${documentLevelsMax} times`);
     if (scan.added.length > 0 && document.isTooLarge(update)) return tooLarge(`a document has at most ${documentBytesMax} bytes`);
-    const fault = document.take(update, scan, this);
-    return fault && { code: 'unprocessable_data', fault, rebuild: false };
+    const { fault, bytes } = document.take(update, scan, this);
+    return fault && { code: 'unprocessable_data', fault, rebuild: false, bytes };
   }
 
   /** What a reader has added is removed from their copy; what they have removed there, nobody can put back under the same id. */
@@ -208,8 +210,8 @@ export class DocumentChannel implements Channel, Participant {
     return { code: 'conflict', fault, rebuild: false };
   }
 
-  #refuse({ code, fault, rebuild }: Refused): void {
-    this.#countRefusal();
+  #refuse({ code, fault, rebuild, bytes }: Refused): void {
+    this.#countRefusal(bytes);
     const edit = this.#edits;
     const path = [...fault.path];
     const told = this.#options.receipts
@@ -218,9 +220,10 @@ export class DocumentChannel implements Channel, Participant {
     this.#options.document.log.whenCommitted(() => this.send(told));
   }
 
-  #countRefusal(): void {
-    const { allowances, clock } = this.#options;
-    this.#require(allowances.refusals.take(1, clock.now()), 'edits that break rules');
+  /** Putting back much costs as much as many refusals. */
+  #countRefusal(bytes = 0): void {
+    const { allowances, clock, limits } = this.#options;
+    this.#require(allowances.refusals.take(1 + Math.floor(bytes / limits.documentPutBackBytes), clock.now()), 'edits that break rules');
   }
 
   #endAfter({ code, fault }: Refused): void {

@@ -49,6 +49,13 @@ const LOADING = Symbol('loading');
 /** More updates than this at once take too long to merge. */
 const MERGED_AT_ONCE_MAX = 64;
 
+/** What became of an edit. */
+export interface Taken {
+  readonly fault: Fault | undefined;
+  /** How much the document has to say of it to everybody. */
+  readonly bytes: number;
+}
+
 interface Committed {
   readonly update: Uint8Array;
   /** Who has it already. */
@@ -132,15 +139,15 @@ export class LiveDocument {
   }
 
   /** Takes an edit that was scanned into the document, and what it comes to into the log; then to everybody else. */
-  take(update: Uint8Array, { added }: UpdateScan, from: Participant): Fault | undefined {
+  take(update: Uint8Array, { added }: UpdateScan, from: Participant): Taken {
     const { subject } = from;
     const { fault, changesMore } = this.#integrate(update, subject);
     const emitted = this.#emitted;
-    if (emitted === undefined) return fault;
+    if (emitted === undefined) return { fault, bytes: 0 };
     this.#emitted = undefined;
     // What the server changed, as in taking an edit back, goes to whoever made it too, so that their copy becomes what everybody has.
     this.#append(emitted, [...this.clients.bind(added, subject), ...this.#bindOwn()], changesMore ? undefined : from);
-    return fault;
+    return { fault, bytes: emitted.length };
   }
 
   /** An edit of the server's own, which is right and goes to everybody. */

@@ -84,7 +84,7 @@ test('OPS1 the compaction of a document is late while it waits or has failed, un
     compact: async () => true,
     addPeriodicSnapshot: async () => undefined,
   };
-  const states = { compact: async () => new Uint8Array(1), read: async () => ({}) };
+  const states = { compact: async () => new Uint8Array(1), read: async () => ({}), page: async () => [] };
   const compaction = new Compaction({ store, states, limits: defaultLimits, clock, log });
   const [first, second] = [memoryDocument().document, memoryDocument().document];
   compaction.request(first);

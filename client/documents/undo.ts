@@ -1,4 +1,5 @@
-import type * as Y from 'yjs';
+import * as Y from 'yjs';
+import type { Annotation } from '../../protocol/documents/annotation.ts';
 import { DOCUMENT_SHAPES } from '../../protocol/documents/shape.ts';
 import { entryFault } from '../../protocol/documents/validate.ts';
 import { CovistaError } from '../../protocol/errors.ts';
@@ -7,50 +8,82 @@ import type { DocumentSession } from './session.ts';
 
 type Step = 'undo' | 'redo';
 
+/** The origin of signatures, which are no steps themselves. */
+const SIGNED = Symbol('signed');
+
 /**
  * Takes a step of this client back, or does it again; answers whether that came about. Where others changed meanwhile what the
- * step rests on, so that half an entry would be left, the step is given up instead.
+ * step rests on, so that nothing of it or half an entry would be left, the step is given up instead.
  */
 export function takeStep(session: DocumentSession, step: Step): boolean {
   const { undo, doc } = session.replica;
+  const stack = step === 'undo' ? undo.undoStack : undo.redoStack;
+  if (stack.length === 0) return false;
   const kind = session.name.startsWith('user/') ? 'user' : 'dataset';
   const maps = Object.keys(DOCUMENT_SHAPES[kind]).map((name) => watched(name, doc.getMap(name)));
+  // Yjs goes on to the step before one of which nothing is left, which nobody asked for.
+  const earlier = stack.splice(0, stack.length - 1);
   session.hold();
   try {
-    if (undo[step]() === null) return false;
+    const isTaken = undo[step]() !== null;
     const isWhole = maps.every(({ name, map, touched }) =>
-      [...touched].every(
+      [...touched.keys()].every(
         (id) => entryFault({ kind, map: name, id, before: plain(map.get(id)), after: plain(map.get(id)), subject: '' }) === undefined,
       ),
     );
-    if (!isWhole) giveUp(session, step);
-    return isWhole;
+    if (isTaken && isWhole) sign(session, maps);
+    else giveUp(session, step, isTaken);
+    return isTaken && isWhole;
   } finally {
+    stack.unshift(...earlier);
     for (const { stop } of maps) stop();
     session.release();
   }
 }
 
-function giveUp({ replica: { undo }, onError, name }: DocumentSession, step: Step): void {
-  undo[step === 'undo' ? 'redo' : 'undo']();
-  undo[step === 'undo' ? 'undoStack' : 'redoStack'].pop();
+function giveUp({ replica: { undo }, onError, name }: DocumentSession, step: Step, isTaken: boolean): void {
+  if (isTaken) {
+    undo[step === 'undo' ? 'redo' : 'undo']();
+    undo[step === 'undo' ? 'undoStack' : 'redoStack'].pop();
+  }
   onError.tell(new CovistaError('conflict', `a step in ${name} cannot be taken back, because others changed what it rests on`, { name, step }));
+}
+
+/** What a step puts back may name somebody else as who changed or resolved an entry; it is this person who does so now. */
+function sign({ replica: { doc }, opened }: DocumentSession, maps: readonly Watched[]): void {
+  const subject = opened?.subject;
+  const at = new Date().toISOString();
+  doc.transact(() => {
+    for (const { name, map, touched } of maps) {
+      for (const [id, fields] of touched) {
+        const entry = map.get(id);
+        if (fields === 'all' || !(entry instanceof Y.Map)) continue;
+        if (name === 'views' && (entry.get('updatedBy') ?? entry.get('author')) !== subject) {
+          entry.set('updatedBy', subject);
+          entry.set('updatedAt', at);
+        }
+        const by = (entry.get('resolved') as Annotation['resolved'] | undefined)?.by;
+        if (fields.has('resolved') && by !== undefined && by !== subject) entry.set('resolved', { by: subject, at });
+      }
+    }
+  }, SIGNED);
 }
 
 interface Watched {
   readonly name: string;
   readonly map: Y.Map<unknown>;
-  /** The entries that changed. */
-  readonly touched: ReadonlySet<string>;
+  /** The entries that changed, and which of their fields; all of those that came or went. */
+  readonly touched: ReadonlyMap<string, ReadonlySet<string> | 'all'>;
   stop(): void;
 }
 
 function watched(name: string, map: Y.Map<unknown>): Watched {
-  const touched = new Set<string>();
+  const touched = new Map<string, Set<string> | 'all'>();
   const observe = (events: readonly Y.YEvent<Y.AbstractType<unknown>>[]): void => {
     for (const { path, changes } of events) {
-      if (path.length > 0) touched.add(String(path[0]));
-      else for (const id of changes.keys.keys()) touched.add(id);
+      const [id, ...inner] = path.map(String);
+      if (id === undefined) for (const key of changes.keys.keys()) touched.set(key, 'all');
+      else if (touched.get(id) !== 'all') touched.set(id, new Set([...(touched.get(id) ?? []), ...changes.keys.keys(), ...inner]));
     }
   };
   map.observeDeep(observe);

@@ -17,7 +17,7 @@ export interface EntryChange {
   /** Name of the map at the root. */
   readonly map: string;
   readonly id: string;
-  /** undefined: there was none. One that was removed earlier may be given, so that it may return as it was. */
+  /** undefined: there was none. What was removed earlier may be in it, so that it may return as it was. */
   readonly before: unknown;
   /** undefined: it was removed. */
   readonly after: unknown;
@@ -38,6 +38,13 @@ export function entryFault(change: EntryChange): Fault | undefined {
   if (shape === undefined) return { rule: 'DOC2', path: [map], message: `a document of a ${kind} has no "${map}"` };
   if (after === undefined) return undefined;
   return keyFault(shape, map, id) ?? shapeFault(shape, [map, id], after) ?? authorFault(change);
+}
+
+/** Whether a saved view was changed and names somebody else as who changed it last. */
+export function isUnsigned({ map, before, after, subject }: EntryChange): boolean {
+  if (map !== 'views' || before === undefined || after === undefined || same(before, after)) return false;
+  const { author, updatedBy = author } = after as Entry;
+  return updatedBy !== subject;
 }
 
 /** The rule that a number of entries breaks. */

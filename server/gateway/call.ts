@@ -13,6 +13,8 @@ export interface CallRequest {
   readonly input: unknown;
   readonly actor: Actor;
   readonly address: string;
+  /** Of a call that comes over a socket beside others. */
+  readonly connection?: object;
   readonly idempotencyKey: string | null;
   readonly body: AsyncIterable<Uint8Array> | undefined;
 }
@@ -38,6 +40,7 @@ export class Call implements CallContext {
   readonly input: unknown;
   readonly actor: Actor;
   readonly address: string;
+  readonly connection: object;
   readonly idempotencyKey: string | null;
   body: AsyncIterable<Uint8Array> | undefined;
   /** Who wants to know how far the call has come; progress made before somebody listens is lost. */
@@ -57,11 +60,12 @@ export class Call implements CallContext {
   #reason: CovistaError | undefined;
   #controller: AbortController | undefined;
 
-  constructor({ operation, input, actor, address, idempotencyKey, body }: CallRequest) {
+  constructor({ operation, input, actor, address, connection, idempotencyKey, body }: CallRequest) {
     this.operation = operation;
     this.input = input;
     this.actor = actor;
     this.address = address;
+    this.connection = connection ?? this;
     this.idempotencyKey = idempotencyKey;
     this.body = body;
     this.onProgress = undefined;

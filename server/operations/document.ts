@@ -7,7 +7,7 @@ const ON_DATASET = 'what the caller may do on the dataset that the permission na
 
 export function documentHandlers({ documents, limits }: Services): ResourceHandlers<'document'> {
   return {
-    connect: ({ name, receipts }, { actor, access }) => documents.open({ name, receipts, actor, access }),
+    connect: ({ name, receipts }, { actor, access, connection }) => documents.open({ name, receipts, actor, access, connection }),
     saveSnapshot: ({ name, label }, { actor, access, provenance }) => documents.saveSnapshot({ name, actor, access }, label, provenance),
     snapshots: async ({ name, limit, cursor }, { actor, access }) => {
       const before = cursor === undefined ? undefined : decodeCursor(cursor, isCount);

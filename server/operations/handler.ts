@@ -9,6 +9,8 @@ import type { Provenance } from '../storage/stores.ts';
 /** Everything that a handler knows of its call beside the input. */
 export interface CallContext {
   readonly actor: Actor;
+  /** What calls over one connection have in common. */
+  readonly connection: object;
   /** What the caller may do on the dataset that the operation's permission names; undefined for other operations. */
   readonly access: Access | undefined;
   readonly provenance: Provenance;

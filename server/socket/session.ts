@@ -155,6 +155,7 @@ export class Session {
       input: request[3],
       actor: this.#actor,
       address,
+      connection: this,
       idempotencyKey: request[4],
       body: undefined,
     });

@@ -1,4 +1,5 @@
 import { Worker } from 'node:worker_threads';
+import type { EntriesPage, PagedEntry } from '../shared/document-entries.ts';
 import type { ThreadCounts } from '../shared/thread-counts.ts';
 import type { FromDocumentStates, ToDocumentStates } from './document-states.protocol.ts';
 
@@ -28,6 +29,13 @@ export class DocumentStatesThread {
     const answer = await this.#ask({ kind: 'read', updates, maps });
     if (answer.kind !== 'read') throw new Error(`a document could not be read: ${JSON.stringify(answer)}`);
     return answer.maps;
+  }
+
+  /** A page of entries, as plain JSON. */
+  async page(page: EntriesPage): Promise<readonly PagedEntry[]> {
+    const answer = await this.#ask({ kind: 'page', ...page });
+    if (answer.kind !== 'paged') throw new Error(`entries of a document could not be read: ${JSON.stringify(answer)}`);
+    return answer.entries;
   }
 
   async close(): Promise<void> {

@@ -1,6 +1,8 @@
+import { isDeepStrictEqual } from 'node:util';
 import { parentPort } from 'node:worker_threads';
 import * as Y from 'yjs';
 import { present } from '../shared/assert.ts';
+import type { EntriesPage, PagedEntry } from '../shared/document-entries.ts';
 import type { FromDocumentStates, ToDocumentStates } from './document-states.protocol.ts';
 
 const port = present(parentPort, 'the port of the thread that started this one');
@@ -13,7 +15,22 @@ function documentOf(updates: readonly Uint8Array[]): Y.Doc {
   return doc;
 }
 
+function pageOf({ updates, map, after, limit, unchangedIn }: EntriesPage): PagedEntry[] {
+  const entries = documentOf(updates).getMap(map);
+  const now = unchangedIn && documentOf(unchangedIn).getMap(map);
+  const found: PagedEntry[] = [];
+  for (const id of [...entries.keys()].filter((key) => key > after).sort()) {
+    if (found.length === limit) break;
+    const entry = plain(entries.get(id));
+    if (now === undefined || isDeepStrictEqual(plain(now.get(id)), entry)) found.push({ id, entry });
+  }
+  return found;
+}
+
+const plain = (entry: unknown): unknown => (entry instanceof Y.AbstractType ? entry.toJSON() : entry);
+
 function answer(message: ToDocumentStates): FromDocumentStates {
+  if (message.kind === 'page') return { kind: 'paged', entries: pageOf(message) };
   const doc = documentOf(message.updates);
   if (message.kind === 'compact') return { kind: 'compacted', update: Y.encodeStateAsUpdate(doc) };
   return { kind: 'read', maps: Object.fromEntries(message.maps.map((map) => [map, doc.getMap(map).toJSON()])) };

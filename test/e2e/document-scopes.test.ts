@@ -184,4 +184,30 @@ describe('publishing', () => {
     expect(JSON.stringify(entries(world, 'views'))).not.toMatch(/US|gradient|Route/);
     document.close();
   });
+
+  test('DOC31 what was withdrawn, or published anew otherwise, is not read in snapshots either', async () => {
+    const { datasetId, name, scopeId } = await newWorld({ columnMask: ['salary'] });
+    const [document, dora] = [await alice.document.open(name), await server.client('dora')];
+    const ids = ['Stays', 'Goes', 'Changes'].map((text) => document.annotations.add(text).id) as [string, string, string];
+    await document.whenDurable();
+    const publish = (id: string) => alice.document.publish({ datasetId, scopeId, map: 'annotations', id });
+    for (const id of ids) await publish(id);
+    const theirs = `${name}/${scopeId}`;
+    const { snapshotId } = await alice.document.saveSnapshot({ name: theirs, label: 'Then' });
+    const texts = async (reader: Client, ofDocument: string): Promise<unknown[]> => {
+      const { items } = await reader.document.readSnapshot({ name: ofDocument, snapshotId, map: 'annotations' });
+      return items.map(({ entry }) => (entry as { body: string }).body).sort();
+    };
+    expect(await texts(dora, name)).toEqual(['Changes', 'Goes', 'Stays']);
+    await alice.document.withdraw({ datasetId, scopeId, map: 'annotations', id: ids[1] });
+    document.annotations.edit(ids[2], 'Changed');
+    await document.whenDurable();
+    await publish(ids[2]);
+    expect(await texts(dora, name)).toEqual(['Stays']);
+    const page = await dora.document.readSnapshot({ name, snapshotId, map: 'annotations', limit: 1 });
+    expect(page).toMatchObject({ items: [{ entry: { body: 'Stays' } }] });
+    expect(page.next).toBeUndefined();
+    await expect(alice.document.restoreSnapshot({ name: theirs, snapshotId })).rejects.toMatchObject({ code: 'forbidden' });
+    document.close();
+  });
 });

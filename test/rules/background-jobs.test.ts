@@ -84,7 +84,7 @@ test('OPS1 the compaction of a document is late while it waits or has failed, un
     compact: async () => true,
     addPeriodicSnapshot: async () => undefined,
   };
-  const states = { compact: async () => new Uint8Array(1), read: async () => ({}) };
+  const states = { compact: async () => new Uint8Array(1), read: async () => ({}), page: async () => [] };
   const compaction = new Compaction({ store, states, limits: defaultLimits, clock, log });
   const [first, second] = [memoryDocument().document, memoryDocument().document];
   compaction.request(first);
@@ -183,7 +183,7 @@ test('OPS1 leases of open documents that cannot be renewed are late, and not whe
   await vi.advanceTimersByTimeAsync(105_000);
   expect(leases.lagMs).toBe(0);
   const actor = { subject: 'alice' } as never;
-  const { abandon } = await documents.open({ name: 'user/alice', actor, access: undefined, receipts: false });
+  const { abandon } = await documents.open({ name: 'user/alice', actor, access: undefined, receipts: false, connection: {} });
   isAway = true;
   await vi.advanceTimersByTimeAsync(60_000);
   expect(leases.lagMs).toBe(55_000);

@@ -2,6 +2,8 @@ import { once } from 'node:events';
 import { afterEach, describe, expect, test } from 'vitest';
 import { WebSocket } from 'ws';
 import { CLOSE_CODES } from '../../protocol/close-codes.ts';
+import { defaultLimits } from '../../protocol/limits.ts';
+import { Allowances } from '../../server/services/documents/allowance.ts';
 import type { Channel, ChannelPeer, Opening } from '../../server/shared/channel.ts';
 import { savedView } from '../support/entries.ts';
 import { memoryDocument, quiet } from '../support/live-document.ts';
@@ -14,6 +16,29 @@ const STEP_1 = Uint8Array.of(0, 0, 1, 0);
 const QUERY_AWARENESS = Uint8Array.of(3);
 
 describe('what one channel sends', () => {
+  test('DOC15 is counted with what the other channels of the connection send, also to other documents', async () => {
+    const limits = { ...defaultLimits, documentUpdatesPerSecond: 2, documentRefusalsPerMinute: 120 };
+    const allowances = new Allowances(limits, Date.now());
+    const documents = Array.from({ length: 5 }, () => memoryDocument(limits));
+    const channels = documents.map((memory) => memory.connect('mallory', { allowances }));
+    const alice = documents[0]?.connect('alice');
+    await quiet();
+    for (const { doc } of channels) for (let index = 0; index < 10; index += 1) doc.getText('own').insert(0, 'x');
+    alice?.doc.getText('own').insert(0, 'x');
+    await quiet();
+    expect(channels.filter(({ closedBy }) => closedBy?.code === 'rate_limited').length).toBeGreaterThan(0);
+    expect(alice?.isClosed).toBe(false);
+  });
+
+  test('DOC15 every channel asks for the state once, however many begin at once', async () => {
+    const limits = { ...defaultLimits, documentSyncsPerSecond: 1 };
+    const allowances = new Allowances(limits, Date.now());
+    const memory = memoryDocument(limits);
+    const channels = Array.from({ length: 30 }, () => memory.connect('alice', { allowances }));
+    await quiet();
+    expect(channels.filter(({ isClosed }) => isClosed)).toEqual([]);
+  });
+
   test.each([
     ['requests for the state', { documentSyncsPerSecond: 1 }, STEP_1],
     ['questions for presence', { awarenessMessagesPerSecond: 1 }, QUERY_AWARENESS],

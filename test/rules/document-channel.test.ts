@@ -146,6 +146,24 @@ describe('Yjs client ids', () => {
     expect(bindings).toContainEqual({ clientId: alice.doc.clientID, subject: 'alice' });
   });
 
+  test('DOC16 of somebody who is present are theirs before their first edit, whoever else edits under them', async () => {
+    const { memory, bob } = await shared();
+    const carol = memory.connect('carol');
+    carol.awareness.setLocalState({ user: { name: 'Carol' } });
+    await quiet();
+    const squatting = new Y.Doc();
+    squatting.clientID = [...bob.awareness.getStates().keys()].find((clientId) => clientId === carol.doc.clientID) ?? 0;
+    squatting.getMap('views').set('v9', savedView('bob'));
+    bob.sendEdit(Y.encodeStateAsUpdate(squatting));
+    await quiet();
+    expect(bob.refusals).toMatchObject([{ rule: 'DOC16', code: 'forbidden', rebuild: true }]);
+    expect(bob.closedBy).toMatchObject({ code: 'forbidden' });
+    carol.views().set('v2', savedView('carol'));
+    await quiet();
+    expect(carol.refusals).toEqual([]);
+    expect(memory.batches.flatMap((batch) => batch.bindings)).toContainEqual({ clientId: carol.doc.clientID, subject: 'carol' });
+  });
+
   test('DOC16 what others wrote may be told again by anybody who has it', async () => {
     const { memory, bob, alice } = await shared();
     bob.sendEdit(Y.encodeStateAsUpdate(alice.doc));

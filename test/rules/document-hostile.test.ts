@@ -195,3 +195,40 @@ test.each<[string, (mallory: MemoryClient) => void]>([
   expect(mallory.refusals).toMatchObject([{ rule: 'DOC2' }]);
   expect([memory.document.doc.getMap('views').size, memory.document.doc.getMap('annotations').size]).toEqual([0, 0]);
 });
+
+test('DOC15 an edit has so many items and no more, however few its bytes', async () => {
+  const memory = memoryDocument({ documentUpdateStructsMax: 100 });
+  const [alice, mallory] = [memory.connect('alice'), memory.connect('mallory')];
+  await quiet();
+  const own = (doc: Y.Doc, items: number): void =>
+    doc.transact(() => {
+      for (let at = 0; at < items; at += 1) doc.getMap('own').set(`${at}`, at);
+    });
+  own(alice.doc, 100);
+  await quiet();
+  expect(memory.document.doc.getMap('own').size).toBe(100);
+  own(mallory.doc, 101);
+  await quiet();
+  expect(mallory.refusals).toMatchObject([{ rule: 'DOC15', code: 'payload_too_large', rebuild: true }]);
+  expect(mallory.closedBy).toMatchObject({ code: 'payload_too_large' });
+  expect(alice.refusals).toEqual([]);
+});
+
+const ids = (from: number, count: number): Part[] => Array.from({ length: count }, (_, index) => [from + count - index, 'own', 'value']);
+
+test('DOC15 an edit brings so many new Yjs clients, and a person has so many in a document', async () => {
+  const memory = memoryDocument({ documentNewClientsMax: 4, documentClientsMax: 6 });
+  const clients = [memory.connect('mallory'), memory.connect('mallory'), memory.connect('alice')] as const;
+  const [first, second, alice] = clients;
+  await quiet();
+  first.sendEdit(updateOf(...ids(100, 4)));
+  await quiet();
+  expect(first.refusals).toEqual([]);
+  first.sendEdit(updateOf(...ids(200, 5)));
+  second.sendEdit(updateOf(...ids(300, 3)));
+  alice.sendEdit(updateOf(...ids(400, 3)));
+  await quiet();
+  for (const { refusals } of [first, second]) expect(refusals).toMatchObject([{ rule: 'DOC15', code: 'payload_too_large', rebuild: true }]);
+  expect(alice.refusals).toEqual([]);
+  expect(memory.batches.flatMap(({ bindings }) => bindings)).toHaveLength(7);
+});

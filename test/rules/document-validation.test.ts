@@ -166,6 +166,28 @@ describe('an edit that breaks a rule', () => {
     expect(stateOf(alice.doc)).toEqual(stateOf(memory.document.doc));
   });
 
+  test('DOC12 whoever has much put back loses the channel soon, and once is forgiven', async () => {
+    const memory = memoryDocument();
+    const [alice, mallory] = [memory.connect('alice'), memory.connect('mallory')];
+    await quiet();
+    for (let index = 0; index < 100; index += 1) alice.views().set(`v${index}`, savedView('alice', { description: 'x'.repeat(9_000) }));
+    await quiet();
+    const everything = alice.views().toJSON();
+    const removeAll = (): void =>
+      mallory.doc.transact(() => {
+        for (const id of [...mallory.views().keys()]) mallory.views().delete(id);
+        mallory.views().set('bad', new Y.Map());
+      });
+    removeAll();
+    await quiet();
+    expect(mallory.isClosed).toBe(false);
+    removeAll();
+    await quiet();
+    expect(mallory.closedBy).toMatchObject({ code: 'rate_limited' });
+    expect(alice.views().toJSON()).toEqual(everything);
+    expect(memory.document.doc.getMap('views').toJSON()).toEqual(everything);
+  });
+
   test('DOC3 one entry too many is taken back', async () => {
     const { memory, clients } = await people('alice');
     const [alice] = clients as [MemoryClient];
@@ -195,9 +217,69 @@ describe('an edit that breaks a rule', () => {
     expect(bob.refusals).toEqual([]);
     expect(stateOf(memory.document.doc)).toMatchObject({ annotations: { a1: { author: 'alice', body: 'Odd price' } } });
     bob.annotations().delete('a1');
-    bob.annotations().set('a1', annotation('alice', 'Fine price', { anchor: {} }));
+    bob.views().delete('v1');
+    bob.annotations().set('a1', annotation('alice', 'Fine price'));
+    bob.views().set('v1', savedView('alice', { name: 'In her name' }));
     await quiet();
-    expect(bob.refusals).toMatchObject([{ rule: 'DOC7' }]);
+    expect(bob.refusals).toMatchObject([
+      { rule: 'DOC6', path: ['annotations', 'a1', 'author'] },
+      { rule: 'DOC6', path: ['views', 'v1', 'author'] },
+    ]);
+    bob.annotations().set('a1', annotation('bob', 'Fine price'));
+    await quiet();
+    expect(bob.refusals).toHaveLength(2);
     expectOneState(memory, clients);
+  });
+
+  test('DOC6 a reply that somebody removed comes back as it was, and not otherwise', async () => {
+    const { memory, clients } = await withEntries();
+    const [, bob] = clients as [MemoryClient, MemoryClient];
+    repliesOf(bob).delete(0);
+    repliesOf(bob).push([reply('alice', 'r1')]);
+    await quiet();
+    expect(bob.refusals).toEqual([]);
+    repliesOf(bob).delete(0);
+    repliesOf(bob).push([reply('alice', 'r1', 'In her name')]);
+    await quiet();
+    expect(bob.refusals).toMatchObject([{ rule: 'DOC6', path: ['annotations', 'a1', 'replies', 0, 'author'] }]);
+    expect(repliesOf(bob).toJSON()).toEqual([]);
+    expectOneState(memory, clients);
+  });
+
+  test('DOC6 a changed view names who changed it last, whatever their program writes', async () => {
+    const { memory, clients } = await withEntries();
+    const [alice, bob, mallory] = clients as [MemoryClient, MemoryClient, MemoryClient];
+    const change = (client: MemoryClient, fields: Record<string, unknown>): void =>
+      client.doc.transact(() => {
+        for (const [field, value] of Object.entries(fields)) client.views().get('v1')?.set(field, value);
+      });
+    change(bob, { name: 'Of bob', updatedBy: 'bob' });
+    await quiet();
+    change(mallory, { name: 'Of mallory' });
+    await quiet();
+    for (const { doc } of clients) expect(doc.getMap('views').toJSON()).toMatchObject({ v1: { name: 'Of mallory', updatedBy: 'mallory' } });
+    mallory.views().get('v1')?.delete('updatedBy');
+    await quiet();
+    expect(alice.views().get('v1')?.get('updatedBy')).toBe('mallory');
+    expectOneState(memory, clients);
+  });
+
+  test('DOC6 of two who change a view at once, the one whose change came last is named', async () => {
+    for (let round = 0; round < 5; round += 1) {
+      const { memory, clients } = await withEntries();
+      const [alice, bob] = clients as [MemoryClient, MemoryClient];
+      alice.doc.transact(() => {
+        alice.views().get('v1')?.set('name', 'Of alice');
+        alice.views().get('v1')?.set('updatedBy', 'alice');
+      });
+      bob.doc.transact(() => {
+        bob.views().get('v1')?.set('config', {});
+        bob.views().get('v1')?.set('updatedBy', 'bob');
+      });
+      await quiet();
+      expect([...alice.refusals, ...bob.refusals]).toEqual([]);
+      expect(memory.document.doc.getMap('views').toJSON()).toMatchObject({ v1: { name: 'Of alice', config: {}, updatedBy: 'bob' } });
+      expectOneState(memory, clients);
+    }
   });
 });

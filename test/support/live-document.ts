@@ -6,6 +6,7 @@ import * as Y from 'yjs';
 import { DOCUMENT_MESSAGE, type Refusal } from '../../protocol/documents/index.ts';
 import type { CovistaError } from '../../protocol/errors.ts';
 import { defaultLimits, type Limits } from '../../protocol/limits.ts';
+import { Allowances } from '../../server/services/documents/allowance.ts';
 import { DocumentChannel } from '../../server/services/documents/document-channel.ts';
 import { LiveDocument } from '../../server/services/documents/live-document.ts';
 import { systemClock } from '../../server/shared/clock.ts';
@@ -27,6 +28,8 @@ export interface MemoryClientOptions {
   readonly canWrite: boolean;
   readonly receipts: boolean;
   readonly doc: Y.Doc;
+  /** Of the connection that it is on, if it is on one with others. */
+  readonly allowances: Allowances;
 }
 
 export function memoryDocument(limits: Partial<Limits> = {}, kind: 'dataset' | 'user' = 'dataset'): MemoryDocument {
@@ -54,7 +57,8 @@ export function memoryDocument(limits: Partial<Limits> = {}, kind: 'dataset' | '
   return Object.assign(made, {
     document,
     batches,
-    connect: (subject: string, { canWrite = true, receipts = true, doc = new Y.Doc() }: Partial<MemoryClientOptions> = {}) => {
+    connect: (subject: string, options: Partial<MemoryClientOptions> = {}) => {
+      const { canWrite = true, receipts = true, doc = new Y.Doc(), allowances = new Allowances(resolved, systemClock.now()) } = options;
       const client = new MemoryClient(doc);
       client.attach((peer) => {
         const channel = new DocumentChannel({
@@ -64,6 +68,7 @@ export function memoryDocument(limits: Partial<Limits> = {}, kind: 'dataset' | '
           canWrite,
           isVisitor: false,
           receipts,
+          allowances,
           limits: resolved,
           clock: systemClock,
           onClosed: () => undefined,

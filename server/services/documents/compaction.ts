@@ -1,5 +1,6 @@
 import type { Limits } from '../../../protocol/limits.ts';
 import type { Clock } from '../../shared/clock.ts';
+import type { EntriesPage, PagedEntry } from '../../shared/document-entries.ts';
 import type { Logger } from '../../shared/log.ts';
 import type { Lateness } from '../../shared/promptness.ts';
 import type { DocumentStore, StoredDocument } from '../../storage/stores.ts';
@@ -9,6 +10,7 @@ import type { LiveDocument } from './live-document.ts';
 export interface DocumentStates {
   compact(updates: readonly Uint8Array[]): Promise<Uint8Array>;
   read(updates: readonly Uint8Array[], maps: readonly string[]): Promise<Readonly<Record<string, unknown>>>;
+  page(page: EntriesPage): Promise<readonly PagedEntry[]>;
 }
 
 export interface CompactionOptions {

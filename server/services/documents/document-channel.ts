@@ -4,7 +4,7 @@ import type { Subject } from '../../../protocol/ids.ts';
 import type { Limits } from '../../../protocol/limits.ts';
 import type { Channel, ChannelPeer } from '../../shared/channel.ts';
 import type { Clock } from '../../shared/clock.ts';
-import { Allowance } from './allowance.ts';
+import type { Allowances } from './allowance.ts';
 import type { LiveDocument, Participant } from './live-document.ts';
 import {
   awarenessMessage,
@@ -27,6 +27,8 @@ export interface ParticipantOptions {
   readonly isVisitor: boolean;
   /** Whether they know `durable` and `refused`. */
   readonly receipts: boolean;
+  /** Of the connection that it is on. */
+  readonly allowances: Allowances;
   readonly limits: Limits;
   readonly clock: Clock;
   /** The channel is over, whoever ended it. */
@@ -38,21 +40,20 @@ interface Refused {
   readonly fault: Fault;
   /** Whether their copy has what nobody else will ever have, so that it can be put right only by making it anew. */
   readonly rebuild: boolean;
+  /** What it cost to put right, of what was taken back. */
+  readonly bytes?: number;
 }
 
 /** One channel of a document. */
 export class DocumentChannel implements Channel, Participant {
   readonly subject: Subject;
   readonly #options: ParticipantOptions;
-  readonly #updates: Allowance;
-  readonly #updateBytes: Allowance;
-  readonly #syncs: Allowance;
-  readonly #awareness: Allowance;
-  readonly #refusals: Allowance;
   /** Edits received, and of these how many are settled and how many of that was told. */
   #edits = 0;
   #settled = 0;
   #acknowledged = 0;
+  /** Whether they have asked for the state, as every channel does once. */
+  #hasAsked = false;
   /** Whether they have answered the question of what the server lacks. */
   #hasSynced = false;
   #isEnding = false;
@@ -60,13 +61,6 @@ export class DocumentChannel implements Channel, Participant {
   constructor(options: ParticipantOptions) {
     this.#options = options;
     this.subject = options.subject;
-    const { limits, clock } = options;
-    const allowance = (perSecond: number): Allowance => new Allowance(perSecond, clock.now());
-    this.#updates = allowance(limits.documentUpdatesPerSecond);
-    this.#updateBytes = allowance(limits.documentUpdateBytesPerSecond);
-    this.#syncs = allowance(limits.documentSyncsPerSecond);
-    this.#awareness = allowance(limits.awarenessMessagesPerSecond);
-    this.#refusals = allowance(limits.documentRefusalsPerMinute / 60);
   }
 
   get queuedBytes(): number {
@@ -127,10 +121,15 @@ export class DocumentChannel implements Channel, Participant {
   }
 
   #count(message: ClientMessage): void {
-    const nowMs = this.#options.clock.now();
-    if (message.kind === 'awareness' || message.kind === 'queryAwareness') this.#require(this.#awareness.take(1, nowMs), 'awareness messages');
-    else if (message.kind === 'step1') this.#require(this.#syncs.take(1, nowMs), 'requests for the state of the document');
-    else this.#require(this.#updates.take(1, nowMs) && this.#updateBytes.take(message.update.length, nowMs), 'edits');
+    const { allowances, clock } = this.#options;
+    const nowMs = clock.now();
+    if (message.kind === 'awareness' || message.kind === 'queryAwareness') this.#require(allowances.awareness.take(1, nowMs), 'awareness messages');
+    else if (message.kind !== 'step1') {
+      this.#require(allowances.updates.take(1, nowMs) && allowances.updateBytes.take(message.update.length, nowMs), 'edits');
+    } else {
+      this.#require(!this.#hasAsked || allowances.syncs.take(1, nowMs), 'requests for the state of the document');
+      this.#hasAsked = true;
+    }
   }
 
   #require(isAllowed: boolean, what: string): void {
@@ -178,19 +177,21 @@ export class DocumentChannel implements Channel, Participant {
   }
 
   #judge(update: Uint8Array, document: LiveDocument): Refused | undefined {
-    const { documentUpdateBytesMax, documentBytesMax, documentRootsMax, documentLevelsMax } = this.#options.limits;
+    const { documentUpdateBytesMax, documentUpdateStructsMax, documentBytesMax, documentRootsMax, documentLevelsMax } = this.#options.limits;
     if (update.length > documentUpdateBytesMax) return tooLarge(`an edit has at most ${documentUpdateBytesMax} bytes`);
     const scan = document.scan(update);
     if (!this.#options.canWrite) return this.#judgeReader(scan);
     if (scan.added.length === 0 && !scan.removes && !scan.misses) return undefined;
-    if (!document.areTheirs(scan.added, this.subject)) return foreign();
+    if (scan.structs > documentUpdateStructsMax) return tooLarge(`an edit has at most ${documentUpdateStructsMax} items`);
+    if (!document.clients.areTheirs(scan.added, this.subject)) return foreign();
+    if (document.clients.areTooMany(scan.added, this.subject)) return tooLarge('comes under more new Yjs client ids than one person may use');
     if (scan.misses) return this.#missing();
     if (scan.hasSubdocument) return malformed('must not hold documents of its own');
     if (document.doc.share.size + scan.newRoots.length > documentRootsMax) return malformed(`has at most ${documentRootsMax} types at its root`);
     if (scan.isTooDeep) return malformed(`holds types and values within each other at most ${documentLevelsMax} times`);
     if (scan.added.length > 0 && document.isTooLarge(update)) return tooLarge(`a document has at most ${documentBytesMax} bytes`);
-    const fault = document.take(update, scan, this);
-    return fault && { code: 'unprocessable_data', fault, rebuild: false };
+    const { fault, bytes } = document.take(update, scan, this);
+    return fault && { code: 'unprocessable_data', fault, rebuild: false, bytes };
   }
 
   /** What a reader has added is removed from their copy; what they have removed there, nobody can put back under the same id. */
@@ -209,8 +210,8 @@ export class DocumentChannel implements Channel, Participant {
     return { code: 'conflict', fault, rebuild: false };
   }
 
-  #refuse({ code, fault, rebuild }: Refused): void {
-    this.#countRefusal();
+  #refuse({ code, fault, rebuild, bytes }: Refused): void {
+    this.#countRefusal(bytes);
     const edit = this.#edits;
     const path = [...fault.path];
     const told = this.#options.receipts
@@ -219,8 +220,10 @@ export class DocumentChannel implements Channel, Participant {
     this.#options.document.log.whenCommitted(() => this.send(told));
   }
 
-  #countRefusal(): void {
-    this.#require(this.#refusals.take(1, this.#options.clock.now()), 'edits that break rules');
+  /** Putting back much costs as much as many refusals. */
+  #countRefusal(bytes = 0): void {
+    const { allowances, clock, limits } = this.#options;
+    this.#require(allowances.refusals.take(1 + Math.floor(bytes / limits.documentPutBackBytes), clock.now()), 'edits that break rules');
   }
 
   #endAfter({ code, fault }: Refused): void {

@@ -1,6 +1,7 @@
 import { DOCUMENT_SHAPES, mapShape } from '../../../protocol/documents/index.ts';
 import { CovistaError } from '../../../protocol/errors.ts';
 import type { Limits } from '../../../protocol/limits.ts';
+import type { PagedEntry } from '../../shared/document-entries.ts';
 import type { DocumentSnapshotRecord, DocumentStore, DocumentTarget, Page, Provenance, RestoredSnapshot } from '../../storage/stores.ts';
 import { type DocumentStates, updatesOf } from './compaction.ts';
 import { type DocumentRequest, resolve, type WithDocument } from './document-request.ts';
@@ -13,18 +14,13 @@ export interface SnapshotPage extends Page {
   readonly after?: string | undefined;
 }
 
-export interface SnapshotEntry {
-  readonly id: string;
-  readonly entry: unknown;
-}
-
 /** What documents were. */
 export interface DocumentHistory {
   /** Keeps the state that is committed now; `not_found` where the document was never opened. */
   saveSnapshot(request: DocumentRequest, label: string, provenance: Provenance): Promise<DocumentSnapshotRecord>;
   snapshots(request: DocumentRequest, page: Page & { readonly before?: number | undefined }): Promise<DocumentSnapshotRecord[]>;
   /** Entries of a snapshot by id; `not_found` where the document has no such snapshot. */
-  readSnapshot(request: DocumentRequest, page: SnapshotPage): Promise<SnapshotEntry[]>;
+  readSnapshot(request: DocumentRequest, page: SnapshotPage): Promise<readonly PagedEntry[]>;
   /** Makes the entries what they were in a snapshot, after keeping what they are. */
   restoreSnapshot(request: DocumentRequest, snapshotId: number, provenance: Provenance): Promise<RestoredSnapshot>;
 }
@@ -43,10 +39,10 @@ export function createHistory({ store, states, limits, withDocument }: HistoryOp
     return documentId;
   };
 
-  const entriesOf = async (documentId: string, snapshotId: number, maps: readonly string[]): Promise<PlainEntries> => {
+  const stateOf = async (documentId: string, snapshotId: number): Promise<Uint8Array> => {
     const state = await store.snapshotState(documentId, snapshotId);
     if (state === undefined) throw new CovistaError('not_found', `there is no such snapshot of the document: ${snapshotId}`, { snapshotId });
-    return (await states.read([state], maps)) as PlainEntries;
+    return state;
   };
 
   const committedState = async (documentId: string): Promise<Uint8Array> => states.compact(updatesOf(await store.load(documentId)));
@@ -65,16 +61,18 @@ export function createHistory({ store, states, limits, withDocument }: HistoryOp
     readSnapshot: async (request, { snapshotId, map, limit, after = '' }) => {
       const { target, kind } = await resolve(request, store);
       if (mapShape(kind, map) === undefined) throw new CovistaError('invalid_input', `a document of a ${kind} has no ${map}`, { map });
-      const entries = (await entriesOf(await idOf(target, request), snapshotId, [map]))[map] ?? {};
-      const ids = Object.keys(entries).filter((id) => id > after);
-      const shown = ids.sort((one, other) => (one < other ? -1 : 1)).slice(0, limit);
-      return shown.map((id) => ({ id, entry: entries[id] }));
+      const documentId = await idOf(target, request);
+      const updates = [await stateOf(documentId, snapshotId)];
+      // Those who see less have what was published to them, and no more of it than is still.
+      const unchangedIn = target.scope === null ? undefined : updatesOf(await store.load(documentId));
+      return states.page({ updates, map, after, limit, unchangedIn });
     },
 
     restoreSnapshot: async (request, snapshotId, provenance) => {
       const resolved = await resolve(request, store);
+      if (!resolved.canWrite) throw new CovistaError('forbidden', `you may read ${request.name} but not change it`, { name: request.name });
       const documentId = await idOf(resolved.target, request);
-      const wanted = await entriesOf(documentId, snapshotId, Object.keys(DOCUMENT_SHAPES[resolved.kind]));
+      const wanted = (await states.read([await stateOf(documentId, snapshotId)], Object.keys(DOCUMENT_SHAPES[resolved.kind]))) as PlainEntries;
       return withDocument(resolved, async (document) => {
         await document.log.idle();
         const keptMax = limits.documentPeriodicSnapshotsMax;

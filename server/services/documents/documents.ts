@@ -12,6 +12,7 @@ import { type Lateness, Promptness } from '../../shared/promptness.ts';
 import type { BindingRecord, DocumentLease, DocumentOwner, DocumentStore, DocumentTarget, Page, StoredDocument } from '../../storage/stores.ts';
 import type { Access } from '../access/access.ts';
 import type { Authorizer } from '../access/authorizer.ts';
+import { Allowances } from './allowance.ts';
 import { Compaction, type DocumentStates } from './compaction.ts';
 import { DocumentChannel } from './document-channel.ts';
 import { createHistory, type DocumentHistory } from './document-history.ts';
@@ -20,7 +21,7 @@ import { LiveDocument } from './live-document.ts';
 import { createPublications, type PublicationSources, type Publications } from './publications.ts';
 
 export interface Documents extends DocumentHistory, Publications {
-  open(request: DocumentRequest & { readonly receipts: boolean }): Promise<Opening<DocumentOpened>>;
+  open(request: OpenRequest): Promise<Opening<DocumentOpened>>;
   /** Whose edits those of its client ids are; none where the document was never opened. */
   attribution(request: DocumentRequest, page: Page & { readonly after?: number | undefined }): Promise<BindingRecord[]>;
   /** What is open on this server. */
@@ -29,6 +30,13 @@ export interface Documents extends DocumentHistory, Publications {
   readonly jobs: Readonly<Record<'document_compaction' | 'document_leases', Lateness>>;
   /** Writes what waits and gives every document up. */
   close(): Promise<void>;
+}
+
+/** To open a document for as long as a channel lasts. */
+export interface OpenRequest extends DocumentRequest {
+  readonly receipts: boolean;
+  /** The connection that the channel is on. */
+  readonly connection: object;
 }
 
 export interface DocumentCounts {
@@ -81,6 +89,7 @@ class DocumentHost implements Omit<Documents, keyof DocumentHistory | keyof Publ
   readonly #entries = new Map<string, Entry>();
   /** Opening and unloading of a document exclude each other. */
   readonly #mutex = new KeyedMutex<string>();
+  readonly #allowances = new WeakMap<object, Allowances>();
   readonly #timers: readonly NodeJS.Timeout[];
   readonly #leases: Gathering<DocumentTarget, DocumentLease | undefined>;
   readonly #releases: Gathering<DocumentLease, void>;
@@ -99,7 +108,7 @@ class DocumentHost implements Omit<Documents, keyof DocumentHistory | keyof Publ
     this.#timers = [every(leaseMs / RENEWALS_PER_LEASE, () => void this.#renew()), every(awarenessKeepMs / RENEWALS_PER_LEASE, () => this.#sweep())];
   }
 
-  async open({ receipts, ...request }: DocumentRequest & { readonly receipts: boolean }): Promise<Opening<DocumentOpened>> {
+  async open({ receipts, connection, ...request }: OpenRequest): Promise<Opening<DocumentOpened>> {
     const { target, kind, canWrite, isVisitor } = await resolve(request, this.#options.store);
     const entry = await this.#use(target, kind);
     const { document } = entry;
@@ -114,7 +123,9 @@ class DocumentHost implements Omit<Documents, keyof DocumentHistory | keyof Publ
           letGo();
           this.#release(entry);
         };
-        const channel = new DocumentChannel({ document, peer, subject: actor.subject, canWrite, isVisitor, receipts, limits, clock, onClosed });
+        const allowances = this.#allowancesOf(connection);
+        const own = { subject: actor.subject, canWrite, isVisitor, receipts, allowances };
+        const channel = new DocumentChannel({ document, peer, ...own, limits, clock, onClosed });
         if (document.isLost) channel.end(new CovistaError('unavailable', 'the document was given up just now; open it again'));
         else channel.begin();
         if (access !== undefined) {
@@ -128,6 +139,12 @@ class DocumentHost implements Omit<Documents, keyof DocumentHistory | keyof Publ
         return channel;
       },
     };
+  }
+
+  #allowancesOf(connection: object): Allowances {
+    const allowances = this.#allowances.get(connection) ?? new Allowances(this.#options.limits, this.#options.clock.now());
+    this.#allowances.set(connection, allowances);
+    return allowances;
   }
 
   async attribution(request: DocumentRequest, page: Page & { readonly after?: number | undefined }): Promise<BindingRecord[]> {

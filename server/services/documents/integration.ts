@@ -1,8 +1,17 @@
 import * as Y from 'yjs';
-import { countFault, type DocumentSubject, entryFault, type Fault, type MapShape, mapShape } from '../../../protocol/documents/index.ts';
+import {
+  countFault,
+  type DocumentSubject,
+  type EntryChange,
+  entryFault,
+  type Fault,
+  isUnsigned,
+  type MapShape,
+  mapShape,
+} from '../../../protocol/documents/index.ts';
 import type { Subject } from '../../../protocol/ids.ts';
 import { assert } from '../../shared/assert.ts';
-import { current, isThere, readEntry, type SharedType, StructureFault, type Visible, wasThereBefore } from './entry-reading.ts';
+import { isThere, readEntry, type SharedType, StructureFault, type Visible, wasThereBefore } from './entry-reading.ts';
 import { RemovedEntries } from './removed-entries.ts';
 
 /** An edit and who it is from. */
@@ -15,6 +24,14 @@ export interface IntegrationOptions {
   readonly doc: Y.Doc;
   readonly kind: DocumentSubject['kind'];
   readonly removedEntriesMax: number;
+}
+
+/** What became of an edit. */
+export interface Integrated {
+  /** What is wrong with it, so that it was taken back; undefined: nothing. */
+  readonly fault: Fault | undefined;
+  /** Whether the server changed more than the edit did, so that its author needs to hear of it too. */
+  readonly changesMore: boolean;
 }
 
 interface Touched {
@@ -42,19 +59,19 @@ export class Integration {
     this.#removed = new RemovedEntries(removedEntriesMax);
   }
 
-  /** What is wrong with the edit, which was taken back then; undefined: nothing. */
-  apply({ update, subject }: Edit): Fault | undefined {
+  apply({ update, subject }: Edit): Integrated {
     const doc = this.#doc;
     return doc.transact((transaction) => {
       Y.applyUpdate(doc, update);
       // Otherwise Yjs takes what is put back under the server's own client id for somebody else's.
       transaction.local = true;
-      const before = wasThereBefore(transaction);
-      const touched = this.#touched(transaction);
-      const fault = this.#pendingFault() ?? this.#fault(touched, { before, subject });
-      if (fault === undefined) this.#remember(touched, before);
-      else takeBack(doc, transaction);
-      return fault;
+      const changes = this.#pendingFault() ?? this.#changes(this.#touched(transaction), { before: wasThereBefore(transaction), subject });
+      if ('rule' in changes) {
+        takeBack(doc, transaction);
+        return { fault: changes, changesMore: true };
+      }
+      for (const change of changes) this.#removed.remember(change);
+      return { fault: undefined, changesMore: this.#sign(changes) };
     });
   }
 
@@ -67,39 +84,41 @@ export class Integration {
     return MISSING;
   }
 
-  #fault(touched: readonly (Touched | Fault)[], { before, subject }: { before: Visible; subject: Subject }): Fault | undefined {
+  /** What became of the entries, or the first fault of one. */
+  #changes(touched: readonly (Touched | Fault)[], { before, subject }: { before: Visible; subject: Subject }): readonly EntryChange[] | Fault {
+    const changes: EntryChange[] = [];
     for (const entry of touched) {
-      const fault = 'rule' in entry ? entry : this.#entryFault(entry, { before, subject });
-      if (fault !== undefined) return fault;
+      const change = 'rule' in entry ? entry : this.#change(entry, { before, subject });
+      if ('rule' in change) return change;
+      changes.push(change);
     }
-    return undefined;
+    return changes;
   }
 
-  #entryFault({ map, shape, root, id }: Touched, { before, subject }: { before: Visible; subject: Subject }): Fault | undefined {
+  #change({ map, shape, root, id }: Touched, { before, subject }: { before: Visible; subject: Subject }): EntryChange | Fault {
     try {
       const earlier = readEntry(root, id, { shape, visible: before });
       const after = readEntry(root, id, { shape, visible: isThere });
       const isNew = earlier === undefined && after !== undefined;
-      const change = { kind: this.#kind, map, id, before: earlier ?? this.#removed.get(map, id), after, subject };
-      return entryFault(change) ?? (isNew ? this.#countFault(map, root) : undefined);
+      const change = { kind: this.#kind, map, id, before: this.#removed.withReturned({ map, id, before: earlier, after }), after, subject };
+      return entryFault(change) ?? (isNew ? this.#countFault(map, root) : undefined) ?? change;
     } catch (error) {
       if (error instanceof StructureFault) return { rule: 'DOC2', path: [map, id.slice(0, 100), ...error.path], message: error.message };
       throw error;
     }
   }
 
+  /** Puts the name of who changed an entry where it would name somebody else, as where two changed it at once; answers whether it did. */
+  #sign(changes: readonly EntryChange[]): boolean {
+    const unsigned = changes.filter(isUnsigned);
+    for (const { map, id, subject } of unsigned) this.#doc.getMap<Y.Map<unknown>>(map).get(id)?.set('updatedBy', subject);
+    return unsigned.length > 0;
+  }
+
   #countFault(map: string, root: SharedType): Fault | undefined {
     // Counting takes a look at each, and those that were ever there are at least as many.
     if (countFault(this.#kind, map, root._map.size) === undefined) return undefined;
     return countFault(this.#kind, map, [...root._map.values()].filter(isThere).length);
-  }
-
-  #remember(touched: readonly (Touched | Fault)[], before: Visible): void {
-    for (const entry of touched) {
-      if ('rule' in entry || current(entry.root, entry.id, isThere) !== undefined) continue;
-      const removed = readEntry(entry.root, entry.id, { shape: entry.shape, visible: before });
-      if (removed !== undefined) this.#removed.set(entry.map, entry.id, removed);
-    }
   }
 
   /** Every entry that a transaction changed, or had changed in it. */

@@ -8,12 +8,13 @@ import type { Logger } from '../../shared/log.ts';
 import type { ClientBinding, DocumentLease, DocumentStore, StoredDocument } from '../../storage/stores.ts';
 import { updatesOf } from './compaction.ts';
 import { DocumentLog } from './document-log.ts';
-import { Integration } from './integration.ts';
+import { type Integrated, Integration } from './integration.ts';
 import { updateMessage } from './messages.ts';
 import { Presence } from './presence.ts';
 import { PresenceRounds } from './presence-rounds.ts';
 import { SyncMessages } from './sync-messages.ts';
-import { type ClockRange, scanUpdate, type UpdateScan } from './update-scan.ts';
+import { scanUpdate, type UpdateScan } from './update-scan.ts';
+import { YjsClients } from './yjs-clients.ts';
 
 /** Somebody who has the document open. */
 export interface Participant {
@@ -48,6 +49,13 @@ const LOADING = Symbol('loading');
 /** More updates than this at once take too long to merge. */
 const MERGED_AT_ONCE_MAX = 64;
 
+/** What became of an edit. */
+export interface Taken {
+  readonly fault: Fault | undefined;
+  /** How much the document has to say of it to everybody. */
+  readonly bytes: number;
+}
+
 interface Committed {
   readonly update: Uint8Array;
   /** Who has it already. */
@@ -60,13 +68,13 @@ export class LiveDocument {
   readonly lease: DocumentLease;
   readonly doc: Y.Doc;
   readonly presence: Presence;
+  readonly clients: YjsClients;
   readonly rounds: PresenceRounds;
   readonly log: DocumentLog;
   readonly #options: LiveDocumentOptions;
   readonly #integration: Integration;
   readonly #messages: SyncMessages;
   readonly #participants = new Set<Participant>();
-  readonly #subjects: Map<number, Subject | null>;
   readonly #toAcknowledge = new Set<Participant>();
   #emitted: Uint8Array | undefined;
   #committed: Committed[] = [];
@@ -85,8 +93,8 @@ export class LiveDocument {
     this.doc = new Y.Doc({ guid: name });
     this.lease = lease;
     this.#options = options;
-    this.#subjects = new Map(stored.bindings.map(({ clientId, subject }) => [clientId, subject]));
     this.presence = new Presence(limits, clock);
+    this.clients = new YjsClients({ bindings: stored.bindings, own: this.doc.clientID, presence: this.presence, limits });
     this.rounds = new PresenceRounds({ presence: this.presence, participants: this.#participants, limits });
     this.#messages = new SyncMessages(this.doc, limits);
     this.#integration = new Integration({ doc: this.doc, kind, removedEntriesMax: limits.documentRemovedEntriesMax });
@@ -123,11 +131,6 @@ export class LiveDocument {
     return scanUpdate(this.doc, update, this.#options.limits.documentLevelsMax);
   }
 
-  /** Whether all that is added goes under Yjs client ids that are the subject's, or nobody's yet. */
-  areTheirs(added: readonly ClockRange[], subject: Subject): boolean {
-    return added.every(({ clientId }) => (this.#subjects.has(clientId) ? this.#subjects.get(clientId) === subject : clientId !== this.doc.clientID));
-  }
-
   isTooLarge(update: Uint8Array): boolean {
     const isTooLarge = this.#stateBytes + this.#logBytes + update.length > this.#options.limits.documentBytesMax;
     // Put together it may be smaller, since what was removed needs no room.
@@ -136,15 +139,15 @@ export class LiveDocument {
   }
 
   /** Takes an edit that was scanned into the document, and what it comes to into the log; then to everybody else. */
-  take(update: Uint8Array, { added }: UpdateScan, from: Participant): Fault | undefined {
+  take(update: Uint8Array, { added }: UpdateScan, from: Participant): Taken {
     const { subject } = from;
-    const fault = this.#integrate(update, subject);
+    const { fault, changesMore } = this.#integrate(update, subject);
     const emitted = this.#emitted;
-    if (emitted === undefined) return fault;
+    if (emitted === undefined) return { fault, bytes: 0 };
     this.#emitted = undefined;
-    // What was taken back goes to whoever made it too, so that their copy becomes what everybody has.
-    this.#append(emitted, this.#bind(added, subject), fault === undefined ? from : undefined);
-    return fault;
+    // What the server changed, as in taking an edit back, goes to whoever made it too, so that their copy becomes what everybody has.
+    this.#append(emitted, [...this.clients.bind(added, subject), ...this.#bindOwn()], changesMore ? undefined : from);
+    return { fault, bytes: emitted.length };
   }
 
   /** An edit of the server's own, which is right and goes to everybody. */
@@ -152,7 +155,7 @@ export class LiveDocument {
     this.doc.transact(() => edit(this.doc));
     const emitted = this.#emitted;
     this.#emitted = undefined;
-    if (emitted !== undefined) this.#append(emitted, this.#bind([], null), undefined);
+    if (emitted !== undefined) this.#append(emitted, this.#bindOwn(), undefined);
   }
 
   /** Asks a participant what the server lacks. */
@@ -211,7 +214,7 @@ export class LiveDocument {
     }, LOADING);
   }
 
-  #integrate(update: Uint8Array, subject: Subject): Fault | undefined {
+  #integrate(update: Uint8Array, subject: Subject): Integrated {
     try {
       return this.#integration.apply({ update, subject });
     } catch (cause) {
@@ -235,17 +238,9 @@ export class LiveDocument {
     if (this.log.pendingBytes > documentPendingBytesMax) this.lose(new CovistaError('unavailable', 'more edits wait for the database than may'));
   }
 
-  /** New bindings of what was added, and of what the server put back. */
-  #bind(added: readonly ClockRange[], subject: Subject | null): ClientBinding[] {
-    const bindings: ClientBinding[] = [];
-    const bind = (binding: ClientBinding): void => {
-      if (this.#subjects.has(binding.clientId)) return;
-      this.#subjects.set(binding.clientId, binding.subject);
-      bindings.push(binding);
-    };
-    for (const { clientId } of added) bind({ clientId, subject });
-    if (this.doc.store.clients.has(this.doc.clientID)) bind({ clientId: this.doc.clientID, subject: null });
-    return bindings;
+  /** The server's own id is in use once it has put something back or changed something. */
+  #bindOwn(): ClientBinding[] {
+    return this.doc.store.clients.has(this.doc.clientID) ? this.clients.bindOwn() : [];
   }
 
   /** Early, so that there is little to put together at once; but a large state is not written again for every little thing. */

@@ -72,6 +72,11 @@ export class Presence {
     return { changed, renewed, fault };
   }
 
+  /** Whose presence a Yjs client's is, also for a while after they left. */
+  subjectOf(clientId: number): Subject | undefined {
+    return this.#states.get(clientId)?.teller.subject;
+  }
+
   /** Somebody is gone; answers with the clients that they told of. */
   leave(teller: Teller): number[] {
     return this.#forget((state) => !state.hasLeft && state.teller === teller);

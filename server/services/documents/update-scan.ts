@@ -13,6 +13,8 @@ export interface ClockRange {
 
 /** What an update would do to a document, found out without doing it. */
 export interface UpdateScan {
+  /** How many structs it has: items, and what stands for those that are gone. */
+  readonly structs: number;
   /** What the document lacks of it, by client. */
   readonly added: readonly ClockRange[];
   /** Whether any of what is added has content that was not removed already. */
@@ -60,6 +62,7 @@ export function scanUpdate(doc: Y.Doc, update: Uint8Array, levelsMax: number): U
   const isKnown = (id: Y.ID | null): boolean => id === null || id.clock < endOf(id.client);
   const items = fresh.filter((struct) => struct instanceof Y.Item);
   return {
+    structs: structs.length,
     added,
     addsContent: items.some((item) => !(item.content instanceof Y.ContentDeleted) && !isWithin(removals, item)),
     removes: removesLive(doc, removals),

@@ -766,9 +766,20 @@ export interface SavedTable {
   readonly usedAt: string;
 }
 
-/** The tables that were open when they were last saved. */
+export interface SavedTablesChange {
+  /** What one server has open; there afterwards, whoever left it out meanwhile. */
+  readonly open: readonly SavedTable[];
+  /** Whether it is told anew when they were used last. */
+  readonly isRenewed: boolean;
+  /** What that server saved before, and has no longer. */
+  readonly gone: readonly TableId[];
+  /** So many are kept, those that were used last. */
+  readonly most: number;
+}
+
+/** The tables that were open on any server when it saved them last. */
 export interface SavedTableStore {
-  replace(tables: readonly SavedTable[]): Promise<void>;
+  save(change: SavedTablesChange): Promise<void>;
   /** Used last first. */
   list(limit: number): Promise<SavedTable[]>;
 }

@@ -15,7 +15,10 @@ interface Place {
 
 /** The backups that the server takes by itself, where the settings name a directory for them. */
 export function startHouseBackups({ backupDir, dataDir, limits }: Config, { url: databaseUrl, log, metrics }: Place): Pick<Backups, 'stop'> {
-  if (backupDir === undefined) return { stop: async () => undefined };
+  if (backupDir === undefined) {
+    log.warn('the server takes no backups of itself: COVISTA_BACKUP_DIR is not set');
+    return { stop: async () => undefined };
+  }
   const { backupPeriodMs: periodMs } = limits;
   const directory = resolve(backupDir);
   const kept = new BackupDirectory(directory);

@@ -75,6 +75,16 @@ test('BAK7 a server with a directory of backups takes one when it starts, and no
   }
 });
 
+test('BAK7 a server that takes no backups of itself says so when it starts', async () => {
+  const server = await prepareProcessServer({ flags: ['--log-level', 'warn'] });
+  try {
+    const run = await server.start();
+    expect(run.log()).toContain('COVISTA_BACKUP_DIR is not set');
+  } finally {
+    await server.dispose();
+  }
+});
+
 test('BAK12 a backup that is ended leaves the directory as it was or with a whole one, and the next goes on from its files', async () => {
   const server = await startTestServer();
   try {

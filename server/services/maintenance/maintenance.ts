@@ -1,3 +1,4 @@
+import type { TableId } from '../../../protocol/ids.ts';
 import type { Limits } from '../../../protocol/limits.ts';
 import type { MaintenanceStatus } from '../../../protocol/operations/admin.ts';
 import type { Clock } from '../../shared/clock.ts';
@@ -50,6 +51,8 @@ export class Maintenance implements Lateness {
   #preloading: { readonly abort: AbortController; readonly done: Promise<void> } | undefined;
   #savedCount = 0;
   #savedText = '';
+  /** What this server has saved and may leave out again; what others save is theirs. */
+  #savedIds: readonly TableId[] = [];
   #stopped: Promise<void> | undefined;
 
   constructor(options: MaintenanceOptions) {
@@ -157,6 +160,7 @@ export class Maintenance implements Lateness {
     const { store, tables, warm, limits, log } = this.#options;
     const saved = await store.list(limits.preloadTablesMax);
     this.#savedCount = saved.length;
+    this.#savedIds = saved.map(({ tableId }) => tableId);
     let loaded = 0;
     for (const table of saved) {
       if (signal.aborted) return;
@@ -182,15 +186,25 @@ export class Maintenance implements Lateness {
 
   /** What cannot be saved costs time later and nothing else. */
   async #trySave(): Promise<void> {
-    const saved = this.#options.tables.saved();
-    const text = JSON.stringify(saved.map(({ tableId }) => tableId).sort());
+    const { store, tables, limits } = this.#options;
+    const most = limits.preloadTablesMax;
+    const open = usedLast(tables.saved(), most);
+    const ids = open.map(({ tableId }) => tableId).sort();
+    const text = JSON.stringify(ids);
     try {
-      if (text !== this.#savedText) await this.#options.store.replace(saved);
+      const isRenewed = text !== this.#savedText;
+      const gone = this.#savedIds.filter((tableId) => !ids.includes(tableId));
+      // Saved also where nothing changed: another server that had one of them open as well may have left it out.
+      if (isRenewed || open.length > 0) await store.save({ open, isRenewed, gone, most });
       this.#promptness.done();
       this.#savedText = text;
-      this.#savedCount = saved.length;
+      this.#savedIds = ids;
+      this.#savedCount = open.length;
     } catch (err) {
       this.#options.log.warn({ err }, 'the list of open tables could not be saved');
     }
   }
 }
+
+const usedLast = (tables: readonly SavedTable[], most: number): SavedTable[] =>
+  [...tables].sort((one, other) => other.usedAt.localeCompare(one.usedAt)).slice(0, most);

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { RetentionWorld } from '../support/retention-world.ts';
 
-const STEPS = Number(process.env.RETENTION_STEPS ?? 600);
+const STEPS = Number(process.env.RETENTION_STEPS ?? 2_000);
 const SEED = Number(process.env.RETENTION_SEED ?? Date.now() % 1_000_000);
 
 let world: RetentionWorld;

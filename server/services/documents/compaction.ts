@@ -29,7 +29,7 @@ export function updatesOf({ state, batches }: StoredDocument): Uint8Array[] {
 /** Puts a state in the place of the log, one document at a time, so that opening one never means replaying much. */
 export class Compaction implements Lateness {
   readonly #options: CompactionOptions;
-  readonly #waiting = new Set<LiveDocument>();
+  readonly #waiting = new Map<LiveDocument, PromiseWithResolvers<void>>();
   /** When each was asked for that was not done since, because it waits or failed. */
   readonly #askedAtMs = new Map<LiveDocument, number>();
   #running: Promise<void> | undefined;
@@ -38,11 +38,13 @@ export class Compaction implements Lateness {
     this.#options = options;
   }
 
-  /** Soon; once, however often it is asked. */
-  request(document: LiveDocument): void {
-    this.#waiting.add(document);
+  /** Soon; once, however often it is asked. Resolves when it was tried. */
+  request(document: LiveDocument): Promise<void> {
+    const tried = this.#waiting.get(document) ?? Promise.withResolvers<void>();
+    this.#waiting.set(document, tried);
     if (!this.#askedAtMs.has(document)) this.#askedAtMs.set(document, this.#options.clock.now());
     this.#running ??= this.#run();
+    return tried.promise;
   }
 
   /** Resolves when nothing waits. */
@@ -64,9 +66,10 @@ export class Compaction implements Lateness {
   }
 
   async #run(): Promise<void> {
-    for (const document of this.#waiting) {
+    for (const [document, tried] of this.#waiting) {
       this.#waiting.delete(document);
       await this.#tryToCompact(document);
+      tried.resolve();
     }
     this.#running = undefined;
   }

@@ -189,7 +189,7 @@ export class DocumentChannel implements Channel, Participant {
     if (scan.hasSubdocument) return malformed('must not hold documents of its own');
     if (document.doc.share.size + scan.newRoots.length > documentRootsMax) return malformed(`has at most ${documentRootsMax} types at its root`);
     if (scan.isTooDeep) return malformed(`holds types and values within each other at most ${documentLevelsMax} times`);
-    if (scan.added.length > 0 && document.isTooLarge(update)) return tooLarge(`a document has at most ${documentBytesMax} bytes`);
+    if (scan.added.length > 0 && document.isTooLarge(update.length)) return tooLarge(`a document has at most ${documentBytesMax} bytes`);
     const { fault, bytes } = document.take(update, scan, this);
     return fault && { code: 'unprocessable_data', fault, rebuild: false, bytes };
   }

@@ -197,12 +197,12 @@ class DocumentHost implements Omit<Documents, keyof DocumentHistory | keyof Publ
     if (this.#entries.size >= limits.documentsOpenMax) throw new CovistaError('unavailable', 'too many documents are open on this server');
     const lease = await this.#leases.ask(target);
     if (lease === undefined) {
-      throw new CovistaError('unavailable', `another server has ${name} open`, { retryAfterMs: limits.documentLeaseMs });
+      throw new CovistaError('unavailable', 'another server has the document open', { retryAfterMs: limits.documentLeaseMs });
     }
     // Its first owner has just made it.
     const stored = lease.fence === 1 ? NEW : await store.load(lease.documentId);
     const onLost = (): void => this.#lost(entry);
-    const onGrown = (): void => this.#compaction.request(entry.document);
+    const onGrown = (): void => void this.#compaction.request(entry.document);
     const document = new LiveDocument({ name, kind, lease, stored, store, limits, clock, log, onLost, onGrown });
     const entry: Entry = { document, uses: 0, idle: undefined };
     this.#entries.set(name, entry);
@@ -213,15 +213,16 @@ class DocumentHost implements Omit<Documents, keyof DocumentHistory | keyof Publ
     entry.uses -= 1;
     assert(entry.uses >= 0, 'a document is released as often as it was used');
     if (entry.uses > 0 || entry.document.isLost) return;
-    const { name } = entry.document;
+    const { document } = entry;
     const unload = async (): Promise<void> => {
-      if (entry.uses > 0) return;
-      // The next one to open it has little to replay.
-      if (entry.document.logBatches > 0) this.#compaction.request(entry.document);
-      await this.#compaction.idle();
-      await this.#unload(entry);
+      // The next one to open it has little to replay; whoever comes meanwhile waits for nothing.
+      if (document.logBatches > 0) await this.#compaction.request(document);
+      await this.#mutex.run(document.name, async () => {
+        if (entry.uses === 0 && entry.idle === idle) await this.#unload(entry);
+      });
     };
-    entry.idle = setTimeout(() => void this.#mutex.run(name, unload), this.#options.limits.documentIdleMs).unref();
+    const idle = setTimeout(() => void unload(), this.#options.limits.documentIdleMs).unref();
+    entry.idle = idle;
   }
 
   async #unload(entry: Entry): Promise<void> {

@@ -131,8 +131,9 @@ export class LiveDocument {
     return scanUpdate(this.doc, update, this.#options.limits.documentLevelsMax);
   }
 
-  isTooLarge(update: Uint8Array): boolean {
-    const isTooLarge = this.#stateBytes + this.#logBytes + update.length > this.#options.limits.documentBytesMax;
+  /** Whether it has no room for so many bytes more. */
+  isTooLarge(bytes: number): boolean {
+    const isTooLarge = this.#stateBytes + this.#logBytes + bytes > this.#options.limits.documentBytesMax;
     // Put together it may be smaller, since what was removed needs no room.
     if (isTooLarge && this.logBatches > 0) this.#options.onGrown();
     return isTooLarge;

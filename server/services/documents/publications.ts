@@ -118,6 +118,12 @@ async function put(document: LiveDocument, { map, id }: PublishedEntry, entry: u
   const fault = entries.has(id) ? undefined : countFault('dataset', map, entries.size + 1);
   if (fault !== undefined) throw new CovistaError('conflict', `${map} ${fault.message}`, { rule: fault.rule });
   if (!isDeepStrictEqual(plainEntry(entries, id), entry)) {
+    if (document.isTooLarge(Buffer.byteLength(JSON.stringify(entry)))) {
+      throw new CovistaError(
+        'payload_too_large',
+        'the document of those who see less has no room for this; try again, since what was removed may go first',
+      );
+    }
     const shape = present(mapShape('dataset', map), 'the shape of a map that the protocol names');
     document.change(() => entries.set(id, sharedEntry(shape, entry)));
   }

@@ -13,6 +13,7 @@ const BATCH = 100;
 
 export const connections: Scenario = {
   name: 'connections',
+  area: AREA,
   about: 'resident memory of the server for each idle session on /rpc, and what it keeps once they are gone',
   run: async (options) => {
     const server = await startBenchServer();

@@ -12,6 +12,7 @@ const MOVES_PER_SECOND = 10;
 
 export const documentFanOut: Scenario = {
   name: 'document-fan-out',
+  area: AREA,
   about: `one writer to many readers of a document, ${EDITS_PER_SECOND} edits and then ${MOVES_PER_SECOND} moves of a cursor a second, against @y/websocket-server and @hocuspocus/server, which keep nothing on disk`,
   run: async (options) => {
     const database = await startBenchDatabase();

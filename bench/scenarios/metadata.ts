@@ -14,6 +14,7 @@ interface Pair {
 
 export const metadata: Scenario = {
   name: 'metadata',
+  area: 'metadata',
   about: 'calls of the SDK over the socket against their bare SQL through a pool like the server’s, on the same database, in turn',
   run: async (options) => {
     const database = await startBenchDatabase();

@@ -36,6 +36,7 @@ const FULL: Size = { rows: 1_000_000, people: PIVOTS.length, windows: 20, runs: 
 
 export const pivots: Scenario = {
   name: 'pivots',
+  area: AREA,
   about: "people who each make a two-level pivot and read windows of it, against Perspective's WebSocketServer and bare DuckDB",
   run: async (options) => {
     const workspace = createWorkspace();

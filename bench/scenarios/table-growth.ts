@@ -39,6 +39,7 @@ const MEMORY_ROWS_MAX = 1_000_000;
 
 export const tableGrowth: Scenario = {
   name: 'table-growth',
+  area: AREA,
   about: 'how memory and times of tables grow with rows, columns, views and people, on both engines',
   run: async (options) => {
     const workspace = createWorkspace();

@@ -1,7 +1,7 @@
 import type { Measurement } from './measurement.ts';
 import { labelOf, type Results, rounded } from './results.ts';
 
-/** A figure that is worse than it was by more than the spreads of both runs explain. */
+/** A figure that is worse than it was by more than the spreads of both runs, or else the noise of a machine, explain. */
 export interface Regression {
   readonly label: string;
   readonly before: number;
@@ -10,23 +10,43 @@ export interface Regression {
   readonly factor: number;
 }
 
-/** What runs of one machine differ by for no reason, as a factor, where a figure has no spread of its own. */
+/** What runs of one machine differ by for no reason, as a factor, where both figures have a spread and these lie apart. */
 const NOISE = 1.1;
+/** The same where a figure was taken once: of two runs on one machine, a quarter of such figures differ by more. */
+const NOISE_OF_ONE = 2;
+/** What nobody notices, of figures that were taken once: a factor of next to nothing says nothing. */
+const UNNOTICED: Readonly<Record<Measurement['unit'], number>> = { ms: 1, KiB: 4, MiB: 16, ratio: 0, 'per second': 0, count: 0 };
 
 export function regressions(base: Results, current: Results): Regression[] {
   const before = new Map(base.measurements.map((measurement) => [labelOf(measurement), measurement]));
   return current.measurements.flatMap((now) => {
     const then = before.get(labelOf(now));
-    return then === undefined ? [] : regressionOf(then, now);
+    return then === undefined || !isWorse(then, now)
+      ? []
+      : [{ label: labelOf(now), before: then.value, now: now.value, factor: factorOf(then, now) }];
   });
 }
 
-function regressionOf(before: Measurement, now: Measurement): Regression[] {
-  const isRate = now.unit === 'per second' || now.bound === 'at least';
-  const factor = isRate ? before.value / now.value : now.value / before.value;
-  const [best, worst] = isRate ? [before.spread?.[0], now.spread?.[1]] : [before.spread?.[1], now.spread?.[0]];
-  const overlaps = best !== undefined && worst !== undefined && (isRate ? worst >= best : worst <= best);
-  return factor > NOISE && !overlaps ? [{ label: labelOf(now), before: before.value, now: now.value, factor }] : [];
+function isWorse(before: Measurement, now: Measurement): boolean {
+  const factor = factorOf(before, now);
+  if (before.spread === undefined || now.spread === undefined) {
+    return factor > NOISE_OF_ONE && Math.abs(now.value - before.value) > UNNOTICED[now.unit];
+  }
+  const apart = betterOf(now) === 'higher' ? now.spread[1] < before.spread[0] : now.spread[0] > before.spread[1];
+  return factor > NOISE && apart;
+}
+
+/** How much worse; 1 where nothing changed, also where both are nought, and where neither direction is worse. */
+function factorOf(before: Measurement, now: Measurement): number {
+  const better = betterOf(now);
+  if (better === 'neither' || before.value === now.value) return 1;
+  return better === 'higher' ? before.value / now.value : now.value / before.value;
+}
+
+/** A bound says it, then the figure, then its unit. */
+function betterOf({ bound, better, unit }: Measurement): NonNullable<Measurement['better']> {
+  if (bound !== undefined) return bound === 'at least' ? 'higher' : 'lower';
+  return better ?? (unit === 'per second' ? 'higher' : 'lower');
 }
 
 export function describeRegressions(found: readonly Regression[]): string {

@@ -10,12 +10,16 @@ export interface Measurement {
   readonly limit?: number;
   /** Whether the value may be at most or must be at least the limit. */
   readonly bound?: 'at most' | 'at least';
+  /** Which way is better where no bound says so; absent: rates higher, all else lower. */
+  readonly better?: 'higher' | 'lower' | 'neither';
   /** Of a figure that was taken at several loads or sizes: at which of them. Together they make a curve. */
   readonly at?: { readonly of: string; readonly value: number };
 }
 
 export interface Scenario {
   readonly name: string;
+  /** That of its measurements; scenarios may share one. */
+  readonly area: string;
   /** What it measures against what, in a sentence. */
   readonly about: string;
   /** Takes long, and runs only where `--long` or its name asks for it. */

@@ -1,7 +1,7 @@
 import { isMet, type Measurement } from './measurement.ts';
-import { type Plot, plotSvg } from './plot.ts';
+import { type Curve, type Plot, plotSvg } from './plot.ts';
 import { labelOf, type Results, rounded, type Target } from './results.ts';
-import { type Points, scalingOf } from './scaling.ts';
+import { scalingOf } from './scaling.ts';
 
 /** A results file for people: Markdown, and the plots that it shows by file name. */
 export interface Report {
@@ -15,21 +15,24 @@ export function reportOf(results: Results, name: string): Report {
     const drawn = plotsOf(area, measurements).map((plot) => {
       const file = `${name}-${plots.size + 1}.svg`;
       plots.set(file, plotSvg(plot));
-      return `![${plot.title} over ${plot.over}](${file})\n\n${plot.curves.map(({ name: curve, points }) => scalingSentence(curve, points)).join('\n')}`;
+      return `![${plot.title} over ${plot.over}](${file})\n\n${plot.curves.map((curve) => scalingSentence(curve, plot.unit)).join('\n')}`;
     });
     return [`## ${area}`, tableOf(measurements), ...drawn].join('\n\n');
   });
   const { machine, commit, at } = results;
   const head = `# Benchmarks of ${commit}\n\nMeasured ${at.slice(0, 10)} on ${machine.cores} cores (${machine.cpu}), ${machine.memoryGiB} GiB, Node ${machine.node}${results.quick ? ', quick mode' : ''}.`;
-  return { markdown: `${[head, targetTable(results.targets), ...sections].join('\n\n')}\n`, plots };
+  const { failed = [] } = results;
+  const broken = failed.length === 0 ? [] : [`Broke off, so that what they measure is missing: ${failed.join(', ')}.`];
+  return { markdown: `${[head, ...broken, targetTable(results.targets), ...sections].join('\n\n')}\n`, plots };
 }
 
 /** The targets with what came of them. */
 export function targetTable(targets: readonly Target[]): string {
-  const rows = targets.map(
-    ({ area, name, value, limit, unit, bound, met }) =>
-      `| ${area} | ${name} | ${rounded(value)} ${unit} | ${bound} ${Number(rounded(limit))} | ${met ? 'met' : '**missed**'} |`,
-  );
+  const rows = targets.map((target) => {
+    const { area, value, limit, unit, bound, met } = target;
+    const found = value === null ? 'not measured' : `${rounded(value)} ${unit}`;
+    return `| ${area} | ${nameWithin(target)} | ${found} | ${bound} ${Number(rounded(limit))} | ${met ? 'met' : '**missed**'} |`;
+  });
   return ['| area | what | value | target | |', '| --- | --- | --- | --- | --- |', ...rows].join('\n');
 }
 
@@ -38,11 +41,13 @@ function tableOf(measurements: readonly Measurement[]): string {
     const { value, unit, spread } = measurement;
     const range = spread === undefined ? '' : `${rounded(spread[0])} to ${rounded(spread[1])}`;
     const verdict = isMet(measurement);
-    const name = labelOf(measurement).slice(measurement.area.length + 3);
-    return `| ${name} | ${rounded(value)} ${unit} | ${range} | ${verdict === undefined ? '' : verdict ? 'met' : '**missed**'} |`;
+    return `| ${nameWithin(measurement)} | ${rounded(value)} ${unit} | ${range} | ${verdict === undefined ? '' : verdict ? 'met' : '**missed**'} |`;
   });
   return ['| what | value | spread | |', '| --- | --- | --- | --- |', ...rows].join('\n');
 }
+
+/** What a figure is called in a table that has its area elsewhere. */
+const nameWithin = (figure: Parameters<typeof labelOf>[0]): string => labelOf(figure).slice(figure.area.length + 3);
 
 function areasOf(measurements: readonly Measurement[]): [string, Measurement[]][] {
   const areas = new Map<string, Measurement[]>();
@@ -66,9 +71,10 @@ function plotsOf(area: string, measurements: readonly Measurement[]): Plot[] {
   });
 }
 
-function scalingSentence(name: string, points: Points): string {
-  const scaling = scalingOf(points);
+function scalingSentence({ name, points }: Curve, unit: string): string {
+  const scaling = scalingOf(points, unit === 'per second' ? 'higher' : 'lower');
   if (scaling === undefined) return `- ${name}: too few figures for a trend`;
-  const knee = scaling.knee === null ? 'no knee' : `a knee at ${scaling.knee}`;
-  return `- ${name}: grows with power ${scaling.exponent.toFixed(2)}, ${knee}`;
+  const { exponent, knee } = scaling;
+  const bend = knee === undefined ? 'too few figures for a knee' : knee === null ? 'no knee' : `a knee at ${knee}`;
+  return `- ${name}: grows with power ${exponent.toFixed(2)}, ${bend}`;
 }

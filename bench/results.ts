@@ -1,15 +1,19 @@
 import { execFileSync } from 'node:child_process';
-import { readFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { type Machine, thisMachine } from '../server/cli/load/machine.ts';
-import { isMet, type Measurement } from './measurement.ts';
+import { isMet, type Measurement, type Scenario } from './measurement.ts';
 
 export interface Target {
   readonly area: string;
   readonly name: string;
-  readonly value: number;
+  /** Null: it was not measured, since its scenario broke off. */
+  readonly value: number | null;
   readonly limit: number;
   readonly unit: Measurement['unit'];
   readonly bound: 'at most' | 'at least';
+  /** Absent from files of before 2026-11-28. */
+  readonly at?: { readonly of: string; readonly value: number };
   readonly met: boolean;
 }
 
@@ -20,6 +24,8 @@ export interface Results {
   readonly machine: Machine;
   readonly quick: boolean;
   readonly scenarios: readonly string[];
+  /** How long each of them took; absent from files of before 2026-11-28. */
+  readonly scenarioSeconds?: Readonly<Record<string, number>>;
   /** Of these, those that broke off, so that what they measure is missing; absent from files of before 2026-11-27. */
   readonly failed?: readonly string[];
   readonly targets: readonly Target[];
@@ -32,25 +38,58 @@ export function beginRun(): Pick<Results, 'at' | 'commit' | 'machine'> {
   return { at: new Date().toISOString(), commit, machine: thisMachine() };
 }
 
-export function resultsOf(measurements: readonly Measurement[], run: Omit<Results, 'targets' | 'measurements'>): Results {
-  return {
-    ...run,
-    targets: measurements.flatMap(targetOf),
-    measurements,
-  };
+/** What was measured; targets of what broke off are missed. */
+export function resultsOf(
+  measurements: readonly Measurement[],
+  run: Omit<Results, 'targets' | 'measurements'>,
+  unmeasured: readonly Target[] = [],
+): Results {
+  return { ...run, targets: [...measurements.flatMap(targetOf), ...unmeasured], measurements };
+}
+
+/**
+ * The targets that scenarios which broke off would have measured, as the newest of earlier results tell them that has some of their
+ * area; what another scenario of the area measured is not among them.
+ */
+export function unmeasuredTargets(brokeOff: readonly Scenario[], measured: readonly Measurement[], earlier: readonly Results[]): Target[] {
+  const has = new Set(measured.map(labelOf));
+  const areas = new Set(brokeOff.map(({ area }) => area));
+  return [...areas].flatMap((area) => {
+    const ofArea = earlier.map(({ targets }) => targets.filter((target) => target.area === area)).find(({ length }) => length > 0) ?? [];
+    return ofArea.filter((target) => !has.has(labelOf(target))).map((target) => ({ ...target, value: null, met: false }));
+  });
 }
 
 function targetOf(measurement: Measurement): Target[] {
-  const { area, name, value, limit, unit, bound = 'at most' } = measurement;
-  return limit === undefined ? [] : [{ area, name, value, limit, unit, bound, met: isMet(measurement) === true }];
+  const { area, name, value, limit, unit, bound = 'at most', at } = measurement;
+  const target = { area, name, value, limit, unit, bound, ...(at === undefined ? {} : { at }), met: isMet(measurement) === true };
+  return limit === undefined ? [] : [{ ...target, limit }];
 }
 
 export function readResults(path: string): Results {
   return JSON.parse(readFileSync(path, 'utf8')) as Results;
 }
 
+/** Those of a directory that were taken in full or in quick mode, newest first. */
+export function earlierResults(directory: string, quick: boolean): Results[] {
+  return readdirSync(directory)
+    .filter((file) => file.endsWith('.json'))
+    .map((file) => readResults(join(directory, file)))
+    .filter((results) => results.quick === quick)
+    .sort((one, other) => other.at.localeCompare(one.at));
+}
+
+/** The name of a file of results that no other run has: of the day and the commit, and counted from the second one on. */
+export function unusedName(directory: string, { at, commit }: Pick<Results, 'at' | 'commit'>): string {
+  const name = `${at.slice(0, 10)}-${commit}`;
+  const nameOf = (run: number): string => (run === 1 ? name : `${name}-run${run}`);
+  let run = 1;
+  while (existsSync(join(directory, `${nameOf(run)}.json`))) run += 1;
+  return nameOf(run);
+}
+
 /** What a measurement is called where it stands beside others, at which load or size included. */
-export function labelOf({ area, name, at }: Measurement): string {
+export function labelOf({ area, name, at }: Pick<Measurement, 'area' | 'name' | 'at'>): string {
   return `${area} / ${name}${at === undefined ? '' : ` at ${at.value} ${at.of}`}`;
 }
 

@@ -5,8 +5,10 @@ import { parseArgs } from 'node:util';
 import { describeRegressions, regressions } from './compare.ts';
 import { isMet, type Measurement, type Scenario } from './measurement.ts';
 import { reportOf, targetTable } from './report.ts';
-import { beginRun, labelOf, type Results, readResults, resultsOf, rounded } from './results.ts';
+import { beginRun, earlierResults, labelOf, type Results, readResults, resultsOf, rounded, unmeasuredTargets, unusedName } from './results.ts';
 import { scenarios } from './scenarios/index.ts';
+
+const RESULTS = join(import.meta.dirname, 'results');
 
 const USAGE = `npm run bench [-- FLAGS] [SCENARIO…]
 
@@ -29,8 +31,12 @@ async function main(args: readonly string[]): Promise<number> {
       help: { type: 'boolean' },
     },
   });
+  const unknown = positionals.filter((name) => !scenarios.some((scenario) => scenario.name === name));
   if (values.help === true) say(USAGE);
-  else if (values.readme !== undefined) writeReadme(readResults(values.readme));
+  else if (unknown.length > 0) {
+    process.stderr.write(`there is no scenario ${unknown.join(', ')}; there are ${scenarios.map(({ name }) => name).join(', ')}\n`);
+    return 2;
+  } else if (values.readme !== undefined) writeReadme(readResults(values.readme));
   else {
     // Before an hour of measuring whose comparison would fail.
     const base = values.compare === undefined ? undefined : readResults(values.compare);
@@ -47,44 +53,62 @@ interface Run {
 }
 
 async function measure(names: readonly string[], { quick, long, base }: Run): Promise<number> {
-  const unknown = names.filter((name) => !scenarios.some((scenario) => scenario.name === name));
-  if (unknown.length > 0) throw new Error(`there is no scenario ${unknown.join(', ')}; there are ${scenarios.map(({ name }) => name).join(', ')}`);
   const chosen = scenarios.filter(({ name, isLong }) => (names.length === 0 ? long || isLong !== true : names.includes(name)));
-  const measurements: Measurement[] = [];
-  const ran: string[] = [];
-  const failed: string[] = [];
+  const found: Found = { measurements: [], ran: [], seconds: {}, brokeOff: [] };
   // What is committed meanwhile was not measured.
   const begun = beginRun();
-  const soFar = (): Results => resultsOf(measurements, { ...begun, quick, scenarios: ran, failed });
+  mkdirSync(RESULTS, { recursive: true });
+  const earlier = earlierResults(RESULTS, quick);
+  const name = unusedName(RESULTS, begun);
   for (const scenario of chosen) {
-    ran.push(scenario.name);
-    try {
-      measurements.push(...(await runScenario(scenario, quick)));
-    } catch (fault) {
-      // What the others measure is worth as much without it.
-      failed.push(scenario.name);
-      say(`  failed: ${fault instanceof Error ? fault.stack : String(fault)}`);
-    }
+    await runScenario(scenario, { quick, found });
     // A run that is cut short leaves what it measured until then.
-    write(soFar());
+    write(name, resultsOfRun({ ...begun, quick }, found, earlier));
   }
-  const results = soFar();
+  const results = resultsOfRun({ ...begun, quick }, found, earlier);
   keepInHistory(results);
   say(`\n${results.targets.filter(({ met }) => met).length} of ${results.targets.length} targets met`);
-  if (failed.length > 0) say(`failed: ${failed.join(', ')}`);
-  if (base === undefined) return failed.length === 0 ? 0 : 1;
-  const found = regressions(base, results);
-  say(`\n${describeRegressions(found)}`);
-  return found.length + failed.length === 0 ? 0 : 1;
+  if (found.brokeOff.length > 0) say(`failed: ${results.failed?.join(', ')}`);
+  if (base === undefined) return found.brokeOff.length === 0 ? 0 : 1;
+  const worse = regressions(base, results);
+  say(`\n${describeRegressions(worse)}`);
+  return worse.length + found.brokeOff.length === 0 ? 0 : 1;
 }
 
-async function runScenario({ name, about, run }: Scenario, quick: boolean): Promise<Measurement[]> {
+/** What a run found so far. */
+interface Found {
+  readonly measurements: Measurement[];
+  readonly ran: string[];
+  readonly seconds: Record<string, number>;
+  readonly brokeOff: Scenario[];
+}
+
+function resultsOfRun(
+  run: Pick<Results, 'at' | 'commit' | 'machine' | 'quick'>,
+  { measurements, ran, seconds, brokeOff }: Found,
+  earlier: readonly Results[],
+): Results {
+  const failed = brokeOff.map(({ name }) => name);
+  return resultsOf(measurements, { ...run, scenarios: ran, scenarioSeconds: seconds, failed }, unmeasuredTargets(brokeOff, measurements, earlier));
+}
+
+async function runScenario(scenario: Scenario, { quick, found }: { readonly quick: boolean; readonly found: Found }): Promise<void> {
+  const { name, about, run } = scenario;
   say(`\n${name}: ${about}`);
+  found.ran.push(name);
   const startMs = performance.now();
-  const measurements = await run({ quick, smoke: false, say: (text) => say(`  ${text}`) });
-  for (const measurement of measurements) say(`  ${describe(measurement)}`);
-  say(`  took ${Math.round((performance.now() - startMs) / 1000)} s`);
-  return measurements;
+  try {
+    const measurements = await run({ quick, smoke: false, say: (text) => say(`  ${text}`) });
+    for (const measurement of measurements) say(`  ${describe(measurement)}`);
+    found.measurements.push(...measurements);
+  } catch (fault) {
+    // What the others measure is worth as much without it.
+    found.brokeOff.push(scenario);
+    say(`  failed: ${fault instanceof Error ? fault.stack : String(fault)}`);
+  }
+  const seconds = Math.round((performance.now() - startMs) / 100) / 10;
+  found.seconds[name] = seconds;
+  say(`  took ${Math.round(seconds)} s`);
 }
 
 function describe(measurement: Measurement): string {
@@ -95,14 +119,11 @@ function describe(measurement: Measurement): string {
   return `${labelOf(measurement)}: ${rounded(value)} ${unit}${range}${verdict}`;
 }
 
-function write(results: Results): void {
-  const directory = join(import.meta.dirname, 'results');
-  mkdirSync(directory, { recursive: true });
-  const name = `${results.at.slice(0, 10)}-${results.commit}`;
-  writeFileSync(join(directory, `${name}.json`), `${JSON.stringify(results, null, 2)}\n`);
+function write(name: string, results: Results): void {
+  writeFileSync(join(RESULTS, `${name}.json`), `${JSON.stringify(results, null, 2)}\n`);
   const { markdown, plots } = reportOf(results, name);
-  writeFileSync(join(directory, `${name}.md`), markdown);
-  for (const [file, svg] of plots) writeFileSync(join(directory, file), svg);
+  writeFileSync(join(RESULTS, `${name}.md`), markdown);
+  for (const [file, svg] of plots) writeFileSync(join(RESULTS, file), svg);
 }
 
 function keepInHistory({ at, commit, quick, scenarios: ran, measurements }: Results): void {

@@ -4,18 +4,25 @@ export type Points = readonly (readonly [x: number, y: number])[];
 export interface Scaling {
   /** By which power of the load the figure grows: 0 not at all, 1 in proportion. */
   readonly exponent: number;
-  /** The load behind which it grows clearly faster than before; null where there is none. */
-  readonly knee: number | null;
+  /** The load behind which the curve clearly bends for the worse; null where it does not, undefined where the points are too few to tell. */
+  readonly knee: number | null | undefined;
 }
 
 /** How much steeper, in powers of the load, the curve must become for a knee. */
 const KNEE_STEEPER = 0.5;
+/** A bend needs something before it and something behind it. */
+const KNEE_POINTS = 3;
 
-/** Fits a power law by least squares over logarithms, and finds where the curve bends up most. */
-export function scalingOf(points: Points): Scaling | undefined {
-  const logs = points.flatMap(([x, y]) => (x > 0 && y > 0 ? [[Math.log(x), Math.log(y)] as const] : []));
-  if (logs.length < 2) return undefined;
-  return { exponent: slopeOf(logs), knee: kneeOf(points, logs) };
+/**
+ * Fits a power law by least squares over logarithms, and finds where the curve bends for the worse most: up, or, of a rate, down.
+ * Figures of nought have no logarithm and are left out.
+ */
+export function scalingOf(points: Points, better: 'higher' | 'lower' = 'lower'): Scaling | undefined {
+  const positive = points.filter(([x, y]) => x > 0 && y > 0);
+  if (positive.length < 2) return undefined;
+  const logs = positive.map(([x, y]) => [Math.log(x), Math.log(y)] as const);
+  const bend = logs.length < KNEE_POINTS ? undefined : bendOf(logs, better === 'higher' ? -1 : 1);
+  return { exponent: slopeOf(logs), knee: bend === undefined ? undefined : bend === null ? null : (positive[bend]?.[0] ?? null) };
 }
 
 function slopeOf(logs: Points): number {
@@ -25,14 +32,15 @@ function slopeOf(logs: Points): number {
   return over / logs.reduce((sum, [x]) => sum + (x - meanX) ** 2, 0);
 }
 
-function kneeOf(points: Points, logs: Points): number | null {
-  let knee: number | null = null;
+/** The index of the point behind which the curve bends most in a direction. */
+function bendOf(logs: Points, direction: 1 | -1): number | null {
+  let bend: number | null = null;
   let steepest = KNEE_STEEPER;
   for (let index = 1; index < logs.length - 1; index += 1) {
-    const steeper = slopeOf(logs.slice(index, index + 2)) - slopeOf(logs.slice(0, index + 1));
+    const steeper = direction * (slopeOf(logs.slice(index, index + 2)) - slopeOf(logs.slice(0, index + 1)));
     if (steeper <= steepest) continue;
     steepest = steeper;
-    knee = points[index]?.[0] ?? null;
+    bend = index;
   }
-  return knee;
+  return bend;
 }

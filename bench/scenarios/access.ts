@@ -24,6 +24,7 @@ const DEPTH = 32;
 
 export const access: Scenario = {
   name: 'access',
+  area: AREA,
   about: 'a trivial request on a dataset with its grants asked against without, and a read by who sees everything against a bare query, in turn',
   run: async (options) => [...(await measureRequests(options)), ...(await measureReads(options))],
 };

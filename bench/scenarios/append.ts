@@ -9,6 +9,7 @@ const ROWS = 1_000;
 
 export const append: Scenario = {
   name: 'append',
+  area: 'append',
   about: `appending ${ROWS} rows to a version of 3,000,000 rows against appending them to one of ${ROWS}`,
   run: async (options) => {
     const workspace = createWorkspace();

@@ -26,6 +26,7 @@ const run = promisify(execFile);
 
 export const backup: Scenario = {
   name: 'backup',
+  area: AREA,
   about: 'backing up 10 GB, looking for damage, restoring them elsewhere and serving again, against a bare copy of the files',
   isLong: true,
   run: async (options) => {

@@ -1,6 +1,6 @@
-import { setTimeout as delay } from 'node:timers/promises';
 import { connect } from '../../client/index.ts';
 import { type Measurement, type Scenario, type ScenarioOptions, sizeOf } from '../measurement.ts';
+import { pauseBeside } from '../support/beside.ts';
 import { smallCsv } from '../support/data.ts';
 import { type BenchServer, startBenchServer } from '../support/server.ts';
 
@@ -12,6 +12,7 @@ const TABLE_ROWS = 5_000;
 
 export const churn: Scenario = {
   name: 'churn',
+  area: AREA,
   about: 'growth of the memory of a server to which people come, commit, open tables, pivot, write and leave for half an hour',
   isLong: true,
   run: async (options) => {
@@ -38,7 +39,7 @@ async function measure(server: BenchServer, options: ScenarioOptions): Promise<M
   const everybody = Promise.all(Array.from({ length: AT_ONCE }, (_, person) => come(person)));
   for (let look = 1; look <= LOOKS; look += 1) {
     const minute = Number(((look / LOOKS) * minutes).toPrecision(3));
-    await delay(Math.max(0, startMs + minute * MINUTE_MS - performance.now()));
+    await pauseBeside(everybody, startMs + minute * MINUTE_MS - performance.now());
     const { now: bytes } = server.memory();
     looks.push({ minute, bytes });
     options.say(`after ${minute} minutes: ${(bytes / MiB).toFixed(0)} MiB`);

@@ -14,6 +14,7 @@ const MAIN = join(import.meta.dirname, '../../server/main.ts');
 
 export const coAnalysis: Scenario = {
   name: 'co-analysis',
+  area: AREA,
   about: 'people with think time who explore one version together, by `covista load` in a process of its own',
   run: async (options) => {
     const workspace = createWorkspace();

@@ -35,6 +35,7 @@ interface Runs {
 
 export const commit: Scenario = {
   name: 'commit',
+  area: 'commit',
   about: "committing a file against DuckDB's own COPY of it to Parquet, with as many threads and in a process of its own",
   run: async (options) => {
     const workspace = createWorkspace();

@@ -13,6 +13,7 @@ const BATCH = 100;
 
 export const connections: Scenario = {
   name: 'connections',
+  area: AREA,
   about: 'resident memory of the server for each idle session on /rpc, and what it keeps once they are gone',
   run: async (options) => {
     const server = await startBenchServer();
@@ -30,7 +31,7 @@ async function measure(server: BenchServer, options: ScenarioOptions): Promise<M
   await closeAll(await openSessions(server.url, token, sizeOf(options, [10, 50, 100])));
   const before = await settledMemory(server, options);
   const sockets: WebSocket[] = [];
-  const measurements: Measurement[] = [];
+  const measurements: Measurement[] = [{ area: AREA, name: 'memory of the server with nothing open', value: before / KiB / KiB, unit: 'MiB' }];
   for (const count of sizeOf<readonly number[]>(options, [[50], [100, 500], [500, 1_000, 2_000, 5_000]])) {
     sockets.push(...(await openSessions(server.url, token, count - sockets.length)));
     const bytes = (await settledMemory(server, options)) - before;

@@ -33,6 +33,7 @@ const QUICK: Size = { runs: 1, commitsPerClient: 4, branches: 100, restoresPerBr
 
 export const contention: Scenario = {
   name: 'contention',
+  area: 'contention',
   about: `${CLIENTS} clients committing small versions at once, against the conversions by bare DuckDB plus the rows by bare SQL`,
   run: async (options) => {
     const database = await startBenchDatabase();

@@ -38,6 +38,7 @@ interface Pair {
 
 export const diff: Scenario = {
   name: 'diff',
+  area: AREA,
   about: 'counting the changes of two versions by key and reading the first of them, against a full join in a DuckDB of its own',
   run: async (options) => {
     const workspace = createWorkspace();

@@ -9,6 +9,7 @@ const MOVES_PER_SECOND = 10;
 
 export const documentCursors: Scenario = {
   name: 'document-cursors',
+  area: AREA,
   about: `people in one document who move their cursors ${MOVES_PER_SECOND} times a second, and what each of them gets of it`,
   run: async (options) => {
     const server = await startBenchServer();

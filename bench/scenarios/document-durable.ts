@@ -11,6 +11,7 @@ const AREA = 'durable edits';
 
 export const documentDurable: Scenario = {
   name: 'document-durable',
+  area: AREA,
   about: 'from an edit over /rpc to the word that the database has it, against a transaction of one row',
   run: async (options) => {
     const database = await startBenchDatabase();

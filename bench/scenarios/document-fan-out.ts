@@ -12,6 +12,7 @@ const MOVES_PER_SECOND = 10;
 
 export const documentFanOut: Scenario = {
   name: 'document-fan-out',
+  area: AREA,
   about: `one writer to many readers of a document, ${EDITS_PER_SECOND} edits and then ${MOVES_PER_SECOND} moves of a cursor a second, against @y/websocket-server and @hocuspocus/server, which keep nothing on disk`,
   run: async (options) => {
     const database = await startBenchDatabase();
@@ -39,11 +40,11 @@ interface Figures {
 async function measure(rivals: Rivals, commitMs: number, options: ScenarioOptions): Promise<Measurement[]> {
   const measurements: Measurement[] = [{ area: AREA, name: 'commit of the database, p99', unit: 'ms', value: commitMs }];
   for (const readers of sizeOf<readonly number[]>(options, [[10], [100], [100, 500]])) {
-    measurements.push(...targetsOf(readers, await compare(rivals, readers, options), commitMs));
+    const figures = await compare(rivals, readers, options);
+    measurements.push(...targetsOf(readers, figures, commitMs), ...curvesOf(readers, figures.get(rivals.covista.name) as Figures));
   }
   for (const readers of sizeOf<readonly number[]>(options, [[5], [], [1, 10, 50, 1_000]])) {
-    const { cpuUs, editMs } = await compareAlone(rivals.covista, readers, options);
-    measurements.push(curve('CPU per delivery', 'count', readers, cpuUs), curve('edit to the screens of readers, p99', 'ms', readers, editMs));
+    measurements.push(...curvesOf(readers, await compareAlone(rivals.covista, readers, options)));
   }
   return measurements;
 }
@@ -89,6 +90,10 @@ async function compareAlone(server: DocumentServer, readers: number, options: Sc
   const into: Figures = { cpuUs: [], editMs: [], moveMs: [] };
   await fanOut({ server, readers, options, into });
   return into;
+}
+
+function curvesOf(readers: number, { cpuUs, editMs }: Figures): Measurement[] {
+  return [curve('CPU per delivery', 'count', readers, cpuUs), curve('edit to the screens of readers, p99', 'ms', readers, editMs)];
 }
 
 function curve(name: string, unit: Measurement['unit'], readers: number, values: readonly number[]): Measurement {

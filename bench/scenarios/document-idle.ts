@@ -8,6 +8,7 @@ const AREA = 'document memory';
 
 export const documentIdle: Scenario = {
   name: 'document-idle',
+  area: AREA,
   about:
     'resident memory of the server for each idle connection with a document, against @y/websocket-server and @hocuspocus/server, and for documents by their size',
   run: async (options) => {

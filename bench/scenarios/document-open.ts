@@ -5,6 +5,7 @@ const AREA = 'document opening';
 
 export const documentOpen: Scenario = {
   name: 'document-open',
+  area: AREA,
   about: 'documents with two clients each that are opened and synced at once, against @y/websocket-server and @hocuspocus/server',
   run: async (options) => {
     const runs = sizeOf(options, [1, 1, 3]);

@@ -12,6 +12,7 @@ const EDITS_PER_SECOND = 160;
 
 export const documentStalled: Scenario = {
   name: 'document-stalled',
+  area: AREA,
   about: `${STALLED} readers of a document that stop reading while edits come past that are 40 MB together, and what the other ${HEALTHY} notice of it, against @y/websocket-server and @hocuspocus/server`,
   run: async (options) => {
     // A writer may make 4 MiB of edits a second; here they come faster.

@@ -11,6 +11,7 @@ const WINDOW_ROWS = 100;
 
 export const flightsOpen: Scenario = {
   name: 'flights-open',
+  area: AREA,
   about: 'opening a large version as a table of the duckdb engine over the socket of the SDK, until its first rows are there',
   run: async (options) => {
     const rows = sizeOf(options, [10_000, 500_000, 3_000_000]);

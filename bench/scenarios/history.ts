@@ -8,6 +8,7 @@ const PAGE = 50;
 
 export const history: Scenario = {
   name: 'history',
+  area: 'history',
   about: 'pages of history from the tip of a long chain of versions against those of a chain of 100',
   run: async (options) => {
     const database = await startBenchDatabase();

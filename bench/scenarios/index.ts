@@ -19,6 +19,7 @@ import { history } from './history.ts';
 import { metadata } from './metadata.ts';
 import { operations } from './operations.ts';
 import { pivots } from './pivots.ts';
+import { restart } from './restart.ts';
 import { rpc } from './rpc.ts';
 import { sessions } from './sessions.ts';
 import { sizes } from './sizes.ts';
@@ -54,6 +55,7 @@ export const scenarios: readonly Scenario[] = [
   documentStalled,
   documentCursors,
   documentDurable,
+  restart,
   backup,
   churn,
 ];

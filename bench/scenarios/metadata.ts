@@ -14,6 +14,7 @@ interface Pair {
 
 export const metadata: Scenario = {
   name: 'metadata',
+  area: 'metadata',
   about: 'calls of the SDK over the socket against their bare SQL through a pool like the server’s, on the same database, in turn',
   run: async (options) => {
     const database = await startBenchDatabase();
@@ -70,7 +71,7 @@ async function measure({ name, ours, bare }: Pair, options: ScenarioOptions): Pr
   const perRound = sizeOf(options, [5, 20, 300]);
   const warmUp = sizeOf(options, [2, 20, 400]);
   options.say(`${name}: ${ROUNDS} rounds of ${perRound} calls`);
-  const rounds: { readonly ours: number[]; readonly bare: number[] }[] = [];
+  const rounds: Round[] = [];
   let call = 0;
   for (; call < warmUp; call += 1) await Promise.all([ours(call), bare(call)]);
   for (let round = 0; round < ROUNDS; round += 1) {
@@ -90,23 +91,41 @@ async function time(work: () => Promise<unknown>): Promise<number> {
   return performance.now() - start;
 }
 
-function describe(name: string, rounds: readonly { readonly ours: number[]; readonly bare: number[] }[]): Measurement[] {
+interface Round {
+  readonly ours: number[];
+  readonly bare: number[];
+}
+
+function describe(name: string, rounds: readonly Round[]): Measurement[] {
   const area = 'metadata';
   const ours = rounds.flatMap((round) => round.ours);
   const bare = rounds.flatMap((round) => round.bare);
-  const ratios = rounds.map((round) => percentile(round.ours, 0.99) / percentile(round.bare, 0.99));
+  const ofRounds = (figure: (round: Round) => number): readonly [number, number] => spreadOf(rounds.map(figure));
   return [
     {
       area,
       name: `${name}: p99 / bare SQL`,
       value: percentile(ours, 0.99) / percentile(bare, 0.99),
-      spread: spreadOf(ratios),
+      spread: ofRounds((round) => percentile(round.ours, 0.99) / percentile(round.bare, 0.99)),
       unit: 'ratio',
       limit: 3,
       bound: 'at most',
     },
-    { area, name: `${name}: median / bare SQL`, value: median(ours) / median(bare), unit: 'ratio' },
-    { area, name: `${name}: p99`, value: percentile(ours, 0.99), unit: 'ms' },
-    { area, name: `${name}: p99 of bare SQL`, value: percentile(bare, 0.99), unit: 'ms' },
+    {
+      area,
+      name: `${name}: median / bare SQL`,
+      value: median(ours) / median(bare),
+      spread: ofRounds((round) => median(round.ours) / median(round.bare)),
+      unit: 'ratio',
+    },
+    { area, name: `${name}: p99`, value: percentile(ours, 0.99), spread: ofRounds((round) => percentile(round.ours, 0.99)), unit: 'ms' },
+    {
+      area,
+      name: `${name}: p99 of bare SQL`,
+      value: percentile(bare, 0.99),
+      spread: ofRounds((round) => percentile(round.bare, 0.99)),
+      unit: 'ms',
+      better: 'neither',
+    },
   ];
 }

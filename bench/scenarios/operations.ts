@@ -30,6 +30,7 @@ const SWEPT: readonly PacedName[] = ['session.whoami', 'ref.resolve', 'view.data
 
 export const operations: Scenario = {
   name: 'operations',
+  area: AREA,
   about: 'latency of every kind of operation by connections at a steady rate, and by rate over 100 connections',
   run: async (options) => {
     const workspace = createWorkspace();

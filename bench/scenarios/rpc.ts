@@ -45,6 +45,7 @@ const PEERS: readonly Peer[] = [
 
 export const rpc: Scenario = {
   name: 'rpc',
+  area: AREA,
   about: `session.whoami over /rpc, ${CONNECTIONS} connections with ${DEPTH} requests each under way, against a bare uWebSockets.js and msgpackr echo, ws, tRPC and socket.io`,
   run: measure,
 };
@@ -91,12 +92,15 @@ async function compare({ ours, echo }: { readonly ours: Target; readonly echo: T
   const perCpu = pairs.map((pair) => pair.whoami.perCpuSecond / pair.echo.perCpuSecond);
   return [
     { ...figure('whoami throughput against a bare echo', 'ratio', ratios), limit: 0.6, bound: 'at least' },
-    figure('whoami requests per CPU second against a bare echo', 'ratio', perCpu),
-    figure(
-      'bare echo',
-      'per second',
-      pairs.map((pair) => pair.echo.perSecond),
-    ),
+    { ...figure('whoami requests per CPU second against a bare echo', 'ratio', perCpu), better: 'higher' },
+    {
+      ...figure(
+        'bare echo',
+        'per second',
+        pairs.map((pair) => pair.echo.perSecond),
+      ),
+      better: 'neither',
+    },
   ];
 }
 
@@ -110,7 +114,7 @@ async function comparePeers(ours: Target, peers: readonly Target[], options: Sce
       ratios.push((await flood(ours, CONNECTIONS, seconds)).perCpuSecond / theirs.perCpuSecond);
     }
     options.say(`${peer.name}: ${median(ratios).toFixed(2)} times its requests per CPU second`);
-    measurements.push(figure(`whoami requests per CPU second against ${peer.name}`, 'ratio', ratios));
+    measurements.push({ ...figure(`whoami requests per CPU second against ${peer.name}`, 'ratio', ratios), better: 'higher' });
   }
   return measurements;
 }

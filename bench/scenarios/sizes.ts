@@ -13,6 +13,7 @@ const FORMATS = ['parquet', 'csv', 'ndjson', 'arrow', 'original'] as const;
 
 export const sizes: Scenario = {
   name: 'sizes',
+  area: AREA,
   about: 'how committing, appending, comparing and downloading take longer as versions have more rows',
   run: async (options) => {
     const workspace = createWorkspace();

@@ -16,6 +16,7 @@ const WINDOW_ROWS = 100;
 
 export const tableOpen: Scenario = {
   name: 'table-open',
+  area: AREA,
   about: 'opening a table in memory, from Parquet to its first rows, against loading the same Arrow straight into Perspective',
   run: async (options) => {
     const workspace = createWorkspace();

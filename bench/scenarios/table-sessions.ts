@@ -29,6 +29,7 @@ const FULL: Size = { rows: 1_000_000, sessions: 200, killed: 1_000, atOnce: 200 
 
 export const tableSessions: Scenario = {
   name: 'table-sessions',
+  area: AREA,
   about: 'what sessions with one saved configuration take together, and what is left of sessions that were killed',
   run: async (options) => {
     const workspace = createWorkspace();

@@ -19,6 +19,7 @@ const MB = 1_000_000;
 
 export const workbench: Scenario = {
   name: 'workbench',
+  area: AREA,
   about: 'opening the address of a saved view on a large version until its pivot is painted, in a real browser',
   run: async (options) => {
     if (!existsSync(PAGE)) await promisify(execFile)('npm', ['run', '-s', 'build:workbench'], { cwd: ROOT });

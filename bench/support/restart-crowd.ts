@@ -57,6 +57,7 @@ export async function meetRestart(options: RestartOptions): Promise<RestartRepor
   const original = globalThis.WebSocket;
   globalThis.WebSocket = CountingSocket;
   const closing: { close(): void }[] = [];
+  let writers: Writers | undefined;
   try {
     const owner = connect({ url: options.url, token: await options.token('owner') });
     closing.push(owner);
@@ -64,7 +65,7 @@ export async function meetRestart(options: RestartOptions): Promise<RestartRepor
     countAnew();
     const crowd = await new Crowd(options, datasets, closing).gather();
     const firstBytes = receivedBytes();
-    const writers = startWriters(crowd.clients, datasets);
+    writers = startWriters(crowd.clients, datasets);
     await sleep(500);
     const watching = crowd.members.map((member) => member.back());
     countAnew();
@@ -73,12 +74,14 @@ export async function meetRestart(options: RestartOptions): Promise<RestartRepor
       watching.map((when) => Promise.race([when, sleep(options.giveUpMs, Number.POSITIVE_INFINITY, { ref: false })])),
     );
     const againBytes = receivedBytes();
-    const commands = await writers.stop(owner);
+    await writers.stop();
+    const commands = await writers.report(owner);
     const backMs = returned.map((atMs) => atMs - readyAtMs).sort((one, other) => one - other);
     return { clients: crowd.members.length, backMs, commands, firstBytes, againBytes };
   } finally {
     globalThis.WebSocket = original;
     for (const one of closing) one.close();
+    await writers?.stop();
   }
 }
 
@@ -181,7 +184,9 @@ function backAgain(document: LiveDocument): Promise<number> {
 }
 
 interface Writers {
-  stop(owner: Client): Promise<RestartReport['commands']>;
+  stop(): Promise<void>;
+  /** What became of the commands, once stopped. */
+  report(owner: Client): Promise<RestartReport['commands']>;
 }
 
 /** Every second client of the SDK creates tags without end; each that it is told of must be there afterwards. */
@@ -206,9 +211,11 @@ function startWriters(clients: Crowd['clients'], datasets: readonly number[]): W
     return number % 2 === 0 && datasetId !== undefined ? [write(client, datasetId, number)] : [];
   });
   return {
-    stop: async (owner) => {
+    stop: async () => {
       isStopped = true;
       await Promise.all(running);
+    },
+    report: async (owner) => {
       const found = new Set<string>();
       for (const datasetId of datasets) for await (const { name } of owner.items(owner.tag.list, { datasetId })) found.add(`${datasetId} ${name}`);
       const lost = made.filter(({ datasetId, name }) => !found.has(`${datasetId} ${name}`)).length;

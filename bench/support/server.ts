@@ -22,6 +22,8 @@ export interface BenchServer {
   loopDelay(): Promise<LoopDelay>;
   /** The environment of a program that makes tokens for this server. */
   readonly environment: NodeJS.ProcessEnv;
+  /** Stops it and starts it anew on its port; resolves when it serves. */
+  restart(): Promise<void>;
   stop(): Promise<void>;
 }
 
@@ -31,15 +33,21 @@ const MAIN = join(ROOT, 'server/main.ts');
 /** By secret and subject: servers of one secret take each other's. */
 const tokens = new Map<string, string>();
 
-/** On a data directory that is given, or a new one. */
+/** On a data directory that is given, or a new one. What is to restart needs a port: one that the system chose is kept by it for a while. */
 export async function startBenchServer(
   settings: Readonly<Record<string, string>> = {},
   dataDir = mkdtempSync(join(tmpdir(), 'covista-bench-')),
+  port = 0,
 ): Promise<BenchServer> {
   const environment = { ...process.env, COVISTA_LOG_LEVEL: 'warn', COVISTA_JWT_SECRET: 'bench'.repeat(10), ...settings };
-  const child = spawnWatched([MAIN, 'serve', '--port', '0', '--data-dir', dataDir], environment);
+  const start = (): ChildProcess => spawnWatched([MAIN, 'serve', '--port', String(port), '--data-dir', dataDir], environment);
+  let child = start();
   const url = await firstLine(child);
-  const pid = child.pid as number;
+  const pid = (): number => child.pid as number;
+  const end = async (): Promise<void> => {
+    child.kill('SIGTERM');
+    if (child.exitCode === null) await once(child, 'exit');
+  };
   const token = (subject: string): string => {
     const key = `${environment.COVISTA_JWT_SECRET} ${subject}`;
     const minted = tokens.get(key) ?? mint(subject, environment);
@@ -49,16 +57,22 @@ export async function startBenchServer(
   return {
     url,
     dataDir,
-    pid,
+    get pid() {
+      return pid();
+    },
     environment,
     token,
     client: async (subject) => connect({ url, token: token(subject) }),
-    memory: () => memoryOf(pid),
-    resetPeak: () => resetPeak(pid),
+    memory: () => memoryOf(pid()),
+    resetPeak: () => resetPeak(pid()),
     loopDelay: () => loopDelay(child),
+    restart: async () => {
+      await end();
+      child = start();
+      await firstLine(child);
+    },
     stop: async () => {
-      child.kill('SIGTERM');
-      if (child.exitCode === null) await once(child, 'exit');
+      await end();
       rmSync(dataDir, { recursive: true, force: true });
     },
   };

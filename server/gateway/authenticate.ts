@@ -106,7 +106,13 @@ export function createAuthenticator(options: AuthenticatorOptions): Authenticato
   };
 
   const { failedTokensPerAddressPerMinute: most, rateKeysMax: keysMax } = limits;
-  const failures = new RateLimit({ what: 'refused tokens from your address', most, periodMs: 60_000, keysMax });
+  const failures = new RateLimit({
+    what: 'refused tokens from your address',
+    limit: 'failedTokensPerAddressPerMinute',
+    most,
+    periodMs: 60_000,
+    keysMax,
+  });
   const admit = async (token: string, address: string): Promise<Actor> => {
     const key = countedAddress(address);
     try {

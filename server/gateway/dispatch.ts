@@ -70,7 +70,7 @@ export function createGateway(options: GatewayOptions): Gateway {
   const entries = buildEntries(options);
   const idempotency = createIdempotency(options);
   const { requestsPerSubjectPerSecond: most, rateKeysMax: keysMax } = options.limits;
-  const rate = new RateLimit({ what: 'requests of yours', most, periodMs: 1_000, keysMax });
+  const rate = new RateLimit({ what: 'requests of yours', limit: 'requestsPerSubjectPerSecond', most, periodMs: 1_000, keysMax });
   const { explain, used } = createReports(entries, options);
   const find = createFinder(entries);
   const fail = (call: Call, fault: unknown): Outcome => ({ kind: 'error', error: explain(call, fault) });

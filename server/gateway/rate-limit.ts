@@ -1,10 +1,13 @@
 import { LRUCache } from 'lru-cache';
 import { RateLimiterMemory, RateLimiterRes } from 'rate-limiter-flexible';
 import { CovistaError } from '../../protocol/errors.ts';
+import type { LimitName } from '../../protocol/limits.ts';
 
 export interface RateLimitOptions {
   /** What is counted, as the refusal names it. */
   readonly what: string;
+  /** The limit that `most` is, which the refusal names as well. */
+  readonly limit: LimitName;
   readonly most: number;
   readonly periodMs: number;
   /** Keys that are remembered; the one that was used longest ago starts anew. */
@@ -26,6 +29,7 @@ const BATCH_MAX = 256;
  */
 export class RateLimit {
   readonly #what: string;
+  readonly #limit: Readonly<Partial<Record<LimitName, number>>>;
   readonly #batch: number;
   readonly #limiter: RateLimiterMemory;
   readonly #allowances: LRUCache<string, Allowance>;
@@ -33,8 +37,9 @@ export class RateLimit {
   #latestKey: string | undefined;
   #latest: Allowance | undefined;
 
-  constructor({ what, most, periodMs, keysMax }: RateLimitOptions) {
+  constructor({ what, limit, most, periodMs, keysMax }: RateLimitOptions) {
     this.#what = what;
+    this.#limit = { [limit]: most };
     this.#batch = Math.max(1, Math.min(BATCH_MAX, Math.floor(most / 100)));
     this.#limiter = new RateLimiterMemory({ points: Math.ceil(most / this.#batch), duration: periodMs / 1000 });
     this.#allowances = new LRUCache({ max: keysMax, dispose: (_, key) => void this.#limiter.delete(key) });
@@ -83,6 +88,7 @@ export class RateLimit {
   #refuseBlocked({ left, blockedUntilMs }: Allowance): void {
     if (left > 0) return;
     const retryAfterMs = blockedUntilMs - Date.now();
-    if (retryAfterMs > 0) throw new CovistaError('rate_limited', `too many ${this.#what}; try again in ${retryAfterMs} ms`, { retryAfterMs });
+    if (retryAfterMs <= 0) return;
+    throw new CovistaError('rate_limited', `too many ${this.#what}; try again in ${retryAfterMs} ms`, { ...this.#limit, retryAfterMs });
   }
 }

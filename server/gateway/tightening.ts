@@ -21,7 +21,7 @@ export class Tightening {
     this.#keepMs = limits.alertTightMs;
     this.#until = new LRUCache({ max: limits.rateKeysMax });
     const { alertTightRequestsPerSecond: most, rateKeysMax: keysMax } = limits;
-    this.#rate = new RateLimit({ what: 'requests after too many refusals', most, periodMs: 1_000, keysMax });
+    this.#rate = new RateLimit({ what: 'requests after too many refusals', limit: 'alertTightRequestsPerSecond', most, periodMs: 1_000, keysMax });
   }
 
   /** How many are held to the tighter limit. */

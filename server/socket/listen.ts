@@ -100,7 +100,7 @@ class SocketServer {
     this.#origins = new Origins(options.allowedOrigins);
     this.#trustedProxies = parseNetworks(options.trustedProxies);
     const { requestsPerAddressPerSecond: most, rateKeysMax: keysMax } = options.limits;
-    this.#arrivals = new RateLimit({ what: 'requests from your address', most, periodMs: 1_000, keysMax });
+    this.#arrivals = new RateLimit({ what: 'requests from your address', limit: 'requestsPerAddressPerSecond', most, periodMs: 1_000, keysMax });
     const { gateway, authenticator, limits, log, rest, pages } = options;
     this.#connectionContext = {
       gateway,
@@ -237,7 +237,9 @@ class SocketServer {
   #refusal(address: string, socketsMax = Number.POSITIVE_INFINITY): CovistaError | undefined {
     const key = countedAddress(address);
     try {
-      if (this.#sockets.of(key) >= socketsMax) throw new CovistaError('rate_limited', `your address has ${socketsMax} sockets open already`);
+      if (this.#sockets.of(key) >= socketsMax) {
+        throw new CovistaError('rate_limited', `your address has ${socketsMax} sockets open already`, { sessionsPerAddressMax: socketsMax });
+      }
       this.#arrivals.take(key);
       return undefined;
     } catch (fault) {

@@ -1,20 +1,47 @@
 import { expect, test } from 'vitest';
+import type { Measurement } from '../../bench/measurement.ts';
 import { labelOf } from '../../bench/results.ts';
 import { scenarios } from '../../bench/scenarios/index.ts';
 
 const TIMEOUT_MS = 5 * 60_000;
 
+/** More than this of a unit is a fault of what measures, on whatever machine. */
+const SENSIBLE: Readonly<Record<Measurement['unit'], number>> = {
+  ms: TIMEOUT_MS,
+  KiB: 1024 ** 2 * 8,
+  MiB: 1024 * 8,
+  ratio: 10_000,
+  'per second': 1e7,
+  count: 1e7,
+};
+
 test.each(scenarios)(
   'the scenario $name runs, and its figures make sense',
-  async ({ run }) => {
+  async ({ run, area }) => {
     const measurements = await run({ quick: true, smoke: true, say: () => undefined });
     expect(measurements.length).toBeGreaterThan(0);
     const labels = measurements.map(labelOf);
     expect(new Set(labels).size).toBe(labels.length);
-    for (const measurement of measurements) {
-      expect(measurement.value, labelOf(measurement)).toSatisfy((value: number) => Number.isFinite(value) && value >= 0);
-      if (measurement.limit !== undefined) expect(['at most', 'at least']).toContain(measurement.bound);
-    }
+    for (const measurement of measurements) assertSensible(measurement, area);
   },
   TIMEOUT_MS,
 );
+
+function assertSensible(measurement: Measurement, area: string): void {
+  const label = labelOf(measurement);
+  const { value, unit, spread, limit, bound, at } = measurement;
+  expect(measurement.area, label).toBe(area);
+  expect(value, label).toSatisfy((figure: number) => Number.isFinite(figure) && figure >= 0 && figure <= SENSIBLE[unit]);
+  // Whatever happened took its time, and happened at a rate; memory and what is counted may be nought.
+  if (isPositive(measurement)) expect(value, label).toBeGreaterThan(0);
+  if (spread !== undefined)
+    expect(spread, label).toSatisfy(([low, high]: readonly number[]) => Number.isFinite(low) && Number.isFinite(high) && (low ?? 0) <= (high ?? 0));
+  if (at !== undefined) expect(at.value, label).toBeGreaterThan(0);
+  expect(bound === undefined, label).toBe(limit === undefined);
+  if (limit !== undefined) expect(limit, label).toSatisfy((most: number) => Number.isFinite(most) && most >= 0);
+}
+
+/** A difference from something else, such as lateness or what an edit takes above a commit, may be nought. */
+const DIFFERENCES = /late|delay|above|CPU|back: /;
+
+const isPositive = ({ unit, name }: Measurement): boolean => (unit === 'ms' || unit === 'per second') && !DIFFERENCES.test(name);

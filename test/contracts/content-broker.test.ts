@@ -195,7 +195,7 @@ describe('admission', () => {
     await Promise.all(held.map(({ started }) => started));
     const controller = new AbortController();
     const waiting = Array.from({ length: QUEUE_MAX }, () => broker.run('interactive', { signal: controller.signal }, async () => 'ran'));
-    await expect(rows('SELECT 1')).rejects.toMatchObject({ code: 'rate_limited' });
+    await expect(rows('SELECT 1')).rejects.toMatchObject({ code: 'rate_limited', details: { duckdbQueueMax: QUEUE_MAX } });
     controller.abort();
     for (const gone of waiting) await expect(gone).rejects.toMatchObject({ code: 'cancelled' });
     const patient = rows('SELECT 1 AS a');

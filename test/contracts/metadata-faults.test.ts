@@ -80,7 +80,7 @@ test('DB17 so many requests wait for a connection and no more', async () => {
   const first = store.datasets.update(datasetId, { name: 'first' }, by('alice'));
   await untilWaiting(1);
   const second = store.datasets.get(datasetId);
-  await expect(store.datasets.get(datasetId)).rejects.toMatchObject({ code: 'unavailable' });
+  await expect(store.datasets.get(datasetId)).rejects.toMatchObject({ code: 'unavailable', details: { databaseQueueMax: 1 } });
   await release();
   expect([await first, await second]).toMatchObject([{ name: 'first' }, { name: 'first' }]);
 });

@@ -6,7 +6,7 @@ import { CovistaError } from '../../protocol/errors.ts';
 import { judge, readObjective } from '../../server/cli/load/objectives.ts';
 import { Random } from '../../server/cli/load/random.ts';
 import { Recorder } from '../../server/cli/load/recorder.ts';
-import { makeWorld } from '../../server/cli/load/world.ts';
+import { makeWorld, pivotsOf } from '../../server/cli/load/world.ts';
 import { runCli, startCli } from '../support/cli.ts';
 import { startTestServer, type TestServer } from '../support/server.ts';
 
@@ -40,17 +40,25 @@ describe('load', () => {
     expect(outcome).toMatchObject({ scenario: 'browse', people: 4, seed: 1, errors: {}, objectives: [{ met: true }, { met: true }] });
     expect(outcome.targets).toMatchObject([{ area: 'browse', name: '*: errors', value: 0, limit: 0, unit: 'count', met: true }, { unit: 'ms' }]);
     expect(outcome.machine).toMatchObject({ node: process.version });
+    expect(outcome).toMatchObject({
+      arrived: 4,
+      overall: { perSecond: expect.any(Number), errors: 0, p50: expect.any(Number), p99: expect.any(Number) },
+    });
+    expect(outcome.overall.p99).toBeGreaterThanOrEqual(outcome.overall.p50);
     expect(outcome.arrival[0]).toMatchObject({ action: 'connect', count: expect.any(Number), errors: 0 });
     const alice = await server.client('alice');
     expect((await alice.dataset.list({})).items).toEqual([]);
   });
 
   test('CLI10 a missed objective is status 1, and what was refused names its setting', async () => {
+    const out = join(directory, 'refused.json');
     const run = await load(
       '--token',
       token,
       '--people',
       '12',
+      '--out',
+      out,
       '--slo',
       'version.preview:max=0.001ms',
       '--slo',
@@ -63,7 +71,10 @@ describe('load', () => {
     expect(run.out).toMatch(/^MISSED {2}\*:errors=0, was [1-9]/m);
     expect(run.out).toMatch(/^MISSED {2}version\.preview:max=0\.001ms, was /m);
     expect(run.out).toMatch(/^MISSED {2}no\.such:errors=0, which never happened$/m);
-    expect(run.out).toContain('COVISTA_SESSIONS_PER_SUBJECT_MAX [10000]');
+    // What it is on the server, not what it is by default.
+    expect(run.out).toContain('COVISTA_SESSIONS_PER_SUBJECT_MAX, which is 8 there');
+    const outcome = JSON.parse(await readFile(out, 'utf8'));
+    expect(outcome.limitsMet).toEqual([{ setting: 'COVISTA_SESSIONS_PER_SUBJECT_MAX', value: 8 }]);
   });
 
   test('CLI9 people explore together, and see each other’s notes', async () => {
@@ -80,10 +91,38 @@ describe('load', () => {
   test('CLI9 the people come with tokens of their own, out of a file', async () => {
     const path = join(directory, 'tokens');
     await writeFile(path, `${token}\n${await server.token('bob')}\n`);
-    const run = await load('--tokens', path, '--token', token, '--people', '2');
+    // Bob has no grant on the dataset of the run until the run gives him one.
+    const run = await load('--tokens', path, '--token', token, '--people', '2', '--slo', '*:errors=0');
     expect(run.status).toBe(0);
-    // Bob has no grant on the dataset of the run: what he asks for is refused, and told so.
-    expect(run.out).toContain('version.preview: not_found');
+    expect(run.err).not.toContain('lacking');
+  });
+
+  test('CLI9 people explore a dataset that is there, by its own columns, and are let in for the time of the run', async () => {
+    const erin = await server.client('erin');
+    const hers = await server.token('erin');
+    const { datasetId } = await erin.dataset.create({ name: 'Sightings', key: ['sighting'] });
+    const rows = Array.from({ length: 300 }, (_, row) => `${row},bird ${row % 7},place ${row % 5},${row * 2},2026-01-0${1 + (row % 9)}`);
+    for (const header of ['sighting,other', 'sighting,bird,place,wingspan,seen']) {
+      const lines = header.includes('bird') ? rows : ['1,2'];
+      await erin.version.commit({ datasetId, branch: 'main' }, { body: Buffer.from(`${header}\n${lines.join('\n')}\n`) });
+    }
+    const path = join(directory, 'guests');
+    await writeFile(path, `${await server.token('carol')}\n${await server.token('dan')}\n`);
+    const work = ['--scenario', 'co-analysis', '--think', '1', '--actions', '20', '--duration', '30', '--dataset', String(datasetId)];
+    const run = await load('--tokens', path, '--token', hers, ...work, '--slo', '*:errors=0');
+    expect(run.out).toMatch(/^view\.create +[1-9]\d* +0 /m);
+    expect(run.status).toBe(0);
+    expect(run.err).not.toContain('lacking');
+    // Nothing is committed to what is not of the run, and nobody keeps a grant.
+    expect((await erin.version.history({ datasetId, limit: 10 })).items).toHaveLength(2);
+    expect((await erin.grant.list({ datasetId })).items.map(({ principal }) => principal)).toEqual(['user:erin']);
+    const browsed = await load('--token', hers, '--dataset', String(datasetId), '--slo', '*:errors=0');
+    expect(browsed).toMatchObject({ status: 0 });
+    // A token that may not share the dataset: what is lacking to whom is told.
+    await erin.grant.create({ datasetId, principal: 'user:carol', permission: 'write' });
+    const lacking = await load('--tokens', path, '--token', await server.token('carol'), '--dataset', String(datasetId));
+    expect(lacking.err).toMatch(/^write on dataset \d+ is lacking to user:dan \(no permission\); the token of the run may not give it: /);
+    await erin.dataset.delete({ datasetId });
   });
 
   test('CLI10 a server that does not answer, and a file that cannot be written, are told at once', async () => {
@@ -108,13 +147,26 @@ describe('load', () => {
     expect((await alice.dataset.list({})).items).toEqual([]);
   });
 
+  test('CLI9 where somebody watches, one line says how it goes, and is gone at the end', async () => {
+    const run = startCli(['load', '--url', server.url, '--token', token, '--scenario', 'browse', ...SMALL, '--duration', '600'], {}, undefined, true);
+    await expect.poll(run.err, { timeout: 60_000 }).toMatch(/: 4 people, [1-9]/);
+    run.interrupt();
+    expect(await run.status).toBe(0);
+    const lines = run.err().split('\r\x1b[K');
+    // A look that was under way at the end is not shown behind it.
+    expect([lines[0], lines.at(-1)]).toEqual(['', '']);
+    const times = '[0-9.]+ m?s';
+    const form = new RegExp(`^ *\\d+ s: \\d people, \\d+ actions/s, p50 ${times}, p95 ${times}, p99 ${times}, 0 errors(, server \\d+ MiB)?$`);
+    for (const line of lines.slice(1, -1)) expect(line).toMatch(form);
+  });
+
   test('CLI9 a run that cannot be prepared leaves nothing behind', async () => {
     const controller = new AbortController();
     const alice = await server.client('alice');
     const refused = Object.assign(Object.create(alice), {
       version: { commit: () => Promise.reject(new CovistaError('storage_full', 'there is no room')) },
     });
-    await expect(makeWorld(refused, { rows: 1, seed: 1, groups: false, signal: controller.signal })).rejects.toMatchObject({ code: 'storage_full' });
+    await expect(makeWorld(refused, { rows: 1, seed: 1, signal: controller.signal })).rejects.toMatchObject({ code: 'storage_full' });
     expect((await alice.dataset.list({})).items).toEqual([]);
   });
 
@@ -128,6 +180,23 @@ describe('load', () => {
     const run = await runCli(['load', ...flags]);
     expect(run.status).toBe(2);
     expect(run.err).toContain(reason);
+  });
+});
+
+describe('pivots', () => {
+  const columns = (...types: string[]) => types.map((type, index) => ({ name: `c${index}`, type }));
+
+  test('CLI9 pivots of a dataset go by the types of its columns', () => {
+    expect(pivotsOf(columns('BIGINT', 'VARCHAR', 'VARCHAR[]', 'DATE', 'DECIMAL(18,3)', 'DOUBLE'))).toEqual({
+      groups: [['c1'], ['c1', 'c3'], ['c3', 'c1'], ['c3']],
+      measures: [
+        { column: 'c4', aggregate: 'sum' },
+        { column: 'c5', aggregate: 'avg' },
+      ],
+    });
+    expect(pivotsOf(columns('BOOLEAN'))).toEqual({ groups: [['c0']], measures: [{ column: 'c0', aggregate: 'count' }] });
+    expect(pivotsOf(columns('INTEGER'))).toEqual({ groups: [['c0']], measures: [{ column: 'c0', aggregate: 'sum' }] });
+    expect(() => pivotsOf(columns('STRUCT(a INTEGER)'))).toThrow('nobody can pivot this dataset');
   });
 });
 

@@ -1,12 +1,15 @@
 import { execFile } from 'node:child_process';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { describe, expect, test } from 'vitest';
 import { describeRegressions, regressions } from '../../bench/compare.ts';
 import type { Measurement } from '../../bench/measurement.ts';
 import { reportOf } from '../../bench/report.ts';
-import { beginRun, type Results, resultsOf } from '../../bench/results.ts';
+import { beginRun, earlierResults, type Results, resultsOf, unmeasuredTargets, unusedName } from '../../bench/results.ts';
 import { scalingOf } from '../../bench/scaling.ts';
+import { pauseBeside } from '../../bench/support/beside.ts';
 
 const figure = (name: string, value: number, more: Partial<Measurement> = {}): Measurement => ({ area: 'a', name, value, unit: 'ms', ...more });
 const resultsWith = (...measurements: Measurement[]): Results => resultsOf(measurements, { ...beginRun(), quick: false, scenarios: ['a'] });
@@ -27,28 +30,66 @@ describe('results', () => {
   });
 });
 
-describe('comparing runs', () => {
+describe('a run', () => {
   test.each([
-    [['--compare', '/nowhere.json', 'rpc'], 'ENOENT'],
-    [['no-such'], 'there is no scenario no-such; there are rpc, '],
-  ])('what makes no sense is told before anything is measured: %j', async (args, reason) => {
+    [['--compare', '/nowhere.json', 'rpc'], 1, /ENOENT/],
+    [['no-such'], 2, /^there is no scenario no-such; there are rpc, [a-z-, ]+\n$/],
+  ])('tells what makes no sense before anything is measured: %j', async (args, code, reason) => {
     const run = promisify(execFile)(process.execPath, [join(import.meta.dirname, '../../bench/run.ts'), ...args]);
-    await expect(run).rejects.toMatchObject({ code: 1, stdout: '', stderr: expect.stringContaining(reason) });
+    await expect(run).rejects.toMatchObject({ code, stdout: '', stderr: expect.stringMatching(reason) });
   });
 
+  test('has a file of its own, also where one of the day and the commit is there', async () => {
+    const directory = await mkdtemp(join(tmpdir(), 'covista-bench-'));
+    const run = { ...beginRun(), at: '2026-01-02T03:04:05.000Z', commit: 'abc' };
+    const names: string[] = [];
+    for (let turn = 0; turn < 3; turn += 1) {
+      names.push(unusedName(directory, run));
+      await writeFile(join(directory, `${names.at(-1)}.json`), JSON.stringify({ ...resultsWith(), at: `2026-01-0${turn + 1}` }));
+    }
+    expect(names).toEqual(['2026-01-02-abc', '2026-01-02-abc-run2', '2026-01-02-abc-run3']);
+    expect(earlierResults(directory, false).map(({ at }) => at)).toEqual(['2026-01-03', '2026-01-02', '2026-01-01']);
+    expect(earlierResults(directory, true)).toEqual([]);
+    await rm(directory, { recursive: true });
+  });
+
+  test('misses the targets of a scenario that breaks off', () => {
+    const limited = { limit: 10, at: { of: 'people', value: 5 } };
+    const earlier = resultsWith(figure('fast', 5, { limit: 10 }), figure('slow', 15, limited), { ...figure('other', 1, { limit: 2 }), area: 'b' });
+    const brokeOff = [{ name: 'breaks', area: 'a', about: '', run: () => Promise.reject(new Error('broke')) }];
+    // Another scenario of the area measured the first.
+    const measured = [figure('fast', 6, { limit: 10 })];
+    const results = resultsOf(
+      measured,
+      { ...earlier, failed: ['breaks'] },
+      unmeasuredTargets(brokeOff, measured, [resultsWith(figure('context', 1)), earlier]),
+    );
+    expect(results.targets.map(({ name, value, met }) => [name, value, met])).toEqual([
+      ['fast', 6, true],
+      ['slow', null, false],
+    ]);
+    const { markdown } = reportOf(results, 'today');
+    expect(markdown).toContain('| a | slow at 5 people | not measured | at most 10 | **missed** |');
+    expect(markdown).toContain('Broke off, so that what they measure is missing: breaks.');
+  });
+});
+
+describe('comparing runs', () => {
   test('tells what got worse beyond the spreads, in either direction of better', () => {
     const before = resultsWith(
       figure('steady', 10, { spread: [9, 11] }),
       figure('slower', 10, { spread: [9, 11] }),
       figure('noisy', 10, { spread: [5, 30] }),
-      figure('rate', 100, { unit: 'per second' }),
+      figure('rate', 100, { unit: 'per second', spread: [90, 110] }),
+      figure('rate that overlaps', 100, { unit: 'per second', spread: [60, 110] }),
       figure('gone', 1),
     );
     const now = resultsWith(
       figure('steady', 10.5, { spread: [9, 12] }),
       figure('slower', 20, { spread: [19, 22] }),
       figure('noisy', 20, { spread: [18, 25] }),
-      figure('rate', 50, { unit: 'per second' }),
+      figure('rate', 50, { unit: 'per second', spread: [45, 55] }),
+      figure('rate that overlaps', 70, { unit: 'per second', spread: [50, 80] }),
       figure('new', 1),
     );
     const found = regressions(before, now);
@@ -58,15 +99,80 @@ describe('comparing runs', () => {
     ]);
     expect(describeRegressions(found)).toContain('worse by 2.00: a / slower: 10.0 before, 20.0 now');
     expect(regressions(before, before)).toEqual([]);
+    expect(regressions(now, before).map(({ label }) => label)).toEqual([]);
+  });
+
+  test.each<[string, Partial<Measurement>, 'rise' | 'fall' | undefined]>([
+    ['a time', { unit: 'ms' }, 'rise'],
+    ['a rate', { unit: 'per second' }, 'fall'],
+    ['a ratio', { unit: 'ratio' }, 'rise'],
+    ['a ratio of rates', { unit: 'ratio', better: 'higher' }, 'fall'],
+    ['a rate that is bounded from above', { unit: 'per second', limit: 20, bound: 'at most' }, 'rise'],
+    ['a ratio that is bounded from below', { unit: 'ratio', limit: 0.6, bound: 'at least' }, 'fall'],
+    ['a figure of a peer', { unit: 'ms', better: 'neither' }, undefined],
+  ])('knows what is worse of %s', (_, more, worse) => {
+    const [low, high] = [resultsWith(figure('x', 10, more)), resultsWith(figure('x', 50, more))];
+    expect(regressions(low, high)).toHaveLength(worse === 'rise' ? 1 : 0);
+    expect(regressions(high, low)).toHaveLength(worse === 'fall' ? 1 : 0);
+  });
+
+  test('a figure that was taken once is worse only beyond what such figures differ by, and beyond what anybody notices', () => {
+    const worseOf = (before: Measurement, now: Measurement): number => regressions(resultsWith(before), resultsWith(now)).length;
+    expect(worseOf(figure('x', 10), figure('x', 19))).toBe(0);
+    expect(worseOf(figure('x', 10), figure('x', 21))).toBe(1);
+    expect(worseOf(figure('x', 10, { spread: [9, 11] }), figure('x', 19))).toBe(0);
+    expect(worseOf(figure('x', 0.1), figure('x', 0.9))).toBe(0);
+    expect(worseOf(figure('x', 0, { unit: 'MiB' }), figure('x', 10, { unit: 'MiB' }))).toBe(0);
+    // Of what must not happen at all, once is worse than never.
+    expect(worseOf(figure('x', 0, { unit: 'count' }), figure('x', 1, { unit: 'count' }))).toBe(1);
+    expect(worseOf(figure('x', 0), figure('x', 0))).toBe(0);
   });
 });
 
 describe('scaling', () => {
-  test('finds the power by which a figure grows, and where it bends up', () => {
-    expect(scalingOf([10, 100, 1_000].map((x) => [x, 3 * x ** 2]))).toMatchObject({ exponent: expect.closeTo(2), knee: null });
-    const flatThenSteep = [1, 10, 100, 1_000].map((x) => [x, x <= 100 ? 5 : 50] as const);
-    expect(scalingOf(flatThenSteep)?.knee).toBe(100);
+  const curve = (xs: readonly number[], y: (x: number) => number) => xs.map((x) => [x, y(x)] as const);
+  const LOADS = [1, 10, 100, 1_000, 10_000];
+
+  test.each([0, 0.5, 1, 2, -1])('finds the power %f by which a figure grows, and no knee in it', (power) => {
+    expect(scalingOf(curve(LOADS, (x) => 3 * x ** power))).toEqual({ exponent: expect.closeTo(power), knee: null });
+  });
+
+  test.each([10, 100, 1_000])('finds that a figure bends up at %d', (at) => {
+    const flatThenSteep = curve(LOADS, (x) => (x <= at ? 5 : (5 * x) / at));
+    expect(scalingOf(flatThenSteep)?.knee).toBe(at);
+    // What bends down instead is no knee, except of a rate.
+    expect(scalingOf(flatThenSteep, 'higher')?.knee).toBe(null);
+    const linearThenFlat = curve(LOADS, (x) => Math.min(x, at) * 1_000);
+    expect(scalingOf(linearThenFlat)?.knee).toBe(null);
+    expect(scalingOf(linearThenFlat, 'higher')?.knee).toBe(at);
+  });
+
+  test('leaves out figures of nought, and names the load of the knee all the same', () => {
+    expect(scalingOf(curve([0.1, 1, 10, 100, 1_000], (x) => (x < 1 ? 0 : x <= 100 ? 5 : 50)))?.knee).toBe(100);
+  });
+
+  test('says nothing of what is too little', () => {
     expect(scalingOf([[1, 1]])).toBeUndefined();
+    expect(scalingOf(curve([1, 10], (x) => x))).toEqual({ exponent: expect.closeTo(1), knee: undefined });
+  });
+
+  test('the measured noise of a flat curve is no knee', () => {
+    expect(scalingOf(curve(LOADS, (x) => 5 + (x === 100 ? 1 : 0)))?.knee).toBe(null);
+  });
+});
+
+describe('waiting beside work', () => {
+  test('ends with the failure of the work at once, and waits on where it is done', async () => {
+    const broken = Promise.reject(new Error('broke'));
+    await expect(pauseBeside(broken, 3_600_000)).rejects.toThrow('broke');
+    const done = Promise.resolve();
+    let isOver = false;
+    const pause = pauseBeside(done, 20).then(() => {
+      isOver = true;
+    });
+    await done;
+    expect(isOver).toBe(false);
+    await pause;
   });
 });
 

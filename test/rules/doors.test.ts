@@ -78,7 +78,10 @@ describe('rates', () => {
     const answers = await Promise.all(Array.from({ length: 50 }, (_, index) => client.last(index + 1)));
     const refused = answers.filter((frame) => frame[0] === FRAME.error);
     expect(refused.length).toBeGreaterThan(20);
-    expect(refused[0]?.[2]).toMatchObject({ code: 'rate_limited', details: { retryAfterMs: expect.any(Number) } });
+    expect(refused[0]?.[2]).toMatchObject({
+      code: 'rate_limited',
+      details: { requestsPerSubjectPerSecond: 5, retryAfterMs: expect.any(Number) },
+    });
     const other = await RpcClient.open(server.port, await server.token({ subject: 'bob' }));
     other.request(1, 'session.whoami');
     expect((await other.last(1))[0]).toBe(FRAME.response);
@@ -106,7 +109,7 @@ describe('rates', () => {
   });
 
   test('AUTH19 a limit is exact to a batch, and forgets the key that was used longest ago', async () => {
-    const limit = new RateLimit({ what: 'tries', most: 3, periodMs: 60_000, keysMax: 2 });
+    const limit = new RateLimit({ what: 'tries', limit: 'requestsPerSubjectPerSecond', most: 3, periodMs: 60_000, keysMax: 2 });
     const tries = async (who: string): Promise<string[]> => {
       const outcomes: string[] = [];
       for (let count = 0; count < 6; count += 1) {

@@ -20,7 +20,12 @@ const noServer: StartServer = async () => {
 };
 
 /** Runs a command line in this process. */
-export function startCli(args: readonly string[], environment: Record<string, string> = {}, startServer: StartServer = noServer): CliRun {
+export function startCli(
+  args: readonly string[],
+  environment: Record<string, string> = {},
+  startServer: StartServer = noServer,
+  interactive = false,
+): CliRun {
   const written = { out: '', err: '' };
   const controller = new AbortController();
   let notify: () => void = () => undefined;
@@ -33,7 +38,7 @@ export function startCli(args: readonly string[], environment: Record<string, st
       written.err += text;
     },
     errorStream: new PassThrough(),
-    interactive: false,
+    interactive,
     interruption: () => controller.signal,
   };
   const status = runCommand(args, environment, { startServer }, terminal);

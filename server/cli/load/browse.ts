@@ -12,13 +12,17 @@ export const browse = scenario<Person>({
       weight: 50,
       run: ({ client, world, random }) => {
         const startRow = random.below(Math.max(1, world.rows - PAGE_ROWS));
-        return client.version.preview({ datasetId: world.datasetId, versionId: 1, startRow, endRow: startRow + PAGE_ROWS });
+        return client.version.preview({ datasetId: world.datasetId, versionId: world.versionId, startRow, endRow: startRow + PAGE_ROWS });
       },
     },
     { name: 'ref.resolve', weight: 30, run: ({ client, world }) => client.ref.resolve({ datasetId: world.datasetId, ref: 'main' }) },
     { name: 'version.history', weight: 10, run: ({ client, world }) => client.version.history({ datasetId: world.datasetId, limit: 20 }) },
     { name: 'dataset.list', weight: 5, run: ({ client }) => client.dataset.list({ limit: 20 }) },
-    { name: 'version.statistics', weight: 1, run: ({ client, world }) => client.version.statistics({ datasetId: world.datasetId, versionId: 1 }) },
+    {
+      name: 'version.statistics',
+      weight: 1,
+      run: ({ client, world }) => client.version.statistics({ datasetId: world.datasetId, versionId: world.versionId }),
+    },
   ],
   leave: async () => undefined,
 });

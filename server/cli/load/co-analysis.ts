@@ -4,7 +4,6 @@ import { type Person, scenario } from './scenario.ts';
 import { openDocument } from './shared-document.ts';
 
 const PAGE_ROWS = 100;
-const GROUPS: readonly [readonly string[], ...(readonly string[])[]] = [['region', 'product'], ['product', 'region'], ['region', 'day'], ['product']];
 
 /** What others see, by the map of the document that holds it. */
 const SEEN = [
@@ -63,17 +62,17 @@ export const coAnalysis = scenario<Seat>({
     { name: 'presence.set', weight: 20, run: async (seat) => moveCursor(seat) },
     { name: 'note', weight: 3, run: writeNote },
     { name: 'view.save', weight: 1, run: saveView },
-    { name: 'version.commit', weight: 0.5, run: commitFinding },
+    { name: 'version.commit', weight: 0.5, needsMadeWorld: true, run: commitFinding },
   ],
   leave: async ({ document }) => document.close(),
 });
 
-async function createPivot({ client, random }: Person, tableId: string): Promise<View> {
+async function createPivot({ client, random, world }: Person, tableId: string): Promise<View> {
   const { viewId, rows } = await client.view.create({
     tableId: tableId,
-    group_by: [...random.pick(GROUPS)],
-    columns: ['quantity', 'price'],
-    aggregates: { quantity: 'sum', price: 'avg' },
+    group_by: [...random.pick(world.groups)],
+    columns: world.measures.map(({ column }) => column),
+    aggregates: Object.fromEntries(world.measures.map(({ column, aggregate }) => [column, aggregate])),
   });
   return { viewId, rows };
 }
@@ -84,7 +83,7 @@ function readWindow({ person, tableId, pivot }: Seat): Promise<unknown> {
 }
 
 function moveCursor({ person, document, tableId, pivot }: Seat): void {
-  document.presence.set({ tableId, selection: { row: person.random.below(pivot.rows), column: person.random.pick(['quantity', 'price']) } });
+  document.presence.set({ tableId, selection: { row: person.random.below(pivot.rows), column: person.random.pick(person.world.measures).column } });
 }
 
 /** The time of an edit is that until the server keeps it. */
@@ -94,8 +93,11 @@ async function writeNote({ document }: Seat): Promise<void> {
 }
 
 async function saveView({ person, document, views, savedViewIds }: Seat): Promise<void> {
-  const groupBy = person.random.pick(GROUPS);
-  const { id } = views.create({ name: `By ${groupBy.join(' and ')}`, config: { group_by: [...groupBy], columns: ['quantity'] } });
+  const groupBy = person.random.pick(person.world.groups);
+  const { id } = views.create({
+    name: `By ${groupBy.join(' and ')}`,
+    config: { group_by: [...groupBy], columns: [person.world.measures[0].column] },
+  });
   savedViewIds.push(id);
   if (savedViewIds.length > SAVED_VIEWS_MAX) views.remove(savedViewIds.shift() as string);
   await document.whenDurable();

@@ -1,13 +1,13 @@
 import { open, writeFile } from 'node:fs/promises';
 import { connect } from '../../../client/index.ts';
-import { LIMITS, type LimitName } from '../../../protocol/limits.ts';
 import { CONNECT_ATTEMPTS_MAX, type Command, type FlagValues, type Invocation, listFlag, textFlag, UsageError } from '../command.ts';
 import type { CrowdThreads } from './crowd.client.ts';
+import { Admission, type Guest, guestsOf, LOAD_GUESTS } from './guests.ts';
 import { thisMachine } from './machine.ts';
 import { judge, type Objective, readObjective } from './objectives.ts';
 import { readPeople, type TokenOf } from './people.ts';
-import type { Figures, Recorder } from './recorder.ts';
-import { liveLine, type Outcome, printOutcome, targetsOf } from './report.ts';
+import type { Figures } from './recorder.ts';
+import { limitsOf, liveLine, type Outcome, printOutcome, targetsOf } from './report.ts';
 import type { World } from './scenario.ts';
 import { SCENARIOS } from './scenarios.ts';
 import { serverMemory } from './server-memory.ts';
@@ -26,7 +26,11 @@ export const load: Command = {
     ramp: { type: 'string', value: 'SECONDS', prose: 'Over how long they arrive [10]' },
     think: { type: 'string', value: 'MS', prose: 'Between two actions of a person, on average [2000]' },
     actions: { type: 'string', value: 'N', prose: 'After how many actions a person leaves; absent: when the time is over' },
-    dataset: { type: 'string', value: 'ID', prose: 'What they work on; absent: a dataset made for the run, and deleted after it' },
+    dataset: {
+      type: 'string',
+      value: 'ID',
+      prose: 'What they work on, leaving notes and views there; absent: a dataset made for the run, and deleted after it',
+    },
     rows: { type: 'string', value: 'N', prose: 'Rows of the dataset that is made [100000]' },
     slo: {
       type: 'string',
@@ -47,16 +51,26 @@ export const load: Command = {
     const owner = connect({ url: plan.url, token: await plan.ownerToken(), name: 'covista-load' });
     try {
       const world = plan.datasetId === undefined ? await makeWorld(owner, { ...plan, signal }) : await existingWorld(owner, plan.datasetId);
+      const admission = new Admission(owner, world.datasetId);
       try {
+        const lacking = await admission.admit(await guestsOfPlan(plan, world));
+        if (lacking !== undefined) invocation.terminal.say(`${lacking}\n`);
         return await carryOut(plan, world, { invocation, signal });
       } finally {
-        if (plan.datasetId === undefined) await owner.dataset.delete({ datasetId: world.datasetId });
+        if (world.isMade) await owner.dataset.delete({ datasetId: world.datasetId });
+        else await admission.end();
       }
     } finally {
       owner.close();
     }
   },
 };
+
+/** Who needs a grant: all whose tokens are made, and those of the given ones who have none. */
+async function guestsOfPlan({ url, people, groups, hasTokens, tokenOf }: Plan, { datasetId }: World): Promise<readonly Guest[]> {
+  if (!hasTokens) return groups ? [LOAD_GUESTS] : [];
+  return guestsOf(await Promise.all(Array.from({ length: people }, (_, person) => tokenOf(person))), { url, datasetId });
+}
 
 interface Plan {
   readonly url: string;
@@ -72,7 +86,10 @@ interface Plan {
   readonly objectives: readonly Objective[];
   readonly out: string | undefined;
   readonly tokenOf: TokenOf;
+  /** The people are those of a group. */
   readonly groups: boolean;
+  /** They bring tokens of their own. */
+  readonly hasTokens: boolean;
   /** Prepares the run and reads the server's metrics. */
   readonly ownerToken: () => Promise<string>;
 }
@@ -99,6 +116,7 @@ async function readPlan({ flags, client, config }: Invocation): Promise<Plan> {
     out: textFlag(flags, 'out'),
     tokenOf,
     groups: flags['as-many'] === true,
+    hasTokens: textFlag(flags, 'tokens') !== undefined,
     ownerToken: async () => token ?? tokenOf(0),
   };
 }
@@ -150,24 +168,27 @@ async function carryOut(plan: Plan, world: World, { invocation, signal }: Stage)
   }
   const all = crowd.recorder('arrival', 'recorded');
   const arrival = crowd.recorder('arrival').figures();
-  const actions = ofBoth(arrival, crowd.recorder('recorded').figures());
+  const settled = crowd.recorder('recorded');
+  const actions = ofBoth(arrival, settled.figures());
   const objectives = judge(plan.objectives, actions);
   const outcome: Outcome = {
     at: new Date().toISOString(),
     machine: thisMachine(),
     scenario: plan.name,
     people: plan.people,
+    arrived: crowd.arrived,
     seconds: (performance.now() - startedAtMs) / 1_000,
     seed: plan.seed,
+    overall: settled.overall(),
     actions,
     arrival,
     errors: all.errors,
     serverMemoryBytes: watch.highest() ?? null,
+    limitsMet: limitsOf(all.limitsMet),
     objectives,
     targets: targetsOf(plan.name, objectives),
   };
   printOutcome(terminal, outcome);
-  adviseOnLimits(invocation, all);
   if (plan.out !== undefined) await writeFile(plan.out, `${JSON.stringify(outcome, null, 2)}\n`);
   return outcome.objectives.every(({ met }) => met) ? 0 : 1;
 }
@@ -179,14 +200,6 @@ function ofBoth(arrival: readonly Figures[], settled: readonly Figures[]): Figur
   return [...only, ...settled.map((figures) => ({ ...figures, errors: figures.errors + errorsBefore(figures.action) }))];
 }
 
-/** Names the settings that stood in the way. */
-function adviseOnLimits({ terminal }: Invocation, recorder: Recorder): void {
-  for (const name of recorder.limitsMet) {
-    const setting = `COVISTA_${name.replace(/[A-Z]/g, (letter) => `_${letter}`).toUpperCase()}`;
-    terminal.print(`the server refused some of it by ${setting} [${LIMITS[name as LimitName].value}]: raise it for a load like this\n`);
-  }
-}
-
 interface Watched {
   readonly crowd: CrowdThreads;
   readonly terminal: Invocation['terminal'];
@@ -195,16 +208,23 @@ interface Watched {
 /** Says every second how it goes, or every ten where nobody watches, and follows the server's memory. */
 function watchServer(plan: Plan, { crowd, terminal }: Watched): { stop(): void; highest(): number | undefined } {
   let highest: number | undefined;
+  let isOver = false;
   const startedAtMs = performance.now();
   const look = async (): Promise<void> => {
     const memory = await serverMemory(plan.url, await plan.ownerToken());
+    if (isOver) return;
     if (memory !== undefined) highest = Math.max(highest ?? 0, memory);
-    const line = liveLine(crowd.recorder('recorded'), { people: crowd.arrived, seconds: (performance.now() - startedAtMs) / 1_000, memory });
+    const line = liveLine(crowd.recorder('recorded').overall(), {
+      people: crowd.arrived,
+      seconds: (performance.now() - startedAtMs) / 1_000,
+      memory,
+    });
     terminal.say(terminal.interactive ? `\r\x1b[K${line}` : `${line}\n`);
   };
   const timer = setInterval(() => void look(), terminal.interactive ? 1_000 : 10_000);
   return {
     stop: () => {
+      isOver = true;
       clearInterval(timer);
       if (terminal.interactive) terminal.say('\r\x1b[K');
     },

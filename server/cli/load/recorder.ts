@@ -1,6 +1,6 @@
 import { build, decodeFromCompressedBase64, encodeIntoCompressedBase64, type Histogram } from 'hdr-histogram-js';
 import { CovistaError } from '../../../protocol/errors.ts';
-import { LIMITS } from '../../../protocol/limits.ts';
+import { LIMITS, type LimitName } from '../../../protocol/limits.ts';
 
 /** What came of one kind of action so far; times in milliseconds. */
 export interface Figures {
@@ -14,6 +14,9 @@ export interface Figures {
   readonly max: number;
 }
 
+/** What came of all kinds of actions together. */
+export type Overall = Pick<Figures, 'perSecond' | 'errors' | 'p50' | 'p95' | 'p99'>;
+
 /** All that a recorder knows, as it goes from thread to thread. */
 export interface Recorded {
   readonly elapsedMs: number;
@@ -21,8 +24,11 @@ export interface Recorded {
   readonly entries: readonly { readonly action: string; readonly times: string; readonly errors: number }[];
   readonly all: string;
   readonly errors: Readonly<Record<string, number>>;
-  readonly limitsMet: readonly string[];
+  readonly limitsMet: LimitsMet;
 }
+
+/** The limits of the server that it named when it refused something, with what they are there. */
+export type LimitsMet = Readonly<Partial<Record<LimitName, number>>>;
 
 interface Entry {
   readonly times: Histogram;
@@ -41,7 +47,7 @@ const ERROR_KINDS_MAX = 50;
 export class Recorder {
   readonly #entries = new Map<string, Entry>();
   readonly #errors = new Map<string, number>();
-  readonly #limits = new Set<string>();
+  readonly #limits = new Map<LimitName, number>();
   readonly #all = build(HISTOGRAM);
   #startedAtMs: number | undefined;
 
@@ -57,7 +63,7 @@ export class Recorder {
       }
       recorder.#all.add(decodeFromCompressedBase64(all));
       for (const [kind, count] of Object.entries(errors)) recorder.#count(kind, count);
-      for (const name of limitsMet) recorder.#limits.add(name);
+      for (const [name, most] of Object.entries(limitsMet)) recorder.#limits.set(name as LimitName, most);
     }
     return recorder;
   }
@@ -100,7 +106,7 @@ export class Recorder {
 
   fail(action: string, fault: unknown): void {
     this.#entry(action).errors += 1;
-    if (fault instanceof CovistaError) for (const name of Object.keys(fault.details)) if (name in LIMITS) this.#limits.add(name);
+    if (fault instanceof CovistaError) this.#meet(fault);
     const kind = fault instanceof CovistaError ? `${action}: ${fault.code}` : `${action}: ${fault instanceof Error ? fault.message : String(fault)}`;
     this.#count(kind, 1);
   }
@@ -110,14 +116,15 @@ export class Recorder {
     return Object.fromEntries(this.#errors);
   }
 
-  /** The limits of the server that it named when it refused something. */
-  get limitsMet(): readonly string[] {
-    return [...this.#limits];
+  get limitsMet(): LimitsMet {
+    return Object.fromEntries(this.#limits);
   }
 
-  /** Percentiles of everything that was measured, in milliseconds. */
-  get times(): Pick<Figures, 'p50' | 'p95' | 'p99'> {
-    return percentilesOf(this.#all);
+  /** What came of all actions together; the times are those of everything that was measured. */
+  overall(): Overall {
+    const figures = this.figures();
+    const sum = (of: (figures: Figures) => number): number => figures.reduce((total, one) => total + of(one), 0);
+    return { perSecond: sum(({ perSecond }) => perSecond), errors: sum(({ errors }) => errors), ...percentilesOf(this.#all) };
   }
 
   /** What came of every kind of action, in the order in which they first happened. */
@@ -127,6 +134,12 @@ export class Recorder {
       const count = times.totalCount;
       return { action, count, errors, perSecond: count / seconds, ...percentilesOf(times), max: times.maxValue / 1_000 };
     });
+  }
+
+  #meet({ details }: CovistaError): void {
+    for (const [name, most] of Object.entries(details)) {
+      if (Object.hasOwn(LIMITS, name) && typeof most === 'number') this.#limits.set(name as LimitName, most);
+    }
   }
 
   #count(kind: string, errors: number): void {

@@ -1,7 +1,7 @@
 import type { Terminal } from '../terminal.ts';
 import type { Machine } from './machine.ts';
 import type { Verdict } from './objectives.ts';
-import type { Figures, Recorder } from './recorder.ts';
+import type { Figures, LimitsMet, Overall } from './recorder.ts';
 
 const MiB = 1024 * 1024;
 
@@ -11,18 +11,32 @@ export interface Outcome {
   readonly machine: Machine;
   readonly scenario: string;
   readonly people: number;
+  /** Of these, those who came. */
+  readonly arrived: number;
   readonly seconds: number;
   readonly seed: number;
+  /** Of all actions together, since all people were there. */
+  readonly overall: Overall;
   readonly actions: readonly Figures[];
   /** Of the time in which the people arrived. */
   readonly arrival: readonly Figures[];
   readonly errors: Readonly<Record<string, number>>;
   /** Highest resident memory that the server told, in bytes; null: it told none. */
   readonly serverMemoryBytes: number | null;
+  /** Settings by which the server refused some of it, with what they are there. */
+  readonly limitsMet: readonly LimitMet[];
   readonly objectives: readonly Verdict[];
   /** The same as the benchmarks write them. */
   readonly targets: readonly Target[];
 }
+
+export interface LimitMet {
+  readonly setting: string;
+  readonly value: number;
+}
+
+export const limitsOf = (limitsMet: LimitsMet): LimitMet[] =>
+  Object.entries(limitsMet).map(([name, value]) => ({ setting: `COVISTA_${name.replace(/[A-Z]/g, (letter) => `_${letter}`).toUpperCase()}`, value }));
 
 /** An objective in the form of the results of the benchmarks. */
 export interface Target {
@@ -48,15 +62,11 @@ export const targetsOf = (scenario: string, objectives: readonly Verdict[]): Tar
 
 /** One line of how it goes. */
 export function liveLine(
-  recorder: Recorder,
+  { perSecond, errors, p50, p95, p99 }: Overall,
   { people, seconds, memory }: { readonly people: number; readonly seconds: number; readonly memory: number | undefined },
 ): string {
-  const figures = recorder.figures();
-  const rate = figures.reduce((sum, { perSecond }) => sum + perSecond, 0);
-  const errors = figures.reduce((sum, figure) => sum + figure.errors, 0);
-  const { p50, p95, p99 } = recorder.times;
   const server = memory === undefined ? '' : `, server ${(memory / MiB).toFixed(0)} MiB`;
-  return `${seconds.toFixed(0).padStart(4)} s: ${people} people, ${rate.toFixed(0)} actions/s, p50 ${time(p50)}, p95 ${time(p95)}, p99 ${time(p99)}, ${errors} errors${server}`;
+  return `${seconds.toFixed(0).padStart(4)} s: ${people} people, ${perSecond.toFixed(0)} actions/s, p50 ${time(p50)}, p95 ${time(p95)}, p99 ${time(p99)}, ${errors} errors${server}`;
 }
 
 /** The whole outcome as a table. */
@@ -71,6 +81,9 @@ export function printOutcome(terminal: Terminal, outcome: Outcome): void {
   for (const [kind, count] of Object.entries(outcome.errors)) terminal.print(`error: ${count} × ${kind}\n`);
   for (const { text, value, met } of outcome.objectives) {
     terminal.print(`${met ? 'met   ' : 'MISSED'}  ${text}${value === undefined ? ', which never happened' : `, was ${round(value)}`}\n`);
+  }
+  for (const { setting, value } of outcome.limitsMet) {
+    terminal.print(`the server refused some of it by ${setting}, which is ${value} there: raise it for a load like this\n`);
   }
 }
 

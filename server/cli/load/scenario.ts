@@ -5,7 +5,19 @@ import type { Recorder } from './recorder.ts';
 /** What the people work on. */
 export interface World {
   readonly datasetId: number;
+  /** Of the head of `main`. */
+  readonly versionId: number;
   readonly rows: number;
+  /** Columns to pivot by, each a choice, and what is summed up of them. */
+  readonly groups: readonly [readonly string[], ...(readonly string[])[]];
+  readonly measures: readonly [Measure, ...Measure[]];
+  /** Whether it was made for the run, so that the people may commit rows that fit it. */
+  readonly isMade: boolean;
+}
+
+export interface Measure {
+  readonly column: string;
+  readonly aggregate: 'sum' | 'avg' | 'count';
 }
 
 /** One of the people, connected. */
@@ -24,6 +36,8 @@ export interface Action<Seat> {
   readonly name: string;
   /** How often it is chosen, relative to the others. */
   readonly weight: number;
+  /** Only in a world that was made for the run. */
+  readonly needsMadeWorld?: true;
   run(seat: Seat): Promise<unknown>;
 }
 
@@ -49,22 +63,26 @@ export interface OpenSeat {
 }
 
 export function scenario<Seat>({ about, sit, actions, leave }: Scenario<Seat>): AnyScenario {
-  const total = actions.reduce((sum, { weight }) => sum + weight, 0);
-  const choose = (random: Random): Action<Seat> => {
-    let left = random.next() * total;
-    for (const action of actions) {
-      left -= action.weight;
-      if (left < 0) return action;
-    }
-    return actions[0];
+  const chooser = ({ random, world }: Person) => {
+    const possible = actions.filter(({ needsMadeWorld }) => needsMadeWorld !== true || world.isMade);
+    const total = possible.reduce((sum, { weight }) => sum + weight, 0);
+    return (): Action<Seat> => {
+      let left = random.next() * total;
+      for (const action of possible) {
+        left -= action.weight;
+        if (left < 0) return action;
+      }
+      return actions[0];
+    };
   };
   return {
     about,
     open: async (person) => {
       const seat = await sit(person);
+      const choose = chooser(person);
       return {
         act: async (dueAtMs) => {
-          const { name, run } = choose(person.random);
+          const { name, run } = choose();
           await person.recorder.measure(name, dueAtMs, () => run(seat));
         },
         leave: () => leave(seat),

@@ -1,37 +1,61 @@
 import type { Client } from '../../../client/index.ts';
-import { LOAD_GROUP } from './people.ts';
+import { UsageError } from '../command.ts';
 import { Random } from './random.ts';
 import type { World } from './scenario.ts';
 
 const REGIONS = ['North', 'East', 'South', 'West'] as const;
 const PRODUCTS = ['Desk', 'Chair', 'Lamp', 'Shelf', 'Table', 'Sofa', 'Bed', 'Mirror', 'Rug', 'Clock'] as const;
 
+const ORDER_GROUPS: World['groups'] = [['region', 'product'], ['product', 'region'], ['region', 'day'], ['product']];
+const ORDER_MEASURES: World['measures'] = [
+  { column: 'quantity', aggregate: 'sum' },
+  { column: 'price', aggregate: 'avg' },
+];
+
+/** What DuckDB counts with, and what people group by; lists and structs are neither. */
+const NUMERIC = /^(?:U?(?:TINY|SMALL|BIG|HUGE)INT|U?INTEGER|FLOAT|DOUBLE|DECIMAL.*)$/;
+const GROUPING = /^(?:VARCHAR|BOOLEAN|DATE|ENUM.*)$/;
+const COLUMNS_MAX = 2;
+
 /** A dataset that is there, as what the people work on. */
 export async function existingWorld(client: Client, datasetId: number): Promise<World> {
   const { versionId } = await client.ref.resolve({ datasetId, ref: 'main' });
-  const { rows } = await client.version.get({ datasetId, versionId });
-  return { datasetId, rows: rows ?? 0 };
+  const { rows, schema } = await client.version.get({ datasetId, versionId });
+  return { datasetId, versionId, rows: rows ?? 0, ...pivotsOf(schema), isMade: false };
+}
+
+/** By the types of the columns: groups of texts, days and yes or no, or else of whatever comes first; sums of numbers, or else counts. */
+export function pivotsOf(schema: readonly { readonly name: string; readonly type: string }[]): Pick<World, 'groups' | 'measures'> {
+  const named = (kind: RegExp): string[] => schema.filter(({ type }) => kind.test(type)).map(({ name }) => name);
+  const [numbers, texts] = [named(NUMERIC).slice(-COLUMNS_MAX), named(GROUPING).slice(0, COLUMNS_MAX)];
+  const first = texts[0] ?? numbers[0];
+  if (first === undefined)
+    throw new UsageError('nobody can pivot this dataset: the head of main has no column of texts, days or numbers that its token may see');
+  const second = texts[1];
+  const more = second === undefined ? [] : [[first, second], [second, first], [second]];
+  const measures = numbers.map((column, index) => ({ column, aggregate: index === 0 ? 'sum' : 'avg' }) as const);
+  const [measure = { column: first, aggregate: 'count' }, ...others] = measures;
+  return { groups: [[first], ...more], measures: [measure, ...others] };
 }
 
 interface NewWorld {
   readonly rows: number;
   readonly seed: number;
-  readonly groups: boolean;
   readonly signal: AbortSignal;
 }
 
 /** A dataset of orders made for the run, which the people may write to. What cannot be finished is removed again. */
 export async function makeWorld(client: Client, options: NewWorld): Promise<World> {
-  const { rows, groups, signal } = options;
+  const { rows, signal } = options;
   const { datasetId } = await client.dataset.create({ name: `Load test ${new Date().toISOString()}`, key: ['order'] }, { signal });
   try {
-    await client.version.commit({ datasetId, branch: 'main', message: 'Orders of the load test' }, { body: orders(options), signal });
-    if (groups) await client.grant.create({ datasetId, principal: `group:${LOAD_GROUP}`, permission: 'write' }, { signal });
+    const body = orders(options);
+    const { versionId } = await client.version.commit({ datasetId, branch: 'main', message: 'Orders of the load test' }, { body, signal });
+    return { datasetId, versionId, rows, groups: ORDER_GROUPS, measures: ORDER_MEASURES, isMade: true };
   } catch (fault) {
     await client.dataset.delete({ datasetId });
     throw fault;
   }
-  return { datasetId, rows };
 }
 
 function orders({ rows, seed }: { readonly rows: number; readonly seed: number }): Uint8Array {

@@ -183,7 +183,10 @@ class DocumentHost implements Omit<Documents, keyof DocumentHistory | keyof Publ
       const entry = this.#entries.get(target.name) ?? (await this.#load(target, kind));
       const { documentConnectionsMax } = this.#options.limits;
       if (entry.uses >= documentConnectionsMax) {
-        throw new CovistaError('rate_limited', `at most ${documentConnectionsMax} channels of one document can be open`, { retryAfterMs: 10_000 });
+        throw new CovistaError('rate_limited', `at most ${documentConnectionsMax} channels of one document can be open`, {
+          documentConnectionsMax,
+          retryAfterMs: 10_000,
+        });
       }
       entry.uses += 1;
       clearTimeout(entry.idle);
@@ -194,7 +197,10 @@ class DocumentHost implements Omit<Documents, keyof DocumentHistory | keyof Publ
   async #load(target: DocumentTarget, kind: DocumentSubject['kind']): Promise<Entry> {
     const { store, limits, clock, log } = this.#options;
     const { name } = target;
-    if (this.#entries.size >= limits.documentsOpenMax) throw new CovistaError('unavailable', 'too many documents are open on this server');
+    const { documentsOpenMax } = limits;
+    if (this.#entries.size >= documentsOpenMax) {
+      throw new CovistaError('unavailable', 'too many documents are open on this server', { documentsOpenMax });
+    }
     const lease = await this.#leases.ask(target);
     if (lease === undefined) {
       throw new CovistaError('unavailable', 'another server has the document open', { retryAfterMs: limits.documentLeaseMs });

@@ -45,8 +45,12 @@ export function createEventFeed({ events, limits }: { readonly events: EventStor
 
   const join = (datasetId: DatasetId, follower: Follower): Topic => {
     const topic = topics.get(datasetId) ?? { followers: new Set(), recent: [], reading: undefined };
-    if (topic.followers.size >= limits.watchersPerDatasetMax) {
-      throw new CovistaError('rate_limited', `dataset ${datasetId} already has ${topic.followers.size} watchers`, { retryAfterMs: 10_000 });
+    const { watchersPerDatasetMax } = limits;
+    if (topic.followers.size >= watchersPerDatasetMax) {
+      throw new CovistaError('rate_limited', `dataset ${datasetId} already has ${topic.followers.size} watchers`, {
+        watchersPerDatasetMax,
+        retryAfterMs: 10_000,
+      });
     }
     topic.followers.add(follower);
     topics.set(datasetId, topic);

@@ -85,7 +85,10 @@ class Lane {
   enqueue(commit: PendingCommit, privileged: boolean): Promise<Landing> {
     const { commitsQueuedMax } = this.#options.limits;
     if (!privileged && this.#waiting.length >= commitsQueuedMax) {
-      throw new CovistaError('rate_limited', `${commitsQueuedMax} commits already wait for dataset ${this.#datasetId}`, { retryAfterMs: 1_000 });
+      throw new CovistaError('rate_limited', `${commitsQueuedMax} commits already wait for dataset ${this.#datasetId}`, {
+        commitsQueuedMax,
+        retryAfterMs: 1_000,
+      });
     }
     const settle = Promise.withResolvers<Landing>();
     this.#waiting.push({ commit, privileged, settle });

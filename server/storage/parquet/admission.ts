@@ -62,7 +62,7 @@ export class Admission {
 
   #wait(kind: QueryKind, interruption: Interruption): Promise<void> {
     if (kind !== 'background' && this.load.waiting >= this.#queueMax) {
-      throw new CovistaError('rate_limited', `${this.#queueMax} queries already wait for the query engine`);
+      throw new CovistaError('rate_limited', `${this.#queueMax} queries already wait for the query engine`, { duckdbQueueMax: this.#queueMax });
     }
     return new Promise((resolve, reject) => {
       const forget = interruption.onInterrupt(() => {

@@ -126,8 +126,9 @@ export class Database implements Executor {
   }
 
   async #guarded<Result>(routine: () => Promise<Result>): Promise<Result> {
-    if (this.#pool.state().waitingClients >= this.limits.databaseQueueMax) {
-      throw new CovistaError('unavailable', 'too many requests wait for the database');
+    const { databaseQueueMax } = this.limits;
+    if (this.#pool.state().waitingClients >= databaseQueueMax) {
+      throw new CovistaError('unavailable', 'too many requests wait for the database', { databaseQueueMax });
     }
     try {
       return await routine();

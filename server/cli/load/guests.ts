@@ -1,0 +1,91 @@
+import { type Client, connect } from '../../../client/index.ts';
+import { CovistaError } from '../../../protocol/errors.ts';
+import { LOAD_GROUP } from './people.ts';
+
+export interface Guest {
+  readonly principal: string;
+  /** What the dataset is to them now. */
+  readonly has: string;
+}
+
+/** Connections that are opened at once. */
+const AT_ONCE = 20;
+/** How many of those who lack something are named. */
+const NAMED_MAX = 10;
+/** What a token is answered that may not give what is lacking. */
+const MAY_NOT: ReadonlySet<string> = new Set(['forbidden', 'not_found', 'conflict']);
+
+/** Of these tokens, the people who may not yet do on the dataset what the people of a run do. */
+export async function guestsOf(
+  tokens: readonly string[],
+  { url, datasetId }: { readonly url: string; readonly datasetId: number },
+): Promise<Guest[]> {
+  const distinct = [...new Set(tokens)];
+  const found = new Map<string, Guest>();
+  for (let from = 0; from < distinct.length; from += AT_ONCE) {
+    const some = await Promise.all(distinct.slice(from, from + AT_ONCE).map((token) => guestOf({ url, token, datasetId })));
+    for (const guest of some) if (guest !== undefined) found.set(guest.principal, guest);
+  }
+  return [...found.values()];
+}
+
+async function guestOf({
+  url,
+  token,
+  datasetId,
+}: {
+  readonly url: string;
+  readonly token: string;
+  readonly datasetId: number;
+}): Promise<Guest | undefined> {
+  const client = connect({ url, token, name: 'covista-load' });
+  try {
+    const { subject } = await client.session.whoami();
+    const { permission } = await client.access.get({ datasetId });
+    return permission === 'write' || permission === 'admin' ? undefined : { principal: `user:${subject}`, has: permission ?? 'no permission' };
+  } catch (fault) {
+    if (!(fault instanceof CovistaError && fault.code === 'not_found')) throw fault;
+    return { principal: `user:${(await client.session.whoami()).subject}`, has: 'no permission' };
+  } finally {
+    client.close();
+  }
+}
+
+/** Those whose tokens the harness makes. */
+export const LOAD_GUESTS: Guest = { principal: `group:${LOAD_GROUP}`, has: 'no permission' };
+
+/** Lets guests write to a dataset for the time of a run, where the token of the run may. */
+export class Admission {
+  readonly #owner: Client;
+  readonly #datasetId: number;
+  readonly #grantIds: number[] = [];
+
+  constructor(owner: Client, datasetId: number) {
+    this.#owner = owner;
+    this.#datasetId = datasetId;
+  }
+
+  /** Answers with what is lacking, to be told; undefined: nothing is. */
+  async admit(guests: readonly Guest[]): Promise<string | undefined> {
+    const lacking: string[] = [];
+    let reason = '';
+    for (const { principal, has } of guests) {
+      try {
+        const { grantId } = await this.#owner.grant.create({ datasetId: this.#datasetId, principal, permission: 'write' });
+        this.#grantIds.push(grantId);
+      } catch (fault) {
+        if (!(fault instanceof CovistaError && MAY_NOT.has(fault.code))) throw fault;
+        reason = fault.message;
+        lacking.push(`${principal} (${has})`);
+      }
+    }
+    if (lacking.length === 0) return undefined;
+    const others = lacking.length > NAMED_MAX ? ` and ${lacking.length - NAMED_MAX} others` : '';
+    return `write on dataset ${this.#datasetId} is lacking to ${lacking.slice(0, NAMED_MAX).join(', ')}${others}; the token of the run may not give it: ${reason}`;
+  }
+
+  /** Takes back what it gave. */
+  async end(): Promise<void> {
+    for (const grantId of this.#grantIds) await this.#owner.grant.revoke({ datasetId: this.#datasetId, grantId });
+  }
+}

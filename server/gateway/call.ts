@@ -45,6 +45,10 @@ export class Call implements CallContext {
   body: AsyncIterable<Uint8Array> | undefined;
   /** Who wants to know how far the call has come; progress made before somebody listens is lost. */
   onProgress: ((progress: Progress) => void) | undefined;
+  /** Who the caller is by the token that the session has got since, for what goes on. */
+  renewedActor: Actor | undefined;
+  /** Who wants to know that the session has another token. */
+  onRenewed: (() => void) | undefined;
   /** Who wants to know at once that the call was cancelled, by whomever. */
   onCancel: ((reason: CovistaError) => void) | undefined;
   /** What the caller may do on the dataset of the operation; set by the gateway before the handler runs. */
@@ -69,6 +73,8 @@ export class Call implements CallContext {
     this.idempotencyKey = idempotencyKey;
     this.body = body;
     this.onProgress = undefined;
+    this.renewedActor = undefined;
+    this.onRenewed = undefined;
     this.onCancel = undefined;
     this.access = undefined;
     this.idempotency = undefined;
@@ -108,6 +114,12 @@ export class Call implements CallContext {
     this.#reason = reason;
     this.#controller?.abort(reason);
     this.onCancel?.(reason);
+  }
+
+  /** The session has another token of the same subject. */
+  renew(actor: Actor): void {
+    this.renewedActor = actor;
+    this.onRenewed?.();
   }
 
   /** A function of its own, so that handlers may pass it on. */

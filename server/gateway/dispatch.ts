@@ -1,4 +1,4 @@
-import { type Operation, PERMISSIONS, type PermissionLevel } from '../../protocol/define.ts';
+import type { Operation, PermissionLevel } from '../../protocol/define.ts';
 import { CovistaError } from '../../protocol/errors.ts';
 import type { DatasetId } from '../../protocol/ids.ts';
 import type { Limits } from '../../protocol/limits.ts';
@@ -6,14 +6,13 @@ import { operationsByName } from '../../protocol/operations/index.ts';
 import type { Handlers } from '../operations/handler.ts';
 import type { Access } from '../services/access/access.ts';
 import type { Actor } from '../services/access/actor.ts';
-import type { AuditTrail } from '../services/access/audit-trail.ts';
-import type { HoldRequest } from '../services/access/holds.ts';
-import type { Channel, ChannelPeer, Opening } from '../shared/channel.ts';
+import type { Opening } from '../shared/channel.ts';
 import type { Logger } from '../shared/log.ts';
 import type { IdempotencyStore } from '../storage/stores.ts';
 import type { Call } from './call.ts';
 import { createCallAudit, isLoss, type Refused, recordLoss, recordRefusal } from './call-audit.ts';
 import { createIdempotency } from './idempotency.ts';
+import { type HeldEntry, type HoldOptions, holdPermission, watched } from './permission-hold.ts';
 import { RateLimit } from './rate-limit.ts';
 import { assertSteppedUp, type StepUp } from './step-up.ts';
 import type { Tightening } from './tightening.ts';
@@ -38,16 +37,13 @@ export interface Gateway {
 /** What the actor may do on the dataset; throws `not_found` or `forbidden`. */
 export type Authorize = (actor: Actor, level: PermissionLevel, datasetId: DatasetId, state: 'present' | 'deleted') => Access | Promise<Access>;
 
-export interface GatewayOptions {
+export interface GatewayOptions extends HoldOptions {
   readonly handlers: Handlers;
   readonly authorize: Authorize;
-  /** Watches over work that takes long, and calls back when the caller may no longer do it; returns how to let go. */
-  readonly hold: (request: HoldRequest) => () => void;
   readonly idempotency: Pick<IdempotencyStore, 'find'>;
   /** What counts as a second factor where an operation asks for one. */
   readonly stepUp: StepUp;
   readonly limits: Pick<Limits, 'requestsPerSubjectPerSecond' | 'rateKeysMax' | 'operationTimeoutMs' | 'commitTimeoutMs' | 'idempotencyKeyCharsMax'>;
-  readonly audit: AuditTrail;
   readonly tightening?: Pick<Tightening, 'take'>;
   readonly log: Logger;
 }
@@ -55,14 +51,10 @@ export interface GatewayOptions {
 type Handle = (input: unknown, call: Call) => unknown;
 
 /** An operation with its handler and what follows from its declaration. */
-export interface Entry {
+export interface Entry extends HeldEntry {
   readonly name: string;
   readonly operation: Operation;
   readonly handle: Handle;
-  /** Null: as long as the caller stays. */
-  readonly timeoutMs: number | null;
-  /** Whether it may take so long that the caller's permission can end meanwhile. */
-  readonly isHeld: boolean;
 }
 
 /** The only road to a handler: find, validate, authorize, repeat or handle. */
@@ -204,38 +196,6 @@ function armTimeout(entry: Entry, call: Call): () => void {
   }, entry.timeoutMs);
   return () => clearTimeout(timer);
 }
-
-/** A channel lasts as long as the permission that it was opened with. */
-function watched(entry: Entry, call: Call, { opened, attach, abandon }: Opening<unknown>, options: GatewayOptions): Opening<unknown> {
-  return {
-    opened,
-    abandon,
-    attach: (peer: ChannelPeer): Channel => {
-      const channel = attach(peer);
-      const letGo = holdPermission(entry, call, options);
-      return {
-        receive: (bytes) => channel.receive(bytes),
-        closed: () => {
-          letGo();
-          channel.closed();
-        },
-      };
-    },
-  };
-}
-
-/** Cancels the call when the caller loses the permission that it rests on. */
-function holdPermission({ operation, isHeld, timeoutMs }: Entry, call: Call, { hold, audit }: GatewayOptions): () => void {
-  const [{ action }, { access, actor }] = [operation.permission, call];
-  if (!isHeld || access === undefined || !isLevel(action)) return () => undefined;
-  const onLost = (reason: CovistaError): void => {
-    recordLoss(audit, call, reason);
-    call.cancel(reason);
-  };
-  return hold({ actor, level: action, access, followsScope: timeoutMs === null, onLost });
-}
-
-const isLevel = (action: string): action is PermissionLevel => (PERMISSIONS as readonly string[]).includes(action);
 
 interface GuardOptions extends GatewayOptions {
   readonly explain: Gateway['explain'];

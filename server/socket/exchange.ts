@@ -1,6 +1,7 @@
 import { CovistaError, errorBody } from '../../protocol/errors.ts';
 import { encodeFrame, FRAME } from '../../protocol/frame.ts';
 import type { Limits } from '../../protocol/limits.ts';
+import type { Actor } from '../gateway/authenticate.ts';
 import type { Call } from '../gateway/call.ts';
 import type { Gateway, Outcome } from '../gateway/dispatch.ts';
 import { ByteQueue } from '../shared/byte-queue.ts';
@@ -76,6 +77,11 @@ export class Exchange {
 
   cancel(reason: CovistaError): void {
     this.#options.call.cancel(reason);
+  }
+
+  /** The session has another token, which counts for channels that are open. */
+  renew(actor: Actor): void {
+    this.#options.call.renew(actor);
   }
 
   /** The client may be sent so many bytes of items more. */

@@ -226,6 +226,7 @@ export class Session {
     }
     this.#isRefreshing = false;
     this.#actor = actor;
+    for (const exchange of this.#exchanges.values()) exchange.renew(actor);
     this.#stopExpiry();
     this.#stopWatching();
     this.#stopExpiry = this.#startExpiry();

@@ -104,7 +104,7 @@ async function countRelations(): Promise<{ readonly relations: number; readonly 
 }
 
 async function close(): Promise<void> {
-  for (const session of sessions.values()) session.close();
+  await Promise.all([...sessions.values()].map((session) => session.close()));
   await results.settled();
   await columns.close();
   queries.close();
@@ -128,7 +128,7 @@ port.on('message', (message: ToDuckdbTables) => {
       sessions.get(message.session)?.handle(message.bytes).catch(onFault);
       break;
     case 'disconnect':
-      sessions.get(message.session)?.close();
+      sessions.get(message.session)?.close().catch(onFault);
       sessions.delete(message.session);
       break;
     case 'inventory':

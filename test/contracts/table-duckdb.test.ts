@@ -7,7 +7,7 @@ import type { Content } from '../../server/storage/content-store.ts';
 import { DuckdbTables } from '../../server/workers/duckdb-tables.client.ts';
 import { bareSession, deleteView, makeView, tableSize } from '../support/bare-session.ts';
 import { bytes, calm, contentOfIngested, openTestContent, type TestContent, unrestricted } from '../support/content.ts';
-import { CELLS, EXACT_TEXTS, TYPES, typedParquet } from '../support/table-cells.ts';
+import { CELLS, EXACT_TEXTS, parquetOf, TYPES, typedParquet } from '../support/table-cells.ts';
 import { connectClient } from '../support/table-engines.ts';
 
 let content: TestContent;
@@ -79,6 +79,35 @@ test('TB18 a sum beyond 64 bits is exact in JSON and CSV, and refused where no t
     session.close();
     table.close();
   }));
+
+test.each([
+  { where: 'in cells', duckdbTablesCellsBytesMax: defaultLimits.duckdbTablesCellsBytesMax },
+  { where: 'in tables', duckdbTablesCellsBytesMax: 0 },
+])('TB18 the least and greatest of decimals $where have every digit', ({ duckdbTablesCellsBytesMax }) =>
+  withEngine(
+    async (engine) => {
+      const numbers = ['1234567890123456.79', '1234567890123456.78', '1234567890123456.77', '1234567890123456.80', '-0.10', '-0.11'];
+      const rows = numbers.map((number, row) => `(${row < 4}, CAST(${number} AS DECIMAL(18,2)))`);
+      const path = `${content.directory}/money.parquet`;
+      await parquetOf(path, `SELECT * FROM (VALUES ${rows.join(', ')}) t(large, money)`);
+      const table = await engine.load('money', sourceOf(contentOfIngested(await content.ingest(path))), calm());
+      const { client, session } = await connectClient(table);
+      const money = await client.open_table('money');
+      const flat = await money.view({ columns: ['money'], filter: [['large', '==', true]] });
+      expect(await flat.get_min_max('money')).toEqual(['1234567890123456.77', '1234567890123456.80']);
+      const grouped = await money.view({
+        columns: ['money'],
+        group_by: ['large', 'money'],
+        aggregates: { money: 'max' },
+        filter: [['large', '==', false]],
+      });
+      expect(await grouped.get_min_max('money')).toEqual(['-0.11', '-0.10']);
+      session.close();
+      table.close();
+    },
+    { ...defaultLimits, duckdbTablesCellsBytesMax },
+  ),
+);
 
 describe('the thread', () => {
   test('TB7 a thread that fails loses its tables, which load again in another', () =>

@@ -180,6 +180,43 @@ describe('work under way', () => {
     expect(await followed).toMatchObject({ code: 'not_found' });
   });
 
+  test('SCOPE11 TB8 ends on another day where it goes on showing the rows of a date, and not what was asked for on one', async () => {
+    const midnightMs = (Math.floor(Date.now() / 86_400_000) + 1) * 86_400_000;
+    let timeMs = midnightMs - 50;
+    const pieces = ['(until >= ', ')'];
+    const current = {
+      rowFilter: 'until >= current_date',
+      filter: { pieces, parameters: [{ claim: null, type: 'DATE', isListItem: false }], columns: [] },
+    };
+    const { authorizer, set } = authorizerAt({ now: () => timeMs }, grant(current));
+    const access = await authorizer.authorize(BOB, 'read', DATASET);
+    const begun = { actor: BOB, level: 'read', access, followsScope: false } as const;
+    const kept = new Promise((resolve) => authorizer.hold({ ...begun, keepsScope: true, onLost: resolve }));
+    const asked = lost(authorizer);
+    await authorizer.authorize(BOB, 'read', DATASET);
+    timeMs = midnightMs;
+    expect(await kept).toMatchObject({ code: 'forbidden', details: { datasetId: DATASET } });
+    set();
+    authorizer.notice(changed(1));
+    // The first thing that it hears of is the end.
+    expect(await asked).toMatchObject({ code: 'not_found' });
+  });
+
+  test('SCOPE11 TB8 goes on where another grant shows as much to who goes on with what it showed', async () => {
+    const narrow = grant({ ...masked });
+    const { authorizer, set } = authorizerOf(narrow);
+    const access = await authorizer.authorize(BOB, 'read', DATASET);
+    const kept = new Promise((resolve) =>
+      authorizer.hold({ actor: BOB, level: 'read', access, followsScope: false, keepsScope: true, onLost: resolve }),
+    );
+    set(narrow, grant({ columnMask: ['other'], columnIdsBelow: 9 }));
+    authorizer.notice(changed(1));
+    await authorizer.authorize(BOB, 'read', DATASET);
+    set();
+    authorizer.notice(changed(2));
+    expect(await kept).toMatchObject({ code: 'not_found' });
+  });
+
   test('SCOPE11 goes on when more may be seen', async () => {
     const narrow = grant(masked);
     const { authorizer, set } = authorizerOf(narrow);

@@ -5,12 +5,13 @@ import type { PerspectiveRequest, PerspectiveResponse } from '../../server/share
 /** Speaks the protocol without a client, so that views have the ids that a test chooses. */
 export function bareSession(table: EngineTable) {
   const answers: PerspectiveResponse[] = [];
-  let heard = (): void => undefined;
+  let heard = Promise.withResolvers<void>();
   let lost: string | undefined;
   const session = table.connect({
     respond: (answer) => {
       answers.push(decodeResponse(answer));
-      heard();
+      heard.resolve();
+      heard = Promise.withResolvers();
     },
     lost: ({ code }) => {
       lost = code;
@@ -26,9 +27,7 @@ export function bareSession(table: EngineTable) {
     for (;;) {
       const found = answers.find((candidate) => candidate.msgId === msgId);
       if (found !== undefined) return found;
-      await new Promise<void>((resolve) => {
-        heard = resolve;
-      });
+      await heard.promise;
     }
   };
   return { session, send, ask: (request: Parameters<typeof send>[0]) => answer(send(request)), answered: () => answers.length, lost: () => lost };

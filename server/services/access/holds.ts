@@ -14,6 +14,8 @@ export interface HoldRequest {
   readonly access: Access;
   /** Whether the work goes by the scope as it is from time to time, and is to end only when nothing may be seen. */
   readonly followsScope: boolean;
+  /** Whether it goes on showing what it began with, so that it ends also where the same grants show other rows, as on another day or by other claims. */
+  readonly keepsScope?: boolean;
   /** Whether what may be seen and done now is what the work goes by, which is to begin anew otherwise; absent: more than then is no matter. */
   readonly isAsBefore?: (now: Access) => boolean;
   onLost(reason: CovistaError): void;
@@ -77,7 +79,7 @@ export class Holds {
 
   /** Where it cannot be found out what is allowed, nothing is. */
   async #reasonToEnd(hold: Hold): Promise<CovistaError | undefined> {
-    const { actor, level, access, followsScope, isAsBefore } = hold;
+    const { actor, level, access, followsScope, keepsScope = false, isAsBefore } = hold;
     try {
       // In this order: what time changes between the two, the second one sees, and what it changes later, the timer does.
       await this.#wait(hold);
@@ -87,7 +89,7 @@ export class Holds {
           datasetId: access.datasetId,
         });
       }
-      if (followsScope || showsAsMuch(now, access)) return undefined;
+      if (followsScope || (showsAsMuch(now, access) && (!keepsScope || showsSame(now, access)))) return undefined;
       return new CovistaError('forbidden', `what you may see of dataset ${access.datasetId} has changed; start again`, {
         datasetId: access.datasetId,
       });
@@ -111,4 +113,11 @@ export class Holds {
 /** Everything that the access showed then, it shows now: the grants that it rested on still count. */
 function showsAsMuch(now: Access, then: Access): boolean {
   return isUnrestricted(now.scope) || then.grantIds.every((grantId) => now.grantIds.includes(grantId));
+}
+
+/** Every part of the scope then is one of the scope now. */
+function showsSame(now: Access, then: Access): boolean {
+  if (isUnrestricted(now.scope)) return true;
+  const parts = new Set(now.scope.parts.map((part) => JSON.stringify(part)));
+  return then.scope.parts.every((part) => parts.has(JSON.stringify(part)));
 }

@@ -2,6 +2,7 @@ import type { PerspectiveType, WireFilter, WireScalar, WireViewConfig } from '..
 import { checkExpression } from './expression-check.ts';
 import { exprtkForEngine } from './exprtk-dialect.ts';
 import { bounded, type CheckedTable, type Columns, describe, known, optionsOf } from './named-columns.ts';
+import { patternFault } from './pattern-check.ts';
 import { RequestFault } from './request-fault.ts';
 import { addWindows } from './windows-check.ts';
 
@@ -101,7 +102,16 @@ function checkFilter(columns: Columns, { column, op, value }: WireFilter, { tabl
   const isNullTest = op === 'is null' || op === 'is not null';
   const fits = isList || value.length === 1 || (isNullTest && value.length === 0);
   if (!fits) throw new RequestFault(`the filter ${op} of ${JSON.stringify(column)} takes one value`);
+  if (PATTERN_FILTERS.includes(op)) for (const { string } of value) checkPattern(column, string ?? '');
   for (const scalar of value) checkValue(column, type, scalar, { charsMax: limits.viewTextCharsMax, takesDigits: dialect === 'sql' });
+}
+
+const PATTERN_FILTERS = ['matches', 'not matches'];
+
+function checkPattern(column: string, pattern: string): void {
+  const fault = patternFault(pattern);
+  if (fault === undefined) return;
+  throw new RequestFault(`the pattern ${JSON.stringify(pattern)} of the filter of ${JSON.stringify(column)} is no regular expression: ${fault}`);
 }
 
 /** A value of null is let pass: nothing equals it. `takesDigits`: a number may be a text, which keeps every digit of it. */

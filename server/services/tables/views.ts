@@ -3,6 +3,7 @@ import { CovistaError } from '../../../protocol/errors.ts';
 import { type TableId, type ViewId, viewId } from '../../../protocol/ids.ts';
 import type { Limits } from '../../../protocol/limits.ts';
 import type { ViewConfigInput, ViewPage } from '../../../protocol/operations/view.ts';
+import { throwIfAborted, unlessAborted } from '../../shared/abort.ts';
 import { canonicalJson } from '../../shared/canonical.ts';
 import type { Clock } from '../../shared/clock.ts';
 import type { PerspectiveType, WireViewPort } from '../../shared/perspective/types.ts';
@@ -143,15 +144,11 @@ export class Views {
     try {
       const computed = (seconds: number): void => times.computed(engine.name, seconds);
       asker = new Asker({ tableId, table, dialect: engine.dialect, limits, lost: ended, computed });
-      const { schema, shape } = await make(asker, {
-        tableId,
-        config,
-        table: table.schema,
-        hasDecimals: mayHaveDecimals(table, engine, config),
-      });
+      const wish = { tableId, config, table: table.schema, hasDecimals: mayHaveDecimals(table, engine, config) };
+      const { schema, shape } = await unlessAborted(make(asker, wish), control.signal);
       // The table may have gone meanwhile, or the caller.
       if (loss.reason !== undefined) throw loss.reason;
-      control.signal.throwIfAborted();
+      throwIfAborted(control.signal);
       const identity = canonicalJson([tableId, config]);
       this.#kept.set(id, { viewId: id, tableId, subject: actor.subject, asker, lease, shape, identity, lastUsedAtMs: clock.now() });
       return { viewId: id, schema, rows: shape.rows };

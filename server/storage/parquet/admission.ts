@@ -1,12 +1,15 @@
 import { CovistaError } from '../../../protocol/errors.ts';
 import type { Interruption } from './interruption.ts';
 
-/** `interactive`: someone waits for it and it is short. `bulk`: it may take minutes. `background`: bulk work that nobody waits for. */
-export type QueryKind = 'interactive' | 'bulk' | 'background';
+/**
+ * `interactive`: someone waits for it and it is short. `bulk`: it may take minutes. `background`: bulk work that nobody waits for.
+ * `removal`: short as well, and never refused, because what it takes away would stay.
+ */
+export type QueryKind = 'interactive' | 'bulk' | 'background' | 'removal';
 
 export interface QueryLoad {
   readonly running: number;
-  /** Without background work. */
+  /** Without background work and removals. */
   readonly waiting: number;
 }
 
@@ -23,7 +26,7 @@ export class Admission {
   readonly #runningMax: number;
   readonly #queueMax: number;
   readonly #running = { interactive: 0, bulk: 0 };
-  readonly #waiting: Record<QueryKind, Set<Waiting>> = { interactive: new Set(), bulk: new Set(), background: new Set() };
+  readonly #waiting: Record<QueryKind, Set<Waiting>> = { interactive: new Set(), bulk: new Set(), background: new Set(), removal: new Set() };
 
   constructor(runningMax: number, queueMax: number) {
     this.#runningMax = runningMax;
@@ -57,11 +60,11 @@ export class Admission {
     if (total >= this.#runningMax) return false;
     if (this.#runningMax === 1) return true;
     const other = kind === 'bulk' ? 'interactive' : 'bulk';
-    return total + 1 < this.#runningMax || this.#running[other] > 0 || (kind === 'interactive' && this.#waiting.bulk.size === 0);
+    return total + 1 < this.#runningMax || this.#running[other] > 0 || (kind !== 'bulk' && this.#waiting.bulk.size === 0);
   }
 
   #wait(kind: QueryKind, interruption: Interruption): Promise<void> {
-    if (kind !== 'background' && this.load.waiting >= this.#queueMax) {
+    if ((kind === 'interactive' || kind === 'bulk') && this.load.waiting >= this.#queueMax) {
       throw new CovistaError('rate_limited', `${this.#queueMax} queries already wait for the query engine`, { duckdbQueueMax: this.#queueMax });
     }
     return new Promise((resolve, reject) => {
@@ -82,7 +85,7 @@ export class Admission {
   }
 
   #admitNext(): void {
-    for (const kind of ['interactive', 'bulk', 'background'] as const) {
+    for (const kind of ['removal', 'interactive', 'bulk', 'background'] as const) {
       for (const waiting of this.#waiting[kind]) {
         if (!this.#mayStart(kind)) break;
         this.#waiting[kind].delete(waiting);
@@ -93,4 +96,4 @@ export class Admission {
   }
 }
 
-const countedAs = (kind: QueryKind): 'interactive' | 'bulk' => (kind === 'interactive' ? 'interactive' : 'bulk');
+const countedAs = (kind: QueryKind): 'interactive' | 'bulk' => (kind === 'interactive' || kind === 'removal' ? 'interactive' : 'bulk');

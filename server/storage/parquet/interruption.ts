@@ -4,15 +4,18 @@ import { abortError } from '../../shared/abort.ts';
 /** Ends a piece of work early: the caller aborted, or its time is over. */
 export class Interruption {
   readonly #signal: AbortSignal;
-  readonly #timer: NodeJS.Timeout;
+  readonly #timer: NodeJS.Timeout | undefined;
   readonly #callbacks = new Set<() => void>();
   readonly #controller = new AbortController();
   #reason: CovistaError | undefined;
 
-  constructor(signal: AbortSignal, timeoutMs: number) {
+  /** Without a time, the work may take as long as it does. */
+  constructor(signal: AbortSignal, timeoutMs?: number) {
     this.#signal = signal;
-    this.#timer = setTimeout(() => this.#interrupt(new CovistaError('timeout', `the work took longer than ${timeoutMs} ms`)), timeoutMs);
-    this.#timer.unref();
+    if (timeoutMs !== undefined) {
+      this.#timer = setTimeout(() => this.#interrupt(new CovistaError('timeout', `the work took longer than ${timeoutMs} ms`)), timeoutMs);
+      this.#timer.unref();
+    }
     if (signal.aborted) this.#onAbort();
     else signal.addEventListener('abort', this.#onAbort, { once: true });
   }

@@ -136,8 +136,8 @@ type Present = Exclude<Value, null>;
 /** As DuckDB compares: NaN is greater than every number, and texts go by their bytes. */
 function compare(one: Present, other: Present, type: string): number {
   if (type === 'VARCHAR') return Buffer.compare(Buffer.from(String(one)), Buffer.from(String(other)));
-  // Decimals are their digits.
-  const [left, right] = [one, other].map((value) => (typeof value === 'string' ? Number(value) : value)) as [number, number];
+  // Decimals are their digits, all with as many behind the point.
+  const [left, right] = [one, other].map((value) => (typeof value === 'string' ? BigInt(value.replace('.', '')) : value)) as [number, number];
   if (Number.isNaN(left) || Number.isNaN(right)) return Number(Number.isNaN(left)) - Number(Number.isNaN(right));
   return left < right ? -1 : left > right ? 1 : 0;
 }

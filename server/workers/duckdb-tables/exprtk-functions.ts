@@ -53,6 +53,12 @@ function multipleSql(value: string, { count, letter, unit }: { readonly count: n
   return `time_bucket(INTERVAL '${count} ${unit}s', CAST(${value} AS TIMESTAMP), TIMESTAMP '1970-01-01')`;
 }
 
+/** What both call alike. */
+const REAL_FUNCTIONS = [
+  ...['sqrt', 'exp', 'sin', 'cos', 'tan', 'cot', 'asin', 'acos', 'atan'],
+  ...['sinh', 'cosh', 'tanh', 'asinh', 'acosh', 'atanh'],
+];
+
 export const EXPRTK_FUNCTIONS: Readonly<Record<string, ExprtkFunction>> = {
   abs: fixed(1, (value) => `abs(${value})`),
   ceil: fixed(1, (value) => `ceil(${value})`),
@@ -61,13 +67,17 @@ export const EXPRTK_FUNCTIONS: Readonly<Record<string, ExprtkFunction>> = {
   trunc: fixed(1, (value) => `trunc(${value})`),
   sgn: fixed(1, (value) => `sign(${value})`),
   frac: fixed(1, (value) => `(${value} - trunc(${value}))`),
-  ...Object.fromEntries(['sqrt', 'exp', 'sin', 'cos', 'tan', 'asin', 'acos', 'atan', 'sinh', 'cosh', 'tanh'].map((name) => [name, named(name)])),
+  ...Object.fromEntries(REAL_FUNCTIONS.map((name) => [name, named(name)])),
   log: named('ln'),
   log10: named('log10'),
   log2: named('log2'),
   log1p: fixed(1, (value) => `ln(1 + ${real(value)})`),
   expm1: fixed(1, (value) => `(exp(${real(value)}) - 1)`),
+  logn: fixed(2, (value, base) => `(ln(${real(value)}) / ln(${real(base)}))`),
+  sinc: fixed(1, (value) => `(CASE WHEN ${real(value)} = 0 THEN 1 ELSE sin(${real(value)}) / ${real(value)} END)`),
   deg2rad: named('radians'),
+  deg2grad: fixed(1, (value) => `(${real(value)} * 10 / 9)`),
+  grad2deg: fixed(1, (value) => `(${real(value)} * 9 / 10)`),
   rad2deg: named('degrees'),
   pow: fixed(2, (base, power) => `pow(${real(base)}, ${real(power)})`),
   root: fixed(2, (value, degree) => `pow(${real(value)}, 1 / ${real(degree)})`),
@@ -75,6 +85,7 @@ export const EXPRTK_FUNCTIONS: Readonly<Record<string, ExprtkFunction>> = {
   min: { least: 1, most: MANY, sql: (...values) => `least(${values.join(', ')})` },
   max: { least: 1, most: MANY, sql: (...values) => `greatest(${values.join(', ')})` },
   avg: { least: 1, most: MANY, sql: (...values) => `((${values.map(real).join(' + ')}) / ${values.length})` },
+  mul: { least: 1, most: MANY, sql: (...values) => `(${values.map(real).join(' * ')})` },
   sum: { least: 1, most: MANY, sql: (...values) => `(${values.join(' + ')})` },
   clamp: fixed(3, (low, value, high) => `least(greatest(${low}, ${value}), ${high})`),
   inrange: fixed(3, (low, value, high) => `(${low} <= ${value} AND ${value} <= ${high})`),

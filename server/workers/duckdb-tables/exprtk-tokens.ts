@@ -23,7 +23,7 @@ const PATTERNS: readonly (readonly [Token['kind'] | 'space', RegExp])[] = [
   ['text', /'(?:[^'\\]|\\[\s\S])*'/y],
   ['column', /"(?:[^"\\]|\\[\s\S])*"/y],
   ['word', /[A-Za-z_]\w*/y],
-  ['sign', /==|!=|<>|<=|>=|[-+*/%^<>=(),?:&|]/y],
+  ['sign', /:=|==|!=|<>|<=|>=|[-+*/%^<>=(),?:;&|]/y],
 ];
 
 export function readTokens(source: string): Token[] {

@@ -17,6 +17,9 @@ const DEPTH_MAX = 100;
 /** Some functions name a value twice, so that little ExprTK could be much SQL. */
 const SQL_CHARS_MAX = 100_000;
 
+/** Variables are written out wherever they are used, so that a few of them, each made of the one before, could be much SQL as well. */
+const VARIABLES_SQL_CHARS_MAX = 10_000;
+
 export interface ExprtkContext {
   /** Which columns are integers, with which ExprTK counts as with floats. */
   isInteger(column: string): boolean;
@@ -26,12 +29,20 @@ export interface ExprtkContext {
 
 /** Operators by how strongly they bind, weakest first, with what SQL calls them. */
 const LEVELS: readonly Readonly<Record<string, string>>[] = [
-  { or: 'OR', '|': 'OR' },
-  { and: 'AND', '&': 'AND' },
+  { or: 'OR', '|': 'OR', nor: 'NOR', xor: 'XOR', xnor: 'XNOR' },
+  { and: 'AND', '&': 'AND', nand: 'NAND' },
   { '==': '=', '=': '=', '!=': '<>', '<>': '<>', '<': '<', '<=': '<=', '>': '>', '>=': '>=' },
   { '+': '+', '-': '-' },
   { '*': '*', '/': '/', '%': '%' },
 ];
+
+/** Operators that SQL has not. */
+const LOGIC: Readonly<Record<string, (one: string, other: string) => string>> = {
+  NOR: (one, other) => `(NOT (${one} OR ${other}))`,
+  NAND: (one, other) => `(NOT (${one} AND ${other}))`,
+  XOR: (one, other) => `(CAST(${one} AS BOOLEAN) <> CAST(${other} AS BOOLEAN))`,
+  XNOR: (one, other) => `(CAST(${one} AS BOOLEAN) = CAST(${other} AS BOOLEAN))`,
+};
 
 const ARITHMETIC = ['+', '-', '*', '%'];
 
@@ -42,10 +53,12 @@ const CONSTANTS: Readonly<Record<string, string>> = { true: 'true', false: 'fals
 
 /**
  * Translates the part of ExprTK that is a single expression: operators, the functions that Perspective's documentation lists,
- * columns in double and texts in single quotes. Throws ExpressionFault for what is not, such as variables and loops.
+ * columns in double and texts in single quotes, behind variables that are set once. Throws ExpressionFault for what is not, such
+ * as vectors and loops.
  */
 export function translateExprtk(source: string, context: ExprtkContext): Translation {
   const parser = new Parser(readTokens(source), context);
+  parser.declarations();
   const sql = parser.expression();
   parser.expectEnd();
   return { sql, columns: [...parser.columns], keepsIntegers: /^\s*(?:"(?:[^"\\]|\\[\s\S])*"\s*$|integer\s*\()/.test(source) };
@@ -57,6 +70,8 @@ class Parser {
   readonly #context: ExprtkContext;
   /** SQL of what is an integer for SQL, whose arithmetic ends where the type does. */
   readonly #integers = new Set<string>();
+  readonly #variables = new Map<string, string>();
+  #variablesChars = 0;
   #at = 0;
   #depth = 0;
   /** How many times as long texts may become by all that replaces something in them. */
@@ -65,6 +80,21 @@ class Parser {
   constructor(tokens: readonly Token[], context: ExprtkContext) {
     this.#tokens = tokens;
     this.#context = context;
+  }
+
+  /** Variables, each set by what came before it. */
+  declarations(): void {
+    while (this.#next.kind === 'word' && this.#next.text.toLowerCase() === 'var') {
+      this.#at += 1;
+      const { kind, text, at } = this.#next;
+      const name = text.toLowerCase();
+      const isTaken = [CONSTANTS, EXPRTK_FUNCTIONS].some((known) => Object.hasOwn(known, name)) || this.#variables.has(name);
+      if (kind !== 'word' || isTaken) throw this.#fault(`${JSON.stringify(text)} cannot name a variable`, at);
+      this.#at += 1;
+      this.#expect(':=');
+      this.#variables.set(name, this.expression());
+      this.#expect(';');
+    }
   }
 
   /** A condition with its two outcomes, or a value. */
@@ -80,6 +110,7 @@ class Parser {
   }
 
   expectEnd(): void {
+    this.#take(';');
     if (this.#next.kind !== 'end') throw this.#fault(`${JSON.stringify(this.#next.text)} does not belong here`);
   }
 
@@ -99,7 +130,8 @@ class Parser {
       const right = this.#binary(level + 1);
       const [one, other] = ARITHMETIC.includes(operator) ? [this.#counted(left), this.#counted(right)] : [left, right];
       // A division by zero gives an infinity or no number, in ExprTK as in DuckDB's division of floats.
-      left = operator === '/' ? `(CAST(${left} AS DOUBLE) / CAST(${right} AS DOUBLE))` : `(${one} ${operator} ${other})`;
+      if (LOGIC[operator] !== undefined) left = LOGIC[operator](left, right);
+      else left = operator === '/' ? `(CAST(${left} AS DOUBLE) / CAST(${right} AS DOUBLE))` : `(${one} ${operator} ${other})`;
     }
   }
 
@@ -159,6 +191,8 @@ class Parser {
   #word(token: Token): string {
     const word = token.text.toLowerCase();
     if (this.#next.text !== '(' && word === 'not') return `(NOT ${this.#unary()})`;
+    const variable = this.#variables.get(word);
+    if (variable !== undefined) return this.#variable(variable, token);
     if (this.#next.text !== '(') {
       const constant = Object.hasOwn(CONSTANTS, word) ? CONSTANTS[word] : undefined;
       if (constant === undefined) throw this.#fault(`there is no ${JSON.stringify(token.text)}; a column is written in double quotes`, token.at);
@@ -167,6 +201,12 @@ class Parser {
     this.#expect('(');
     const sql = word === 'bucket' ? this.#bucket() : this.#call(word, token);
     if (sql.length > SQL_CHARS_MAX) throw this.#fault('is too long', token.at);
+    return sql;
+  }
+
+  #variable(sql: string, { at }: Token): string {
+    this.#variablesChars += sql.length;
+    if (this.#variablesChars > VARIABLES_SQL_CHARS_MAX) throw this.#fault('is too long with its variables written out', at);
     return sql;
   }
 

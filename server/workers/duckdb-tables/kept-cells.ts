@@ -35,10 +35,35 @@ export class CellRoom {
   }
 }
 
+/** What one result has of the room. Whatever becomes of the result, all of it is given back at once. */
+export class CellShare {
+  readonly #room: CellRoom;
+  #bytes = 0;
+
+  constructor(room: CellRoom) {
+    this.#room = room;
+  }
+
+  get free(): number {
+    return this.#room.free;
+  }
+
+  take(bytes: number): boolean {
+    if (!this.#room.take(bytes)) return false;
+    this.#bytes += bytes;
+    return true;
+  }
+
+  give(bytes = this.#bytes): void {
+    this.#room.give(bytes);
+    this.#bytes -= bytes;
+  }
+}
+
 interface Rows {
   readonly plan: ViewPlan;
   readonly rows: number;
-  readonly room: CellRoom;
+  readonly room: CellShare;
 }
 
 /** The cells of the rows of a result, in the place of the table that they are in; undefined where there is no room. */
@@ -59,7 +84,7 @@ export async function keptTable(session: Session, { table, plan, rows, room }: R
 interface Space {
   /** What the cells take, about. */
   readonly bytes: number;
-  readonly room: CellRoom;
+  readonly room: CellShare;
 }
 
 async function keep(session: Session, { sql, values }: Statement, { bytes, room }: Space): Promise<Cells | undefined> {

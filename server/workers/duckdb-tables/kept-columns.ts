@@ -194,7 +194,7 @@ export class KeptColumns {
 
   async #drop(column: KeptColumn): Promise<void> {
     this.#bytes -= column.bytes;
-    await this.#queries.run('interactive', new AbortController().signal, (session) => remove(session, column)).catch(this.#onFault);
+    await this.#queries.remove((session) => remove(session, column)).catch(this.#onFault);
   }
 }
 

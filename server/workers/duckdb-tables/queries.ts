@@ -23,7 +23,15 @@ export class Queries {
 
   /** Runs work on a connection that nobody else has meanwhile. Fails with `rate_limited`, `cancelled`, `timeout` or `memory_limit`, or an EngineError. */
   async run<T>(kind: QueryKind, signal: AbortSignal, work: (session: Session) => Promise<T>): Promise<T> {
-    const interruption = new Interruption(signal, this.#timeoutMs);
+    return this.#run(kind, new Interruption(signal, this.#timeoutMs), work);
+  }
+
+  /** Takes away what nobody needs any more: it is never refused, and waits for its turn as long as that takes. */
+  async remove(work: (session: Session) => Promise<void>): Promise<void> {
+    return this.#run('removal', new Interruption(new AbortController().signal), work);
+  }
+
+  async #run<T>(kind: QueryKind, interruption: Interruption, work: (session: Session) => Promise<T>): Promise<T> {
     try {
       const release = await this.#admission.acquire(kind, interruption);
       try {

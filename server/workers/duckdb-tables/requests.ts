@@ -93,13 +93,10 @@ export const VIEW_REQUESTS: { readonly [Kind in RequestKind]?: (context: ViewReq
     body: { paths: view.columnPaths(start_col ?? 0, end_col ?? view.columns) },
   }),
   view_get_min_max: async ({ view, query }, { column_name }) => ({ kind: 'view_get_min_max', body: await view.extremes(query, column_name) }),
-  view_expand: async ({ view, query }, { row_index }) => ({ kind: 'view_expand', body: { num_changed: await view.expand(query, row_index) } }),
-  view_collapse: async ({ view, query }, { row_index }) => ({
-    kind: 'view_collapse',
-    body: { num_changed: await view.collapse(query, row_index) },
-  }),
-  view_set_depth: async ({ view, query }, { depth }) => {
-    await view.setDepth(query, depth);
+  view_expand: async ({ view }, { row_index }) => ({ kind: 'view_expand', body: { num_changed: await view.expand(row_index) } }),
+  view_collapse: async ({ view }, { row_index }) => ({ kind: 'view_collapse', body: { num_changed: await view.collapse(row_index) } }),
+  view_set_depth: async ({ view }, { depth }) => {
+    await view.setDepth(depth);
     return { kind: 'view_set_depth', body: {} };
   },
   view_remove_on_update: () => ({ kind: 'view_remove_on_update', body: {} }),

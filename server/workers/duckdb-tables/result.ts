@@ -16,7 +16,7 @@ import {
 } from './compute.ts';
 import type { Frame, FrameColumn, FramePaths, Grid, RowChoice, Value } from './frame.ts';
 import { boundedGrid, chosen, readGrid, transposed } from './grid.ts';
-import { type CellRoom, keptRows, keptTable } from './kept-cells.ts';
+import { type CellShare, keptRows, keptTable } from './kept-cells.ts';
 import type { ViewPlan } from './plan.ts';
 import type { Range, RowSource, Statement, Table } from './table.ts';
 import { ViewFault } from './view-fault.ts';
@@ -36,6 +36,7 @@ export class Result {
   /** What would be read of `_rows`, where it is small; there is no such table then. */
   readonly #cells: Cells | undefined;
   readonly #bytesMax: number;
+  readonly #shared: Query;
   #depths: Promise<Uint8Array> | undefined;
 
   private constructor(parts: ResultParts) {
@@ -46,11 +47,7 @@ export class Result {
     this.columnPaths = parts.columnPaths;
     this.#cells = parts.cells;
     this.#bytesMax = parts.bytesMax;
-  }
-
-  /** Bytes that its cells take, of the room for those. */
-  get cellBytes(): number {
-    return this.#cells?.bytes ?? 0;
+    this.#shared = parts.shared;
   }
 
   /** Whether there are tables of it. */
@@ -109,10 +106,12 @@ export class Result {
   }
 
   /** How deep each row is. */
-  depths(query: Query): Promise<Uint8Array> {
+  depths(): Promise<Uint8Array> {
     if (this.#cells !== undefined) return Promise.resolve(Uint8Array.from(this.#cells.valuesOf('d'), Number));
     const statement = { sql: `SELECT d FROM ${this.#name}_rows ORDER BY rowid`, values: [] };
-    this.#depths ??= query((session) => readGrid(session, statement, this.#bytesMax)).then(({ values }) => Uint8Array.from(values[0] ?? [], Number));
+    this.#depths ??= this.#shared((session) => readGrid(session, statement, this.#bytesMax)).then(({ values }) =>
+      Uint8Array.from(values[0] ?? [], Number),
+    );
     // A failed read is not what later views should find.
     this.#depths.catch(() => {
       this.#depths = undefined;
@@ -263,14 +262,11 @@ export class Result {
   }
 }
 
-interface ResultParts {
-  readonly table: Table;
-  readonly plan: ViewPlan;
+interface ResultParts extends Pick<Computation, 'table' | 'plan' | 'bytesMax' | 'shared'> {
   readonly name: string | null;
   readonly rows: number;
   readonly columnPaths: readonly (readonly Value[])[];
   readonly cells?: Cells | undefined;
-  readonly bytesMax: number;
 }
 
 export interface Computation {
@@ -286,7 +282,9 @@ export interface Computation {
   /** How many columns a view may have. */
   readonly columnsMax: number;
   /** Where cells are kept. */
-  readonly room: CellRoom;
+  readonly room: CellShare;
+  /** Reads for all who have the result: it does not end when one of them leaves. */
+  readonly shared: Query;
 }
 
 /** Tells apart also what JSON does not: integers of different kinds, and numbers that are none from NULL. */

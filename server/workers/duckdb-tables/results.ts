@@ -1,12 +1,13 @@
 import { CovistaError } from '../../../protocol/errors.ts';
 import type { Limits } from '../../../protocol/limits.ts';
+import { unlessAborted } from '../../shared/abort.ts';
 import { CacheCounts } from '../../shared/cache-counts.ts';
 import type { Session } from '../../storage/parquet/session.ts';
-import { CellRoom } from './kept-cells.ts';
+import { CellRoom, CellShare } from './kept-cells.ts';
 import type { KeptColumns } from './kept-columns.ts';
 import type { ViewPlan } from './plan.ts';
 import type { Queries } from './queries.ts';
-import { type Computation, Result } from './result.ts';
+import { type Computation, type Query, Result } from './result.ts';
 import type { Table } from './table.ts';
 
 /** The beginning of the names of all tables of results. */
@@ -30,6 +31,7 @@ interface Entry {
   readonly name: string;
   readonly controller: AbortController;
   readonly computed: Promise<Result>;
+  readonly room: CellShare;
   leases: number;
 }
 
@@ -40,7 +42,10 @@ export interface ResultsParts {
   readonly onFault: (fault: unknown) => void;
 }
 
-/** Results by table and configuration: each is computed once, shared by who asks for it, and removed when nobody has it any more. */
+/**
+ * Results by table and configuration: each is computed once and shared by who asks for it. When nobody has it or waits for it any
+ * more it is removed, or no longer computed.
+ */
 export class Results {
   readonly #queries: Queries;
   readonly #columns: KeptColumns;
@@ -66,7 +71,8 @@ export class Results {
     return this.#entries.size + this.#removals.size;
   }
 
-  async acquire(hosted: HostedTable, plan: ViewPlan): Promise<ResultLease> {
+  /** Rejects with the reason of the signal for whoever leaves while it is computed. */
+  async acquire(hosted: HostedTable, plan: ViewPlan, signal: AbortSignal): Promise<ResultLease> {
     const entry = this.#entryOf(hosted, plan);
     entry.leases += 1;
     let isHeld = true;
@@ -75,7 +81,7 @@ export class Results {
       isHeld = false;
     };
     try {
-      return { result: await entry.computed, release };
+      return { result: await unlessAborted(entry.computed, signal), release };
     } catch (fault) {
       release();
       throw fault;
@@ -98,12 +104,14 @@ export class Results {
     this.#count += 1;
     const name = `${RESULT_NAME}${this.#count}`;
     const controller = new AbortController();
+    const room = new CellShare(this.#room);
+    const shared: Query = (work) => this.#queries.run('interactive', controller.signal, work);
     const { viewColumnsMax: columnsMax, viewBytesMax: bytesMax } = this.#limits;
-    const computation = { table: hosted.table, plan, name, tableRows: hosted.rows, columnsMax, bytesMax, room: this.#room };
+    const computation = { table: hosted.table, plan, name, tableRows: hosted.rows, columnsMax, bytesMax, room, shared };
     const computed = this.#queries.run(plan.isLazy && plan.shape === 'flat' ? 'interactive' : 'bulk', controller.signal, (session) =>
       plan.isLazy ? Result.compute(session, { ...computation, source: hosted.table }) : this.#compute(session, hosted, computation),
     );
-    const entry: Entry = { key, name, controller, computed, leases: 0 };
+    const entry: Entry = { key, name, controller, computed, room, leases: 0 };
     this.#entries.set(key, entry);
     return entry;
   }
@@ -130,10 +138,10 @@ export class Results {
     void removal.finally(() => this.#removals.delete(removal));
   }
 
-  async #remove({ computed, name }: Entry): Promise<void> {
+  async #remove({ computed, name, room }: Entry): Promise<void> {
     const result = await computed.catch(() => undefined);
-    this.#room.give(result?.cellBytes ?? 0);
+    room.give();
     if (result?.hasTables === false) return;
-    await this.#queries.run('interactive', new AbortController().signal, (session) => Result.drop(session, name));
+    await this.#queries.remove((session) => Result.drop(session, name));
   }
 }

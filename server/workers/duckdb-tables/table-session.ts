@@ -1,6 +1,7 @@
 import { setImmediate as yieldToLoop } from 'node:timers/promises';
 import { CovistaError } from '../../../protocol/errors.ts';
 import type { Limits } from '../../../protocol/limits.ts';
+import { throwIfAborted, unlessAborted } from '../../shared/abort.ts';
 import { KeyedMutex } from '../../shared/mutex.ts';
 import { decodeRequest, encodeResponse, messageIdOf } from '../../shared/perspective/codec.ts';
 import { isEngineCode } from '../../shared/perspective/schema.ts';
@@ -31,6 +32,10 @@ export interface TableSessionParts {
 /** A view from when it is asked for; its requests wait for it, and for one another. */
 interface ViewEntry {
   readonly ready: Promise<View>;
+  /** Ends the making of it. */
+  readonly controller: AbortController;
+  /** Requests that wait for it. */
+  waiting: number;
 }
 
 type Answer = Pick<PerspectiveResponse, 'kind' | 'body'>;
@@ -67,16 +72,14 @@ export class TableSession {
     }
   }
 
-  /** Frees its views, those that are still being made too. Nothing is sent any more. */
-  close(): void {
+  /** Frees its views, those that are still being made too; resolves when they are given back. Nothing is sent any more. */
+  async close(): Promise<void> {
     this.#controller.abort(new CovistaError('cancelled', 'the session has ended'));
-    for (const { ready } of this.#views.values()) {
-      ready.then(
-        (view) => view.close(),
-        () => undefined,
-      );
-    }
+    const views = [...this.#views.values()];
     this.#views.clear();
+    for (const { controller } of views) controller.abort(this.#controller.signal.reason);
+    // Those that could not be made have nothing.
+    for (const made of await Promise.allSettled(views.map(({ ready }) => ready))) if (made.status === 'fulfilled') made.value.close();
   }
 
   #send(response: PerspectiveResponse): void {
@@ -97,26 +100,28 @@ export class TableSession {
 
   async #makeView({ view_id: id, config }: Extract<PerspectiveRequest, { kind: 'table_make_view' }>['body']): Promise<Answer> {
     if (this.#views.has(id)) throw new ViewFault('there is a view of this name already');
-    const ready = this.#createView(config);
-    this.#views.set(id, { ready });
+    const controller = new AbortController();
+    const ready = this.#createView(config, controller.signal);
+    this.#views.set(id, { ready, controller, waiting: 0 });
     try {
       await ready;
     } catch (fault) {
-      this.#views.delete(id);
+      // It may have been deleted, and made again.
+      if (this.#views.get(id)?.ready === ready) this.#views.delete(id);
       throw fault;
     }
     return { kind: 'table_make_view', body: { view_id: id } };
   }
 
-  async #createView(wire: Extract<PerspectiveRequest, { kind: 'table_make_view' }>['body']['config']): Promise<View> {
+  async #createView(wire: Extract<PerspectiveRequest, { kind: 'table_make_view' }>['body']['config'], signal: AbortSignal): Promise<View> {
     const { hosted, results } = this.#parts;
     const expressions = await checkedExpressions(this.#context, wire);
     const plan = planView(hosted.table, readWireConfig(wire), expressions);
-    this.#throwIfClosed();
-    const view = new View(plan, await results.acquire(hosted, plan), wire);
+    throwIfAborted(signal);
+    const view = new View(plan, await results.acquire(hosted, plan, signal), wire);
     try {
-      this.#throwIfClosed();
-      await view.start(this.#context.query);
+      throwIfAborted(signal);
+      await unlessAborted(view.start(), signal);
       return view;
     } catch (fault) {
       view.close();
@@ -124,25 +129,26 @@ export class TableSession {
     }
   }
 
-  #throwIfClosed(): void {
-    if (this.#controller.signal.aborted) throw this.#controller.signal.reason;
-  }
-
   async #deleteView(id: string): Promise<Answer> {
     const entry = this.#entryOf(id);
     this.#views.delete(id);
-    const view = await entry.ready;
-    await this.#order.run(entry, async () => view.close());
+    if (entry.waiting === 0) entry.controller.abort(new CovistaError('cancelled', 'the view was deleted'));
+    // Whoever asked for a view that is not made is told why; it is gone in any case.
+    const view = await entry.ready.catch(() => undefined);
+    await this.#order.run(entry, async () => view?.close());
     return { kind: 'view_delete', body: {} };
   }
 
   async #onView(id: string, work: (view: View) => Promise<Answer> | Answer): Promise<Answer> {
     const entry = this.#entryOf(id);
-    const view = await entry.ready;
+    entry.waiting += 1;
+    const view = await entry.ready.finally(() => {
+      entry.waiting -= 1;
+    });
     return this.#order.run(entry, async () => {
       // Hundreds that wait are not done in one go: others get their turn between, and an end is heard.
       await yieldToLoop();
-      this.#throwIfClosed();
+      throwIfAborted(this.#controller.signal);
       return work(view);
     });
   }

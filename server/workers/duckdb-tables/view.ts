@@ -50,9 +50,9 @@ export class View {
   }
 
   /** Closes the rows that the configuration wants closed at first. */
-  async start(query: Query): Promise<void> {
+  async start(): Promise<void> {
     const depth = this.plan.config.groupDepth;
-    if (depth !== undefined && depth > 0 && depth < this.plan.keys.length) (await this.#treeOf(query))?.openTo(depth);
+    if (depth !== undefined && depth > 0 && depth < this.plan.keys.length) (await this.#treeOf())?.openTo(depth);
   }
 
   /** The cells of a window; without bounds it is everything. */
@@ -78,17 +78,17 @@ export class View {
     return { min: scalarOf(least), max: scalarOf(greatest) };
   }
 
-  async expand(query: Query, place: number): Promise<number> {
-    return (await this.#treeOf(query))?.expand(place) ?? 0;
+  async expand(place: number): Promise<number> {
+    return (await this.#treeOf())?.expand(place) ?? 0;
   }
 
-  async collapse(query: Query, place: number): Promise<number> {
-    return (await this.#treeOf(query))?.collapse(place) ?? 0;
+  async collapse(place: number): Promise<number> {
+    return (await this.#treeOf())?.collapse(place) ?? 0;
   }
 
   /** Shows the rows as deep as a number of groups beside the first, as the protocol counts. */
-  async setDepth(query: Query, depth: number): Promise<void> {
-    if (depth <= this.plan.keys.length) (await this.#treeOf(query))?.openTo(depth + 1);
+  async setDepth(depth: number): Promise<void> {
+    if (depth <= this.plan.keys.length) (await this.#treeOf())?.openTo(depth + 1);
   }
 
   close(): void {
@@ -99,10 +99,10 @@ export class View {
     return this.plan.config.groupRollup === 'total' ? 0 : this.plan.keys.length;
   }
 
-  async #treeOf(query: Query): Promise<RowTree | undefined> {
+  async #treeOf(): Promise<RowTree | undefined> {
     const isNested = this.plan.keys.length > 0 && this.plan.config.groupRollup === 'rollup';
     if (!isNested) return undefined;
-    this.#tree ??= new RowTree(await this.#lease.result.depths(query));
+    this.#tree ??= new RowTree(await this.#lease.result.depths());
     return this.#tree;
   }
 

@@ -9,6 +9,7 @@ import type { Control } from '../storage/content-store.ts';
 import { DUCKDB_FEATURES } from './duckdb-tables/features.ts';
 import type { DuckdbTableSource } from './duckdb-tables/table.ts';
 import type { DuckdbTablesOptions, FromDuckdbTables, TablesHits, TablesInventory, ToDuckdbTables } from './duckdb-tables.protocol.ts';
+import { passOn } from './pass-on.ts';
 
 export interface DuckdbTablesParts {
   readonly limits: Limits;
@@ -159,7 +160,7 @@ class TablesThread {
         this.#loads.get(message.table)?.reject(errorFromBody(message.error));
         break;
       case 'response':
-        this.#sessions.get(message.session)?.respond(message.bytes);
+        passOn(message.bytes, { peer: this.#sessions.get(message.session), log: this.#log, end: () => this.disconnect(message.session) });
         break;
       case 'inventory':
         this.hits = message.hits;

@@ -3,6 +3,7 @@ import { Worker } from 'node:worker_threads';
 import { CovistaError, errorFromBody } from '../../protocol/errors.ts';
 import { present } from '../shared/assert.ts';
 import type { Logger } from '../shared/log.ts';
+import { passOn } from './pass-on.ts';
 import type { FromMemory, LoadedTable, MemoryHoldings, MemorySettings, ToMemory } from './perspective-memory.protocol.ts';
 
 /** Takes what comes of one session. */
@@ -123,10 +124,12 @@ export class MemoryThread {
       handle: (bytes) => {
         if (this.#peers.has(session)) this.#post({ kind: 'request', session, bytes });
       },
-      close: () => {
-        if (this.#peers.delete(session)) this.#post({ kind: 'close', session });
-      },
+      close: () => this.#close(session),
     };
+  }
+
+  #close(session: number): void {
+    if (this.#peers.delete(session)) this.#post({ kind: 'close', session });
   }
 
   #post(message: ToMemory, transfer: readonly ArrayBuffer[] = []): void {
@@ -137,7 +140,9 @@ export class MemoryThread {
     switch (message.kind) {
       case 'answered':
         // A session that was closed meanwhile hears nothing more.
-        for (const { session, bytes } of message.responses) this.#peers.get(session)?.respond(bytes);
+        for (const { session, bytes } of message.responses) {
+          passOn(bytes, { peer: this.#peers.get(session), log: this.#options.log, end: () => this.#close(session) });
+        }
         break;
       case 'loaded':
         this.#note(message);

@@ -3,6 +3,7 @@ import { CovistaError } from '../../protocol/errors.ts';
 import { present } from '../shared/assert.ts';
 import { decodeRequest, decodeResponse, EnvelopeFault, encodeRequest, errorResponse, messageIdOf } from '../shared/perspective/codec.ts';
 import { readHeader } from '../shared/perspective/header.ts';
+import { mendTexts } from '../shared/perspective/mend-texts.ts';
 import { REQUESTS } from '../shared/perspective/schema.ts';
 import type { PerspectiveRequest, PerspectiveResponse } from '../shared/perspective/types.ts';
 import { linesInsteadOfRows, rowsInsteadOfLines } from '../shared/perspective/windowed-lines.ts';
@@ -78,7 +79,7 @@ export class PerspectiveSessions {
     try {
       const account = this.#accountFor(state, bytes);
       if (account.refusal !== undefined) return [{ session, bytes: account.refusal }];
-      const responses = windowedLines(bytes, (asked) => this.#engine.handle(state.client, [asked]));
+      const responses = windowedLines(bytes, (asked) => readable(this.#engine.handle(state.client, [asked])));
       if (!responses.some((response) => readHeader(response.bytes)?.kind === 'server_error')) account.done();
       return this.#toSessions(session, responses).map((response) => this.#bounded(response));
     } catch (fault) {
@@ -168,6 +169,11 @@ export class PerspectiveSessions {
     const [response] = this.#engine.handle(this.#owner, [encodeRequest({ msgId: 1, entityId: '', kind, body: {} })]);
     return decodeResponse(present(response, `the answer to ${kind}`).bytes);
   }
+}
+
+function readable(responses: EngineResponse[]): EngineResponse[] {
+  for (const { bytes } of responses) mendTexts(bytes);
+  return responses;
 }
 
 function windowedLines(bytes: Uint8Array, handle: (request: Uint8Array) => EngineResponse[]): EngineResponse[] {

@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { CovistaError } from '../../protocol/errors.ts';
+import { Admission } from '../../server/cli/load/guests.ts';
 import { judge, readObjective } from '../../server/cli/load/objectives.ts';
 import { Random } from '../../server/cli/load/random.ts';
 import { Recorder } from '../../server/cli/load/recorder.ts';
@@ -125,6 +126,19 @@ describe('load', () => {
     await erin.dataset.delete({ datasetId });
   });
 
+  test('CLI9 what cannot be taken back is told, and ends by itself', async () => {
+    const owner = await server.client('frank');
+    const { datasetId } = await owner.dataset.create({ name: 'Lent' });
+    const admission = new Admission({ owner, datasetId, runMs: 60_000 });
+    expect(await admission.admit([{ principal: 'user:gina', has: 'no permission' }])).toBeUndefined();
+    const { items } = await owner.grant.list({ datasetId });
+    const lent = items.find(({ principal }) => principal === 'user:gina');
+    const leftMs = Date.parse(lent?.validUntil ?? '') - Date.now();
+    expect(leftMs > 60_000 && leftMs <= 11 * 60_000).toBe(true);
+    await owner.dataset.delete({ datasetId });
+    expect(await admission.end()).toContain(`grants ${lent?.grantId} on dataset ${datasetId} could not be taken back`);
+  });
+
   test('CLI10 a server that does not answer, and a file that cannot be written, are told at once', async () => {
     const silent = await runCli(['load', '--url', 'http://127.0.0.1:1', '--token', token]);
     expect(silent).toMatchObject({ status: 1, out: '', err: expect.stringContaining('unavailable') });
@@ -196,7 +210,9 @@ describe('pivots', () => {
     });
     expect(pivotsOf(columns('BOOLEAN'))).toEqual({ groups: [['c0']], measures: [{ column: 'c0', aggregate: 'count' }] });
     expect(pivotsOf(columns('INTEGER'))).toEqual({ groups: [['c0']], measures: [{ column: 'c0', aggregate: 'sum' }] });
-    expect(() => pivotsOf(columns('STRUCT(a INTEGER)'))).toThrow('nobody can pivot this dataset');
+    for (const type of ['STRUCT(a INTEGER)', 'DECIMAL(18,3)[]', "ENUM('a', 'b')[]"]) {
+      expect(() => pivotsOf(columns(type)), type).toThrow('nobody can pivot this dataset');
+    }
   });
 });
 

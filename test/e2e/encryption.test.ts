@@ -66,6 +66,8 @@ test('ENC4 the decrypted copies stay within the bound, and are gone after a rest
   const total = (await sizes()).reduce((sum, bytes) => sum + bytes, 0);
   expect(total).toBeGreaterThan(0);
   expect(total).toBeLessThanOrEqual(300_000);
+  const reader = await encrypted.client('alice');
+  for (let time = 0; time < 2; time += 1) await reader.version.preview({ datasetId: worlds[1].datasetId, versionId: 1, endRow: 3 });
   expect(await (await fetch(`${encrypted.url}/metrics`)).text()).toMatch(/^covista_cache_hits_total\{cache="decrypted_files"\} [1-9]/m);
   await encrypted.restart();
   expect(await isFoundBelow(join(encrypted.dataDir, 'work'), 'PAR1')).toEqual([]);

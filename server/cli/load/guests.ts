@@ -51,27 +51,42 @@ async function guestOf({
   }
 }
 
-/** Those whose tokens the harness makes. */
-export const LOAD_GUESTS: Guest = { principal: `group:${LOAD_GROUP}`, has: 'no permission' };
+/** Those whose tokens the harness makes are a group, and each of them has what one has. */
+export async function guestsOfGroup(token: string, at: { readonly url: string; readonly datasetId: number }): Promise<Guest[]> {
+  return (await guestsOf([token], at)).map(({ has }) => ({ principal: `group:${LOAD_GROUP}`, has }));
+}
+
+interface AdmissionOptions {
+  readonly owner: Client;
+  readonly datasetId: number;
+  /** How long the run takes at most. */
+  readonly runMs: number;
+}
+
+/** Grants end by themselves a while after the run, for a run that is killed takes nothing back. */
+const GRACE_MS = 10 * 60_000;
 
 /** Lets guests write to a dataset for the time of a run, where the token of the run may. */
 export class Admission {
   readonly #owner: Client;
   readonly #datasetId: number;
+  readonly #validUntil: string;
   readonly #grantIds: number[] = [];
 
-  constructor(owner: Client, datasetId: number) {
+  constructor({ owner, datasetId, runMs }: AdmissionOptions) {
     this.#owner = owner;
     this.#datasetId = datasetId;
+    this.#validUntil = new Date(Date.now() + runMs + GRACE_MS).toISOString();
   }
 
   /** Answers with what is lacking, to be told; undefined: nothing is. */
   async admit(guests: readonly Guest[]): Promise<string | undefined> {
     const lacking: string[] = [];
     let reason = '';
+    const [datasetId, validUntil] = [this.#datasetId, this.#validUntil];
     for (const { principal, has } of guests) {
       try {
-        const { grantId } = await this.#owner.grant.create({ datasetId: this.#datasetId, principal, permission: 'write' });
+        const { grantId } = await this.#owner.grant.create({ datasetId, principal, permission: 'write', validUntil });
         this.#grantIds.push(grantId);
       } catch (fault) {
         if (!(fault instanceof CovistaError && MAY_NOT.has(fault.code))) throw fault;
@@ -84,8 +99,20 @@ export class Admission {
     return `write on dataset ${this.#datasetId} is lacking to ${lacking.slice(0, NAMED_MAX).join(', ')}${others}; the token of the run may not give it: ${reason}`;
   }
 
-  /** Takes back what it gave. */
-  async end(): Promise<void> {
-    for (const grantId of this.#grantIds) await this.#owner.grant.revoke({ datasetId: this.#datasetId, grantId });
+  /** Takes back what it gave; answers with what is left, to be told; undefined: nothing is. */
+  async end(): Promise<string | undefined> {
+    const left: number[] = [];
+    let reason = '';
+    for (const grantId of this.#grantIds) {
+      try {
+        await this.#owner.grant.revoke({ datasetId: this.#datasetId, grantId });
+      } catch (fault) {
+        if (!(fault instanceof CovistaError)) throw fault;
+        reason = fault.message;
+        left.push(grantId);
+      }
+    }
+    if (left.length === 0) return undefined;
+    return `grants ${left.join(', ')} on dataset ${this.#datasetId} could not be taken back (${reason}); they end at ${this.#validUntil}`;
   }
 }

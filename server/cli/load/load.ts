@@ -2,7 +2,7 @@ import { open, writeFile } from 'node:fs/promises';
 import { connect } from '../../../client/index.ts';
 import { CONNECT_ATTEMPTS_MAX, type Command, type FlagValues, type Invocation, listFlag, textFlag, UsageError } from '../command.ts';
 import type { CrowdThreads } from './crowd.client.ts';
-import { Admission, type Guest, guestsOf, LOAD_GUESTS } from './guests.ts';
+import { Admission, type Guest, guestsOf, guestsOfGroup } from './guests.ts';
 import { thisMachine } from './machine.ts';
 import { judge, type Objective, readObjective } from './objectives.ts';
 import { readPeople, type TokenOf } from './people.ts';
@@ -51,14 +51,14 @@ export const load: Command = {
     const owner = connect({ url: plan.url, token: await plan.ownerToken(), name: 'covista-load' });
     try {
       const world = plan.datasetId === undefined ? await makeWorld(owner, { ...plan, signal }) : await existingWorld(owner, plan.datasetId);
-      const admission = new Admission(owner, world.datasetId);
+      const admission = new Admission({ owner, datasetId: world.datasetId, runMs: plan.rampMs + plan.durationMs });
       try {
         const lacking = await admission.admit(await guestsOfPlan(plan, world));
-        if (lacking !== undefined) invocation.terminal.say(`${lacking}\n`);
+        tell(invocation, lacking);
         return await carryOut(plan, world, { invocation, signal });
       } finally {
         if (world.isMade) await owner.dataset.delete({ datasetId: world.datasetId });
-        else await admission.end();
+        else tell(invocation, await admission.end());
       }
     } finally {
       owner.close();
@@ -66,10 +66,14 @@ export const load: Command = {
   },
 };
 
+function tell({ terminal }: Invocation, what: string | undefined): void {
+  if (what !== undefined) terminal.say(`${what}\n`);
+}
+
 /** Who needs a grant: all whose tokens are made, and those of the given ones who have none. */
 async function guestsOfPlan({ url, people, groups, hasTokens, tokenOf }: Plan, { datasetId }: World): Promise<readonly Guest[]> {
-  if (!hasTokens) return groups ? [LOAD_GUESTS] : [];
-  return guestsOf(await Promise.all(Array.from({ length: people }, (_, person) => tokenOf(person))), { url, datasetId });
+  if (hasTokens) return guestsOf(await Promise.all(Array.from({ length: people }, (_, person) => tokenOf(person))), { url, datasetId });
+  return groups ? guestsOfGroup(await tokenOf(0), { url, datasetId }) : [];
 }
 
 interface Plan {

@@ -13,8 +13,8 @@ const ORDER_MEASURES: World['measures'] = [
 ];
 
 /** What DuckDB counts with, and what people group by; lists and structs are neither. */
-const NUMERIC = /^(?:U?(?:TINY|SMALL|BIG|HUGE)INT|U?INTEGER|FLOAT|DOUBLE|DECIMAL.*)$/;
-const GROUPING = /^(?:VARCHAR|BOOLEAN|DATE|ENUM.*)$/;
+const NUMERIC = /^(?:U?(?:TINY|SMALL|BIG|HUGE)INT|U?INTEGER|FLOAT|DOUBLE|DECIMAL\(\d+,\s*\d+\))$/;
+const GROUPING = /^(?:VARCHAR|BOOLEAN|DATE|ENUM\(.*\))$/s;
 const COLUMNS_MAX = 2;
 
 /** A dataset that is there, as what the people work on. */

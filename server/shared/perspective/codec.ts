@@ -19,7 +19,8 @@ const root = protobuf.Root.fromJSON({
 }).resolveAll();
 
 const Request = root.lookupType('Request');
-const Response = root.lookupType('Response');
+/** What every answer is. */
+export const RESPONSE = root.lookupType('Response');
 
 /** The request that the bytes are, every field known, within its type and at most once; throws EnvelopeFault otherwise. */
 export function decodeRequest(bytes: Uint8Array): PerspectiveRequest {
@@ -32,11 +33,11 @@ export function encodeRequest(request: PerspectiveRequest): Uint8Array {
 
 /** The response that the bytes are. Fields that are not known are left out. */
 export function decodeResponse(bytes: Uint8Array): PerspectiveResponse {
-  return decode(Response, bytes, false) as PerspectiveResponse;
+  return decode(RESPONSE, bytes, false) as PerspectiveResponse;
 }
 
 export function encodeResponse(response: PerspectiveResponse): Uint8Array {
-  return encode(Response, response);
+  return encode(RESPONSE, response);
 }
 
 export function errorResponse(msgId: number, entityId: string, message: string, code: StatusCode = 'server_error'): Uint8Array {

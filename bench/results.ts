@@ -48,16 +48,18 @@ export function resultsOf(
 }
 
 /**
- * The targets that scenarios which broke off would have measured, as the newest of earlier results tell them that has some of their
- * area; what another scenario of the area measured is not among them.
+ * The targets that scenarios which broke off would have measured, as the newest run tells them in which the scenario was whole and that
+ * has some of its area; what another scenario of the area measured is not among them.
  */
 export function unmeasuredTargets(brokeOff: readonly Scenario[], measured: readonly Measurement[], earlier: readonly Results[]): Target[] {
   const has = new Set(measured.map(labelOf));
-  const areas = new Set(brokeOff.map(({ area }) => area));
-  return [...areas].flatMap((area) => {
-    const ofArea = earlier.map(({ targets }) => targets.filter((target) => target.area === area)).find(({ length }) => length > 0) ?? [];
-    return ofArea.filter((target) => !has.has(labelOf(target))).map((target) => ({ ...target, value: null, met: false }));
-  });
+  const missing = new Map<string, Target>();
+  for (const { name, area } of brokeOff) {
+    const whole = earlier.filter(({ scenarios, failed = [] }) => scenarios.includes(name) && !failed.includes(name));
+    const ofArea = whole.map(({ targets }) => targets.filter((target) => target.area === area)).find(({ length }) => length > 0) ?? [];
+    for (const target of ofArea) if (!has.has(labelOf(target))) missing.set(labelOf(target), { ...target, value: null, met: false });
+  }
+  return [...missing.values()];
 }
 
 function targetOf(measurement: Measurement): Target[] {

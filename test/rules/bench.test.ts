@@ -56,13 +56,14 @@ describe('a run', () => {
   test('misses the targets of a scenario that breaks off', () => {
     const limited = { limit: 10, at: { of: 'people', value: 5 } };
     const earlier = resultsWith(figure('fast', 5, { limit: 10 }), figure('slow', 15, limited), { ...figure('other', 1, { limit: 2 }), area: 'b' });
-    const brokeOff = [{ name: 'breaks', area: 'a', about: '', run: () => Promise.reject(new Error('broke')) }];
+    const brokeOff = [{ name: 'a', area: 'a', about: '', run: () => Promise.reject(new Error('broke')) }];
+    const brokeOffToo = { ...resultsWith(figure('some', 1, { limit: 2 })), failed: ['a'] };
     // Another scenario of the area measured the first.
     const measured = [figure('fast', 6, { limit: 10 })];
     const results = resultsOf(
       measured,
-      { ...earlier, failed: ['breaks'] },
-      unmeasuredTargets(brokeOff, measured, [resultsWith(figure('context', 1)), earlier]),
+      { ...earlier, failed: ['a'] },
+      unmeasuredTargets(brokeOff, measured, [brokeOffToo, resultsWith(figure('context', 1)), earlier]),
     );
     expect(results.targets.map(({ name, value, met }) => [name, value, met])).toEqual([
       ['fast', 6, true],
@@ -70,7 +71,7 @@ describe('a run', () => {
     ]);
     const { markdown } = reportOf(results, 'today');
     expect(markdown).toContain('| a | slow at 5 people | not measured | at most 10 | **missed** |');
-    expect(markdown).toContain('Broke off, so that what they measure is missing: breaks.');
+    expect(markdown).toContain('Broke off, so that what they measure is missing: a.');
   });
 });
 

@@ -1,5 +1,5 @@
 import { resolve } from 'node:path';
-import type { Config } from '../config.ts';
+import { type Config, isReachable } from '../config.ts';
 import { type Backups, startBackups } from '../services/maintenance/backups.ts';
 import { systemClock } from '../shared/clock.ts';
 import type { Logger } from '../shared/log.ts';
@@ -14,9 +14,11 @@ interface Place {
 }
 
 /** The backups that the server takes by itself, where the settings name a directory for them. */
-export function startHouseBackups({ backupDir, dataDir, limits }: Config, { url: databaseUrl, log, metrics }: Place): Pick<Backups, 'stop'> {
+export function startHouseBackups(config: Config, { url: databaseUrl, log, metrics }: Place): Pick<Backups, 'stop'> {
+  const { backupDir, dataDir, limits } = config;
   if (backupDir === undefined) {
-    log.warn('the server takes no backups of itself: COVISTA_BACKUP_DIR is not set');
+    // Whoever tries it out on their own machine knows.
+    if (isReachable(config)) log.warn('the server takes no backups of itself: COVISTA_BACKUP_DIR is not set');
     return { stop: async () => undefined };
   }
   const { backupPeriodMs: periodMs } = limits;

@@ -75,11 +75,14 @@ test('BAK7 a server with a directory of backups takes one when it starts, and no
   }
 });
 
-test('BAK7 a server that takes no backups of itself says so when it starts', async () => {
-  const server = await prepareProcessServer({ flags: ['--log-level', 'warn'] });
+test.each([
+  ['that others can reach', ['--trusted-proxy', '127.0.0.1'], expect.stringContaining('COVISTA_BACKUP_DIR is not set')],
+  ['of this machine alone', [], ''],
+])('BAK7 of a server %s that takes no backups, its log says so when it starts, or nothing', async (_where, flags, expected) => {
+  const server = await prepareProcessServer({ flags: ['--log-level', 'warn', ...flags] });
   try {
     const run = await server.start();
-    expect(run.log()).toContain('COVISTA_BACKUP_DIR is not set');
+    expect(run.log()).toEqual(expected);
   } finally {
     await server.dispose();
   }

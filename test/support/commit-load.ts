@@ -68,6 +68,8 @@ export function startLoad({ random, datasetIds, senders }: LoadOptions): CommitL
       } catch (error) {
         if (!(error instanceof CovistaError)) throw error;
         if (!isStopping) refused.push(error);
+        // What is refused at once is not asked again before anybody else had a turn.
+        await new Promise((resolve) => setImmediate(resolve));
       }
     }
   };

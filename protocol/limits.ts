@@ -159,7 +159,7 @@ export const LIMITS = {
   awarenessStateBytesMax: limit(16 * KiB, 'bytes', 'The awareness state of one client, with a view config for those who follow'),
   documentUpdateBytesMax: limit(1 * MiB, 'bytes', 'One message of a document channel, such as all edits of a day offline'),
   documentUpdateStructsMax: limit(50_000, 'count', 'Items of one edit, each of which takes memory and time, however few its bytes'),
-  documentNewClientsMax: limit(64, 'count', 'Yjs clients that become somebody’s with one edit, which may tell of several windows'),
+  documentNewClientsMax: limit(2_000, 'count', 'Yjs clients that become somebody’s with one edit: every start of a page that was offline is one'),
   documentClientsMax: limit(50_000, 'count', 'Yjs clients of one person in one document; a page that edits is one'),
   documentBytesMax: limit(32 * MiB, 'bytes', 'One document, encoded'),
   documentRootsMax: limit(64, 'count', 'Shared types at the root of a document'),

@@ -80,10 +80,12 @@ interface Watched {
 function watched(name: string, map: Y.Map<unknown>): Watched {
   const touched = new Map<string, Set<string> | 'all'>();
   const observe = (events: readonly Y.YEvent<Y.AbstractType<unknown>>[]): void => {
-    for (const { path, changes } of events) {
-      const [id, ...inner] = path.map(String);
-      if (id === undefined) for (const key of changes.keys.keys()) touched.set(key, 'all');
-      else if (touched.get(id) !== 'all') touched.set(id, new Set([...(touched.get(id) ?? []), ...changes.keys.keys(), ...inner]));
+    for (const event of events) {
+      const [id, ...inner] = event.path.map(String);
+      // To ask an event of a text for its changes is a transaction of its own, which would count as a step.
+      const keys = event instanceof Y.YMapEvent ? [...event.keysChanged].map(String) : [];
+      if (id === undefined) for (const key of keys) touched.set(key, 'all');
+      else if (touched.get(id) !== 'all') touched.set(id, new Set([...(touched.get(id) ?? []), ...keys, ...inner]));
     }
   };
   map.observeDeep(observe);

@@ -47,8 +47,6 @@ export class Call implements CallContext {
   onProgress: ((progress: Progress) => void) | undefined;
   /** Who the caller is by the token that the session has got since, for what goes on. */
   renewedActor: Actor | undefined;
-  /** Who wants to know that the session has another token. */
-  onRenewed: (() => void) | undefined;
   /** Who wants to know at once that the call was cancelled, by whomever. */
   onCancel: ((reason: CovistaError) => void) | undefined;
   /** What the caller may do on the dataset of the operation; set by the gateway before the handler runs. */
@@ -62,6 +60,7 @@ export class Call implements CallContext {
   isEndless: boolean;
   #requestId: string | undefined;
   #reason: CovistaError | undefined;
+  #onRenewed: readonly ((actor: Actor) => void)[] | undefined;
   #controller: AbortController | undefined;
 
   constructor({ operation, input, actor, address, connection, idempotencyKey, body }: CallRequest) {
@@ -74,7 +73,6 @@ export class Call implements CallContext {
     this.body = body;
     this.onProgress = undefined;
     this.renewedActor = undefined;
-    this.onRenewed = undefined;
     this.onCancel = undefined;
     this.access = undefined;
     this.idempotency = undefined;
@@ -83,6 +81,7 @@ export class Call implements CallContext {
     this.isEndless = false;
     this.#requestId = undefined;
     this.#reason = undefined;
+    this.#onRenewed = undefined;
     this.#controller = undefined;
   }
 
@@ -119,7 +118,12 @@ export class Call implements CallContext {
   /** The session has another token of the same subject. */
   renew(actor: Actor): void {
     this.renewedActor = actor;
-    this.onRenewed?.();
+    for (const listener of this.#onRenewed ?? []) listener(actor);
+  }
+
+  whenRenewed(listener: (actor: Actor) => void): void {
+    this.#onRenewed = [...(this.#onRenewed ?? []), listener];
+    if (this.renewedActor !== undefined) listener(this.renewedActor);
   }
 
   /** A function of its own, so that handlers may pass it on. */

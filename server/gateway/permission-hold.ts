@@ -29,14 +29,16 @@ export function watched(entry: HeldEntry, call: Call, { opened, attach, abandon 
     attach: (peer: ChannelPeer): Channel => {
       const channel = attach(peer);
       let letGo = holdPermission(entry, call, options);
-      call.onRenewed = () => {
+      let isOver = false;
+      call.whenRenewed(() => {
+        if (isOver) return;
         letGo();
         letGo = holdPermission(entry, call, options);
-      };
+      });
       return {
         receive: (bytes) => channel.receive(bytes),
         closed: () => {
-          call.onRenewed = undefined;
+          isOver = true;
           letGo();
           channel.closed();
         },

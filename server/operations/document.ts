@@ -1,3 +1,4 @@
+import type { Actor } from '../services/access/actor.ts';
 import { present } from '../shared/assert.ts';
 import { decodeCursor, isCount, isText, toPage } from '../shared/cursor.ts';
 import type { ResourceHandlers } from './handler.ts';
@@ -7,7 +8,11 @@ const ON_DATASET = 'what the caller may do on the dataset that the permission na
 
 export function documentHandlers({ documents, limits }: Services): ResourceHandlers<'document'> {
   return {
-    connect: ({ name, receipts }, { actor, access, connection }) => documents.open({ name, receipts, actor, access, connection }),
+    connect: ({ name, receipts }, context) => {
+      const { actor, access, connection } = context;
+      const whenRenewed = (listener: (actor: Actor) => void): void => context.whenRenewed(listener);
+      return documents.open({ name, receipts, actor, access, connection, whenRenewed });
+    },
     saveSnapshot: ({ name, label }, { actor, access, provenance }) => documents.saveSnapshot({ name, actor, access }, label, provenance),
     snapshots: async ({ name, limit, cursor }, { actor, access }) => {
       const before = cursor === undefined ? undefined : decodeCursor(cursor, isCount);

@@ -19,6 +19,8 @@ export interface CallContext {
   /** The bytes that accompany the request, where the operation takes any. */
   readonly body: AsyncIterable<Uint8Array> | undefined;
   progress(progress: Progress): void;
+  /** Calls back, for as long as a channel lasts, when its session has got another token of the same person. */
+  whenRenewed(listener: (actor: Actor) => void): void;
 }
 
 type Result<O> =

@@ -57,6 +57,23 @@ describe('LIVE12 taking back what others changed too', () => {
     expect(errors).toEqual([[], []]);
   });
 
+  test('LIVE12 edits of a text are taken back and done again, one after the other', async () => {
+    const { id } = alice.annotations.add('one');
+    alice.annotations.edit(id, 'one two');
+    alice.annotations.edit(id, 'one two three');
+    for (const [step, text] of [
+      ['undo', 'one two'],
+      ['redo', 'one two three'],
+      ['undo', 'one two'],
+      ['undo', 'one'],
+      ['redo', 'one two'],
+    ] as const) {
+      expect([step, alice[step](), alice.annotations.get(id)?.body]).toEqual([step, true, text]);
+    }
+    await settled();
+    expect(errors).toEqual([[], []]);
+  });
+
   test('LIVE12 what somebody else changed since stays, and tells who took something back', async () => {
     const { id } = alice.savedViews().create({ name: 'one', config: {} });
     alice.savedViews().rename(id, 'two');

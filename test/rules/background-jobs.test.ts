@@ -183,7 +183,14 @@ test('OPS1 leases of open documents that cannot be renewed are late, and not whe
   await vi.advanceTimersByTimeAsync(105_000);
   expect(leases.lagMs).toBe(0);
   const actor = { subject: 'alice' } as never;
-  const { abandon } = await documents.open({ name: 'user/alice', actor, access: undefined, receipts: false, connection: {} });
+  const { abandon } = await documents.open({
+    name: 'user/alice',
+    actor,
+    access: undefined,
+    receipts: false,
+    connection: {},
+    whenRenewed: () => undefined,
+  });
   isAway = true;
   await vi.advanceTimersByTimeAsync(60_000);
   expect(leases.lagMs).toBe(55_000);

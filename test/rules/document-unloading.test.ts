@@ -22,7 +22,14 @@ test('DOC23 whoever opens a document that nobody had open does not wait until ot
   const limits = { ...defaultLimits, documentIdleMs: 1_000 };
   const documents = createDocuments({ store, states, limits, clock: systemClock, log: createLog('silent', false) } as unknown as DocumentsOptions);
   const open = (subject: string) =>
-    documents.open({ name: `user/${subject}`, actor: { subject } as never, access: undefined, receipts: false, connection: {} });
+    documents.open({
+      name: `user/${subject}`,
+      actor: { subject } as never,
+      access: undefined,
+      receipts: false,
+      connection: {},
+      whenRenewed: () => undefined,
+    });
   for (const subject of ['alice', 'bob']) (await open(subject)).abandon();
   await vi.advanceTimersByTimeAsync(1_500);
   const again = await open('bob');

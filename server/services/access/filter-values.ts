@@ -41,7 +41,9 @@ function valuesOf(
   if (value === undefined || value === null) return 'missing';
   if (Array.isArray(value) && (!isListItem || value.length === 0 || value.length > valuesMax)) return 'unusable';
   const texts = (Array.isArray(value) ? value : [value]).map((item) => textOf(item, type));
-  return texts.includes(undefined) ? 'unusable' : (texts as string[]);
+  if (texts.includes(undefined)) return 'unusable';
+  // In which order a claim lists them is no matter, and must not make another scope.
+  return isListItem ? [...new Set(texts as string[])].sort() : (texts as string[]);
 }
 
 /** A value as a text that a cast to the type takes exactly; undefined when there is none. */

@@ -18,7 +18,9 @@ export class Allowance {
   /** False: that is too much. */
   take(amount: number, nowMs: number): boolean {
     const earned = (Math.max(0, nowMs - this.#atMs) / 1000) * this.#perSecond;
-    this.#left = Math.min(this.#perSecond * BURST_SECONDS, this.#left + earned) - amount;
+    const burst = this.#perSecond * BURST_SECONDS;
+    // Nobody owes more than one burst, whatever a single thing cost.
+    this.#left = Math.max(-burst, Math.min(burst, this.#left + earned) - amount);
     this.#atMs = nowMs;
     return this.#left >= 0;
   }

@@ -211,13 +211,13 @@ export class DocumentChannel implements Channel, Participant {
   }
 
   #refuse({ code, fault, rebuild, bytes }: Refused): void {
-    this.#countRefusal(bytes);
     const edit = this.#edits;
     const path = [...fault.path];
     const told = this.#options.receipts
       ? refusedMessage({ edit, code, rule: fault.rule, message: fault.message, path, rebuild })
       : deniedMessage(`${fault.rule}: ${[path.join('/'), fault.message].filter((part) => part !== '').join(' ')}`);
     this.#options.document.log.whenCommitted(() => this.send(told));
+    this.#countRefusal(bytes);
   }
 
   /** Putting back much costs as much as many refusals. */

@@ -11,6 +11,7 @@ import { KeyedMutex } from '../../shared/mutex.ts';
 import { type Lateness, Promptness } from '../../shared/promptness.ts';
 import type { BindingRecord, DocumentLease, DocumentOwner, DocumentStore, DocumentTarget, Page, StoredDocument } from '../../storage/stores.ts';
 import type { Access } from '../access/access.ts';
+import type { Actor } from '../access/actor.ts';
 import type { Authorizer } from '../access/authorizer.ts';
 import { Allowances } from './allowance.ts';
 import { Compaction, type DocumentStates } from './compaction.ts';
@@ -37,6 +38,8 @@ export interface OpenRequest extends DocumentRequest {
   readonly receipts: boolean;
   /** The connection that the channel is on. */
   readonly connection: object;
+  /** Calls back when the session of the channel has another token. */
+  whenRenewed(listener: (actor: Actor) => void): void;
 }
 
 export interface DocumentCounts {
@@ -108,7 +111,7 @@ class DocumentHost implements Omit<Documents, keyof DocumentHistory | keyof Publ
     this.#timers = [every(leaseMs / RENEWALS_PER_LEASE, () => void this.#renew()), every(awarenessKeepMs / RENEWALS_PER_LEASE, () => this.#sweep())];
   }
 
-  async open({ receipts, connection, ...request }: OpenRequest): Promise<Opening<DocumentOpened>> {
+  async open({ receipts, connection, whenRenewed, ...request }: OpenRequest): Promise<Opening<DocumentOpened>> {
     const { target, kind, canWrite, isVisitor } = await resolve(request, this.#options.store);
     const entry = await this.#use(target, kind);
     const { document } = entry;
@@ -119,7 +122,9 @@ class DocumentHost implements Omit<Documents, keyof DocumentHistory | keyof Publ
       abandon: () => this.#release(entry),
       attach: (peer) => {
         let letGo = (): void => undefined;
+        let isClosed = false;
         const onClosed = (): void => {
+          isClosed = true;
           letGo();
           this.#release(entry);
         };
@@ -134,7 +139,14 @@ class DocumentHost implements Omit<Documents, keyof DocumentHistory | keyof Publ
           const onLost = (reason: CovistaError): void => {
             if (reason.code === 'unavailable' || (canWrite && reason.code === 'forbidden')) channel.end(reason);
           };
-          letGo = authorizer.hold({ actor, level: canWrite ? 'write' : 'read', access, followsScope: true, isAsBefore, onLost });
+          const hold = (holder: Actor): void => {
+            letGo();
+            letGo = authorizer.hold({ actor: holder, level: canWrite ? 'write' : 'read', access, followsScope: true, isAsBefore, onLost });
+          };
+          hold(actor);
+          whenRenewed((renewed) => {
+            if (!isClosed) hold(renewed);
+          });
         }
         return channel;
       },

@@ -11,6 +11,11 @@ const CLASS_ESCAPES = /^[dDwWsSpPafnrtvx]$/;
 const SETS = /^[dDwWsSpP]$/;
 const POSIX = 'alnum alpha ascii blank cntrl digit graph lower print punct space upper word xdigit'.split(' ');
 
+/** Characters that mean themselves, as most do. */
+const PLAIN = /[^\\[\](){}*+?|]+/y;
+/** A number with a leading zero is none. */
+const REPETITION = /[*+?]|\{(0|[1-9]\d*)(?:,(0|[1-9]\d*)?)?\}/y;
+
 class PatternFault extends Error {}
 
 /** What is wrong with a pattern; undefined: nothing that can be seen here. */
@@ -41,7 +46,11 @@ class Reader {
   }
 
   #item(): void {
-    const repetition = this.#take(/[*+?]|\{(\d+)(?:,(\d*))?\}/y);
+    if (this.#take(PLAIN) !== undefined) {
+      this.#last = 'item';
+      return;
+    }
+    const repetition = this.#take(REPETITION);
     if (repetition !== undefined) this.#repeat(repetition);
     else if (this.#take(/\(/y) !== undefined) this.#group();
     else if (this.#take(/\|/y) !== undefined) this.#last = 'nothing';

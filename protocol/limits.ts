@@ -292,7 +292,7 @@ export const LIMITS = {
   alertWebhookTimeoutMs: limit(10 * SECOND, 'ms', 'One attempt'),
   tracePercent: limit(100, 'percent', 'Operations that are traced, where there is an endpoint for traces'),
   traceQueueMax: limit(2_048, 'count', 'Spans that wait to be sent; further ones are dropped'),
-  savedTablesPeriodMs: limit(1 * MINUTE, 'ms', 'The list of open tables is saved this often, where it changed'),
+  savedTablesPeriodMs: limit(1 * MINUTE, 'ms', 'The list of open tables is saved this often'),
   preloadTablesMax: limit(100, 'count', 'Saved tables that are loaded again after maintenance or a restart, those used last'),
 
   // Engines

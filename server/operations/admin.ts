@@ -8,6 +8,8 @@ export function adminHandlers({ alerts, maintenance }: Services): ResourceHandle
     'maintenance.enter': async ({ reason, wait }) => {
       const entered = maintenance.enter(reason);
       if (wait) await entered;
+      // Whoever does not wait is not told what failed; the log has it.
+      else entered.catch(() => undefined);
       return maintenance.status;
     },
     'maintenance.leave': async () => {

@@ -3,7 +3,7 @@ import { chmod, mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
-import { Copier } from '../../server/storage/backup/copier.ts';
+import { Copier, hashOfCopy } from '../../server/storage/backup/copier.ts';
 
 let directory: string;
 
@@ -32,4 +32,11 @@ test('BAK1 of a file that is not there nothing is left', async () => {
   const copier = new Copier(join(directory, 'objects'));
   await expect(copier.copy(join(directory, 'gone'), 'datasets/1/file')).rejects.toMatchObject({ code: 'ENOENT' });
   expect(await readdir(join(directory, 'objects/datasets/1'))).toEqual([]);
+});
+
+test('BAK11 a copy that the system cannot read is none, and whoever ends the backup meanwhile is told so', async () => {
+  // A directory can be looked at and not be read, as a file in a bad sector.
+  expect(await hashOfCopy(directory)).toBeUndefined();
+  const signal = AbortSignal.abort(new Error('the server stops'));
+  await expect(hashOfCopy(directory, { signal })).rejects.toThrow('the server stops');
 });

@@ -87,12 +87,15 @@ export class Maintenance implements Lateness {
 
   /** Takes no new work; resolves when what was under way has finished or was given up. Entering twice is entering once. */
   async enter(reason: string): Promise<void> {
+    // Who enters while the server is coming back takes it out again.
+    if (this.#leaving !== undefined) await this.#leaving.catch(() => undefined);
     if (this.#state === 'serving') {
       this.#state = 'draining';
       this.#sinceMs = this.#options.clock.now();
       this.#reason = reason;
       this.#options.log.warn({ reason }, 'entering maintenance');
       this.#draining = this.#drain(reason);
+      this.#draining.catch((err: unknown) => this.#options.log.error({ err }, 'maintenance was not entered in full'));
     }
     await this.#draining;
   }
@@ -106,8 +109,8 @@ export class Maintenance implements Lateness {
   }
 
   async #leave(): Promise<void> {
-    await this.#draining;
-    if (this.#state === 'serving') return;
+    await this.#draining?.catch(() => undefined);
+    if (this.#state === 'serving' || this.#stopped !== undefined) return;
     await this.#options.schedules.start();
     this.#state = 'serving';
     this.#sinceMs = undefined;
@@ -139,16 +142,25 @@ export class Maintenance implements Lateness {
     clearInterval(this.#saving);
     await this.#endPreloading();
     if (this.#state === 'serving') await this.#trySave();
-    await Promise.all([this.#draining, this.#leaving]);
+    await Promise.allSettled([this.#draining, this.#leaving]);
   }
 
   async #drain(reason: string): Promise<void> {
     await this.#endPreloading();
     await this.#trySave();
-    await Promise.all([this.#doors.drainOthers(reason), this.#options.schedules.stop()]);
+    await Promise.all([this.#doors.drainOthers(reason), this.#stopSchedules()]);
     this.#options.tables.unloadAll();
     this.#state = 'maintenance';
     this.#options.log.warn({ reason }, 'in maintenance');
+  }
+
+  /** One that cannot be stopped keeps nobody from maintenance. */
+  async #stopSchedules(): Promise<void> {
+    try {
+      await this.#options.schedules.stop();
+    } catch (err) {
+      this.#options.log.error({ err }, 'the schedules could not be stopped');
+    }
   }
 
   async #endPreloading(): Promise<void> {

@@ -47,6 +47,7 @@ export class ScheduleRunner implements Lateness {
   #queue: { stop(): Promise<void> } | undefined;
   #timer: NodeJS.Timeout | undefined;
   #round = Promise.resolve();
+  #starting: Promise<void> | undefined;
   #stopping: Promise<void> | undefined;
 
   constructor(options: RunnerOptions) {
@@ -58,7 +59,14 @@ export class ScheduleRunner implements Lateness {
     return Math.max(this.#waitingMs, this.#tending?.lagMs ?? 0);
   }
 
-  async start(): Promise<void> {
+  start(): Promise<void> {
+    this.#starting = this.#start().finally(() => {
+      this.#starting = undefined;
+    });
+    return this.#starting;
+  }
+
+  async #start(): Promise<void> {
     const { runs, jobs, shared, clock, limits } = this.#options;
     await runs.recover(!shared);
     await this.#sweepFiles(shared ? LEFT_OVER_MS : 0);
@@ -81,6 +89,8 @@ export class ScheduleRunner implements Lateness {
   }
 
   async #stop(): Promise<void> {
+    // Whoever starts it is told what failed.
+    await this.#starting?.catch(() => undefined);
     clearInterval(this.#timer);
     this.#tending = undefined;
     this.#waitingMs = 0;

@@ -1,5 +1,5 @@
 import { type BackupDirectory, unlessDamaged } from './backup-directory.ts';
-import { hashOf, sizeOf } from './copier.ts';
+import { hashOfCopy, sizeOf } from './copier.ts';
 import type { Snapshot, StoredObject } from './snapshot.ts';
 
 /** Looks for damage in backups of a directory. What several share is read once. */
@@ -51,7 +51,8 @@ export class BackupCheck {
   async #contentOf(name: string): Promise<Pick<StoredObject, 'bytes' | 'sha256'> | undefined> {
     if (this.#objects.has(name)) return this.#objects.get(name);
     const path = this.#directory.objectPath(name);
-    const found = (await sizeOf(path)) === undefined ? undefined : await hashOf(path);
+    // What is there and cannot be read is damaged, and not missing.
+    const found = (await sizeOf(path)) === undefined ? undefined : ((await hashOfCopy(path)) ?? { bytes: -1, sha256: '' });
     this.#objects.set(name, found);
     return found;
   }

@@ -11,7 +11,7 @@ import { fileFault } from '../files/fault.ts';
 import { listFiles, objectPath } from '../files/object-files.ts';
 import { removeFile } from '../files/remove.ts';
 import { syncDirectory } from '../files/sync.ts';
-import { Copier, hashOf, sizeOf, writeWhole } from './copier.ts';
+import { COPY_READ_BYTES, Copier, hashOf, hashOfCopy, sizeOf, writeWhole } from './copier.ts';
 import { readStoredObject, Snapshot, type StoredObject } from './snapshot.ts';
 
 const PRIVATE = { recursive: true, mode: 0o700 } as const;
@@ -51,7 +51,7 @@ export class BackupDirectory {
   async readSnapshot(snapshotId: string): Promise<Snapshot> {
     const known = await this.snapshotIds();
     if (!known.includes(snapshotId)) throw new CovistaError('not_found', `${this.root} has no backup ${snapshotId}`, { known: known.slice(-20) });
-    const found = parsed(await readFile(this.#snapshotPath(snapshotId), 'utf8'));
+    const found = parsed(await readFile(this.#snapshotPath(snapshotId), 'utf8').catch(() => ''));
     if (found?.format !== undefined && Number.isInteger(found.format) && found.format !== 1)
       throw new CovistaError('conflict', `backup ${snapshotId} has a format that this version does not know`);
     const { data } = Snapshot.safeParse(found);
@@ -162,7 +162,7 @@ export class BackupDirectory {
 
   async isObjectWhole({ name, bytes, sha256 }: StoredObject): Promise<boolean> {
     const path = this.objectPath(name);
-    return (await sizeOf(path)) === bytes && (await this.hashOf(path)).sha256 === sha256;
+    return (await sizeOf(path)) === bytes && (await hashOfCopy(path, { readBytes: COPY_READ_BYTES, signal: this.#signal }))?.sha256 === sha256;
   }
 
   /** Of any file, as long as the signal is not aborted. */
@@ -187,7 +187,9 @@ export class BackupDirectory {
 
   /** Whether a piece that is there has the bytes of one that was just written, or, by another version of the packer, the same text. */
   async #isPieceWhole(piece: string, written: string): Promise<boolean> {
-    if ((await hashOf(this.#piecePath(piece))).sha256 === (await hashOf(written)).sha256) return true;
+    const kept = await hashOfCopy(this.#piecePath(piece), { signal: this.#signal });
+    if (kept === undefined) return false;
+    if (kept.sha256 === (await hashOf(written)).sha256) return true;
     return 'lines' in (await unlessDamaged(async () => ({ lines: await this.linesOf(piece) })));
   }
 

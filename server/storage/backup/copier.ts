@@ -7,7 +7,7 @@ import { removeFile } from '../files/remove.ts';
 
 /** How much is read and hashed at once: by a command, and by a server that has others to answer meanwhile. */
 export const READ_BYTES = 1024 * 1024;
-const COPY_READ_BYTES = 256 * 1024;
+export const COPY_READ_BYTES = 256 * 1024;
 
 /**
  * Copies files below a directory, and hashes them; at its name each is whole and on disk. What is copied never changes, so that the system
@@ -40,6 +40,11 @@ export class Copier {
       if (copied.value !== hashed.value.bytes) throw new Error(`${from} changed while it was copied`);
       return hashed.value;
     });
+  }
+
+  /** A file that an ended backup copied counts as one of this one's. */
+  async adopt(name: string): Promise<void> {
+    for (const directory of await makeDirectories(this.#root, [objectPath(this.#root, name)])) this.#directories.add(directory);
   }
 
   /** Nothing that was copied is lost with the machine any more. */
@@ -98,4 +103,15 @@ export async function hashOf(path: string, { readBytes = READ_BYTES, signal }: H
     bytes += (chunk as Buffer).length;
   }
   return { bytes, sha256: hash.digest('hex') };
+}
+
+/** The same of a copy; undefined where the system cannot read it any more, so that it is as good as lost. */
+export async function hashOfCopy(path: string, hashing: Hashing = {}): Promise<{ bytes: number; sha256: string } | undefined> {
+  try {
+    return await hashOf(path, hashing);
+  } catch (error) {
+    hashing.signal?.throwIfAborted();
+    if ((error as NodeJS.ErrnoException).syscall === undefined) throw error;
+    return undefined;
+  }
 }

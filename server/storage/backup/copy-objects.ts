@@ -137,10 +137,13 @@ async function copyObject(
     // What a backup copied that was never finished is as good as a new copy, if it is the same.
     if (known === undefined && (await sizeOf(directory.objectPath(name))) === bytes) {
       const stored = { name, ...(await directory.hashOf(path)) };
-      if (await directory.isObjectWhole(stored)) return { stored, isNew: false };
+      if (await directory.isObjectWhole(stored)) {
+        await copier.adopt(name);
+        return { stored, isNew: false };
+      }
     }
     const stored = { name, ...(await copier.copy(path, name)) };
-    if (known !== undefined && isPlausible(object, stored)) directory.mended.push(`object ${name}`);
+    if (known !== undefined && isPlausible(object, stored) && stored.sha256 === known.sha256) directory.mended.push(`object ${name}`);
     return { stored, isNew: true };
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') throw new Overtaken('an object was deleted', { cause: error });

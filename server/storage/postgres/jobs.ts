@@ -59,11 +59,22 @@ export function createJobQueue(options: { readonly url: string; readonly concurr
         taskList: taskListOf(tasks),
       });
       // It ends by itself only where the tables of the jobs have become those of a newer version.
-      runner.promise.catch((error: unknown) => log.error({ err: error }, 'no jobs are taken any more; start this server anew'));
+      let hasEnded = false;
+      runner.promise
+        .catch((error: unknown) => log.error({ err: error }, 'no jobs are taken any more; start this server anew'))
+        .finally(() => {
+          hasEnded = true;
+        });
       return {
         stop: async () => {
-          await runner.stop();
-          await pool.end();
+          try {
+            if (!hasEnded) await runner.stop();
+          } catch (error) {
+            // What ends by itself meanwhile says that it has stopped.
+            if (!hasEnded) throw error;
+          } finally {
+            await pool.end();
+          }
         },
       };
     },

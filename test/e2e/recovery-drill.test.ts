@@ -120,6 +120,10 @@ async function filesBelow(root: string): Promise<Map<string, Buffer>> {
   return new Map(await Promise.all(paths.map(async (path) => [relative(root, path), await readFile(path)] as const)));
 }
 
+/** What may be lost with a machine, and how long it may be away. */
+const LOSS_MS_MAX = 3_600_000;
+const OUTAGE_MS_MAX = 4 * 3_600_000;
+
 const misses = async (server: ProcessServer, cache: string): Promise<number> => {
   const text = await (await fetch(`${server.url}/metrics`)).text();
   return Number(new RegExp(`^covista_cache_misses_total\\{cache="${cache}"\\} (\\d+)$`, 'm').exec(text)?.[1]);
@@ -191,6 +195,8 @@ test('BAK7 BAK9 BAK10 the drill: a machine is lost while people commit, and what
   }
   expect(lost.filter(({ atMs }) => atMs < momentMs)).toEqual([]);
   expect(told.length - lost.length).toBeGreaterThanOrEqual(3);
+  expect(lostAtMs - momentMs).toBeLessThan(LOSS_MS_MAX);
+  expect(tookMs).toBeLessThan(OUTAGE_MS_MAX);
   await annotate(
     `lost: ${lost.length} of ${told.length} commits, the newest backup being ${lostAtMs - momentMs} ms old with a period of ${periodMs} ms; ` +
       `serving again after ${tookMs} ms. ${restored.err.trim()}`,

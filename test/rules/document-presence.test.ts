@@ -1,14 +1,17 @@
 import { describe, expect, test } from 'vitest';
 import { encodeAwareness } from '../../server/services/documents/messages.ts';
-import { Presence } from '../../server/services/documents/presence.ts';
+import { Presence, type Teller } from '../../server/services/documents/presence.ts';
 import { memoryDocument, quiet } from '../support/live-document.ts';
 
 const LIMITS = { awarenessKeepMs: 30_000, awarenessClientsMax: 2, awarenessStateBytesMax: 1_000 };
-const [ALICE, BOB] = [{ subject: 'alice' }, { subject: 'bob' }];
+const [ALICE, BOB] = [
+  { subject: 'alice', mayWrite: true },
+  { subject: 'bob', mayWrite: true },
+];
 
 function presence(nowMs = { now: 0 }) {
   const board = new Presence(LIMITS, { now: () => nowMs.now });
-  const tell = (teller: { subject: string }, clientId: number, clock: number, state: unknown) =>
+  const tell = (teller: Teller, clientId: number, clock: number, state: unknown) =>
     board.receive(encodeAwareness([{ clientId, clock, json: JSON.stringify(state) }]), teller);
   return { board, tell, nowMs };
 }
@@ -44,7 +47,7 @@ describe('presence', () => {
     const { board, tell } = presence();
     tell(ALICE, 1, 5, { a: 1 });
     board.leave(ALICE);
-    expect(tell({ subject: 'alice' }, 1, 5, { a: 1 }).changed).toEqual([1]);
+    expect(tell({ ...ALICE }, 1, 5, { a: 1 }).changed).toEqual([1]);
     expect([...board.encode([1])]).toEqual([...encodeAwareness([{ clientId: 1, clock: 6, json: '{"a":1}' }])]);
   });
 
@@ -92,7 +95,7 @@ describe('presence', () => {
     tell(ALICE, 1, 5, { a: 1 });
     board.leave(ALICE);
     expect(tell(BOB, 1, 100, { user: { name: 'Alice' } }).changed).toEqual([]);
-    expect(tell({ subject: 'alice' }, 1, 6, { a: 2 }).changed).toEqual([1]);
+    expect(tell({ ...ALICE }, 1, 6, { a: 2 }).changed).toEqual([1]);
     nowMs.now = 31_000;
     board.sweep();
     nowMs.now = 62_000;

@@ -47,6 +47,7 @@ interface Refused {
 /** One channel of a document. */
 export class DocumentChannel implements Channel, Participant {
   readonly subject: Subject;
+  readonly mayWrite: boolean;
   readonly #options: ParticipantOptions;
   /** Edits received, and of these how many are settled and how many of that was told. */
   #edits = 0;
@@ -61,6 +62,7 @@ export class DocumentChannel implements Channel, Participant {
   constructor(options: ParticipantOptions) {
     this.#options = options;
     this.subject = options.subject;
+    this.mayWrite = options.canWrite;
   }
 
   get queuedBytes(): number {

@@ -19,6 +19,7 @@ import { YjsClients } from './yjs-clients.ts';
 /** Somebody who has the document open. */
 export interface Participant {
   readonly subject: Subject;
+  readonly mayWrite: boolean;
   /** Bytes that wait for them. */
   readonly queuedBytes: number;
   send(message: Uint8Array): void;

@@ -7,6 +7,7 @@ import { type AwarenessEntry, type AwarenessHead, decodeAwareness, encodeAwarene
 /** Whoever tells presence: as many Yjs clients as there are programs behind one channel. */
 export interface Teller {
   readonly subject: Subject;
+  readonly mayWrite: boolean;
 }
 
 interface State {
@@ -72,9 +73,10 @@ export class Presence {
     return { changed, renewed, fault };
   }
 
-  /** Whose presence a Yjs client's is, also for a while after they left. */
-  subjectOf(clientId: number): Subject | undefined {
-    return this.#states.get(clientId)?.teller.subject;
+  /** Who may write under a Yjs client that is told of, also for a while after they left: a mere reader keeps nobody from it. */
+  writerOf(clientId: number): Subject | undefined {
+    const teller = this.#states.get(clientId)?.teller;
+    return teller?.mayWrite === true ? teller.subject : undefined;
   }
 
   /** Somebody is gone; answers with the clients that they told of. */

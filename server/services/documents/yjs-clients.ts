@@ -9,7 +9,7 @@ export interface YjsClientsOptions {
   readonly bindings: readonly Pick<BindingRecord, 'clientId' | 'subject'>[];
   /** Under which the server itself edits. */
   readonly own: number;
-  readonly presence: Pick<Presence, 'subjectOf'>;
+  readonly presence: Pick<Presence, 'writerOf'>;
   readonly limits: Pick<Limits, 'documentNewClientsMax' | 'documentClientsMax'>;
 }
 
@@ -30,7 +30,7 @@ export class YjsClients {
     const { own, presence } = this.#options;
     return added.every(({ clientId }) => {
       if (this.#subjects.has(clientId)) return this.#subjects.get(clientId) === subject;
-      return clientId !== own && (presence.subjectOf(clientId) ?? subject) === subject;
+      return clientId !== own && (presence.writerOf(clientId) ?? subject) === subject;
     });
   }
 

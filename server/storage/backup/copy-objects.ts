@@ -134,9 +134,10 @@ async function copyObject(
     if (await (isRead ? directory.isObjectWhole(known) : directory.hasObject(known))) return { stored: known, isNew: false };
   }
   try {
-    // What a backup copied that was never finished is as good as a new copy, if it is the same.
-    if (known === undefined && (await sizeOf(directory.objectPath(name))) === bytes) {
-      const stored = { name, ...(await directory.hashOf(path)) };
+    // What a backup copied that was never finished, or that an older one has, is as good as a new copy, or better than a damaged file.
+    const isSealed = name.endsWith(SEALED);
+    if (known === undefined && (await sizeOf(directory.objectPath(name))) === (isSealed ? bytes : object.bytes)) {
+      const stored = { name, ...(isSealed ? await directory.hashOf(path) : { bytes: object.bytes, sha256: object.sha256 }) };
       if (await directory.isObjectWhole(stored)) {
         await copier.adopt(name);
         return { stored, isNew: false };

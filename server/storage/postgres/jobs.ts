@@ -59,19 +59,14 @@ export function createJobQueue(options: { readonly url: string; readonly concurr
         taskList: taskListOf(tasks),
       });
       // It ends by itself only where the tables of the jobs have become those of a newer version.
-      let hasEnded = false;
-      runner.promise
-        .catch((error: unknown) => log.error({ err: error }, 'no jobs are taken any more; start this server anew'))
-        .finally(() => {
-          hasEnded = true;
-        });
+      runner.promise.catch((error: unknown) => log.error({ err: error }, 'no jobs are taken any more; start this server anew'));
       return {
         stop: async () => {
           try {
-            if (!hasEnded) await runner.stop();
+            await runner.stop();
           } catch (error) {
-            // What ends by itself meanwhile says that it has stopped.
-            if (!hasEnded) throw error;
+            // One that ended by itself says that it has stopped already.
+            log.warn({ err: error }, 'the jobs did not stop in order');
           } finally {
             await pool.end();
           }

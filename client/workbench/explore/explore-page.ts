@@ -35,8 +35,7 @@ export function explorePage(context: DatasetContext, life: AbortSignal): HTMLEle
   else void explorer.show(ref.value, stage, linkedDrawing(room, applied.value, life));
   whenChanged(life, ref, show);
   onReconnect(app.connection, life, show);
-  // A dataset that was empty has something to show with its first version.
-  context.branches.watch(life, () => explorer.state.value?.kind === 'failed' && (context.branches.latest?.length ?? 0) > 0 && show());
+  onFirstVersion(context, life, () => explorer.state.value?.kind === 'failed' && show());
   app.theme.watch(life, (theme) => void explorer.setTheme(theme));
   const overlay = live(life, explorer.state, (state, inner) =>
     state?.kind === 'failed'
@@ -125,6 +124,16 @@ function onReconnect(connection: Readable<ConnectionState>, life: AbortSignal, r
     if (id === undefined || id === known) return;
     known = id;
     run();
+  });
+}
+
+/** Runs when a dataset that was empty has something to show. Whatever else failed stays on the page until somebody tries again. */
+function onFirstVersion({ branches }: DatasetContext, life: AbortSignal, run: () => void): void {
+  let wasEmpty = false;
+  branches.watch(life, () => {
+    const count = branches.latest?.length;
+    if (wasEmpty && count !== undefined && count > 0) run();
+    wasEmpty = count === undefined ? wasEmpty : count === 0;
   });
 }
 

@@ -114,6 +114,8 @@ export const picture = (page: Page, name: string): Promise<Buffer> => page.scree
 
 /** Lets go of a file above the page, as a browser does. */
 export async function dropFile(page: Page, name: string, content: Buffer): Promise<void> {
+  // Files can be dropped once there is more than the frame of the page.
+  await page.locator('h1').first().waitFor({ state: 'attached' });
   const transfer = await page.evaluateHandle(
     ([fileName, base64]) => {
       const data = new DataTransfer();

@@ -155,8 +155,6 @@ describe.skipIf(!hasBrowser)('sessions of the workbench (needs Chromium: apt-get
         });
       });
       await page.reload();
-      // Files can be dropped once the list is there.
-      await page.getByRole('heading', { name: 'Datasets' }).waitFor();
       await dropFile(page, 'orders.csv', Buffer.from('id\n1\n2\n'));
       await page.getByRole('dialog').getByRole('button', { name: 'Upload' }).click();
       await closing.promise;

@@ -35,8 +35,13 @@ describe.skipIf(!hasBrowser)('versions in the workbench (needs Chromium: apt-get
   }
 
   const choose = async (page: Page, menu: string, entry: string): Promise<void> => {
-    await page.getByRole('button', { name: menu, exact: true }).click();
-    await page.getByRole('menuitem', { name: entry, exact: true }).click();
+    // A list that is drawn anew, as when something of the dataset changed, takes an open menu with it; people open it again.
+    const isChosen = async (): Promise<boolean> => {
+      await page.getByRole('button', { name: menu, exact: true }).click();
+      const chosen = page.getByRole('menuitem', { name: entry, exact: true }).click({ timeout: 5_000 });
+      return chosen.then(() => true).catch(() => false);
+    };
+    await expect.poll(isChosen, { timeout: 100_000 }).toBe(true);
   };
 
   test('WB14 the history shows every version with its names; branches and tags are made, protected and restored from it', async () => {

@@ -37,9 +37,10 @@ export class SessionTurns {
   }
 
   #next(): void {
-    for (const [session, [request, ...rest]] of this.#waiting) {
+    for (const [session, requests] of this.#waiting) {
       this.#waiting.delete(session);
-      if (rest.length > 0) this.#waiting.set(session, rest);
+      const request = requests.shift();
+      if (requests.length > 0) this.#waiting.set(session, requests);
       if (request !== undefined) this.#work(session, request);
       return;
     }

@@ -27,6 +27,13 @@ describe('presence', () => {
     expect(board.present()).toEqual([]);
   });
 
+  test('DOC16 who may write keeps the client that they tell of, and a mere reader keeps nobody from one', () => {
+    const { board, tell } = presence();
+    tell(ALICE, 1, 1, { a: 1 });
+    expect(tell({ subject: 'eve', mayWrite: false }, 2, 1, { a: 1 }).changed).toEqual([2]);
+    expect([board.writerOf(1), board.writerOf(2), board.writerOf(3)]).toEqual(['alice', undefined, undefined]);
+  });
+
   test('DOC9 what breaks a rule is not passed on, and the rest is', () => {
     const { board } = presence();
     const entry = (clientId: number, state: unknown) => ({ clientId, clock: 1, json: JSON.stringify(state) });

@@ -3,9 +3,10 @@ import { type Client, connect } from '../../client/index.ts';
 import { Recorder } from '../../server/cli/load/recorder.ts';
 
 /**
- * A process that asks one thing after the other of a server at a steady rate, over as many connections as are wanted in turn.
- * A time runs from when a request was due, so that what queues behind a slow answer counts. Takes its orders as JSON in the
- * first argument and prints what it found as JSON, one line an operation.
+ * A process that asks one thing after the other of a server, over as many connections as are wanted: at a steady rate, where a
+ * time runs from when a request was due, so that what queues behind a slow answer counts; or as fast as answers come, with a
+ * request under way on each connection, but no more than a hundred at once. Takes its orders as JSON in the first argument and prints what it found as JSON, one
+ * line an operation.
  */
 export interface PacedOrders {
   readonly url: string;
@@ -15,7 +16,8 @@ export interface PacedOrders {
   readonly datasetId: number;
   readonly rows: number;
   readonly tableId: string;
-  readonly operations: readonly { readonly name: PacedName; readonly perSecond: number }[];
+  /** Without a rate: as fast as answers come. */
+  readonly operations: readonly { readonly name: PacedName; readonly perSecond?: number }[];
 }
 
 export interface PacedFigures {
@@ -86,11 +88,32 @@ interface Crew {
 
 /** A quarter of the time goes before it is counted, for what is warmed up. */
 const WARM_UP = 0.25;
+/** Behind so many, what comes further waits for those in front of it and tells nothing new. */
+const UNDER_WAY_MAX = 100;
 let asked = 0;
 
-async function pace(orders: PacedOrders, { clients, viewId }: Crew, { name, perSecond }: PacedOrders['operations'][number]): Promise<PacedFigures> {
+type Ask = (place: Place) => Promise<unknown>;
+
+async function measure(orders: PacedOrders, crew: Crew, { name, perSecond }: PacedOrders['operations'][number]): Promise<PacedFigures> {
   const recorder = new Recorder();
-  const ask: (place: Place) => Promise<unknown> = ASK[name];
+  if (perSecond === undefined) await flatOut(orders, crew, { name, recorder });
+  else await pace(orders, crew, { name, recorder, perSecond });
+  const [figures] = recorder.figures();
+  if (figures === undefined) throw new Error(`${name} was not asked`);
+  return { name, ...figures, failures: recorder.errors };
+}
+
+interface Turn {
+  readonly name: PacedName;
+  readonly recorder: Recorder;
+}
+
+async function pace(
+  orders: PacedOrders,
+  { clients, viewId }: Crew,
+  { name, recorder, perSecond }: Turn & { readonly perSecond: number },
+): Promise<void> {
+  const ask: Ask = ASK[name];
   const total = Math.ceil(perSecond * orders.seconds * (1 + WARM_UP));
   const startMs = performance.now();
   const answers: Promise<unknown>[] = [];
@@ -104,14 +127,32 @@ async function pace(orders: PacedOrders, { clients, viewId }: Crew, { name, perS
     asked += 1;
   }
   await Promise.all(answers);
-  const [figures] = recorder.figures();
-  if (figures === undefined) throw new Error(`${name} was not asked`);
-  return { name, ...figures, failures: recorder.errors };
+}
+
+async function flatOut(orders: PacedOrders, { clients, viewId }: Crew, { name, recorder }: Turn): Promise<void> {
+  const ask: Ask = ASK[name];
+  const startMs = performance.now();
+  const endMs = startMs + orders.seconds * 1_000 * (1 + WARM_UP);
+  let isOver = false;
+  const loop = async (): Promise<void> => {
+    while (!isOver) {
+      const number = asked++;
+      const client = clients[number % clients.length] as Client;
+      await recorder.measure(name, performance.now(), (): Promise<unknown> => ask({ client, orders, viewId, number }));
+    }
+  };
+  const loops = Promise.all(Array.from({ length: Math.min(clients.length, UNDER_WAY_MAX) }, loop));
+  await delay(orders.seconds * 1_000 * WARM_UP);
+  recorder.restart();
+  await delay(endMs - performance.now());
+  isOver = true;
+  // The rate is that of all answers until the last one.
+  await loops;
 }
 
 const orders = JSON.parse(process.argv[2] as string) as PacedOrders;
 const clients = await connectAll(orders);
 const first = clients[0] as Client;
 const { viewId } = await first.view.create({ tableId: orders.tableId, columns: ['order_id', 'city', 'quantity', 'unit_price'] });
-for (const operation of orders.operations) process.stdout.write(`${JSON.stringify(await pace(orders, { clients, viewId }, operation))}\n`);
+for (const operation of orders.operations) process.stdout.write(`${JSON.stringify(await measure(orders, { clients, viewId }, operation))}\n`);
 for (const client of clients) client.close();

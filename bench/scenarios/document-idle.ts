@@ -1,20 +1,33 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import * as Y from 'yjs';
 import { type Measurement, type Scenario, type ScenarioOptions, sizeOf } from '../measurement.ts';
-import { type DocumentServer, OpenDocument, openMany, type Rivals, residentBytesOf, startRivals } from '../support/document-servers.ts';
+import {
+  covistaOf,
+  createDatasets,
+  type DocumentServer,
+  OpenDocument,
+  openMany,
+  type Rivals,
+  residentBytesOf,
+  startRivals,
+} from '../support/document-servers.ts';
+import { startBenchServer } from '../support/server.ts';
 
 const KiB = 1024;
+const MiB = 1024 * KiB;
+/** So long after the last client left, documents are unloaded for certain, though written out first. */
+const UNLOAD_MS = 4_000;
 const AREA = 'document memory';
 
 export const documentIdle: Scenario = {
   name: 'document-idle',
   area: AREA,
   about:
-    'resident memory of the server for each idle connection with a document, against @y/websocket-server and @hocuspocus/server, and for documents by their size',
+    'resident memory of the server for each idle connection with a document, against @y/websocket-server and @hocuspocus/server, and for documents by their size and number, with what it keeps of them',
   run: async (options) => {
     const rivals = await startRivals(sizeOf(options, [3, 3, 40]));
     try {
-      return [...(await measureConnections(rivals, options)), ...(await measureSizes(rivals, options))];
+      return [...(await measureConnections(rivals, options)), ...(await measureSizes(rivals, options)), ...(await measureNumbers(rivals, options))];
     } finally {
       await rivals.stop();
     }
@@ -77,6 +90,37 @@ async function measureSizes({ covista }: Rivals, options: ScenarioOptions): Prom
     for (const { socket } of opened) socket.close();
   }
   return measurements;
+}
+
+const NOTES_OF_EACH = 100;
+const WARM_UP_DOCUMENTS = 20;
+
+/** Documents of some annotations, each open at one client, and what a server keeps once they are unloaded. */
+async function measureNumbers(options: ScenarioOptions): Promise<Measurement[]> {
+  const counts = sizeOf<readonly number[]>(options, [[5], [50], [50, 200, 500]]);
+  const server = await startBenchServer({ COVISTA_DOCUMENT_IDLE_MS: String(UNLOAD_MS / 4) });
+  try {
+    await createDatasets(server, WARM_UP_DOCUMENTS + Math.max(...counts));
+    const covista = covistaOf(server);
+    const opened: OpenDocument[] = [];
+    const fillUpTo = async (count: number): Promise<void> => {
+      while (opened.length < count) opened.push(await fill(covista, opened.length + 1, NOTES_OF_EACH));
+    };
+    await fillUpTo(WARM_UP_DOCUMENTS);
+    const before = await settled(covista, options);
+    const measurements: Measurement[] = [];
+    for (const count of counts) {
+      await fillUpTo(WARM_UP_DOCUMENTS + count);
+      const bytes = Math.max(0, (await settled(covista, options)) - before);
+      measurements.push({ area: AREA, name: 'open documents, together', unit: 'MiB', value: bytes / MiB, at: { of: 'documents', value: count } });
+    }
+    for (const { socket } of opened) socket.close();
+    await delay(UNLOAD_MS);
+    const kept = Math.max(0, (await settled(covista, options)) - before);
+    return [...measurements, { area: AREA, name: 'kept of documents that were unloaded', unit: 'MiB', value: kept / MiB }];
+  } finally {
+    await server.stop();
+  }
 }
 
 const AT = '2026-01-01T00:00:00.000Z';

@@ -24,6 +24,7 @@ import { rpc } from './rpc.ts';
 import { sessions } from './sessions.ts';
 import { sizes } from './sizes.ts';
 import { tableGrowth } from './table-growth.ts';
+import { tableMemory } from './table-memory.ts';
 import { tableOpen } from './table-open.ts';
 import { tableSessions } from './table-sessions.ts';
 import { workbench } from './workbench.ts';
@@ -48,6 +49,7 @@ export const scenarios: readonly Scenario[] = [
   pivots,
   tableSessions,
   tableGrowth,
+  tableMemory,
   workbench,
   documentFanOut,
   documentIdle,

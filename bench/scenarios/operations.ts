@@ -31,13 +31,14 @@ const SWEPT: readonly PacedName[] = ['session.whoami', 'ref.resolve', 'view.data
 export const operations: Scenario = {
   name: 'operations',
   area: AREA,
-  about: 'latency of every kind of operation by connections at a steady rate, and by rate over 100 connections',
+  about:
+    'latency of every kind of operation by connections at a steady rate, how many are answered flat out, and latency by rate over 100 connections',
   run: async (options) => {
     const workspace = createWorkspace();
     const server = await startBenchServer();
     try {
       const orders = await prepare(server, workspace, options);
-      return [...(await byConnections(orders, options)), ...(await byRate(orders, options))];
+      return [...(await byConnections(orders, options)), ...(await throughput(orders, options)), ...(await byRate(orders, options))];
     } finally {
       await server.stop();
       workspace.remove();
@@ -81,6 +82,36 @@ async function byConnections(prepared: Prepared, options: ScenarioOptions): Prom
   return measurements;
 }
 
+/** Of the cheapest kinds as many as one process of the SDK can ask. */
+async function throughput(prepared: Prepared, options: ScenarioOptions): Promise<Measurement[]> {
+  const operations = Object.keys(RATES).map((name) => ({ name: name as PacedName }));
+  const measurements: Measurement[] = [];
+  for (const connections of sizeOf<readonly number[]>(options, [[2], [100], [1, 100, 1_000]])) {
+    options.say(`${connections} connections flat out`);
+    for (const { name, perSecond, failures } of await pacedLoad({
+      ...prepared,
+      connections,
+      seconds: sizeOf(options, [0.3, 0.5, 0.8]),
+      operations,
+    })) {
+      failUnlessTooMuch(name, failures);
+      measurements.push({
+        area: AREA,
+        name: `${name}: answered`,
+        value: perSecond,
+        unit: 'per second',
+        at: { of: 'connections', value: connections },
+      });
+    }
+  }
+  return measurements;
+}
+
+function failUnlessTooMuch(name: PacedName, failures: Readonly<Record<string, number>>): void {
+  const others = Object.keys(failures).filter((failure) => !TOO_MUCH.includes(failure.replace(`${name}: `, '')));
+  if (others.length > 0) throw new Error(`some failed: ${JSON.stringify(failures)}`);
+}
+
 /** Rises until the answers come later than they are asked for. */
 async function byRate(prepared: Prepared, options: ScenarioOptions): Promise<Measurement[]> {
   const measurements: Measurement[] = [];
@@ -90,8 +121,7 @@ async function byRate(prepared: Prepared, options: ScenarioOptions): Promise<Mea
     for (const perSecond of sizeOf<readonly number[]>(options, [[100], [1_000], [1_000, 3_000, 10_000, 30_000]])) {
       const [figures] = await pacedLoad({ ...prepared, connections, seconds, operations: [{ name, perSecond }] });
       if (figures === undefined) throw new Error(`${name} was not asked`);
-      const others = Object.keys(figures.failures).filter((failure) => !TOO_MUCH.includes(failure.replace(`${name}: `, '')));
-      if (others.length > 0) throw new Error(`some failed: ${JSON.stringify(figures.failures)}`);
+      failUnlessTooMuch(name, figures.failures);
       measurements.push({ area: AREA, name: `${name}: p99`, value: figures.p99, unit: 'ms', at: { of: 'requests a second', value: perSecond } });
       if (figures.perSecond < perSecond * KEPT_UP) break;
     }

@@ -2,35 +2,29 @@ import type { Client } from '../../client/index.ts';
 import { type Measurement, percentile, type Scenario, type ScenarioOptions, sizeOf, summaryOf, timeRuns } from '../measurement.ts';
 import { createWorkspace } from '../support/data.ts';
 import { startDuckdb } from '../support/duckdb.ts';
-import { type CommittedOrders, commitOrders, OWNER, perspectiveUrl, pivotAt } from '../support/orders.ts';
+import { type CommittedOrders, changeable, commitOrders, OWNER, perspectiveUrl, pivotAt } from '../support/orders.ts';
 import { type BenchServer, startBenchServer } from '../support/server.ts';
-import { settledMemory } from '../support/settled.ts';
 import { startTableLoad, type TableLoad } from '../support/table-crowd.ts';
 
 const AREA = 'tables';
-const MiB = 2 ** 20;
 const WINDOW_ROWS = 100;
 const ENGINES = ['duckdb', 'memory'] as const;
 type Engine = (typeof ENGINES)[number];
 
 interface Size {
   readonly rows: readonly number[];
-  /** Of the table of which columns and people are varied. */
+  /** Of the table that more and more people use. */
   readonly middleRows: number;
-  readonly columns: readonly number[];
   readonly people: readonly number[];
-  readonly views: number;
   readonly runs: number;
 }
 
-const SMOKE: Size = { rows: [1_000], middleRows: 1_000, columns: [2], people: [2], views: 2, runs: 1 };
-const QUICK: Size = { rows: [10_000], middleRows: 10_000, columns: [3], people: [5], views: 2, runs: 1 };
+const SMOKE: Size = { rows: [1_000], middleRows: 1_000, people: [2], runs: 1 };
+const QUICK: Size = { rows: [10_000], middleRows: 10_000, people: [5], runs: 1 };
 const FULL: Size = {
   rows: [10_000, 100_000, 1_000_000, 10_000_000],
   middleRows: 100_000,
-  columns: [2, 5, 10],
   people: [1, 5, 20],
-  views: 5,
   runs: 2,
 };
 
@@ -40,7 +34,7 @@ const MEMORY_ROWS_MAX = 1_000_000;
 export const tableGrowth: Scenario = {
   name: 'table-growth',
   area: AREA,
-  about: 'how memory and times of tables grow with rows, columns, views and people, on both engines',
+  about: 'how the times of tables grow with rows and people, on both engines',
   run: async (options) => {
     const workspace = createWorkspace();
     const duckdb = startDuckdb(2);
@@ -49,14 +43,11 @@ export const tableGrowth: Scenario = {
     try {
       const measurements: Measurement[] = [];
       for (const engine of ENGINES) {
-        // A server of its own for each, so that neither begins with memory that the other left.
         const server = await startBenchServer();
         try {
           const commit = (rows: number): Promise<CommittedOrders> => commitOrders(server, { workspace, duckdb, rows });
-          // There are many looks; each is a short one.
-          const memory = (): Promise<number> => settledMemory(server, { ...options, quick: true });
           const client = await server.client(OWNER);
-          measurements.push(...(await measureEngine({ server, client, engine, load, size, options, commit, memory })));
+          measurements.push(...(await measureEngine({ server, client, engine, load, size, options, commit })));
           client.close();
         } finally {
           await server.stop();
@@ -79,8 +70,6 @@ interface Bench {
   readonly size: Size;
   readonly options: ScenarioOptions;
   commit(rows: number): Promise<CommittedOrders>;
-  /** Resident memory of the server once it has come to rest, in bytes. */
-  memory(): Promise<number>;
 }
 
 async function measureEngine(bench: Bench): Promise<Measurement[]> {
@@ -95,62 +84,36 @@ async function measureEngine(bench: Bench): Promise<Measurement[]> {
     const orders = rows === size.middleRows ? middle : await commit(rows);
     measurements.push(...(await measureRows(bench, orders)));
   }
-  for (const columns of size.columns) measurements.push(await measureColumns(bench, middle, columns));
   for (const people of size.people) measurements.push(...(await measurePeople(bench, middle, people)));
   return measurements.map((measurement) => ({ ...measurement, name: `${engine}: ${measurement.name}` }));
 }
 
-const grown = (from: number, to: number): number => Math.max(0, to - from) / MiB;
 const pivot = pivotAt(2).config;
 
-/** A table, its views and its windows, by rows. */
-async function measureRows({ client, engine, size, memory }: Bench, { datasetId, rows }: CommittedOrders): Promise<Measurement[]> {
+/** Until a table is open, a view is made and a window is read, by rows. */
+async function measureRows({ client, engine, size }: Bench, { datasetId, rows }: CommittedOrders): Promise<Measurement[]> {
   const at = { of: 'rows', value: rows };
-  const before = await memory();
   const asked = performance.now();
   const { tableId } = await client.table.open({ datasetId, ref: 'main', engine }, { perspective: false });
   const openMs = performance.now() - asked;
-  const opened = await memory();
   const createMs = await timeRuns(size.runs, async () => {
     const { viewId } = await client.view.create({ tableId, ...changeable(pivot) });
     await client.view.close({ tableId, viewId });
   });
   const { perspective } = await client.table.open({ datasetId, ref: 'main', engine });
   const table = await perspective.open_table(tableId);
-  const settled = await memory();
-  const views = await Promise.all(Array.from({ length: size.views }, (_, index) => table.view(changeable(pivotAt(index).config) as never)));
-  const viewed = await memory();
   const flat = await table.view();
   const readMs = await timeRuns(size.runs * 3, async (run) => {
     const start = Math.floor(((run + 1) / (size.runs * 3 + 1)) * Math.max(0, rows - WINDOW_ROWS));
     await flat.to_columns({ start_row: start, end_row: start + WINDOW_ROWS });
   });
-  await Promise.all([flat, ...views].map((view) => view.delete()));
+  await flat.delete();
   await perspective.terminate();
   return [
-    { area: AREA, name: 'memory of a table', value: grown(before, opened), unit: 'MiB', at },
-    { area: AREA, name: 'memory of a view', value: grown(settled, viewed) / size.views, unit: 'MiB', at },
     { area: AREA, name: 'open', value: openMs, unit: 'ms', at },
     { area: AREA, name: 'create a view', ...summaryOf(createMs), unit: 'ms', at },
     { area: AREA, name: 'read a window', ...summaryOf(readMs), unit: 'ms', at },
   ];
-}
-
-const changeable = ({ group_by = [], columns = [], aggregates = {} }: typeof pivot) => ({
-  group_by: [...group_by],
-  columns: [...columns],
-  aggregates: { ...aggregates },
-});
-
-const COLUMNS = ['order_id', 'email', 'quantity', 'city', 'ordered_at', 'product', 'unit_price', 'category', 'discount', 'note'];
-
-async function measureColumns({ client, engine, memory }: Bench, { datasetId, rows }: CommittedOrders, count: number): Promise<Measurement> {
-  const before = await memory();
-  // A limit that leaves nothing out makes a table that was not opened yet.
-  const columns = COLUMNS.slice(0, count);
-  await client.table.open({ datasetId, ref: 'main', engine, columns, rowLimit: rows + count }, { perspective: false });
-  const value = grown(before, await memory());
-  return { area: AREA, name: `memory of a table of ${rows} rows`, value, unit: 'MiB', at: { of: 'columns', value: count } };
 }
 
 /** Everybody makes the same pivot and reads windows of it. */

@@ -86,6 +86,13 @@ export function pivotAt(index: number): Pivot {
   return pivot;
 }
 
+/** As the SDK takes it. */
+export const changeable = ({ group_by = [], columns = [], aggregates = {} }: ViewConfig) => ({
+  group_by: [...group_by],
+  columns: [...columns],
+  aggregates: { ...aggregates },
+});
+
 function pivotOf([outer, inner, rowsAbout]: (typeof PAIRS)[number], aggregates: Readonly<Record<string, string>>): Pivot {
   const values = COLUMNS.map((column) => `${aggregates[column]}(${column}) AS ${column}`);
   return {

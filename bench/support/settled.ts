@@ -11,3 +11,15 @@ export async function settledMemory(server: BenchServer, options: ScenarioOption
   }
   return least;
 }
+
+const LOOK_MS = 250;
+
+/** The least resident memory of a server that gives back what it no longer needs: until it is back at what it had before, or time is up. */
+export async function settledWithin(server: BenchServer, before: number, withinMs: number): Promise<number> {
+  let least = Number.POSITIVE_INFINITY;
+  for (const endMs = performance.now() + withinMs; performance.now() < endMs && least > before; ) {
+    await delay(LOOK_MS);
+    least = Math.min(least, server.memory().now);
+  }
+  return least;
+}

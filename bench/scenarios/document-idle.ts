@@ -27,7 +27,7 @@ export const documentIdle: Scenario = {
   run: async (options) => {
     const rivals = await startRivals(sizeOf(options, [3, 3, 40]));
     try {
-      return [...(await measureConnections(rivals, options)), ...(await measureSizes(rivals, options)), ...(await measureNumbers(rivals, options))];
+      return [...(await measureConnections(rivals, options)), ...(await measureSizes(rivals, options)), ...(await measureNumbers(options))];
     } finally {
       await rivals.stop();
     }

@@ -15,6 +15,8 @@ export interface CallRequest {
   readonly address: string;
   /** Of a call that comes over a socket beside others. */
   readonly connection?: object;
+  /** Whether its connection keeps the token that it began with. */
+  readonly keepsToken?: boolean;
   readonly idempotencyKey: string | null;
   readonly body: AsyncIterable<Uint8Array> | undefined;
 }
@@ -58,12 +60,13 @@ export class Call implements CallContext {
   isEnded: boolean;
   /** Whether it goes on for as long as the caller stays, so that a server that stops must end it. */
   isEndless: boolean;
+  readonly #keepsToken: boolean;
   #requestId: string | undefined;
   #reason: CovistaError | undefined;
   #onRenewed: readonly ((actor: Actor) => void)[] | undefined;
   #controller: AbortController | undefined;
 
-  constructor({ operation, input, actor, address, connection, idempotencyKey, body }: CallRequest) {
+  constructor({ operation, input, actor, address, connection, keepsToken = false, idempotencyKey, body }: CallRequest) {
     this.operation = operation;
     this.input = input;
     this.actor = actor;
@@ -79,6 +82,7 @@ export class Call implements CallContext {
     this.isPermitted = false;
     this.isEnded = false;
     this.isEndless = false;
+    this.#keepsToken = keepsToken;
     this.#requestId = undefined;
     this.#reason = undefined;
     this.#onRenewed = undefined;
@@ -121,7 +125,9 @@ export class Call implements CallContext {
     for (const listener of this.#onRenewed ?? []) listener(actor);
   }
 
+  /** Whoever can never hear is not remembered: there may be thousands of them. */
   whenRenewed(listener: (actor: Actor) => void): void {
+    if (this.#keepsToken) return;
     this.#onRenewed = [...(this.#onRenewed ?? []), listener];
     if (this.renewedActor !== undefined) listener(this.renewedActor);
   }

@@ -115,7 +115,7 @@ export class RawConnection implements Door, Way {
   #ask(actor: Actor): void {
     if (this.#state.kind !== 'opening') return;
     const { address, target, context } = this.#options;
-    const call = new Call({ ...target, actor, address, connection: this, idempotencyKey: null, body: undefined });
+    const call = new Call({ ...target, actor, address, connection: this, keepsToken: true, idempotencyKey: null, body: undefined });
     call.onCancel = (reason) => this.close(reason);
     this.#call = call;
     Promise.resolve(context.gateway.dispatch(call)).then((outcome) => this.#begin(outcome, call), this.#fail);

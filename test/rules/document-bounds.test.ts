@@ -18,7 +18,7 @@ const QUERY_AWARENESS = Uint8Array.of(3);
 describe('what one channel sends', () => {
   test('DOC15 is counted with what the other channels of the connection send, also to other documents', async () => {
     const limits = { ...defaultLimits, documentUpdatesPerSecond: 2, documentRefusalsPerMinute: 120 };
-    const allowances = new Allowances(limits, Date.now());
+    const allowances = new Allowances(limits);
     const documents = Array.from({ length: 5 }, () => memoryDocument(limits));
     const channels = documents.map((memory) => memory.connect('mallory', { allowances }));
     const alice = documents[0]?.connect('alice');
@@ -32,7 +32,7 @@ describe('what one channel sends', () => {
 
   test('DOC15 every channel asks for the state once, however many begin at once', async () => {
     const limits = { ...defaultLimits, documentSyncsPerSecond: 1 };
-    const allowances = new Allowances(limits, Date.now());
+    const allowances = new Allowances(limits);
     const memory = memoryDocument(limits);
     const channels = Array.from({ length: 30 }, () => memory.connect('alice', { allowances }));
     await quiet();

@@ -58,7 +58,7 @@ export function memoryDocument(limits: Partial<Limits> = {}, kind: 'dataset' | '
     document,
     batches,
     connect: (subject: string, options: Partial<MemoryClientOptions> = {}) => {
-      const { canWrite = true, receipts = true, doc = new Y.Doc(), allowances = new Allowances(resolved, systemClock.now()) } = options;
+      const { canWrite = true, receipts = true, doc = new Y.Doc(), allowances = new Allowances(resolved) } = options;
       const client = new MemoryClient(doc);
       client.attach((peer) => {
         const channel = new DocumentChannel({

@@ -4,21 +4,18 @@ import type { Limits } from '../../../protocol/limits.ts';
 const BURST_SECONDS = 10;
 
 /** So much a second, with room for a burst after a pause. */
-export class Allowance {
-  readonly #perSecond: number;
+class Allowance {
   #left: number;
   #atMs: number;
 
   constructor(perSecond: number, nowMs: number) {
-    this.#perSecond = perSecond;
     this.#left = perSecond * BURST_SECONDS;
     this.#atMs = nowMs;
   }
 
-  /** False: that is too much. */
-  take(amount: number, nowMs: number): boolean {
-    const earned = (Math.max(0, nowMs - this.#atMs) / 1000) * this.#perSecond;
-    const burst = this.#perSecond * BURST_SECONDS;
+  take(amount: number, perSecond: number, nowMs: number): boolean {
+    const earned = (Math.max(0, nowMs - this.#atMs) / 1000) * perSecond;
+    const burst = perSecond * BURST_SECONDS;
     // Nobody owes more than one burst, whatever a single thing cost.
     this.#left = Math.max(-burst, Math.min(burst, this.#left + earned) - amount);
     this.#atMs = nowMs;
@@ -31,21 +28,38 @@ export type AllowanceLimits = Pick<
   'documentUpdatesPerSecond' | 'documentUpdateBytesPerSecond' | 'documentSyncsPerSecond' | 'documentRefusalsPerMinute' | 'awarenessMessagesPerSecond'
 >;
 
-/** What the channels of one connection may send together, whichever documents they are of. */
-export class Allowances {
-  readonly updates: Allowance;
-  readonly updateBytes: Allowance;
-  /** Beside the first of each channel, with which it begins. */
-  readonly syncs: Allowance;
-  readonly awareness: Allowance;
-  readonly refusals: Allowance;
+/** Syncs are counted beside the first of each channel, with which it begins. */
+export type Allowed = 'updates' | 'updateBytes' | 'syncs' | 'awareness' | 'refusals';
 
-  constructor(limits: AllowanceLimits, nowMs: number) {
-    const allowance = (perSecond: number): Allowance => new Allowance(perSecond, nowMs);
-    this.updates = allowance(limits.documentUpdatesPerSecond);
-    this.updateBytes = allowance(limits.documentUpdateBytesPerSecond);
-    this.syncs = allowance(limits.documentSyncsPerSecond);
-    this.awareness = allowance(limits.awarenessMessagesPerSecond);
-    this.refusals = allowance(limits.documentRefusalsPerMinute / 60);
+/** What the channels of one connection may send together, whichever documents they are of. Most connections send next to nothing. */
+export class Allowances {
+  readonly #limits: AllowanceLimits;
+  #taken: Partial<Record<Allowed, Allowance>> | undefined;
+
+  constructor(limits: AllowanceLimits) {
+    this.#limits = limits;
+  }
+
+  /** False: that is too much. */
+  take(what: Allowed, amount: number, nowMs: number): boolean {
+    const perSecond = perSecondOf(what, this.#limits);
+    this.#taken ??= {};
+    this.#taken[what] ??= new Allowance(perSecond, nowMs);
+    return this.#taken[what].take(amount, perSecond, nowMs);
+  }
+}
+
+function perSecondOf(what: Allowed, limits: AllowanceLimits): number {
+  switch (what) {
+    case 'updates':
+      return limits.documentUpdatesPerSecond;
+    case 'updateBytes':
+      return limits.documentUpdateBytesPerSecond;
+    case 'syncs':
+      return limits.documentSyncsPerSecond;
+    case 'awareness':
+      return limits.awarenessMessagesPerSecond;
+    case 'refusals':
+      return limits.documentRefusalsPerMinute / 60;
   }
 }

@@ -125,11 +125,12 @@ export class DocumentChannel implements Channel, Participant {
   #count(message: ClientMessage): void {
     const { allowances, clock } = this.#options;
     const nowMs = clock.now();
-    if (message.kind === 'awareness' || message.kind === 'queryAwareness') this.#require(allowances.awareness.take(1, nowMs), 'awareness messages');
+    if (message.kind === 'awareness' || message.kind === 'queryAwareness')
+      this.#require(allowances.take('awareness', 1, nowMs), 'awareness messages');
     else if (message.kind !== 'step1') {
-      this.#require(allowances.updates.take(1, nowMs) && allowances.updateBytes.take(message.update.length, nowMs), 'edits');
+      this.#require(allowances.take('updates', 1, nowMs) && allowances.take('updateBytes', message.update.length, nowMs), 'edits');
     } else {
-      this.#require(!this.#hasAsked || allowances.syncs.take(1, nowMs), 'requests for the state of the document');
+      this.#require(!this.#hasAsked || allowances.take('syncs', 1, nowMs), 'requests for the state of the document');
       this.#hasAsked = true;
     }
   }
@@ -225,7 +226,7 @@ export class DocumentChannel implements Channel, Participant {
   /** Putting back much costs as much as many refusals. */
   #countRefusal(bytes = 0): void {
     const { allowances, clock, limits } = this.#options;
-    this.#require(allowances.refusals.take(1 + Math.floor(bytes / limits.documentPutBackBytes), clock.now()), 'edits that break rules');
+    this.#require(allowances.take('refusals', 1 + Math.floor(bytes / limits.documentPutBackBytes), clock.now()), 'edits that break rules');
   }
 
   #endAfter({ code, fault }: Refused): void {

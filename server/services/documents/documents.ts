@@ -154,7 +154,7 @@ class DocumentHost implements Omit<Documents, keyof DocumentHistory | keyof Publ
   }
 
   #allowancesOf(connection: object): Allowances {
-    const allowances = this.#allowances.get(connection) ?? new Allowances(this.#options.limits, this.#options.clock.now());
+    const allowances = this.#allowances.get(connection) ?? new Allowances(this.#options.limits);
     this.#allowances.set(connection, allowances);
     return allowances;
   }

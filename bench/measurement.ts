@@ -2,6 +2,8 @@
 export interface Measurement {
   readonly area: string;
   readonly name: string;
+  /** Which scenario measured it; told by the run. */
+  readonly scenario?: string;
   /** Median of the runs. */
   readonly value: number;
   readonly unit: 'ratio' | 'ms' | 'KiB' | 'MiB' | 'per second' | 'count';

@@ -12,6 +12,8 @@ export interface Target {
   readonly limit: number;
   readonly unit: Measurement['unit'];
   readonly bound: 'at most' | 'at least';
+  /** Absent from files of before 2026-11-29. */
+  readonly scenario?: string;
   /** Absent from files of before 2026-11-28. */
   readonly at?: { readonly of: string; readonly value: number };
   readonly met: boolean;
@@ -49,22 +51,25 @@ export function resultsOf(
 
 /**
  * The targets that scenarios which broke off would have measured, as the newest run tells them in which the scenario was whole and that
- * has some of its area; what another scenario of the area measured is not among them.
+ * has some of its; where a file does not tell whose they are, what another scenario of the area measured is not among them.
  */
 export function unmeasuredTargets(brokeOff: readonly Scenario[], measured: readonly Measurement[], earlier: readonly Results[]): Target[] {
   const has = new Set(measured.map(labelOf));
   const missing = new Map<string, Target>();
   for (const { name, area } of brokeOff) {
     const whole = earlier.filter(({ scenarios, failed = [] }) => scenarios.includes(name) && !failed.includes(name));
-    const ofArea = whole.map(({ targets }) => targets.filter((target) => target.area === area)).find(({ length }) => length > 0) ?? [];
-    for (const target of ofArea) if (!has.has(labelOf(target))) missing.set(labelOf(target), { ...target, value: null, met: false });
+    const isOfIt = (target: Target): boolean => (target.scenario === undefined ? target.area === area : target.scenario === name);
+    const tells = ({ targets }: Results): boolean => targets.some((target) => isOfIt(target) || target.scenario !== undefined);
+    const targets = whole.find(tells)?.targets.filter(isOfIt) ?? [];
+    for (const target of targets) if (!has.has(labelOf(target))) missing.set(labelOf(target), { ...target, value: null, met: false });
   }
   return [...missing.values()];
 }
 
 function targetOf(measurement: Measurement): Target[] {
-  const { area, name, value, limit, unit, bound = 'at most', at } = measurement;
-  const target = { area, name, value, limit, unit, bound, ...(at === undefined ? {} : { at }), met: isMet(measurement) === true };
+  const { area, name, scenario, value, limit, unit, bound = 'at most', at } = measurement;
+  const told = { ...(scenario === undefined ? {} : { scenario }), ...(at === undefined ? {} : { at }) };
+  const target = { area, name, value, limit, unit, bound, ...told, met: isMet(measurement) === true };
   return limit === undefined ? [] : [{ ...target, limit }];
 }
 

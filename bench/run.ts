@@ -7,6 +7,7 @@ import { isMet, type Measurement, type Scenario } from './measurement.ts';
 import { reportOf, targetTable } from './report.ts';
 import { beginRun, earlierResults, labelOf, type Results, readResults, resultsOf, rounded, unmeasuredTargets, unusedName } from './results.ts';
 import { scenarios } from './scenarios/index.ts';
+import { sizingTable } from './sizing.ts';
 
 const RESULTS = join(import.meta.dirname, 'results');
 
@@ -15,7 +16,7 @@ const USAGE = `npm run bench [-- FLAGS] [SCENARIO…]
   --quick          smaller data and fewer runs
   --long           the scenarios that take long as well
   --compare FILE   then say what got worse than in these results beyond noise; status 1 if anything did
-  --readme FILE    put the table of these results into README.md, and run nothing
+  --readme FILE    put the tables of these results into README.md and the operator's chapter, and run nothing
 `;
 
 /** Runs scenarios one after the other, and writes what they measured to `results/` and a line of it to `history.ndjson`. */
@@ -36,7 +37,7 @@ async function main(args: readonly string[]): Promise<number> {
   else if (unknown.length > 0) {
     process.stderr.write(`there is no scenario ${unknown.join(', ')}; there are ${scenarios.map(({ name }) => name).join(', ')}\n`);
     return 2;
-  } else if (values.readme !== undefined) writeReadme(readResults(values.readme));
+  } else if (values.readme !== undefined) writeTables(readResults(values.readme));
   else {
     // Before an hour of measuring whose comparison would fail.
     const base = values.compare === undefined ? undefined : readResults(values.compare);
@@ -100,7 +101,7 @@ async function runScenario(scenario: Scenario, { quick, found }: { readonly quic
   try {
     const measurements = await run({ quick, smoke: false, say: (text) => say(`  ${text}`) });
     for (const measurement of measurements) say(`  ${describe(measurement)}`);
-    found.measurements.push(...measurements);
+    found.measurements.push(...measurements.map((measurement) => ({ ...measurement, scenario: name })));
   } catch (fault) {
     // What the others measure is worth as much without it.
     found.brokeOff.push(scenario);
@@ -133,14 +134,21 @@ function keepInHistory({ at, commit, quick, scenarios: ran, measurements }: Resu
 
 const [TABLE_BEGINS, TABLE_ENDS] = ['<!-- bench: begins -->', '<!-- bench: ends -->'];
 
-/** The table in README.md is never typed. */
-function writeReadme({ targets, machine, commit, at }: Results): void {
-  const path = join(import.meta.dirname, '../README.md');
+/** The tables of the documents are never typed. */
+function writeTables(results: Results): void {
+  const { targets, machine, commit, at } = results;
+  const where = `Commit ${commit}, ${at.slice(0, 10)}, ${machine.cores} cores (${machine.cpu}), ${machine.memoryGiB} GiB, Node ${machine.node}.`;
+  // Both are made before either is written.
+  const tables = { 'README.md': targetTable(targets), 'server/deploy/OPERATIONS.md': sizingTable(results) };
+  for (const [file, table] of Object.entries(tables)) writeTable(file, `${table}\n\n${where}`);
+}
+
+function writeTable(file: string, table: string): void {
+  const path = join(import.meta.dirname, '..', file);
   const text = readFileSync(path, 'utf8');
   const [begin, end] = [text.indexOf(TABLE_BEGINS), text.indexOf(TABLE_ENDS)];
-  if (begin < 0 || end < begin) throw new Error(`README.md has no ${TABLE_BEGINS} and ${TABLE_ENDS} around its table`);
-  const where = `Commit ${commit}, ${at.slice(0, 10)}, ${machine.cores} cores (${machine.cpu}), ${machine.memoryGiB} GiB, Node ${machine.node}.`;
-  writeFileSync(path, `${text.slice(0, begin)}${TABLE_BEGINS}\n\n${targetTable(targets)}\n\n${where}\n\n${text.slice(end)}`);
+  if (begin < 0 || end < begin) throw new Error(`${file} has no ${TABLE_BEGINS} and ${TABLE_ENDS} around its table`);
+  writeFileSync(path, `${text.slice(0, begin)}${TABLE_BEGINS}\n\n${table}\n\n${text.slice(end)}`);
 }
 
 function say(text: string): void {

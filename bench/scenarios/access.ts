@@ -33,7 +33,7 @@ async function measureRequests(options: ScenarioOptions): Promise<Measurement[]>
   const children: ChildProcess[] = [];
   try {
     const [granted, open] = [await startPeer('granted', children), await startPeer('open', children)];
-    const seconds = sizeOf(options, [0.5, 1, 3]);
+    const seconds = sizeOf(options, [0.5, 1, 2]);
     for (const target of [granted, open]) await flood(target, CONNECTIONS, seconds);
     const costs: { readonly granted: number; readonly open: number }[] = [];
     for (let run = 0; run < sizeOf(options, [1, 1, 7]); run += 1) {

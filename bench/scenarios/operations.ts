@@ -72,7 +72,7 @@ async function byConnections(prepared: Prepared, options: ScenarioOptions): Prom
   const measurements: Measurement[] = [];
   for (const connections of sizeOf<readonly number[]>(options, [[2], [100], [1, 100, 1_000]])) {
     options.say(`${connections} connections`);
-    for (const { name, p50, p99, failures } of await pacedLoad({ ...prepared, connections, seconds: sizeOf(options, [0.3, 0.5, 1.5]), operations })) {
+    for (const { name, p50, p99, failures } of await pacedLoad({ ...prepared, connections, seconds: sizeOf(options, [0.3, 0.5, 1]), operations })) {
       if (Object.keys(failures).length > 0) throw new Error(`some failed: ${JSON.stringify(failures)}`);
       const at = { of: 'connections', value: connections };
       measurements.push({ area: AREA, name: `${name}: median`, value: p50, unit: 'ms', at });
@@ -91,7 +91,7 @@ async function throughput(prepared: Prepared, options: ScenarioOptions): Promise
     for (const { name, perSecond, failures } of await pacedLoad({
       ...prepared,
       connections,
-      seconds: sizeOf(options, [0.3, 0.5, 0.8]),
+      seconds: sizeOf(options, [0.3, 0.5, 0.4]),
       operations,
     })) {
       failUnlessTooMuch(name, failures);

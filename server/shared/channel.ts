@@ -6,6 +6,8 @@ export interface ChannelPeer {
   send(bytes: Uint8Array): void;
   /** Bytes that wait for a slow reader; what may be lost is not sent while there are many. */
   readonly queuedBytes: number;
+  /** Gives up what waits, where nobody reads it; what comes behind it makes no sense any more. */
+  drop(): void;
   /** Ends the channel, in peace or for a reason that whoever opened it is told. */
   close(reason?: CovistaError): void;
 }

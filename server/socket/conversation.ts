@@ -49,6 +49,10 @@ export class Conversation implements ChannelPeer {
     this.close(new CovistaError('slow_consumer', 'the reader of the channel fell too far behind'));
   }
 
+  drop(): void {
+    this.#way.drop();
+  }
+
   /** A message of whoever opened the channel. */
   receive(bytes: Uint8Array): void {
     try {

@@ -480,6 +480,8 @@ export type EventNotice =
       readonly grantsChanged: boolean;
       /** Versions were removed or brought back. */
       readonly versionsChanged: boolean;
+      /** The dataset was deleted. */
+      readonly isDeleted: boolean;
     }
   /** Tokens were revoked, or a revocation was taken back. */
   | { readonly kind: 'revoked' }
@@ -728,11 +730,11 @@ export interface DocumentStore {
     snapshot: { readonly label: string; readonly state: Uint8Array },
     provenance: Provenance,
   ): Promise<DocumentSnapshotRecord>;
-  /** Keeps a state if the last one that was kept this way is older, and the newest of these only. */
+  /** Keeps a state if the last one that was kept this way is older, and the newest of these only; answers in how many milliseconds the next is due. */
   addPeriodicSnapshot(
     documentId: string,
     snapshot: { readonly state: Uint8Array; readonly everyMs: number; readonly keptMax: number },
-  ): Promise<void>;
+  ): Promise<number>;
   /** Newest first. */
   snapshots(documentId: string, page: Page & { readonly before?: number | undefined }): Promise<DocumentSnapshotRecord[]>;
   snapshotState(documentId: string, snapshotId: number): Promise<Uint8Array | undefined>;

@@ -25,7 +25,7 @@ import { systemClock } from '../shared/clock.ts';
 import type { Closers } from '../shared/closers.ts';
 import type { Logger } from '../shared/log.ts';
 import type { Metrics } from '../shared/metrics.ts';
-import type { Stores } from '../storage/stores.ts';
+import type { EventNotice, Stores } from '../storage/stores.ts';
 import { DocumentStatesThread } from '../workers/document-states.client.ts';
 import type { Watch } from './alerts.ts';
 import { engineTimes, watchCommits, watchServices } from './metrics.ts';
@@ -56,8 +56,9 @@ export async function startServices(config: Config, { stores, engines, watch, lo
   closers.add(() => revocations.close());
   metrics.jobs({ revocations });
   const reader = createVersionReader({ versions: metadata.versions, objects, limits });
+  const followers: { notice(notice: EventNotice): void }[] = [authorizer, revocations, reader, events];
   const listening = await metadata.events.listen((notice) => {
-    for (const part of [authorizer, revocations, reader, events]) part.notice(notice);
+    for (const follower of followers) follower.notice(notice);
   });
   closers.add(() => listening.close());
   // A database of its own is this server's alone: what others held of it, they held before they ended.
@@ -79,6 +80,8 @@ export async function startServices(config: Config, { stores, engines, watch, lo
   const times = engineTimes(metrics);
   const tableServices = startTables({ engines, key, stores, authorizer, reader, refs, visible, uploads, times, limits, clock: systemClock });
   closers.add(() => tableServices.close());
+  // First, so that whoever has a table of a deleted dataset open is told that, and not only that there is none.
+  followers.unshift(tableServices.tables);
   const queue = createCommitQueue({ versions: metadata.versions, objects, limits });
   const diffs = createDiffs({ stores, reader, limits });
   const onCommitted = preparing(diffs, watchCommits(metrics, { reader, creations: watch.creations, waiting: queue.waiting }));

@@ -160,7 +160,9 @@ describe('a document in the database', () => {
     await take('second');
     await expect(take('third')).rejects.toMatchObject({ code: 'conflict' });
     for (const value of [1, 2, 3]) await documents.addPeriodicSnapshot(documentId, { state: bytes(value), everyMs: 0, keptMax: 2 });
-    await documents.addPeriodicSnapshot(documentId, { state: bytes(4), everyMs: HOUR_MS, keptMax: 2 });
+    const dueInMs = await documents.addPeriodicSnapshot(documentId, { state: bytes(4), everyMs: HOUR_MS, keptMax: 2 });
+    expect(dueInMs).toBeGreaterThan(HOUR_MS / 2);
+    expect(dueInMs).toBeLessThanOrEqual(HOUR_MS);
     const all = await documents.snapshots(documentId, { limit: 10 });
     expect(all.map(({ label }) => label)).toEqual([null, null, 'second', 'first']);
     expect(await documents.snapshots(documentId, { limit: 10, before: first.snapshotId + 1 })).toEqual([first]);

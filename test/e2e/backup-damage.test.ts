@@ -59,7 +59,7 @@ async function flipByte(path: string): Promise<void> {
 }
 
 const listOf = async (directory: string, name: string): Promise<string> =>
-  join(directory, 'pieces', `${(await new BackupDirectory(directory).readSnapshot(name)).objects.piece}.gz`);
+  join(directory, 'pieces', `${(await new BackupDirectory(directory).readSnapshot(name)).objects.pieces[0]}.gz`);
 
 async function expectWhole(directory: string, name: string): Promise<void> {
   expect((await onPlace(installation, 'verify', directory)).out).toContain(`${name} is whole\n`);

@@ -198,7 +198,7 @@ test('BAK6 an installation that was restored by halves starts no server', async 
   const path = join(directory, 'snapshots', `${name}.json`);
   const snapshot = JSON.parse(await readFile(path, 'utf8'));
   const broken = snapshot.tables.find(({ name: table }: { name: string }) => table === 'pointers');
-  await rm(join(directory, 'pieces', `${broken.piece}.gz`));
+  await rm(join(directory, 'pieces', `${broken.pieces[0]}.gz`));
   const place = await places.empty();
   expect(await onPlace(place, 'restore', directory)).toMatchObject({ status: 1, err: expect.stringContaining('cannot be read') });
   expect(await query(place.databaseUrl, 'SELECT dataset_id FROM datasets')).toEqual([]);

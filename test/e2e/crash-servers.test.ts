@@ -80,6 +80,16 @@ describe('two servers that started at once on an empty database', () => {
     await expect.poll(outcome, { timeout: 10_000, interval: 10 }).toBe('not_found');
   });
 
+  test('RET9 tables of a dataset that is deleted at one end at the other, which tells why', async () => {
+    const { datasetId } = await left.dataset.create({ name: 'Deleted' });
+    await left.version.commit({ datasetId, branch: 'main' }, { body: csv('id', '1') });
+    const { tableId } = await right.table.open({ datasetId, ref: 'main' }, { perspective: false });
+    const ended = Promise.withResolvers<unknown>();
+    await right.table.connect({ tableId }, { onMessage: () => undefined, onClose: (reason) => ended.resolve(reason) });
+    await left.dataset.delete({ datasetId });
+    expect(await ended.promise).toMatchObject({ code: 'not_found', details: { reason: 'dataset.deleted' } });
+  });
+
   test('a command that is repeated at the other server happens once', async () => {
     const { datasetId } = await left.dataset.create({ name: 'Repeated' });
     const once = (client: Client) => client.version.commit({ datasetId, branch: 'main' }, { body: csv('id', '1'), idempotencyKey: 'the-commit' });

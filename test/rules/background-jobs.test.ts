@@ -82,7 +82,7 @@ test('OPS1 the compaction of a document is late while it waits or has failed, un
       return stored;
     },
     compact: async () => true,
-    addPeriodicSnapshot: async () => undefined,
+    addPeriodicSnapshot: async () => 0,
   };
   const states = { compact: async () => new Uint8Array(1), read: async () => ({}), page: async () => [] };
   const compaction = new Compaction({ store, states, limits: defaultLimits, clock, log });

@@ -73,6 +73,15 @@ describe('a run', () => {
     expect(markdown).toContain('| a | slow at 5 people | not measured | at most 10 | **missed** |');
     expect(markdown).toContain('Broke off, so that what they measure is missing: a.');
   });
+
+  test('targets of what broke off are those of the scenario, where a file tells which that is', () => {
+    const earlier = resultsWith(
+      figure('of it', 5, { limit: 10, scenario: 'a' }),
+      figure('of another of its area', 5, { limit: 10, scenario: 'other' }),
+    );
+    const brokeOff = [{ name: 'a', area: 'a', about: '', run: async () => [] }];
+    expect(unmeasuredTargets(brokeOff, [], [earlier]).map(({ name, scenario, value }) => [name, scenario, value])).toEqual([['of it', 'a', null]]);
+  });
 });
 
 describe('comparing runs', () => {

@@ -16,7 +16,7 @@ test('DOC23 whoever opens a document that nobody had open does not wait until ot
     load: async () => ({ state: null, batches: [{ sequence: 1, updates: [] }], bindings: [] }),
     release: async () => undefined,
     compact: async () => true,
-    addPeriodicSnapshot: async () => undefined,
+    addPeriodicSnapshot: async () => 0,
   };
   const states = { compact: () => compacting.promise };
   const limits = { ...defaultLimits, documentIdleMs: 1_000 };

@@ -1,6 +1,6 @@
-import { readFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { isDeepStrictEqual } from 'node:util';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, onTestFailed, test } from 'vitest';
 import { type Client, connect } from '../../client/index.ts';
 import { Ledger, SimulatedPerson } from '../support/document-people.ts';
 import { until } from '../support/documents.ts';
@@ -8,8 +8,10 @@ import { type ProcessServer, prepareProcessServer, type ServerProcess } from '..
 import { startProxy } from '../support/proxy.ts';
 import { type Random, seededRandom } from '../support/random.ts';
 
-/** Seeds that failed once stay; `SIMULATION_SEEDS` sets how many new ones are tried, `SIMULATION_SEED` repeats one. */
-const KEPT: number[] = JSON.parse(readFileSync(new URL('document-seeds.json', import.meta.url), 'utf8'));
+/** Seeds that failed once are kept here and stay; `SIMULATION_SEEDS` sets how many new ones are tried, `SIMULATION_SEED` repeats one. */
+const KEPT_IN = new URL('document-seeds.json', import.meta.url);
+const kept = (): number[] => JSON.parse(readFileSync(KEPT_IN, 'utf8'));
+const KEPT = kept();
 const TRIED = Number(process.env.SIMULATION_SEEDS ?? 2);
 const FIRST = Number(process.env.SIMULATION_SEED ?? Date.now() % 1_000_000);
 const SEEDS = process.env.SIMULATION_SEED === undefined ? [...KEPT, ...Array.from({ length: TRIED }, (_, index) => FIRST + index)] : [FIRST];
@@ -57,6 +59,7 @@ describe('documents on networks and servers that fail', () => {
   test.each(SEEDS)(
     'LIVE18 seed %i: all come to one state with everything that was acknowledged',
     async (seed) => {
+      onTestFailed(() => keep(seed));
       const random = seededRandom(seed);
       const ledger = new Ledger();
       const name = await newDocument();
@@ -87,3 +90,9 @@ describe('documents on networks and servers that fail', () => {
     TIMEOUT_MS,
   );
 });
+
+/** With those of tests that failed before in the same run. */
+function keep(seed: number): void {
+  const seeds = [...new Set([...kept(), seed])].sort((one, other) => one - other);
+  writeFileSync(KEPT_IN, `${JSON.stringify(seeds)}\n`);
+}

@@ -17,6 +17,8 @@ import type { NewDocumentBatch, StoredDocument } from '../../server/storage/stor
 export interface MemoryDocument {
   readonly document: LiveDocument;
   readonly batches: NewDocumentBatch[];
+  /** How often it asked for a state in the place of its log. */
+  grown: number;
   /** Stands before each commit. */
   beforeCommit: () => Promise<void>;
   connect(subject: string, options?: Partial<MemoryClientOptions>): MemoryClient;
@@ -35,7 +37,7 @@ export interface MemoryClientOptions {
 export function memoryDocument(limits: Partial<Limits> = {}, kind: 'dataset' | 'user' = 'dataset'): MemoryDocument {
   const batches: NewDocumentBatch[] = [];
   const resolved = { ...defaultLimits, ...limits };
-  const made: Pick<MemoryDocument, 'beforeCommit'> = { beforeCommit: async () => undefined };
+  const made: Pick<MemoryDocument, 'beforeCommit' | 'grown'> = { beforeCommit: async () => undefined, grown: 0 };
   const append = async (_lease: unknown, batch: NewDocumentBatch): Promise<'written'> => {
     await made.beforeCommit();
     batches.push(batch);
@@ -52,7 +54,9 @@ export function memoryDocument(limits: Partial<Limits> = {}, kind: 'dataset' | '
     clock: systemClock,
     log: createLog('silent', false),
     onLost: () => undefined,
-    onGrown: () => undefined,
+    onGrown: () => {
+      made.grown += 1;
+    },
   });
   return Object.assign(made, {
     document,
@@ -105,6 +109,8 @@ export class MemoryClient {
   durable = 0;
   edits = 0;
   queuedBytes = 0;
+  /** Whether all that is sent counts as waiting, though it is received. */
+  countsQueue = false;
   closedBy: CovistaError | undefined;
   isClosed = false;
   #channel: DocumentChannel | undefined;
@@ -137,10 +143,14 @@ export class MemoryClient {
     const peer: Peer = {
       send: (bytes) => {
         this.received.push(bytes);
+        if (this.countsQueue) this.queuedBytes += bytes.length;
         queueMicrotask(() => this.#receive(bytes));
       },
       get queuedBytes() {
         return self.queuedBytes;
+      },
+      drop: () => {
+        this.queuedBytes = 0;
       },
       close: (reason) => {
         this.closedBy = reason;

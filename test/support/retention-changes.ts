@@ -71,7 +71,9 @@ export function changesOf({ place, store, random }: Parts): Changes {
     retain: async () => {
       const datasetId = await anyDataset(place, random);
       if (datasetId === undefined) return false;
-      const { versionIds } = await retention.unkept(datasetId, { keepLast: random.below(3), keepDays: null }, 1 + random.below(5));
+      const policy = { keepLast: random.below(3), keepDays: null };
+      await retention.set(datasetId, policy, by('alice', 'retention.set'));
+      const { versionIds } = await retention.unkept(datasetId, policy, 1 + random.below(5));
       await retention.remove(datasetId, versionIds, (removed) => removed, by('alice', 'retention.run'));
       return versionIds.length > 0;
     },

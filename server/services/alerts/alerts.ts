@@ -114,8 +114,12 @@ export class Alerts implements Lateness {
     const isNew = watched.firingSinceMs === undefined;
     watched.firingSinceMs ??= this.#options.clock.now();
     if (isNew) watched.fired += 1;
-    watched.latest = { ...detail, ...rule.act() };
-    if (isNew) this.#tell(watched, 'firing');
+    try {
+      watched.latest = { ...detail, ...rule.act() };
+    } finally {
+      // That it fires is told also where nothing could be done.
+      if (isNew) this.#tell(watched, 'firing');
+    }
   }
 
   #end(watched: Watched): void {

@@ -31,6 +31,15 @@ export type AllowanceLimits = Pick<
 /** Syncs are counted beside the first of each channel, with which it begins. */
 export type Allowed = 'updates' | 'updateBytes' | 'syncs' | 'awareness' | 'refusals';
 
+/** The limit that says how much of each. */
+export const ALLOWED_BY = {
+  updates: 'documentUpdatesPerSecond',
+  updateBytes: 'documentUpdateBytesPerSecond',
+  syncs: 'documentSyncsPerSecond',
+  awareness: 'awarenessMessagesPerSecond',
+  refusals: 'documentRefusalsPerMinute',
+} as const satisfies Record<Allowed, keyof AllowanceLimits>;
+
 /** What the channels of one connection may send together, whichever documents they are of. Most connections send next to nothing. */
 export class Allowances {
   readonly #limits: AllowanceLimits;
@@ -42,24 +51,9 @@ export class Allowances {
 
   /** False: that is too much. */
   take(what: Allowed, amount: number, nowMs: number): boolean {
-    const perSecond = perSecondOf(what, this.#limits);
+    const perSecond = what === 'refusals' ? this.#limits[ALLOWED_BY[what]] / 60 : this.#limits[ALLOWED_BY[what]];
     this.#taken ??= {};
     this.#taken[what] ??= new Allowance(perSecond, nowMs);
     return this.#taken[what].take(amount, perSecond, nowMs);
-  }
-}
-
-function perSecondOf(what: Allowed, limits: AllowanceLimits): number {
-  switch (what) {
-    case 'updates':
-      return limits.documentUpdatesPerSecond;
-    case 'updateBytes':
-      return limits.documentUpdateBytesPerSecond;
-    case 'syncs':
-      return limits.documentSyncsPerSecond;
-    case 'awareness':
-      return limits.awarenessMessagesPerSecond;
-    case 'refusals':
-      return limits.documentRefusalsPerMinute / 60;
   }
 }

@@ -96,6 +96,6 @@ export class Compaction implements Lateness {
     if (!(await store.compact(lease, { sequence: last.sequence, update }))) return;
     document.compacted(last.sequence, update.length);
     const { documentSnapshotIntervalMs: everyMs, documentPeriodicSnapshotsMax: keptMax } = limits;
-    await store.addPeriodicSnapshot(lease.documentId, { state: update, everyMs, keptMax });
+    document.snapshotDueIn(await store.addPeriodicSnapshot(lease.documentId, { state: update, everyMs, keptMax }));
   }
 }

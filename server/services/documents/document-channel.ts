@@ -4,7 +4,8 @@ import type { Subject } from '../../../protocol/ids.ts';
 import type { Limits } from '../../../protocol/limits.ts';
 import type { Channel, ChannelPeer } from '../../shared/channel.ts';
 import type { Clock } from '../../shared/clock.ts';
-import type { Allowances } from './allowance.ts';
+import { ALLOWED_BY, type Allowances, type Allowed } from './allowance.ts';
+import { CatchUp } from './catch-up.ts';
 import type { LiveDocument, Participant } from './live-document.ts';
 import {
   awarenessMessage,
@@ -58,6 +59,7 @@ export class DocumentChannel implements Channel, Participant {
   /** Whether they have answered the question of what the server lacks. */
   #hasSynced = false;
   #isEnding = false;
+  #catchUp: CatchUp | undefined;
 
   constructor(options: ParticipantOptions) {
     this.#options = options;
@@ -94,6 +96,7 @@ export class DocumentChannel implements Channel, Participant {
   closed(): void {
     const { document, onClosed } = this.#options;
     this.#isEnding = true;
+    this.#catchUp?.end();
     document.leave(this);
     document.rounds.change(document.presence.leave(this));
     onClosed();
@@ -103,14 +106,45 @@ export class DocumentChannel implements Channel, Participant {
     if (!this.#isEnding) this.#options.peer.send(message);
   }
 
+  sendState(message: Uint8Array, stateVector: Uint8Array | undefined): void {
+    const wasBehind = this.#catchUp !== undefined;
+    this.#catchUp?.end();
+    this.#catchUp = undefined;
+    this.send(message);
+    const { documentQueuedBytesMax: bytesMax, documentStallMs: stallMs } = this.#options.limits;
+    if (stateVector === undefined || this.#isEnding || this.queuedBytes <= bytesMax) {
+      if (wasBehind) this.acknowledge();
+      return;
+    }
+    this.#catchUp = new CatchUp({
+      queuedBytes: () => this.queuedBytes,
+      // What they lack then has room behind what still waits.
+      doneBytes: bytesMax / 2,
+      stallMs,
+      onDone: () => this.#sync(stateVector),
+      onStalled: () => this.#endFallenBehind('drop'),
+    });
+  }
+
   relay(message: Uint8Array): void {
+    if (this.#catchUp !== undefined) return;
     const { documentQueuedBytesMax } = this.#options.limits;
     // They come back and sync, which costs less than what waits for them.
-    if (this.queuedBytes > documentQueuedBytesMax) this.end(new CovistaError('unavailable', 'you fell too far behind; come back and sync'));
+    if (this.queuedBytes > documentQueuedBytesMax) this.#endFallenBehind();
     else this.send(message);
   }
 
+  /** What waits for who reads nothing is dropped. */
+  #endFallenBehind(waiting: 'keep' | 'drop' = 'keep'): void {
+    if (waiting === 'drop') this.#options.peer.drop();
+    this.end(new CovistaError('unavailable', 'you fell too far behind; come back and sync'));
+  }
+
   acknowledge(): void {
+    if (this.#catchUp === undefined) this.#tellSettled();
+  }
+
+  #tellSettled(): void {
     if (this.#acknowledged === this.#settled) return;
     this.#acknowledged = this.#settled;
     if (this.#options.receipts) this.send(durableMessage(this.#settled));
@@ -123,20 +157,21 @@ export class DocumentChannel implements Channel, Participant {
   }
 
   #count(message: ClientMessage): void {
-    const { allowances, clock } = this.#options;
-    const nowMs = clock.now();
-    if (message.kind === 'awareness' || message.kind === 'queryAwareness')
-      this.#require(allowances.take('awareness', 1, nowMs), 'awareness messages');
+    if (message.kind === 'awareness' || message.kind === 'queryAwareness') this.#take('awareness', 1, 'awareness messages');
     else if (message.kind !== 'step1') {
-      this.#require(allowances.take('updates', 1, nowMs) && allowances.take('updateBytes', message.update.length, nowMs), 'edits');
+      this.#take('updates', 1, 'edits');
+      this.#take('updateBytes', message.update.length, 'bytes of edits');
     } else {
-      this.#require(!this.#hasAsked || allowances.take('syncs', 1, nowMs), 'requests for the state of the document');
+      if (this.#hasAsked) this.#take('syncs', 1, 'requests for the state of the document');
       this.#hasAsked = true;
     }
   }
 
-  #require(isAllowed: boolean, what: string): void {
-    if (!isAllowed) throw new CovistaError('rate_limited', `too many ${what} at once`, { retryAfterMs: 1_000 });
+  #take(what: Allowed, amount: number, text: string): void {
+    const { allowances, clock, limits } = this.#options;
+    if (allowances.take(what, amount, clock.now())) return;
+    const limit = ALLOWED_BY[what];
+    throw new CovistaError('rate_limited', `too many ${text} at once`, { [limit]: limits[limit], retryAfterMs: 1_000 });
   }
 
   /** A state vector that is none shows only when it is read. */
@@ -225,12 +260,11 @@ export class DocumentChannel implements Channel, Participant {
 
   /** Putting back much costs as much as many refusals. */
   #countRefusal(bytes = 0): void {
-    const { allowances, clock, limits } = this.#options;
-    this.#require(allowances.take('refusals', 1 + Math.floor(bytes / limits.documentPutBackBytes), clock.now()), 'edits that break rules');
+    this.#take('refusals', 1 + Math.floor(bytes / this.#options.limits.documentPutBackBytes), 'edits that break rules');
   }
 
   #endAfter({ code, fault }: Refused): void {
-    this.acknowledge();
+    this.#tellSettled();
     this.end(new CovistaError(code, `${fault.rule}: the edit ${fault.message}`, { rule: fault.rule, path: fault.path, rebuild: true }));
   }
 }

@@ -8,6 +8,7 @@ import type { Logger } from '../../shared/log.ts';
 import type { ClientBinding, DocumentLease, DocumentStore, StoredDocument } from '../../storage/stores.ts';
 import { updatesOf } from './compaction.ts';
 import { DocumentLog } from './document-log.ts';
+import { Growth } from './growth.ts';
 import { type Integrated, Integration } from './integration.ts';
 import { updateMessage } from './messages.ts';
 import { Presence } from './presence.ts';
@@ -23,6 +24,8 @@ export interface Participant {
   /** Bytes that wait for them. */
   readonly queuedBytes: number;
   send(message: Uint8Array): void;
+  /** What they lack; with the state that they have then where so much waits for them that edits are not to come behind it. */
+  sendState(message: Uint8Array, stateVector: Uint8Array | undefined): void;
   /** Edits that are committed; within their limit, or it lets go. */
   relay(message: Uint8Array): void;
   /** Tells how many of their edits are settled, if that has changed. */
@@ -41,7 +44,7 @@ export interface LiveDocumentOptions {
   readonly log: Logger;
   /** It can be written no more, and those who had it open were told. */
   readonly onLost: () => void;
-  /** Its log has grown so much that a state should take its place. */
+  /** Its log has grown so much, or it is so long ago, that a state should take its place. */
   readonly onGrown: () => void;
 }
 
@@ -75,15 +78,11 @@ export class LiveDocument {
   readonly #options: LiveDocumentOptions;
   readonly #integration: Integration;
   readonly #messages: SyncMessages;
+  readonly #growth: Growth;
   readonly #participants = new Set<Participant>();
   readonly #toAcknowledge = new Set<Participant>();
   #emitted: Uint8Array | undefined;
   #committed: Committed[] = [];
-  /** Of the state, and of what came behind it. */
-  #stateBytes: number;
-  #logBytes: number;
-  /** Last batch that the state has. */
-  #stateSequence: number;
   #isLost = false;
   #isTelling = false;
 
@@ -100,9 +99,7 @@ export class LiveDocument {
     this.#messages = new SyncMessages(this.doc, limits);
     this.#integration = new Integration({ doc: this.doc, kind, removedEntriesMax: limits.documentRemovedEntriesMax });
     this.#restore(stored);
-    this.#stateBytes = stored.state?.update.length ?? 0;
-    this.#stateSequence = stored.state?.sequence ?? 0;
-    this.#logBytes = stored.batches.reduce((bytes, { updates }) => updates.reduce((sum, update) => sum + update.length, bytes), 0);
+    this.#growth = new Growth(stored, { limits, clock });
     const sequence = stored.batches.at(-1)?.sequence ?? stored.state?.sequence ?? 0;
     this.log = new DocumentLog({ store, lease, sequence, onLost: (reason) => this.lose(reason) });
     this.doc.on('update', (update: Uint8Array) => {
@@ -134,7 +131,7 @@ export class LiveDocument {
 
   /** Whether it has no room for so many bytes more. */
   isTooLarge(bytes: number): boolean {
-    const isTooLarge = this.#stateBytes + this.#logBytes + bytes > this.#options.limits.documentBytesMax;
+    const isTooLarge = this.#growth.isTooLarge(bytes);
     // Put together it may be smaller, since what was removed needs no room.
     if (isTooLarge && this.logBatches > 0) this.#options.onGrown();
     return isTooLarge;
@@ -168,7 +165,9 @@ export class LiveDocument {
   /** What a participant lacks; sent when all of it is committed, so that nobody ever has what a crash could take back. */
   sync(stateVector: Uint8Array, to: Participant): void {
     const message = this.#messages.difference(stateVector);
-    this.log.whenCommitted(() => to.send(message));
+    const isLarge = to.queuedBytes + message.length > this.#options.limits.documentQueuedBytesMax;
+    const reached = isLarge ? Y.encodeStateVector(this.doc) : undefined;
+    this.log.whenCommitted(() => to.sendState(message, reached));
   }
 
   /** Tells a participant that an edit of theirs is settled, once all that came before it is. */
@@ -192,15 +191,17 @@ export class LiveDocument {
 
   /** A state of so many bytes has taken the place of the log up to a batch. */
   compacted(sequence: number, stateBytes: number): void {
-    this.#stateSequence = sequence;
-    this.#stateBytes = stateBytes;
-    // What came since is little, and counted anew with the next state.
-    this.#logBytes = 0;
+    this.#growth.compacted(sequence, stateBytes);
+  }
+
+  /** The next snapshot that is kept by itself is due so much later. */
+  snapshotDueIn(ms: number): void {
+    this.#growth.snapshotDueIn(ms);
   }
 
   /** Batches that opening it anew would replay. */
   get logBatches(): number {
-    return this.log.sequence - this.#stateSequence;
+    return this.#growth.batchesUpTo(this.log.sequence);
   }
 
   destroy(): void {
@@ -229,12 +230,12 @@ export class LiveDocument {
 
   /** To the database, and then to everybody but who has it already. */
   #append(update: Uint8Array, bindings: readonly ClientBinding[], from: Participant | undefined): void {
-    this.#logBytes += update.length;
+    this.#growth.appended(update.length);
     this.log.append(update, bindings);
     this.log.whenCommitted(() => {
       this.#committed.push({ update, from });
       this.#afterCommit();
-      this.#askToCompact();
+      if (this.#growth.isStateDue(this.log.sequence)) this.#options.onGrown();
     });
     const { documentPendingBytesMax } = this.#options.limits;
     if (this.log.pendingBytes > documentPendingBytesMax) this.lose(new CovistaError('unavailable', 'more edits wait for the database than may'));
@@ -243,13 +244,6 @@ export class LiveDocument {
   /** The server's own id is in use once it has put something back or changed something. */
   #bindOwn(): ClientBinding[] {
     return this.doc.store.clients.has(this.doc.clientID) ? this.clients.bindOwn() : [];
-  }
-
-  /** Early, so that there is little to put together at once; but a large state is not written again for every little thing. */
-  #askToCompact(): void {
-    const { limits, onGrown } = this.#options;
-    const isLong = this.logBatches >= limits.documentLogBatchesMax;
-    if (isLong || this.#logBytes >= Math.max(limits.documentLogBytesMax, this.#stateBytes / 2)) onGrown();
   }
 
   /** Once for all edits of a commit: first everybody gets them, then those who made them hear that they are settled. */

@@ -80,8 +80,12 @@ export async function openDisposal({ store, objects, limits, clock, log }: Dispo
     acknowledge,
     acknowledging,
     run: async (signal) => {
-      await releaseAll(signal);
-      await deleteAll(signal);
+      try {
+        await releaseAll(signal);
+      } finally {
+        // What one dataset cannot let go of keeps no files of others.
+        await deleteAll(signal);
+      }
     },
     close: async () => {
       clearInterval(timer);

@@ -2,7 +2,9 @@ import { createHash } from 'node:crypto';
 import type { BlockList } from 'node:net';
 import { CovistaError } from '../../../protocol/errors.ts';
 import type { Limits } from '../../../protocol/limits.ts';
+import type { VersionId } from '../../../protocol/ids.ts';
 import type { Clock } from '../../shared/clock.ts';
+import { Slots } from '../../shared/slots.ts';
 import type { Control } from '../../storage/content-store.ts';
 import type { ClaimedRun, ExportFiles, RunResult, RunStore, StagingStore, Stores } from '../../storage/stores.ts';
 import type { Access } from '../access/access.ts';
@@ -41,6 +43,8 @@ export interface RunAs {
   readonly actor: Actor;
   readonly access: Access;
   readonly signal: AbortSignal;
+  /** Told when the file begins to be made; a run waits for those before it. */
+  onTurn(): void;
   /** Told as soon as it is known, for the history of a run that fails. */
   onWhat(what: ExportedWhat): void;
 }
@@ -51,23 +55,46 @@ interface Rows {
   close(): void | Promise<void>;
 }
 
+/** It is sent as it is read back, whether or not it would outlast the machine. */
+async function stage({ staging, limits }: ExportRunOptions, bytes: AsyncIterable<Uint8Array>, signal: AbortSignal): Promise<StagedExport> {
+  const staged = await staging.stage(bytes, { bytesMax: limits.scheduleFileBytesMax, signal });
+  await Promise.allSettled([staged.durable]);
+  return staged;
+}
+
+type StagedExport = Awaited<ReturnType<StagingStore['stage']>>;
+
 export type ExportRun = (claimed: ClaimedRun, as: RunAs) => Promise<RunResult>;
 
-/** Makes a file of what a schedule shows its owner, on the road of any view export or download, and brings it to where it is to go. */
+/**
+ * Makes a file of what a schedule shows its owner, on the road of any view export or download, and brings it to where it is to go. Only
+ * some files are made at once; who takes long to receive one keeps nobody else's from being made.
+ */
 export function createExportRun(options: ExportRunOptions): ExportRun {
+  const making = new Slots(options.limits.scheduleFilesAtOnceMax);
   return async (claimed, as) => {
     const { datasetId } = claimed.attempt;
     const { settings } = claimed.schedule;
-    const what = await options.findWhat(datasetId, as.access.scope, settings);
-    as.onWhat(what);
-    const rows = await open(options, claimed, what, as);
-    try {
-      const common = { versionId: what.versionId, rows: rows.rows, scope: scopeKey(as.access.scope) };
-      if (settings.destination.kind === 'directory') return { ...common, ...(await toDirectory(options, claimed, rows)) };
-      return { ...common, ...(await toWebhook(options, claimed, { ...rows, versionId: what.versionId, signal: as.signal })) };
-    } finally {
-      await rows.close();
+    const make = <Made>(write: (rows: Rows) => Promise<Made>): Promise<{ readonly made: Made; readonly rows: number; readonly versionId: VersionId }> =>
+      making.run(as.signal, async () => {
+        as.onTurn();
+        const what = await options.findWhat(datasetId, as.access.scope, settings);
+        as.onWhat(what);
+        const rows = await open(options, claimed, what, as);
+        try {
+          return { made: await write(rows), rows: rows.rows, versionId: what.versionId };
+        } finally {
+          await rows.close();
+        }
+      });
+    const scope = scopeKey(as.access.scope);
+    if (settings.destination.kind === 'directory') {
+      const { made, ...of } = await make((found) => toDirectory(options, claimed, found));
+      return { scope, ...of, ...made };
     }
+    const { signal } = as;
+    const { made, ...of } = await make(({ bytes }) => stage(options, bytes, signal));
+    return { scope, ...of, ...(await toWebhook(options, claimed, { staged: made, ...of, signal })) };
   };
 }
 
@@ -100,8 +127,13 @@ function open(
     return {
       rows,
       bytes: stopping(bytesOf(options.viewExports.export(at, viewId, format, control)), signal),
+      // A view may have ended by itself, as where the table was lost.
       close: async () => {
-        options.views.end(at, viewId);
+        try {
+          options.views.end(at, viewId);
+        } catch (fault) {
+          if (!(fault instanceof CovistaError && fault.code === 'not_found')) throw fault;
+        }
         await options.tables.release(at, control).catch(() => undefined);
       },
     };
@@ -150,18 +182,25 @@ function noRoom(scheduleFilesBytesMax: number): CovistaError {
   return new CovistaError('storage_full', message, { scheduleFilesBytesMax });
 }
 
+interface ToSend {
+  readonly staged: StagedExport;
+  readonly rows: number;
+  readonly versionId: number;
+  readonly signal: AbortSignal;
+}
+
+/** The staged file is gone afterwards. */
 async function toWebhook(
   options: ExportRunOptions,
   claimed: ClaimedRun,
-  { bytes, rows, versionId, signal }: Rows & { versionId: number; signal: AbortSignal },
+  { staged, rows, versionId, signal }: ToSend,
 ): Promise<Brought> {
   const { attempt, schedule } = claimed;
   const { destination, format } = schedule.settings;
-  const { scheduleFileBytesMax: bytesMax, webhookTimeoutMs: timeoutMs } = options.limits;
-  if (destination.kind !== 'webhook' || schedule.secrets === null) throw new CovistaError('internal', 'the schedule has no webhook');
-  const secrets = JSON.parse(options.sealer.open(schedule.secrets)) as WebhookSecrets;
-  const staged = await options.staging.stage(bytes, { bytesMax, signal });
+  const { webhookTimeoutMs: timeoutMs, webhookBytesPerSecondMin: bytesPerSecondMin } = options.limits;
   try {
+    if (destination.kind !== 'webhook' || schedule.secrets === null) throw new CovistaError('internal', 'the schedule has no webhook');
+    const secrets = JSON.parse(options.sealer.open(schedule.secrets)) as WebhookSecrets;
     const { scheduleId, runId, datasetId } = attempt;
     const headers = {
       'content-type': CONTENT_TYPES[format],
@@ -176,10 +215,9 @@ async function toWebhook(
     };
     const messageId = `${options.deploymentId}-${runId}`;
     const delivery = { secrets, method: destination.method, path: staged.path, bytes: staged.bytes, messageId, headers, signal };
-    await deliver(delivery, { allowed: options.allowed, timeoutMs, nowMs: options.clock.now() });
+    await deliver(delivery, { allowed: options.allowed, timeoutMs, bytesPerSecondMin, nowMs: options.clock.now() });
     return { bytes: staged.bytes, sha256: staged.sha256, place: destination.url, file: null };
   } finally {
-    await staged.durable;
     await options.staging.discard(staged.path);
   }
 }

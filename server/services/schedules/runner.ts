@@ -34,6 +34,14 @@ const SWEEP_BATCH = 500;
 const STOPPED = new CovistaError('draining', 'the server is stopping');
 const LOST = new CovistaError('cancelled', 'another server has taken the run over');
 
+/** A run that this server has. */
+interface WatchedRun {
+  readonly signal: AbortSignal;
+  /** Its time runs from now on. */
+  readonly begin: () => void;
+  letGo(): void;
+}
+
 /** Takes runs of schedules when their time has come, one server each, and sees to those of servers that are gone. */
 export class ScheduleRunner implements Lateness {
   readonly #options: RunnerOptions;
@@ -126,7 +134,7 @@ export class ScheduleRunner implements Lateness {
     const watched = this.#watch(claimed);
     let versionId: VersionId | null = null;
     try {
-      const result = await this.#export(claimed, watched.signal, (found) => {
+      const result = await this.#export(claimed, watched, (found) => {
         versionId = found;
       });
       const left = await runs.succeed(claimed.attempt, result, provenanceOf(claimed));
@@ -147,7 +155,7 @@ export class ScheduleRunner implements Lateness {
     }
   }
 
-  async #export(claimed: ClaimedRun, signal: AbortSignal, onVersion: (versionId: VersionId) => void) {
+  async #export(claimed: ClaimedRun, { signal, begin }: WatchedRun, onVersion: (versionId: VersionId) => void) {
     const { authorizer, revocations, limits, clock, exportRun } = this.#options;
     const actor = actorOf(claimed);
     const { attempt, schedule } = claimed;
@@ -167,7 +175,7 @@ export class ScheduleRunner implements Lateness {
       revocations.watch(actor, (reason) => end(new Stopped('revoked', reason.message))),
     ];
     try {
-      return await exportRun(claimed, { actor, access, signal: both, onWhat: (what) => onVersion(what.versionId) });
+      return await exportRun(claimed, { actor, access, signal: both, onTurn: begin, onWhat: (what) => onVersion(what.versionId) });
     } catch (fault) {
       throw ended.signal.aborted ? ended.signal.reason : fault;
     } finally {
@@ -176,7 +184,7 @@ export class ScheduleRunner implements Lateness {
   }
 
   /** Keeps the run for as long as it goes on, and ends it when it is lost or takes too long. */
-  #watch({ attempt }: ClaimedRun): { readonly signal: AbortSignal; letGo(): void } {
+  #watch({ attempt }: ClaimedRun): WatchedRun {
     const { runs, limits, log } = this.#options;
     const controller = new AbortController();
     this.#running.add(controller);
@@ -190,12 +198,13 @@ export class ScheduleRunner implements Lateness {
     };
     const timer = setInterval(() => void renew(), limits.scheduleLeaseMs / 3);
     const { scheduleRunTimeoutMs: timeoutMs } = limits;
-    const deadline = setTimeout(
-      () => controller.abort(new CovistaError('timeout', `the export took longer than ${timeoutMs} ms`, { timeoutMs })),
-      timeoutMs,
-    );
+    let deadline: NodeJS.Timeout | undefined;
+    const late = (): void => controller.abort(new CovistaError('timeout', `the export took longer than ${timeoutMs} ms`, { timeoutMs }));
     return {
       signal: controller.signal,
+      begin: () => {
+        deadline = setTimeout(late, timeoutMs);
+      },
       letGo: () => {
         clearInterval(timer);
         clearTimeout(deadline);

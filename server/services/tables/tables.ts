@@ -7,7 +7,7 @@ import { present } from '../../shared/assert.ts';
 import type { Clock } from '../../shared/clock.ts';
 import type { Hits } from '../../shared/metrics.ts';
 import type { Control, Scope } from '../../storage/content-store.ts';
-import type { SavedTable } from '../../storage/stores.ts';
+import type { EventNotice, SavedTable } from '../../storage/stores.ts';
 import { type Actor, NOBODY } from '../access/actor.ts';
 import type { RefResolver } from '../versioning/refs.ts';
 import type { TableEngine } from './engine.ts';
@@ -138,6 +138,11 @@ export class Tables {
   /** Unloads a table, unless somebody uses it; it loads again when it is used. */
   unloadIdle(tableId: TableId): void {
     this.#pool.unloadIfIdle(tableId);
+  }
+
+  /** Follows what any server did. */
+  notice(notice: EventNotice): void {
+    if (notice.kind === 'events' && notice.isDeleted) this.forgetDataset(notice.datasetId);
   }
 
   /** Ends the tables of a dataset that was deleted. */

@@ -1,4 +1,5 @@
-import { type BackupDirectory, unlessDamaged } from './backup-directory.ts';
+import { type BackupDirectory } from './backup-directory.ts';
+import { unlessDamaged } from './damage.ts';
 import { hashOfCopy, sizeOf } from './copier.ts';
 import type { Snapshot, StoredObject } from './snapshot.ts';
 
@@ -19,15 +20,15 @@ export class BackupCheck {
   /** What is wrong with a backup; nothing, if all is well. */
   async damageOf(snapshot: Snapshot): Promise<string[]> {
     const problems = snapshot.damaged.map((objectKey) => `object ${objectKey} was missing or damaged when the backup was taken`);
-    for (const { name, piece, rows } of snapshot.tables) {
-      const lines = await this.#linesOf(piece);
+    for (const { name, pieces, rows } of snapshot.tables) {
+      const lines = await this.#linesOfAll(pieces);
       if (lines !== rows) problems.push(`table ${name} ${typeof lines === 'string' ? lines : `has ${lines} rows, not ${rows}`}`);
     }
     for (const { name, piece } of snapshot.secrets) {
       const lines = await this.#linesOf(piece);
       if (lines !== 1) problems.push(`file ${name} ${typeof lines === 'string' ? lines : 'is not whole'}`);
     }
-    const listed = await this.#linesOf(snapshot.objects.piece);
+    const listed = await this.#linesOfAll(snapshot.objects.pieces);
     if (listed !== snapshot.objects.count) return [...problems, 'the list of objects is damaged'];
     for await (const object of this.#directory.readObjects(snapshot)) {
       const { name, bytes, sha256 } = object;
@@ -39,10 +40,20 @@ export class BackupCheck {
     return problems;
   }
 
+  async #linesOfAll(pieces: readonly string[]): Promise<number | string> {
+    let sum = 0;
+    for (const piece of pieces) {
+      const lines = await this.#linesOf(piece);
+      if (typeof lines === 'string') return lines;
+      sum += lines;
+    }
+    return sum;
+  }
+
   async #linesOf(piece: string): Promise<number | string> {
     const known = this.#pieces.get(piece);
     if (known !== undefined) return known;
-    const read = await unlessDamaged(async () => ({ lines: await this.#directory.linesOf(piece) }));
+    const read = await unlessDamaged(async () => ({ lines: await this.#directory.pieces.linesOf(piece) }));
     const found = 'lines' in read ? read.lines : read.damage;
     this.#pieces.set(piece, found);
     return found;

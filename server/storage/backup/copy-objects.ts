@@ -17,8 +17,8 @@ export interface Copying {
   readonly directory: BackupDirectory;
   /** What a backup before has, by its name. */
   readonly former: ReadonlyMap<string, StoredObject>;
-  /** The piece that lists what the metadata speaks of. */
-  readonly known: string;
+  /** The pieces that list what the metadata speaks of. */
+  readonly known: readonly string[];
   /** The last object of which a backup before read the copy again; undefined: the last of all. */
   readonly checkedTo: string | undefined;
   /** Copies of at least so many bytes are read again, as far as there are so many. */
@@ -41,7 +41,7 @@ export async function copyObjects(copying: Copying): Promise<Copied> {
   const damaged: string[] = [];
   const damagedAtSource: string[] = [];
   const copyEach = async function* (): AsyncGenerator<StoredObject> {
-    for await (const line of directory.readPiece(copying.known)) {
+    for await (const line of directory.pieces.read(copying.known)) {
       const object = JSON.parse(line) as KnownObject;
       const found = await findStored(dataDir, object.objectKey);
       if (found === undefined) {
@@ -59,12 +59,12 @@ export async function copyObjects(copying: Copying): Promise<Copied> {
       yield stored;
     }
   };
-  const { piece, lines } = await directory.writePiece(jsonLines(copyEach()));
+  const { pieces, lines } = await directory.pieces.write(jsonLines(copyEach()));
   await target.copier.sync();
   const referenced = missing.length === 0 ? new Set<string>() : await stillReferenced(copying.databaseUrl, missing);
   if (missing.some((objectKey) => !referenced.has(objectKey))) throw new Overtaken('objects were deleted');
   return {
-    objects: { piece, count: lines, bytes: sums.bytes },
+    objects: { pieces, count: lines, bytes: sums.bytes },
     damaged: [...damaged, ...missing],
     damagedAtSource,
     checkedTo: target.recheck.checkedTo,

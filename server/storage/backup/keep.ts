@@ -1,5 +1,6 @@
 import type { Logger } from '../../shared/log.ts';
-import { type BackupDirectory, unlessDamaged } from './backup-directory.ts';
+import { type BackupDirectory } from './backup-directory.ts';
+import { unlessDamaged } from './damage.ts';
 import { momentOfId, piecesOf, type Snapshot } from './snapshot.ts';
 
 export interface Keeping {
@@ -54,7 +55,7 @@ export async function prune(directory: BackupDirectory, keeping: Keeping, log: L
 }
 
 async function removeUnneeded(directory: BackupDirectory, kept: readonly Snapshot[], log: Logger): Promise<void> {
-  await directory.removePieces(new Set(kept.flatMap(piecesOf)));
+  await directory.pieces.removeAllBut(new Set(kept.flatMap(piecesOf)));
   const objects = new Set<string>();
   for (const snapshot of kept) {
     const { snapshotId } = snapshot;

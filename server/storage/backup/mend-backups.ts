@@ -1,8 +1,9 @@
 import { join } from 'node:path';
 import { objectPath } from '../files/object-files.ts';
 import { BackupCheck } from './backup-check.ts';
-import { type BackupDirectory, unlessDamaged } from './backup-directory.ts';
-import { hashOf, sizeOf } from './copier.ts';
+import { type BackupDirectory } from './backup-directory.ts';
+import { unlessDamaged } from './damage.ts';
+import { hashOfCopy, sizeOf } from './copier.ts';
 import { lockBackups } from './lock.ts';
 
 /**
@@ -18,7 +19,7 @@ export async function mendBackups(directory: BackupDirectory, dataDir: string): 
     const mended: string[] = [];
     for (const { name, bytes, sha256 } of check.damagedObjects.values()) {
       const path = objectPath(join(dataDir, 'objects'), name);
-      if ((await sizeOf(path)) !== bytes || (await hashOf(path)).sha256 !== sha256) continue;
+      if ((await sizeOf(path)) !== bytes || (await hashOfCopy(path))?.sha256 !== sha256) continue;
       await copier.copy(path, name);
       mended.push(name);
     }

@@ -32,8 +32,8 @@ export async function restoreBackup(options: RestoreOptions): Promise<string[]> 
   const damaged = await restoreObjects(directory, snapshot, dataDir);
   await restoreSecrets(directory, snapshot, dataDir);
   const { migrations, sequences, tables } = snapshot;
-  const pieces = new Map(tables.map(({ name, piece }) => [name, piece]));
-  const rows = (table: string): AsyncIterable<string> => directory.readPiece(present(pieces.get(table), `table ${table}`));
+  const pieces = new Map(tables.map((table) => [table.name, table.pieces]));
+  const rows = (table: string): AsyncIterable<string> => directory.pieces.read(present(pieces.get(table), `table ${table}`));
   await loadMetadata(options.databaseUrl, { migrations, sequences, tables, rows }, options.log);
   return [...new Set([...snapshot.damaged, ...damaged])];
 }
@@ -73,7 +73,7 @@ async function restoreSecrets(directory: BackupDirectory, { secrets }: Snapshot,
   for (const { name, piece } of secrets) {
     if (!(SECRETS as readonly string[]).includes(name))
       throw new CovistaError('unprocessable_data', `the backup has a file ${name} that it must not have`);
-    for await (const line of directory.readPiece(piece))
+    for await (const line of directory.pieces.read([piece]))
       await writeFile(join(dataDir, name), Buffer.from(line, 'base64'), { mode: 0o600, flush: true });
   }
 }

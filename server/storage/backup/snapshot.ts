@@ -11,17 +11,22 @@ const StoredObject = z.object({
 const Piece = z.string().regex(/^[0-9a-f]{64}$/);
 const Count = z.int().min(0);
 
+/** Table, list or secret of a backup as its lines were cut. */
+const Pieces = z.array(Piece).readonly();
+
+export const SNAPSHOT_FORMAT = 2;
+
 /** One backup. What it is made of is shared with others: pieces by their content, objects by their names, which are never used again. */
-export const Snapshot = z.object({
-  format: z.literal(1),
+const Current = z.object({
+  format: z.literal(SNAPSHOT_FORMAT),
   snapshotId: z.string(),
   takenAt: z.iso.datetime(),
   deploymentId: z.string(),
   migrations: z.array(z.string()).readonly(),
   sequences: z.array(z.object({ name: z.string(), lastValue: z.string() })).readonly(),
-  tables: z.array(z.object({ name: z.string(), columns: z.array(z.string()).readonly(), rows: Count, piece: Piece })).readonly(),
-  /** A piece that lists StoredObject, one a line. */
-  objects: z.object({ piece: Piece, count: Count, bytes: Count }),
+  tables: z.array(z.object({ name: z.string(), columns: z.array(z.string()).readonly(), rows: Count, pieces: Pieces })).readonly(),
+  /** Lists StoredObject, one a line. */
+  objects: z.object({ pieces: Pieces, count: Count, bytes: Count }),
   /** Files of the data directory that go with the objects: secrets and the wrapped key. */
   secrets: z.array(z.object({ name: z.string(), piece: Piece })).readonly(),
   /** Objects that were missing or not what the metadata says of them when the backup was taken. */
@@ -29,6 +34,20 @@ export const Snapshot = z.object({
   /** The last object of which the copy in the directory was read again; absent: the last of all. */
   checkedTo: z.string().optional(),
 });
+
+/** Of before tables and lists were cut. */
+const Uncut = Current.extend({
+  format: z.literal(1),
+  tables: z.array(z.object({ name: z.string(), columns: z.array(z.string()).readonly(), rows: Count, piece: Piece })).readonly(),
+  objects: z.object({ piece: Piece, count: Count, bytes: Count }),
+}).transform(({ tables, objects: { piece, ...objects }, ...rest }): z.infer<typeof Current> => ({
+  ...rest,
+  format: SNAPSHOT_FORMAT,
+  tables: tables.map(({ piece: only, ...table }) => ({ ...table, pieces: [only] })),
+  objects: { ...objects, pieces: [piece] },
+}));
+
+export const Snapshot = z.union([Current, Uncut]);
 
 export type StoredObject = Readonly<z.infer<typeof StoredObject>>;
 export type Snapshot = Readonly<z.infer<typeof Snapshot>>;
@@ -43,8 +62,8 @@ export function readStoredObject(line: string): StoredObject | undefined {
 }
 
 export const piecesOf = ({ tables, objects, secrets }: Snapshot): string[] => [
-  ...tables.map(({ piece }) => piece),
-  objects.piece,
+  ...tables.flatMap(({ pieces }) => pieces),
+  ...objects.pieces,
   ...secrets.map(({ piece }) => piece),
 ];
 

@@ -2,6 +2,7 @@ import { mkdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { CovistaError } from '../../../protocol/errors.ts';
 import type { Limits } from '../../../protocol/limits.ts';
+import { present } from '../../shared/assert.ts';
 import type { Logger } from '../../shared/log.ts';
 import { joinAsBackup } from '../postgres/backup-reader.ts';
 import { type MetadataMoment, readMetadata } from '../postgres/metadata-dump.ts';
@@ -10,7 +11,7 @@ import { sizeOf } from './copier.ts';
 import { copyObjects, Overtaken } from './copy-objects.ts';
 import { prune } from './keep.ts';
 import { lockBackups } from './lock.ts';
-import { idOfMoment, type Snapshot, type StoredObject } from './snapshot.ts';
+import { idOfMoment, SNAPSHOT_FORMAT, type Snapshot, type StoredObject } from './snapshot.ts';
 
 export interface BackupOptions {
   /** The installation: its files, and the database that goes with them. */
@@ -116,7 +117,7 @@ async function takeOnce(options: BackupOptions, directory: BackupDirectory): Pro
   const { metadata, known } = await readMetadata(options.databaseUrl, async (moment) => {
     if (former !== undefined && former.snapshot.deploymentId !== moment.deploymentId)
       throw new CovistaError('conflict', `${options.directory} holds the backups of another installation; give another directory`);
-    return { metadata: await copyMetadata(directory, moment), known: await directory.writePiece(jsonLines(moment.objects())) };
+    return { metadata: await copyMetadata(directory, moment), known: await directory.pieces.write(jsonLines(moment.objects())) };
   });
   const { dataDir, databaseUrl, recheckBytesMax } = options;
   const { checkedTo } = former?.snapshot ?? {};
@@ -125,14 +126,14 @@ async function takeOnce(options: BackupOptions, directory: BackupDirectory): Pro
     databaseUrl,
     directory,
     former: former?.objects ?? new Map(),
-    known: known.piece,
+    known: known.pieces,
     checkedTo,
     recheckBytesMax,
   });
   const secrets = await copySecrets(dataDir, directory);
   const { objects, damaged, damagedAtSource, fresh } = copied;
   const snapshotId = idOfMoment(metadata.takenAt);
-  const snapshot: Snapshot = { format: 1, snapshotId, ...metadata, objects, secrets, damaged, checkedTo: copied.checkedTo };
+  const snapshot: Snapshot = { format: SNAPSHOT_FORMAT, snapshotId, ...metadata, objects, secrets, damaged, checkedTo: copied.checkedTo };
   await directory.writeSnapshot(snapshot);
   const { mended } = directory;
   if (mended.length > 0) options.log.warn({ mended: mended.slice(0, 20), count: mended.length }, 'damage in the directory of backups was mended');
@@ -145,8 +146,8 @@ async function copyMetadata(directory: BackupDirectory, moment: MetadataMoment):
   const { takenAt, deploymentId, migrations, sequences } = moment;
   const tables: Snapshot['tables'][number][] = [];
   for (const table of moment.tables) {
-    const { piece, lines } = await directory.writePiece(moment.rows(table.name));
-    tables.push({ ...table, rows: lines, piece });
+    const { pieces, lines } = await directory.pieces.write(moment.rows(table.name));
+    tables.push({ ...table, rows: lines, pieces });
   }
   return { takenAt, deploymentId, migrations, sequences, tables };
 }
@@ -156,8 +157,8 @@ async function copySecrets(dataDir: string, directory: BackupDirectory): Promise
   for (const name of SECRETS) {
     const path = join(dataDir, name);
     if ((await sizeOf(path)) === undefined) continue;
-    const { piece } = await directory.writePiece([(await readFile(path)).toString('base64')]);
-    secrets.push({ name, piece });
+    const { pieces } = await directory.pieces.write([(await readFile(path)).toString('base64')]);
+    secrets.push({ name, piece: present(pieces[0], 'the piece of a secret') });
   }
   return secrets;
 }

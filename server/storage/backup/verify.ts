@@ -4,7 +4,8 @@ import { CovistaError } from '../../../protocol/errors.ts';
 import { checkMetadata } from '../postgres/metadata-check.ts';
 import { type KnownObject, readMetadata, stillReferenced } from '../postgres/metadata-dump.ts';
 import type { ObjectStore } from '../stores.ts';
-import { BackupDirectory, unlessDamaged } from './backup-directory.ts';
+import { BackupDirectory } from './backup-directory.ts';
+import { unlessDamaged } from './damage.ts';
 import { Copier } from './copier.ts';
 import type { StoredObject } from './snapshot.ts';
 

@@ -137,7 +137,7 @@ export class PostgresDocumentStore implements DocumentStore {
   async addPeriodicSnapshot(
     documentId: string,
     { state, everyMs, keptMax }: { readonly state: Uint8Array; readonly everyMs: number; readonly keptMax: number },
-  ): Promise<void> {
+  ): Promise<number> {
     await this.#database.rows(sql`
       INSERT INTO document_snapshots (document_id, taken_at, state)
       SELECT ${documentId}::uuid, now(), ${binary(state)}
@@ -148,6 +148,10 @@ export class PostgresDocumentStore implements DocumentStore {
       DELETE FROM document_snapshots WHERE snapshot_id IN (
         SELECT snapshot_id FROM document_snapshots WHERE document_id = ${documentId}::uuid AND name IS NULL
         ORDER BY snapshot_id DESC OFFSET ${keptMax})`);
+    const { dueInMs } = await this.#database.one(sql<{ dueInMs: number }>`
+      SELECT greatest(0, ceil(coalesce(extract(epoch FROM max(taken_at) - now()) * 1000, 0) + ${everyMs}))::bigint AS "dueInMs"
+      FROM document_snapshots WHERE document_id = ${documentId}::uuid AND name IS NULL`);
+    return dueInMs;
   }
 
   async snapshots(documentId: string, { before, limit }: Page & { readonly before?: number | undefined }): Promise<DocumentSnapshotRecord[]> {

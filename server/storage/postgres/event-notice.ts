@@ -6,9 +6,9 @@ export const EVENT_CHANNEL = 'covista_events';
 
 type Committed = Omit<Extract<EventNotice, { kind: 'events' }>, 'kind'>;
 
-/** `[datasetId, sequence, grantsChanged, versionsChanged]` as JSON: a payload is bounded to 8,000 bytes and travels to every listener. */
-export function encodeNotice({ datasetId, sequence, grantsChanged, versionsChanged }: Committed): string {
-  return JSON.stringify([datasetId, sequence, grantsChanged, versionsChanged]);
+/** `[datasetId, sequence, grantsChanged, versionsChanged, isDeleted]` as JSON: a payload is bounded to 8,000 bytes and travels to every listener. */
+export function encodeNotice({ datasetId, sequence, grantsChanged, versionsChanged, isDeleted }: Committed): string {
+  return JSON.stringify([datasetId, sequence, grantsChanged, versionsChanged, isDeleted]);
 }
 
 /** What a transaction tells that revoked tokens; what was revoked is read from the table, in order. */
@@ -19,10 +19,11 @@ export function decodeNotice(payload: string): EventNotice {
   if (payload === REVOKED_NOTICE) return { kind: 'revoked' };
   const parts = parse(payload);
   if (!Array.isArray(parts)) return { kind: 'gap' };
-  const [datasetId, sequence, grantsChanged, versionsChanged] = parts as unknown[];
+  const [datasetId, sequence, grantsChanged, versionsChanged, isDeleted] = parts as unknown[];
   if (!Number.isInteger(datasetId) || !Number.isSafeInteger(sequence)) return { kind: 'gap' };
-  if (typeof grantsChanged !== 'boolean' || typeof versionsChanged !== 'boolean') return { kind: 'gap' };
-  return { kind: 'events', datasetId: datasetId as DatasetId, sequence: sequence as number, grantsChanged, versionsChanged };
+  if ([grantsChanged, versionsChanged, isDeleted].some((flag) => typeof flag !== 'boolean')) return { kind: 'gap' };
+  const flags = { grantsChanged, versionsChanged, isDeleted } as Pick<Committed, 'grantsChanged' | 'versionsChanged' | 'isDeleted'>;
+  return { kind: 'events', datasetId: datasetId as DatasetId, sequence: sequence as number, ...flags };
 }
 
 function parse(payload: string): unknown {

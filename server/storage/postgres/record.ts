@@ -144,6 +144,8 @@ function advance(dataset: LockedDataset, entries: readonly Entry[]) {
   const lastEvent = dataset.lastEvent + events.length;
   const grantsChanged = events.some(({ kind }) => GRANTS_CHANGED.has(kind));
   const versionsChanged = events.some(({ kind }) => VERSIONS_CHANGED.has(kind));
+  const isDeleted = events.at(-1)?.kind === 'dataset.deleted';
+  const notice = { datasetId: dataset.datasetId, sequence: lastEvent, grantsChanged, versionsChanged, isDeleted };
   return fragment`, told AS (
       INSERT INTO events (dataset_id, sequence, kind, at, actor, data)
       SELECT ${dataset.datasetId}::integer, sequence, kind, ${dataset.at}::timestamptz, actor, data
@@ -153,7 +155,7 @@ function advance(dataset: LockedDataset, entries: readonly Entry[]) {
         next_version_id = ${dataset.nextVersionId}, next_column_id = ${dataset.nextColumnId}
       WHERE dataset_id = ${dataset.datasetId}
     )
-    SELECT pg_notify(${EVENT_CHANNEL}, ${encodeNotice({ datasetId: dataset.datasetId, sequence: lastEvent, grantsChanged, versionsChanged })})
+    SELECT pg_notify(${EVENT_CHANNEL}, ${encodeNotice(notice)})
     WHERE ${events.length} > 0`;
 }
 

@@ -86,11 +86,15 @@ export class PostgresRetentionStore implements RetentionStore {
     provenance: Provenance,
   ): Promise<Result> {
     return changeDataset(this.#database, { datasetId, provenance }, async (transaction, { at }) => {
-      // Pointers move under the same lock, so that no head is among them whatever happened since they were chosen.
+      const { retention } = await transaction.one(sql<{ retention: StoredPolicy | null }>`
+        SELECT retention FROM datasets WHERE dataset_id = ${datasetId}`);
+      const { policy } = recordOf(retention);
+      // Policies and pointers change under the same lock, so that what is kept by now stays, whatever was chosen before.
+      const unkept = policy === null ? fragment`SELECT NULL::integer AS version_id WHERE false` : unkeptBy(datasetId, policy);
       const rows = await transaction.rows(sql<{ versionId: VersionId }>`
         UPDATE versions v SET removed_at = ${at}
         WHERE v.dataset_id = ${datasetId} AND v.version_id = ANY (${array(versionIds, 'int4')}) AND v.removed_at IS NULL
-          AND NOT EXISTS (SELECT FROM pointers p WHERE p.dataset_id = ${datasetId} AND p.version_id = v.version_id)
+          AND v.version_id IN (SELECT u.version_id FROM (${unkept}) AS u)
         RETURNING v.version_id AS "versionId"`);
       const removed = rows.map(({ versionId }) => versionId).sort((one, other) => one - other);
       const change = { result: outputOf(removed), detail: { versionIds: removed } };

@@ -162,8 +162,11 @@ export class PostgresRunStore implements RunStore {
 
   async lagMs(): Promise<number> {
     const { lag } = await this.#database.one(sql<{ lag: number }>`
-      SELECT coalesce(max(extract(epoch FROM now() - coalesce(r.retry_at, r.due_at)) * 1000), 0)::bigint AS lag
-      FROM schedule_runs r JOIN schedules s USING (schedule_id) WHERE r.state = 'waiting' AND ${OF_PRESENT}`);
+      SELECT coalesce(max(extract(epoch FROM now() - due_at) * 1000), 0)::bigint AS lag FROM (
+        SELECT coalesce(r.retry_at, r.due_at) AS due_at
+        FROM schedule_runs r JOIN schedules s USING (schedule_id) WHERE r.state = 'waiting' AND ${OF_PRESENT}
+        UNION ALL SELECT s.next_at FROM schedules s WHERE s.next_at < now() AND ${OF_PRESENT}
+      ) AS waiting`);
     return Math.max(0, lag);
   }
 

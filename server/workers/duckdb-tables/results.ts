@@ -98,8 +98,9 @@ export class Results {
     const known = this.#entries.get(key);
     this.counts.count(known !== undefined);
     if (known !== undefined) return known;
-    if (this.#entries.size >= this.#limits.duckdbTablesResultsMax) {
-      throw new CovistaError('memory_limit', `there are ${this.#entries.size} different views already; close some of them`);
+    const { duckdbTablesResultsMax } = this.#limits;
+    if (this.#entries.size >= duckdbTablesResultsMax) {
+      throw new CovistaError('memory_limit', `there are ${this.#entries.size} different views already; close some of them`, { duckdbTablesResultsMax });
     }
     this.#count += 1;
     const name = `${RESULT_NAME}${this.#count}`;

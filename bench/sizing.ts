@@ -7,7 +7,10 @@ const PLANNED: readonly (readonly [what: string, figure: string])[] = [
   ['an idle connection with a document, of 5,000', 'document memory / idle connection with a document'],
   ['a person with table, document and events, of 1,000', 'sessions / person with table, document and events at 1000 people'],
   ['500 people who explore one version together, the whole server', 'co-analysis / memory of the server at 500 people'],
-  ['200 sessions with one pivot of 1,000,000 rows, the whole server', 'table sessions / memory of the server with 200 sessions on one configuration, 1000000 rows'],
+  [
+    '200 sessions with one pivot of 1,000,000 rows, the whole server',
+    'table sessions / memory of the server with 200 sessions on one configuration, 1000000 rows',
+  ],
   ['20 people with different pivots of 1,000,000 rows, the whole server', 'pivots / resident memory'],
   ['a table of the `duckdb` engine, 1,000,000 rows × 10 columns', 'table memory / duckdb: a table at 1000000 rows'],
   ['a pivot of it', 'table memory / duckdb: a view at 1000000 rows'],

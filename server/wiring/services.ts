@@ -61,11 +61,7 @@ export async function startServices(config: Config, { stores, engines, watch, lo
     for (const follower of followers) follower.notice(notice);
   });
   closers.add(() => listening.close());
-  // A database of its own is this server's alone: what others held of it, they held before they ended.
-  if (config.databaseUrl === undefined) {
-    await metadata.documents.releaseAll();
-    await metadata.disposal.leaveAll();
-  }
+  if (config.databaseUrl === undefined) await releaseAll(metadata);
   const retention = await startUpkeep(config, { stores, log, closers, metrics }, (datasetId) => reader.forget(datasetId));
   const refs = createRefResolver({ pointers: metadata.pointers, versions: metadata.versions, reader });
   const visible = createVisibleVersions({ content: stores.content, reader, limits });
@@ -114,6 +110,12 @@ export async function startServices(config: Config, { stores, engines, watch, lo
     schedules,
     limits,
   };
+}
+
+/** A database of its own is this server's alone: what others held of it, they held before they ended. */
+async function releaseAll({ documents, disposal }: Stores['metadata']): Promise<void> {
+  await documents.releaseAll();
+  await disposal.leaveAll();
 }
 
 function preparing(diffs: Pick<Diffs, 'prepare'>, watchCommit: (report: CommitReport) => void): (report: CommitReport) => void {

@@ -32,6 +32,7 @@ function assertSensible(measurement: Measurement, area: string): void {
   const { value, unit, spread, limit, bound, at } = measurement;
   expect(measurement.area, label).toBe(area);
   expect(value, label).toSatisfy((figure: number) => Number.isFinite(figure) && figure >= 0 && figure <= SENSIBLE[unit]);
+  if (unit === 'count' && FAULTS.test(measurement.name)) expect(value, label).toBe(0);
   // Whatever happened took its time, and happened at a rate; memory and what is counted may be nought.
   if (isPositive(measurement)) expect(value, label).toBeGreaterThan(0);
   if (spread !== undefined)
@@ -40,6 +41,9 @@ function assertSensible(measurement: Measurement, area: string): void {
   expect(bound === undefined, label).toBe(limit === undefined);
   if (limit !== undefined) expect(limit, label).toSatisfy((most: number) => Number.isFinite(most) && most >= 0);
 }
+
+/** What is never to happen, however small the run. */
+const FAULTS = /^errors|lost$|failed$|left after/;
 
 /** A difference from something else, such as lateness or what an edit takes above a commit, may be nought. */
 const DIFFERENCES = /late|delay|above|CPU|back: /;

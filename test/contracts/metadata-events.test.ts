@@ -94,7 +94,10 @@ test('DB16 a listening connection that is lost comes back and tells of the gap',
   const datasetId = await datasetWithVersions(metadata.store, 1);
   await client.query(`SELECT pg_notify('covista_events', 'something else')`);
   await heard.until(() => heard.all.length >= 3);
-  expect(heard.all.slice(1)).toEqual([{ kind: 'events', datasetId, sequence: 2, grantsChanged: false, versionsChanged: false, isDeleted: false }, { kind: 'gap' }]);
+  expect(heard.all.slice(1)).toEqual([
+    { kind: 'events', datasetId, sequence: 2, grantsChanged: false, versionsChanged: false, isDeleted: false },
+    { kind: 'gap' },
+  ]);
   await listening.close();
   await client.end();
 });

@@ -9,7 +9,7 @@ import { Random } from '../../server/cli/load/random.ts';
 import { Recorder } from '../../server/cli/load/recorder.ts';
 import { makeWorld, pivotsOf } from '../../server/cli/load/world.ts';
 import { runCli, startCli } from '../support/cli.ts';
-import { startTestServer, type TestServer } from '../support/server.ts';
+import { SECRET, startTestServer, type TestServer } from '../support/server.ts';
 
 let server: TestServer;
 let token: string;
@@ -49,6 +49,17 @@ describe('load', () => {
     expect(outcome.arrival[0]).toMatchObject({ action: 'connect', count: expect.any(Number), errors: 0 });
     const alice = await server.client('alice');
     expect((await alice.dataset.list({})).items).toEqual([]);
+  });
+
+  test.each([
+    ['who makes the dataset is one of them', []],
+    ['somebody else makes it', ['--token']],
+  ])('CLI9 people whose tokens the harness makes may all do what they came for, where %s', async (_what, more) => {
+    const tokens = more.flatMap((flag) => [flag, token]);
+    const flags = ['--as-many', '--scenario', 'browse', ...SMALL, '--duration', '2', ...tokens, '--slo', '*:errors=0'];
+    const run = await runCli(['load', '--url', server.url, ...flags], { COVISTA_JWT_SECRET: SECRET });
+    expect(run).toMatchObject({ status: 0 });
+    expect(run.out).toMatch(/^connect +4 +0 /m);
   });
 
   test('CLI10 a missed objective is status 1, and what was refused names its setting', async () => {

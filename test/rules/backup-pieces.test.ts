@@ -54,7 +54,8 @@ test('BAK4 of a long table only the pieces are new in which rows were added, cha
 test('BAK4 what is there is not written again, and nothing is cut too small or left over', async () => {
   const rows = rowsOf(20_000);
   const first = await pieces().write(rows);
-  const times = async (): Promise<number[]> => Promise.all((await readdir(directory)).map(async (name) => (await stat(join(directory, name))).mtimeMs));
+  const times = async (): Promise<number[]> =>
+    Promise.all((await readdir(directory)).map(async (name) => (await stat(join(directory, name))).mtimeMs));
   const before = await times();
   expect(await pieces().write(rows)).toEqual(first);
   expect(await times()).toEqual(before);

@@ -80,7 +80,8 @@ async function lost(authorizer: Authorizer, { followsScope = false, level = 'rea
   return new Promise((resolve) => authorizer.hold({ actor: BOB, level, access, followsScope, onLost: resolve }));
 }
 
-const changed = (sequence: number) => ({ kind: 'events', datasetId: DATASET, sequence, grantsChanged: true, versionsChanged: false, isDeleted: false }) as const;
+const changed = (sequence: number) =>
+  ({ kind: 'events', datasetId: DATASET, sequence, grantsChanged: true, versionsChanged: false, isDeleted: false }) as const;
 
 describe('what grants come to', () => {
   test('SCOPE1 a grant counts from its beginning to its end', async () => {

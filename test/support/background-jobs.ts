@@ -23,6 +23,7 @@ export const REPEATING: Readonly<Record<string, readonly (keyof typeof JOBS)[] |
   'server/services/maintenance/maintenance.ts': ['saved_tables'],
   'server/services/retention/disposal.ts': ['file_readers'],
   'server/services/schedules/runner.ts': ['schedules'],
+  'server/services/schedules/webhook.ts': 'ends with a delivery',
   'server/services/tables/table-pool.ts': 'looks through memory, as late as the event loop is',
   'server/services/tables/upload-sources.ts': 'lets go of what would be let go of with the next use',
   'server/services/tables/views.ts': 'looks through memory, as late as the event loop is',

@@ -30,7 +30,8 @@ export interface TestServer {
   stop(): Promise<void>;
 }
 
-const SECRET = 'test-secret-of-sufficient-length-0123456789';
+/** Of whoever makes tokens of their own for a test server. */
+export const SECRET = 'test-secret-of-sufficient-length-0123456789';
 
 /** Tests are refused much, and wait for nobody who does not finish. */
 const SETTINGS = ['--alert-denials-per-minute', '0', '--drain-timeout-ms', '10000'];

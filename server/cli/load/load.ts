@@ -73,7 +73,8 @@ function tell({ terminal }: Invocation, what: string | undefined): void {
 /** Who needs a grant: all whose tokens are made, and those of the given ones who have none. */
 async function guestsOfPlan({ url, people, groups, hasTokens, tokenOf }: Plan, { datasetId }: World): Promise<readonly Guest[]> {
   if (hasTokens) return guestsOf(await Promise.all(Array.from({ length: people }, (_, person) => tokenOf(person))), { url, datasetId });
-  return groups ? guestsOfGroup(await tokenOf(0), { url, datasetId }) : [];
+  // The first of them may be who made the dataset, so that the one behind the last speaks for the group.
+  return groups ? guestsOfGroup(await tokenOf(people), { url, datasetId }) : [];
 }
 
 interface Plan {

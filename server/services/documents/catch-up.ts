@@ -38,12 +38,13 @@ export class CatchUp {
   #look(): void {
     const { queuedBytes, doneBytes, stallMs, onDone, onStalled } = this.#options;
     const bytes = queuedBytes();
-    if (bytes <= doneBytes) return onDone();
     const nowMs = performance.now();
     if (bytes < this.#leastBytes) {
       this.#leastBytes = bytes;
       this.#leastAtMs = nowMs;
-    } else if (nowMs - this.#leastAtMs >= stallMs) return onStalled();
-    this.#timer = this.#later();
+    }
+    if (bytes <= doneBytes) onDone();
+    else if (nowMs - this.#leastAtMs >= stallMs) onStalled();
+    else this.#timer = this.#later();
   }
 }

@@ -1,8 +1,8 @@
 import { createHash } from 'node:crypto';
 import type { BlockList } from 'node:net';
 import { CovistaError } from '../../../protocol/errors.ts';
-import type { Limits } from '../../../protocol/limits.ts';
 import type { VersionId } from '../../../protocol/ids.ts';
+import type { Limits } from '../../../protocol/limits.ts';
 import type { Clock } from '../../shared/clock.ts';
 import { Slots } from '../../shared/slots.ts';
 import type { Control } from '../../storage/content-store.ts';
@@ -75,7 +75,9 @@ export function createExportRun(options: ExportRunOptions): ExportRun {
   return async (claimed, as) => {
     const { datasetId } = claimed.attempt;
     const { settings } = claimed.schedule;
-    const make = <Made>(write: (rows: Rows) => Promise<Made>): Promise<{ readonly made: Made; readonly rows: number; readonly versionId: VersionId }> =>
+    const make = <Made>(
+      write: (rows: Rows) => Promise<Made>,
+    ): Promise<{ readonly made: Made; readonly rows: number; readonly versionId: VersionId }> =>
       making.run(as.signal, async () => {
         as.onTurn();
         const what = await options.findWhat(datasetId, as.access.scope, settings);
@@ -190,11 +192,7 @@ interface ToSend {
 }
 
 /** The staged file is gone afterwards. */
-async function toWebhook(
-  options: ExportRunOptions,
-  claimed: ClaimedRun,
-  { staged, rows, versionId, signal }: ToSend,
-): Promise<Brought> {
+async function toWebhook(options: ExportRunOptions, claimed: ClaimedRun, { staged, rows, versionId, signal }: ToSend): Promise<Brought> {
   const { attempt, schedule } = claimed;
   const { destination, format } = schedule.settings;
   const { webhookTimeoutMs: timeoutMs, webhookBytesPerSecondMin: bytesPerSecondMin } = options.limits;

@@ -1,6 +1,6 @@
-import { type BackupDirectory } from './backup-directory.ts';
-import { unlessDamaged } from './damage.ts';
+import type { BackupDirectory } from './backup-directory.ts';
 import { hashOfCopy, sizeOf } from './copier.ts';
+import { unlessDamaged } from './damage.ts';
 import type { Snapshot, StoredObject } from './snapshot.ts';
 
 /** Looks for damage in backups of a directory. What several share is read once. */

@@ -1,5 +1,5 @@
 import type { Logger } from '../../shared/log.ts';
-import { type BackupDirectory } from './backup-directory.ts';
+import type { BackupDirectory } from './backup-directory.ts';
 import { unlessDamaged } from './damage.ts';
 import { momentOfId, piecesOf, type Snapshot } from './snapshot.ts';
 

@@ -1,9 +1,9 @@
 import { join } from 'node:path';
 import { objectPath } from '../files/object-files.ts';
 import { BackupCheck } from './backup-check.ts';
-import { type BackupDirectory } from './backup-directory.ts';
-import { unlessDamaged } from './damage.ts';
+import type { BackupDirectory } from './backup-directory.ts';
 import { hashOfCopy, sizeOf } from './copier.ts';
+import { unlessDamaged } from './damage.ts';
 import { lockBackups } from './lock.ts';
 
 /**

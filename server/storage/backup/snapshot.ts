@@ -40,12 +40,14 @@ const Uncut = Current.extend({
   format: z.literal(1),
   tables: z.array(z.object({ name: z.string(), columns: z.array(z.string()).readonly(), rows: Count, piece: Piece })).readonly(),
   objects: z.object({ piece: Piece, count: Count, bytes: Count }),
-}).transform(({ tables, objects: { piece, ...objects }, ...rest }): z.infer<typeof Current> => ({
-  ...rest,
-  format: SNAPSHOT_FORMAT,
-  tables: tables.map(({ piece: only, ...table }) => ({ ...table, pieces: [only] })),
-  objects: { ...objects, pieces: [piece] },
-}));
+}).transform(
+  ({ tables, objects: { piece, ...objects }, ...rest }): z.infer<typeof Current> => ({
+    ...rest,
+    format: SNAPSHOT_FORMAT,
+    tables: tables.map(({ piece: only, ...table }) => ({ ...table, pieces: [only] })),
+    objects: { ...objects, pieces: [piece] },
+  }),
+);
 
 export const Snapshot = z.union([Current, Uncut]);
 

@@ -5,8 +5,8 @@ import { checkMetadata } from '../postgres/metadata-check.ts';
 import { type KnownObject, readMetadata, stillReferenced } from '../postgres/metadata-dump.ts';
 import type { ObjectStore } from '../stores.ts';
 import { BackupDirectory } from './backup-directory.ts';
-import { unlessDamaged } from './damage.ts';
 import { Copier } from './copier.ts';
+import { unlessDamaged } from './damage.ts';
 import type { StoredObject } from './snapshot.ts';
 
 export interface VerifyOptions {

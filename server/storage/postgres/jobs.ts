@@ -11,6 +11,8 @@ export const JOBS_SCHEMA = 'covista_jobs';
 const POLL_MS = 1_000;
 /** A job fails only when the database does, and is tried again with growing waits; what a run makes of its faults is its own matter. */
 const JOB_ATTEMPTS_MAX = 25;
+/** One connection listens; the others take jobs and keep what became of them. Fewer than there are jobs at once are warned of. */
+const POOL_MIN = 3;
 
 /** Makes or changes the tables of the jobs; servers that do so at once wait for each other. Nothing where they are up to date. */
 export async function installJobs(url: string, log: Log): Promise<void> {
@@ -46,8 +48,7 @@ export function createJobQueue(options: { readonly url: string; readonly concurr
   const { url, concurrency, log } = options;
   return {
     start: async (tasks) => {
-      // One connection listens; the others take jobs and keep what became of them.
-      const pool = openPool(url, 3, log);
+      const pool = openPool(url, Math.max(POOL_MIN, concurrency), log);
       const runner = await run({
         pgPool: pool,
         schema: JOBS_SCHEMA,

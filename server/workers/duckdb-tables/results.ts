@@ -100,7 +100,9 @@ export class Results {
     if (known !== undefined) return known;
     const { duckdbTablesResultsMax } = this.#limits;
     if (this.#entries.size >= duckdbTablesResultsMax) {
-      throw new CovistaError('memory_limit', `there are ${this.#entries.size} different views already; close some of them`, { duckdbTablesResultsMax });
+      throw new CovistaError('memory_limit', `there are ${this.#entries.size} different views already; close some of them`, {
+        duckdbTablesResultsMax,
+      });
     }
     this.#count += 1;
     const name = `${RESULT_NAME}${this.#count}`;

@@ -79,6 +79,12 @@ describe('what is deployed', () => {
     expect([...names].filter((name) => !chapter.includes(`\`${name}\``) && !chapter.includes(`\`${name.replace(/_count$/, '')}\``))).toEqual([]);
   });
 
+  test('OPS13 the table of what a server takes is there, with the run that it is from', () => {
+    const [, table = ''] = textOf('OPERATIONS.md').split(/<!-- bench: (?:begins|ends) -->/);
+    expect(table.match(/^\| .+ \| .*\d (?:KiB|MiB)\b/gm)?.length).toBeGreaterThan(10);
+    expect(table).toMatch(/^Commit [0-9a-f]{7,}, \d{4}-\d\d-\d\d, \d+ cores/m);
+  });
+
   test('OPS13 the table of settings is that of the code', async () => {
     await expect(`# Settings\n\nMade from the code, with \`npx vitest run test/rules/deploy.test.ts -u\`.\n\n${settingsTable()}`).toMatchFileSnapshot(
       join(DEPLOY, 'SETTINGS.md'),

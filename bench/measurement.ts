@@ -77,12 +77,12 @@ export async function timeRuns(runs: number, work: (run: number) => Promise<void
   return times;
 }
 
-/** What a thing took against its floor, run by run in turn: the quotient of the medians, and the extremes of the pairs. */
+/** What a thing took against its floor, run by run in turn: the quotient of the medians, and the extremes of the pairs, where there are some. */
 export function ratioOf(ours: readonly number[], floor: readonly number[]): Pick<Measurement, 'value' | 'spread' | 'unit'> {
   const pairs = ours.map((value, run) => value / (floor[run] ?? Number.NaN));
-  return { value: median(ours) / median(floor), spread: spreadOf(pairs), unit: 'ratio' };
+  return { value: median(ours) / median(floor), ...(pairs.length < 2 ? {} : { spread: spreadOf(pairs) }), unit: 'ratio' };
 }
 
 export function summaryOf(values: readonly number[]): Pick<Measurement, 'value' | 'spread'> {
-  return { value: median(values), spread: spreadOf(values) };
+  return { value: median(values), ...(values.length < 2 ? {} : { spread: spreadOf(values) }) };
 }

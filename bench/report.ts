@@ -31,9 +31,10 @@ export function targetTable(targets: readonly Target[]): string {
   const rows = targets.map((target) => {
     const { area, value, limit, unit, bound, met } = target;
     const found = value === null ? 'not measured' : `${rounded(value)} ${unit}`;
-    return `| ${area} | ${nameWithin(target)} | ${found} | ${bound} ${Number(rounded(limit))} | ${met ? 'met' : '**missed**'} |`;
+    const ratio = value === null || limit === 0 ? '' : rounded(value / limit);
+    return `| ${area} | ${nameWithin(target)} | ${found} | ${bound} ${Number(rounded(limit))} | ${ratio} | ${met ? 'met' : '**missed**'} |`;
   });
-  return ['| area | what | value | target | |', '| --- | --- | --- | --- | --- |', ...rows].join('\n');
+  return ['| area | what | value | target | value / target | |', '| --- | --- | --- | --- | --- | --- |', ...rows].join('\n');
 }
 
 function tableOf(measurements: readonly Measurement[]): string {

@@ -36,7 +36,9 @@ export interface Results {
 
 /** When a run begins, and of which code and machine it tells. */
 export function beginRun(): Pick<Results, 'at' | 'commit' | 'machine'> {
-  const commit = execFileSync('git', ['rev-parse', '--short', 'HEAD'], { encoding: 'utf8' }).trim();
+  const git = (...args: readonly string[]): string => execFileSync('git', args, { cwd: import.meta.dirname, encoding: 'utf8' }).trim();
+  const isChanged = git('status', '--porcelain', '--', '.', '../server', '../client', '../protocol', ':!results', ':!history.ndjson') !== '';
+  const commit = `${git('rev-parse', '--short', 'HEAD')}${isChanged ? '-dirty' : ''}`;
   return { at: new Date().toISOString(), commit, machine: thisMachine() };
 }
 

@@ -115,7 +115,8 @@ async function runScenario(scenario: Scenario, { quick, found }: { readonly quic
 function describe(measurement: Measurement): string {
   const { value, unit, spread, limit, bound } = measurement;
   const met = isMet(measurement);
-  const verdict = met === undefined ? '' : ` — ${met ? 'met' : 'MISSED'}: ${bound ?? 'at most'} ${limit}`;
+  const times = limit === undefined || limit === 0 ? '' : `, ${rounded(value / limit)} of it`;
+  const verdict = met === undefined ? '' : ` — ${met ? 'met' : 'MISSED'}: ${bound ?? 'at most'} ${limit}${times}`;
   const range = spread === undefined ? '' : ` (${rounded(spread[0])} to ${rounded(spread[1])})`;
   return `${labelOf(measurement)}: ${rounded(value)} ${unit}${range}${verdict}`;
 }

@@ -269,7 +269,7 @@ export const LIMITS = {
   webhookSecretCharsMax: limit(500, 'chars', 'The secret of a webhook, or what it wants as Authorization'),
   webhookTimeoutMs: limit(60 * SECOND, 'ms', 'A webhook that neither takes a byte nor answers for so long has failed'),
   webhookBytesPerSecondMin: limit(64 * KiB, 'bytes', 'A webhook that takes fewer than this a second, from when webhookTimeoutMs is over, has failed'),
-  scheduleRunsAtOnceMax: limit(4, 'count', 'Exports of schedules that one server has under way at once, those that are being delivered included'),
+  scheduleRunsAtOnceMax: limit(8, 'count', 'Exports of schedules that one server has under way at once, those that are being delivered included'),
   scheduleFilesAtOnceMax: limit(2, 'count', 'Files of schedules that one server makes at once'),
   scheduleRunTimeoutMs: limit(30 * MINUTE, 'ms', 'One try of an export, its delivery included'),
   scheduleLeaseMs: limit(30 * SECOND, 'ms', 'A server that gives no sign of life for so long has lost its runs to the others'),

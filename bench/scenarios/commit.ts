@@ -125,7 +125,7 @@ function describe({ name }: Case, { rest, socket, floor, growth }: Runs): Measur
       value: Math.max(...growth),
       spread: summaryOf(growth).spread ?? [0, 0],
       unit: 'MiB',
-      limit: 600,
+      limit: 572,
       bound: 'at most',
     },
   ];

@@ -148,9 +148,10 @@ async function fill(server: DocumentServer, document: number, annotations: numbe
   return opened;
 }
 
-/** Resident memory once it has come to rest: the least of some looks. */
-async function settled({ pid }: DocumentServer, options: ScenarioOptions): Promise<number> {
+/** Resident memory once it has come to rest and collected its garbage: the least of some looks. */
+async function settled({ pid, collect }: DocumentServer, options: ScenarioOptions): Promise<number> {
   let least = Number.POSITIVE_INFINITY;
+  await collect();
   for (let look = 0; look < sizeOf(options, [2, 2, 5]); look += 1) {
     await delay(sizeOf(options, [50, 250, 400]));
     least = Math.min(least, residentBytesOf(pid));

@@ -1,4 +1,4 @@
-import { type ChildProcess, spawn } from 'node:child_process';
+import type { ChildProcess } from 'node:child_process';
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { createEncoder, toUint8Array, writeUint8Array, writeVarString, writeVarUint } from 'lib0/encoding';
@@ -6,12 +6,15 @@ import { updateMessage } from './document-edits.ts';
 import { firstLine } from './load.ts';
 import { RawSocket } from './raw-socket.ts';
 import { type BenchServer, startBenchServer } from './server.ts';
+import { collect, spawnWatched } from './watched.ts';
 
 /** A server of Yjs documents, and how the messages of y-websocket travel to it. */
 export interface DocumentServer {
   readonly name: string;
   readonly port: number;
   readonly pid: number;
+  /** Lets it collect the garbage of its main thread. */
+  collect(): Promise<void>;
   /** Where the document of a number is. */
   path(document: number): string;
   /** A message as this server wants it. */
@@ -62,7 +65,7 @@ const AS_IS = { wrap: (message: Uint8Array): Uint8Array => message, prefixBytes:
 export function covistaOf(server: BenchServer): DocumentServer {
   const token = encodeURIComponent(server.token('bench'));
   const path = (document: number): string => `/documents/dataset/${document}?token=${token}`;
-  return { ...AS_IS, name: 'Covista', port: Number(new URL(server.url).port), pid: server.pid, path };
+  return { ...AS_IS, name: 'Covista', port: Number(new URL(server.url).port), pid: server.pid, collect: () => server.collect(), path };
 }
 
 async function yWebsocket(children: ChildProcess[]): Promise<DocumentServer> {
@@ -91,10 +94,10 @@ async function hocuspocus(children: ChildProcess[]): Promise<DocumentServer> {
   };
 }
 
-async function startPeer(program: string, children: ChildProcess[]): Promise<{ readonly port: number; readonly pid: number }> {
-  const child = spawn(process.execPath, [join(import.meta.dirname, `../peers/${program}.ts`)], { stdio: ['ignore', 'pipe', 'inherit'] });
+async function startPeer(program: string, children: ChildProcess[]): Promise<Pick<DocumentServer, 'port' | 'pid' | 'collect'>> {
+  const child = spawnWatched([join(import.meta.dirname, `../peers/${program}.ts`)]);
   children.push(child);
-  return { port: Number(new URL(await firstLine(child)).port), pid: child.pid as number };
+  return { port: Number(new URL(await firstLine(child)).port), pid: child.pid as number, collect: () => collect(child) };
 }
 
 const [SYNC, STEP_2] = [0, 1];

@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { type Client, connect } from '../../client/index.ts';
-import { type LoopDelay, loopDelay, memoryOf, resetPeak, spawnWatched } from './watched.ts';
+import { collect, type LoopDelay, loopDelay, memoryOf, resetPeak, spawnWatched } from './watched.ts';
 
 /** A Covista server in a process of its own, on a data directory that goes with it. */
 export interface BenchServer {
@@ -18,6 +18,8 @@ export interface BenchServer {
   /** Resident memory now, and the most since the last call of `resetPeak`, in bytes, of the server without its database. */
   memory(): { readonly now: number; readonly peak: number };
   resetPeak(): void;
+  /** Lets it collect the garbage of its main thread. */
+  collect(): Promise<void>;
   /** How late its main thread was since the last time that this was asked. */
   loopDelay(): Promise<LoopDelay>;
   /** The environment of a program that makes tokens for this server. */
@@ -65,6 +67,7 @@ export async function startBenchServer(
     client: async (subject) => connect({ url, token: token(subject) }),
     memory: () => memoryOf(pid()),
     resetPeak: () => resetPeak(pid()),
+    collect: () => collect(child),
     loopDelay: () => loopDelay(child),
     restart: async () => {
       await end();

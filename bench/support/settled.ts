@@ -2,9 +2,10 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { type ScenarioOptions, sizeOf } from '../measurement.ts';
 import type { BenchServer } from './server.ts';
 
-/** Resident memory of a server once it has come to rest, in bytes: the least of some looks. */
+/** Resident memory of a server once it has come to rest and collected its garbage, in bytes: the least of some looks. */
 export async function settledMemory(server: BenchServer, options: ScenarioOptions): Promise<number> {
   let least = Number.POSITIVE_INFINITY;
+  await server.collect();
   for (let look = 0; look < sizeOf(options, [2, 2, 6]); look += 1) {
     await delay(sizeOf(options, [50, 200, 400]));
     least = Math.min(least, server.memory().now);
@@ -19,6 +20,7 @@ export async function settledWithin(server: BenchServer, before: number, withinM
   let least = Number.POSITIVE_INFINITY;
   for (const endMs = performance.now() + withinMs; performance.now() < endMs && least > before; ) {
     await delay(LOOK_MS);
+    await server.collect();
     least = Math.min(least, server.memory().now);
   }
   return least;

@@ -2,15 +2,16 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import type { Question } from './observed.ts';
 
 export interface LoopDelay {
   readonly p99Ms: number;
   readonly maxMs: number;
 }
 
-/** Runs a program of Node with its standard output piped, such that `loopDelay` can be asked of it. */
+/** Runs a program of Node with its standard output piped, such that `loopDelay` and `collect` can be asked of it. */
 export function spawnWatched(args: readonly string[], env: NodeJS.ProcessEnv = process.env): ChildProcess {
-  return spawn(process.execPath, ['--import', join(import.meta.dirname, 'loop-delay.ts'), ...args], {
+  return spawn(process.execPath, ['--expose-gc', '--import', join(import.meta.dirname, 'observed.ts'), ...args], {
     env,
     stdio: ['ignore', 'pipe', 'inherit', 'ipc'],
   });
@@ -18,10 +19,19 @@ export function spawnWatched(args: readonly string[], env: NodeJS.ProcessEnv = p
 
 /** How late the main thread of a program was since the last time that this was asked. */
 export async function loopDelay(child: ChildProcess): Promise<LoopDelay> {
+  return (await ask(child, 'how late?')) as LoopDelay;
+}
+
+/** Lets a program collect the garbage of its main thread. */
+export async function collect(child: ChildProcess): Promise<void> {
+  await ask(child, 'collect');
+}
+
+async function ask(child: ChildProcess, question: Question): Promise<unknown> {
   const answered = once(child, 'message');
-  child.send('how late?');
-  const [delay] = (await answered) as [LoopDelay];
-  return delay;
+  child.send(question);
+  const [answer] = await answered;
+  return answer;
 }
 
 /** Resident memory of a process now, and the most since the last call of `resetPeak`, in bytes. */

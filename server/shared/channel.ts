@@ -6,7 +6,7 @@ export interface ChannelPeer {
   send(bytes: Uint8Array): void;
   /** Bytes that wait for a slow reader; what may be lost is not sent while there are many. */
   readonly queuedBytes: number;
-  /** Gives up what waits, where nobody reads it; what comes behind it makes no sense any more. */
+  /** Gives up what waits, where nobody reads it, but for a message of which a part has left; what comes behind it makes no sense any more. */
   drop(): void;
   /** Ends the channel, in peace or for a reason that whoever opened it is told. */
   close(reason?: CovistaError): void;

@@ -70,7 +70,7 @@ describe('a run', () => {
       ['slow', null, false],
     ]);
     const { markdown } = reportOf(results, 'today');
-    expect(markdown).toContain('| a | slow at 5 people | not measured | at most 10 | **missed** |');
+    expect(markdown).toContain('| a | slow at 5 people | not measured | at most 10 |  | **missed** |');
     expect(markdown).toContain('Broke off, so that what they measure is missing: a.');
   });
 

@@ -79,6 +79,17 @@ describe('what is deployed', () => {
     expect([...names].filter((name) => !chapter.includes(`\`${name}\``) && !chapter.includes(`\`${name.replace(/_count$/, '')}\``))).toEqual([]);
   });
 
+  test('OPS12 rules that go by the job of a metric get it: the label of the scraped target does not take its place', () => {
+    expect(textOf('prometheus-rules.yml')).toMatch(/\{job="backups"\}/);
+    expect(textOf('prometheus.yml')).toMatch(/job_name: covista\n(?: +#.*\n)? +honor_labels: true/);
+  });
+
+  test('OPS13 a directory for backups that the environment names is made by the book, and the unit may write it', () => {
+    const [, directory = ''] = /^COVISTA_BACKUP_DIR=(.+)$/m.exec(textOf('covista.env')) ?? [];
+    expect(textOf('OPERATIONS.md')).toContain(`install -d -o covista -g covista -m 700 ${directory}`);
+    expect(textOf('covista.service')).toContain(`ReadWritePaths=-${directory}`);
+  });
+
   test('OPS13 the table of what a server takes is there, with the run that it is from', () => {
     const [, table = ''] = textOf('OPERATIONS.md').split(/<!-- bench: (?:begins|ends) -->/);
     expect(table.match(/^\| .+ \| .*\d (?:KiB|MiB)\b/gm)?.length).toBeGreaterThan(10);

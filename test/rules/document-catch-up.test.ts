@@ -1,14 +1,16 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { expect, test } from 'vitest';
 import type * as Y from 'yjs';
+import { defaultLimits } from '../../protocol/limits.ts';
+import { Growth } from '../../server/services/documents/growth.ts';
 import { annotation } from '../support/entries.ts';
 import { type MemoryClient, memoryDocument, quiet } from '../support/live-document.ts';
 
-const LIMITS = { documentQueuedBytesMax: 1_000, documentStallMs: 400 };
+const LIMITS = { documentQueuedBytesMax: 1_000 };
 
 /** A document whose state is more than may wait for a reader. */
-async function large() {
-  const memory = memoryDocument(LIMITS);
+async function large(limits: Parameters<typeof memoryDocument>[0] = {}) {
+  const memory = memoryDocument({ ...LIMITS, ...limits });
   const alice = memory.connect('alice');
   await quiet();
   alice.annotations().set('a1', annotation('alice'));
@@ -54,15 +56,15 @@ test('DOC17 what a newcomer edits meanwhile is told as durable once they have ca
 });
 
 test('DOC17 who reads slowly keeps the channel for as long as they read, and who reads nothing loses it', async () => {
-  const { memory } = await large();
+  const { memory } = await large({ documentStallMs: 2_000 });
   const [slow, gone] = [memory.connect('slow'), memory.connect('gone')];
-  slow.queuedBytes = 5_000;
-  gone.queuedBytes = 5_000;
+  slow.queuedBytes = 50_000;
+  gone.queuedBytes = 50_000;
   const reading = setInterval(() => {
     slow.queuedBytes -= 100;
   }, 50);
   try {
-    await expect.poll(() => gone.closedBy, { timeout: 5_000 }).toMatchObject({ code: 'unavailable' });
+    await expect.poll(() => gone.closedBy, { timeout: 20_000 }).toMatchObject({ code: 'unavailable' });
     expect(slow.isClosed).toBe(false);
   } finally {
     clearInterval(reading);
@@ -88,21 +90,58 @@ test('DOC17 a difference that is large itself is read before edits come behind i
   await expect.poll(() => textOf(bob)).toBe(textOf(alice));
 });
 
-test('DOC25 while a document is edited a snapshot is asked for when one is due, however little came', async () => {
-  const memory = memoryDocument({ documentSnapshotIntervalMs: 300 });
-  const alice = memory.connect('alice');
-  alice.annotations().set('a1', annotation('alice'));
+test('DOC17 who lacks nothing once the state is read is there, however much the next difference would have', async () => {
+  const { memory, alice } = await large();
+  const bob = memory.connect('bob');
+  bob.queuedBytes = 5_000;
   await quiet();
-  expect(memory.grown).toBe(0);
+  const received = bob.received.length;
+  bob.queuedBytes = 400;
   await delay(300);
-  bodyOf(alice).insert(0, 'x');
+  expect(bob.received.length).toBe(received);
+  bodyOf(alice).insert(0, 'live ');
   await quiet();
-  expect(memory.grown).toBe(1);
-  memory.document.snapshotDueIn(60_000);
-  await delay(50);
-  for (let edit = 0; edit < 5; edit += 1) {
-    bodyOf(alice).insert(0, 'x');
+  expect(textOf(bob)).toBe(textOf(alice));
+});
+
+test('DOC17 where much was removed a difference is never small, and they are there all the same', async () => {
+  const { memory, alice } = await large();
+  // Every second letter is gone, and each of them is told in every difference.
+  for (let at = 1; at < bodyOf(alice).length; at += 1) bodyOf(alice).delete(at, 1);
+  await quiet();
+  const bob = memory.connect('bob');
+  bob.countsQueue = true;
+  await quiet();
+  for (let round = 0; round < 5; round += 1) {
+    bodyOf(alice).insert(0, `${round}`);
     await quiet();
+    bob.queuedBytes = 400;
+    await delay(150);
   }
-  expect(memory.grown).toBe(1);
+  await expect.poll(() => textOf(bob)).toBe(textOf(alice));
+  const received = bob.received.length;
+  bodyOf(alice).insert(0, 'live ');
+  await quiet();
+  expect(bob.received.length).toBe(received + 1);
+  expect(textOf(bob)).toBe(textOf(alice));
+  expect(bob.isClosed).toBe(false);
+});
+
+test('DOC25 while a document is edited a snapshot is asked for when one is due, however little came', () => {
+  let nowMs = 1_000_000;
+  const growth = new Growth({ state: null, batches: [], bindings: [] }, { limits: defaultLimits, clock: { now: () => nowMs } });
+  const { documentSnapshotIntervalMs: everyMs } = defaultLimits;
+  const isDueIn = (ms: number): boolean => {
+    nowMs += ms;
+    return growth.isStateDue(1);
+  };
+  expect(isDueIn(1)).toBe(false);
+  // Soon after it was loaded, for the last one may be from long ago.
+  expect(isDueIn(everyMs / 60)).toBe(true);
+  expect(isDueIn(1)).toBe(false);
+  // It failed, so that it is asked for again.
+  expect(isDueIn(everyMs / 60)).toBe(true);
+  growth.snapshotDueIn(everyMs / 2);
+  expect(isDueIn(everyMs / 2 - 1)).toBe(false);
+  expect(isDueIn(1)).toBe(true);
 });

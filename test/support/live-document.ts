@@ -17,8 +17,6 @@ import type { NewDocumentBatch, StoredDocument } from '../../server/storage/stor
 export interface MemoryDocument {
   readonly document: LiveDocument;
   readonly batches: NewDocumentBatch[];
-  /** How often it asked for a state in the place of its log. */
-  grown: number;
   /** Stands before each commit. */
   beforeCommit: () => Promise<void>;
   connect(subject: string, options?: Partial<MemoryClientOptions>): MemoryClient;
@@ -37,7 +35,7 @@ export interface MemoryClientOptions {
 export function memoryDocument(limits: Partial<Limits> = {}, kind: 'dataset' | 'user' = 'dataset'): MemoryDocument {
   const batches: NewDocumentBatch[] = [];
   const resolved = { ...defaultLimits, ...limits };
-  const made: Pick<MemoryDocument, 'beforeCommit' | 'grown'> = { beforeCommit: async () => undefined, grown: 0 };
+  const made: Pick<MemoryDocument, 'beforeCommit'> = { beforeCommit: async () => undefined };
   const append = async (_lease: unknown, batch: NewDocumentBatch): Promise<'written'> => {
     await made.beforeCommit();
     batches.push(batch);
@@ -54,9 +52,7 @@ export function memoryDocument(limits: Partial<Limits> = {}, kind: 'dataset' | '
     clock: systemClock,
     log: createLog('silent', false),
     onLost: () => undefined,
-    onGrown: () => {
-      made.grown += 1;
-    },
+    onGrown: () => undefined,
   });
   return Object.assign(made, {
     document,

@@ -60,6 +60,12 @@ export class DocumentChannel implements Channel, Participant {
   #hasSynced = false;
   #isEnding = false;
   #catchUp: CatchUp | undefined;
+  /** Whether something was committed while they caught up. */
+  #hasMissed = false;
+  /** Of the last state that was sent to them. */
+  #stateBytes = 0;
+  /** What waits for them beyond the bound, because a state could not be smaller. */
+  #excessBytes = 0;
 
   constructor(options: ParticipantOptions) {
     this.#options = options;
@@ -112,29 +118,46 @@ export class DocumentChannel implements Channel, Participant {
     this.#catchUp = undefined;
     this.send(message);
     const { documentQueuedBytesMax: bytesMax, documentStallMs: stallMs } = this.#options.limits;
-    if (stateVector === undefined || this.#isEnding || this.queuedBytes <= bytesMax) {
+    // A difference says all that was ever removed: where that is much, the next one would be as large, and they would never be there.
+    const isShrinking = !wasBehind || message.length < this.#stateBytes / 2;
+    const isMuch = this.queuedBytes > bytesMax;
+    this.#stateBytes = message.length;
+    this.#excessBytes = isMuch && !isShrinking ? message.length : 0;
+    if (stateVector === undefined || this.#isEnding || !isMuch || !isShrinking) {
       if (wasBehind) this.acknowledge();
       return;
     }
+    this.#hasMissed = false;
     this.#catchUp = new CatchUp({
       queuedBytes: () => this.queuedBytes,
       // What they lack then has room behind what still waits.
       doneBytes: bytesMax / 2,
       stallMs,
-      onDone: () => this.#sync(stateVector),
+      onDone: () => this.#caughtUp(stateVector),
       onStalled: () => this.#endFallenBehind('drop'),
     });
   }
 
+  #caughtUp(stateVector: Uint8Array): void {
+    if (this.#hasMissed) this.#sync(stateVector);
+    else {
+      this.#catchUp = undefined;
+      this.acknowledge();
+    }
+  }
+
   relay(message: Uint8Array): void {
-    if (this.#catchUp !== undefined) return;
+    if (this.#catchUp !== undefined) {
+      this.#hasMissed = true;
+      return;
+    }
     const { documentQueuedBytesMax } = this.#options.limits;
     // They come back and sync, which costs less than what waits for them.
-    if (this.queuedBytes > documentQueuedBytesMax) this.#endFallenBehind();
+    if (this.queuedBytes > documentQueuedBytesMax + this.#excessBytes) this.#endFallenBehind();
     else this.send(message);
   }
 
-  /** What waits for who reads nothing is dropped. */
+  /** What waits for who reads nothing is dropped, but for a message of which a part has left. */
   #endFallenBehind(waiting: 'keep' | 'drop' = 'keep'): void {
     if (waiting === 'drop') this.#options.peer.drop();
     this.end(new CovistaError('unavailable', 'you fell too far behind; come back and sync'));

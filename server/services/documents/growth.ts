@@ -2,7 +2,7 @@ import type { Limits } from '../../../protocol/limits.ts';
 import type { Clock } from '../../shared/clock.ts';
 import type { StoredDocument } from '../../storage/stores.ts';
 
-/** How often within the time from one snapshot to the next a failed one is tried again. */
+/** How often within the time from one snapshot to the next it is asked for at most. */
 const ASKS_PER_INTERVAL = 60;
 
 interface GrowthOptions {
@@ -17,7 +17,7 @@ export class Growth {
   #logBytes: number;
   /** Last batch that the state has. */
   #stateSequence: number;
-  /** When a snapshot is due, and one was asked for last. */
+  /** When a snapshot is due, soon after the start, as others may have kept the last one long ago; and one was asked for last. */
   #dueAtMs: number;
   #askedAtMs = Number.NEGATIVE_INFINITY;
 
@@ -26,7 +26,7 @@ export class Growth {
     this.#stateBytes = state?.update.length ?? 0;
     this.#stateSequence = state?.sequence ?? 0;
     this.#logBytes = batches.reduce((bytes, { updates }) => updates.reduce((sum, update) => sum + update.length, bytes), 0);
-    this.#dueAtMs = options.clock.now() + options.limits.documentSnapshotIntervalMs;
+    this.#dueAtMs = options.clock.now() + options.limits.documentSnapshotIntervalMs / ASKS_PER_INTERVAL;
   }
 
   isTooLarge(bytes: number): boolean {

@@ -80,12 +80,11 @@ export async function openDisposal({ store, objects, limits, clock, log }: Dispo
     acknowledge,
     acknowledging,
     run: async (signal) => {
-      try {
-        await releaseAll(signal);
-      } finally {
-        // What one dataset cannot let go of keeps no files of others.
-        await deleteAll(signal);
-      }
+      // What one dataset cannot let go of keeps no files of others.
+      const [released] = await Promise.allSettled([releaseAll(signal)]);
+      if (released.status === 'rejected') log.error({ err: released.reason }, 'files could not be let go of; it is tried again in the next round');
+      await deleteAll(signal);
+      if (released.status === 'rejected') throw released.reason;
     },
     close: async () => {
       clearInterval(timer);

@@ -68,7 +68,7 @@ export type ExportRun = (claimed: ClaimedRun, as: RunAs) => Promise<RunResult>;
 
 /**
  * Makes a file of what a schedule shows its owner, on the road of any view export or download, and brings it to where it is to go. Only
- * some files are made at once; who takes long to receive one keeps nobody else's from being made.
+ * some files are made at once, fewer than there may be runs, so that who takes long to receive one keeps no place where they are made.
  */
 export function createExportRun(options: ExportRunOptions): ExportRun {
   const making = new Slots(options.limits.scheduleFilesAtOnceMax);
@@ -95,7 +95,16 @@ export function createExportRun(options: ExportRunOptions): ExportRun {
       return { scope, ...of, ...made };
     }
     const { signal } = as;
-    const { made, ...of } = await make(({ bytes }) => stage(options, bytes, signal));
+    let staged: StagedExport | undefined;
+    const stageRows = async ({ bytes }: Rows): Promise<StagedExport> => {
+      staged = await stage(options, bytes, signal);
+      return staged;
+    };
+    const { made, ...of } = await make(stageRows).catch(async (fault: unknown) => {
+      // What cannot be let go of behind it takes the file along.
+      if (staged !== undefined) await options.staging.discard(staged.path);
+      throw fault;
+    });
     return { scope, ...of, ...(await toWebhook(options, claimed, { staged: made, ...of, signal })) };
   };
 }

@@ -161,8 +161,16 @@ export class ScheduleRunner implements Lateness {
     const { attempt, schedule } = claimed;
     if (attempt.attempts > limits.scheduleAttemptsMax) throw new GivenUp();
     if (revocations.against(actor) !== undefined) throw new Stopped('revoked', 'the token that the schedule was made with was revoked');
-    if (Date.parse(schedule.shown.claimsUntil) <= clock.now())
+    const assertClaims = (): void => {
+      if (Date.parse(schedule.shown.claimsUntil) > clock.now()) return;
       throw new Stopped('claims_expired', 'the claims of the owner are too old; they resume the schedule with a token of today');
+    };
+    assertClaims();
+    // It may have waited for its turn.
+    const onTurn = (): void => {
+      assertClaims();
+      begin();
+    };
     const access = await authorizer.authorize(actor, 'read', attempt.datasetId).catch(lostPermission);
     const ended = new AbortController();
     const both = AbortSignal.any([signal, ended.signal]);
@@ -175,7 +183,7 @@ export class ScheduleRunner implements Lateness {
       revocations.watch(actor, (reason) => end(new Stopped('revoked', reason.message))),
     ];
     try {
-      return await exportRun(claimed, { actor, access, signal: both, onTurn: begin, onWhat: (what) => onVersion(what.versionId) });
+      return await exportRun(claimed, { actor, access, signal: both, onTurn, onWhat: (what) => onVersion(what.versionId) });
     } catch (fault) {
       throw ended.signal.aborted ? ended.signal.reason : fault;
     } finally {

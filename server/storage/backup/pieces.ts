@@ -87,6 +87,8 @@ export class Pieces {
       for await (const line of linesIn(plain, (bytes) => hash.update(bytes))) yield line;
     } catch (error) {
       throw new CovistaError('unprocessable_data', `piece ${piece} of the backup cannot be read`, { piece }, error);
+    } finally {
+      file.destroy();
     }
     if (hash.digest('hex') !== piece) throw new CovistaError('unprocessable_data', `piece ${piece} of the backup is damaged`, { piece });
   }

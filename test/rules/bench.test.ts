@@ -190,7 +190,7 @@ describe('the report', () => {
   test('has a table of targets, one of each area, and a plot where figures were taken at several loads', () => {
     const curve = [1, 100, 1_000].map((value) => figure('round trip <b>', value / 10, { at: { of: 'connections', value } }));
     const { markdown, plots } = reportOf(resultsWith(figure('fast', 5, { limit: 10, spread: [4, 6] }), ...curve), 'today');
-    expect(markdown).toContain('| a | fast | 5.00 ms | at most 10 | met |');
+    expect(markdown).toContain('| a | fast | 5.00 ms | at most 10 | 0.500 | met |');
     expect(markdown).toContain('| round trip <b> at 100 connections | 10.0 ms |');
     expect(markdown).toContain('![a over connections](today-1.svg)');
     expect(markdown).toContain('grows with power 1.00');

@@ -1,5 +1,5 @@
 import type { Fault } from '../../../protocol/documents/index.ts';
-import { CovistaError, type ErrorCode } from '../../../protocol/errors.ts';
+import { CovistaError } from '../../../protocol/errors.ts';
 import type { Subject } from '../../../protocol/ids.ts';
 import type { Limits } from '../../../protocol/limits.ts';
 import type { Channel, ChannelPeer } from '../../shared/channel.ts';
@@ -17,6 +17,7 @@ import {
   refusedMessage,
   updateMessage,
 } from './messages.ts';
+import { foreign, malformed, type Refused, tooLarge } from './refused.ts';
 import { removalOf, type UpdateScan } from './update-scan.ts';
 
 export interface ParticipantOptions {
@@ -34,15 +35,6 @@ export interface ParticipantOptions {
   readonly clock: Clock;
   /** The channel is over, whoever ended it. */
   readonly onClosed: () => void;
-}
-
-interface Refused {
-  readonly code: ErrorCode;
-  readonly fault: Fault;
-  /** Whether their copy has what nobody else will ever have, so that it can be put right only by making it anew. */
-  readonly rebuild: boolean;
-  /** What it cost to put right, of what was taken back. */
-  readonly bytes?: number;
 }
 
 /** One channel of a document. */
@@ -291,11 +283,3 @@ export class DocumentChannel implements Channel, Participant {
     this.end(new CovistaError(code, `${fault.rule}: the edit ${fault.message}`, { rule: fault.rule, path: fault.path, rebuild: true }));
   }
 }
-
-const malformed = (message: string): Refused => ({ code: 'unprocessable_data', fault: { rule: 'DOC18', path: [], message }, rebuild: true });
-const tooLarge = (message: string): Refused => ({ code: 'payload_too_large', fault: { rule: 'DOC15', path: [], message }, rebuild: true });
-const foreign = (): Refused => ({
-  code: 'forbidden',
-  fault: { rule: 'DOC16', path: [], message: 'comes under a Yjs client id that is somebody else’s' },
-  rebuild: true,
-});

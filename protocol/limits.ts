@@ -271,7 +271,7 @@ export const LIMITS = {
   webhookBytesPerSecondMin: limit(64 * KiB, 'bytes', 'A webhook that takes fewer than this a second, from when webhookTimeoutMs is over, has failed'),
   scheduleRunsAtOnceMax: limit(8, 'count', 'Exports of schedules that one server has under way at once, those that are being delivered included'),
   scheduleFilesAtOnceMax: limit(2, 'count', 'Files of schedules that one server makes at once'),
-  scheduleRunTimeoutMs: limit(30 * MINUTE, 'ms', 'One try of an export, its delivery included'),
+  scheduleRunTimeoutMs: limit(30 * MINUTE, 'ms', 'One try of an export from when its file begins to be made, its delivery included'),
   scheduleLeaseMs: limit(30 * SECOND, 'ms', 'A server that gives no sign of life for so long has lost its runs to the others'),
   scheduleAttemptsMax: limit(8, 'count', 'Tries of one run'),
   scheduleRetryMs: limit(30 * SECOND, 'ms', 'Between the first try of a run and the second; every further wait is twice as long'),

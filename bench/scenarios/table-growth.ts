@@ -2,14 +2,22 @@ import type { Client } from '../../client/index.ts';
 import { type Measurement, percentile, type Scenario, type ScenarioOptions, sizeOf, summaryOf, timeRuns } from '../measurement.ts';
 import { createWorkspace } from '../support/data.ts';
 import { startDuckdb } from '../support/duckdb.ts';
-import { type CommittedOrders, changeable, commitOrders, OWNER, perspectiveUrl, pivotAt } from '../support/orders.ts';
+import {
+  type CommittedOrders,
+  changeable,
+  commitOrders,
+  ENGINES,
+  type Engine,
+  MEMORY_ROWS_MAX,
+  OWNER,
+  perspectiveUrl,
+  pivotAt,
+} from '../support/orders.ts';
 import { type BenchServer, startBenchServer } from '../support/server.ts';
 import { startTableLoad, type TableLoad } from '../support/table-crowd.ts';
 
 const AREA = 'tables';
 const WINDOW_ROWS = 100;
-const ENGINES = ['duckdb', 'memory'] as const;
-type Engine = (typeof ENGINES)[number];
 
 interface Size {
   readonly rows: readonly number[];
@@ -27,9 +35,6 @@ const FULL: Size = {
   people: [1, 5, 20],
   runs: 2,
 };
-
-/** What a table of more rows would take in memory is over the limit of one. */
-const MEMORY_ROWS_MAX = 1_000_000;
 
 export const tableGrowth: Scenario = {
   name: 'table-growth',

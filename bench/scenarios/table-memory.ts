@@ -3,14 +3,12 @@ import { freePort } from '../../test/support/process-server.ts';
 import { type Measurement, type Scenario, type ScenarioOptions, sizeOf } from '../measurement.ts';
 import { createWorkspace } from '../support/data.ts';
 import { startDuckdb } from '../support/duckdb.ts';
-import { type CommittedOrders, changeable, commitOrders, OWNER, pivotAt } from '../support/orders.ts';
+import { type CommittedOrders, changeable, commitOrders, ENGINES, type Engine, MEMORY_ROWS_MAX, OWNER, pivotAt } from '../support/orders.ts';
 import { type BenchServer, startBenchServer } from '../support/server.ts';
 import { settledMemory, settledWithin } from '../support/settled.ts';
 
 const AREA = 'table memory';
 const MiB = 2 ** 20;
-const ENGINES = ['duckdb', 'memory'] as const;
-type Engine = (typeof ENGINES)[number];
 
 interface Size {
   readonly rows: readonly number[];
@@ -25,8 +23,6 @@ const SMOKE: Size = { rows: [1_000], middleRows: 1_000, columns: [2], tables: [2
 const QUICK: Size = { rows: [10_000], middleRows: 10_000, columns: [3], tables: [2], views: 2 };
 const FULL: Size = { rows: [10_000, 100_000, 1_000_000], middleRows: 100_000, columns: [2, 5, 10], tables: [1, 5, 20], views: 5 };
 
-/** What a table of more rows would take in memory is over the limit of one. */
-const MEMORY_ROWS_MAX = 1_000_000;
 const WARM_UP_ROWS = 1_000;
 /** So long a server may take to give back what it does. */
 const RETURN_MS = 2_500;

@@ -14,6 +14,12 @@ export interface CommittedOrders {
   readonly rows: number;
 }
 
+/** Of tables. */
+export const ENGINES = ['duckdb', 'memory'] as const;
+export type Engine = (typeof ENGINES)[number];
+/** What a table of more orders would take in memory is over the limit of one. */
+export const MEMORY_ROWS_MAX = 1_000_000;
+
 /** Who owns the orders, and may see everything of them. */
 export const OWNER = 'bench';
 

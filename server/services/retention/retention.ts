@@ -49,9 +49,9 @@ export function createRetention({ store, onChange, limits, log }: RetentionOptio
   const run: Retention['run'] = async (datasetId, outputOf, provenance) => {
     const planned = await preview(datasetId, undefined);
     const output = (versionIds: VersionId[]) => {
-      // Where something changed meanwhile, the sums of the plan are none of what was removed.
-      const sums = versionIds.length === planned.versionIds.length ? {} : { files: 0, bytes: 0 };
-      return outputOf({ ...planned, ...sums, versionIds, dryRun: false });
+      // The sums of the plan would be none of what was removed.
+      if (versionIds.length < planned.versionIds.length) throw new CovistaError('conflict', 'what the policy keeps has just changed; run it again');
+      return outputOf({ ...planned, versionIds, dryRun: false });
     };
     const result = await store.remove(datasetId, planned.versionIds, output, provenance);
     onChange(datasetId);

@@ -124,4 +124,10 @@ export const PROTOCOL_HISTORY: readonly { readonly version: number; readonly dat
       fingerprint: 'd18c3a0825660efd',
       change: 'An upload becomes a dataset together with its first version',
     },
+    {
+      version: 1,
+      date: '2026-11-28',
+      fingerprint: 'b09fa7f8131045d3',
+      change: 'dataset.cleanup is a conflict where more versions are kept by the time it removes them than when they were counted',
+    },
   ];

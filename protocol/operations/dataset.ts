@@ -144,7 +144,7 @@ export const datasetOperations = {
       usedTables: z.array(z.object({ tableId: z.string(), connections: z.int() })).describe('Tables that stay because they have connections'),
       retention: retentionRun,
     }),
-    errors: [],
+    errors: ['conflict'],
     permission: { action: 'admin', on: (input) => input.datasetId },
     http: { method: 'POST', path: '/api/datasets/{datasetId}/cleanup' },
     example: { input: { datasetId: 1 } },

@@ -198,6 +198,7 @@ export const LIMITS = {
     'per second',
     'Presence of several people who move at once, to all readers of a document together: the more there are, the less often it goes out, but for what goes along with edits',
   ),
+  awarenessGreetedMax: limit(20, 'count', 'Where more channels of a document are open, who comes is told of like presence that is only renewed'),
   awarenessRenewalMs: limit(3 * SECOND, 'ms', 'Presence that is only renewed goes on with the next that changed, or after this time'),
   awarenessQueuedBytesMax: limit(64 * KiB, 'bytes', 'A reader for whom more waits gets no presence until it has caught up'),
   awarenessMessagesPerSecond: limit(100, 'per second', 'Presence messages of one connection'),

@@ -96,7 +96,7 @@ export class RawSocket {
       socket.destroy();
       throw new Error(`${path} was refused: ${head.toString('latin1').split('\r\n', 1)[0]}`);
     }
-    socket.on('data', (data: Buffer) => opened.#reader.read(data, (payload, opcode) => opened.#take(payload, opcode)));
+    socket.on('data', (data: Buffer) => opened.#receive(data));
     const rest = head.subarray(head.indexOf(HEAD_END) + HEAD_END.length);
     if (rest.length > 0) socket.unshift(rest);
     return opened;
@@ -113,6 +113,16 @@ export class RawSocket {
 
   close(): void {
     this.#socket.destroy();
+  }
+
+  /** What is said because of what came leaves in one write. */
+  #receive(data: Buffer): void {
+    this.#socket.cork();
+    try {
+      this.#reader.read(data, (payload, opcode) => this.#take(payload, opcode));
+    } finally {
+      this.#socket.uncork();
+    }
   }
 
   #take(payload: Buffer, opcode: number): void {

@@ -1,5 +1,5 @@
 import { hash } from 'node:crypto';
-import { errors, type JWTPayload, type JWTVerifyOptions, jwtVerify } from 'jose';
+import { errors, type JWTClaimVerificationOptions, type JWTPayload, jwtVerify } from 'jose';
 import { LRUCache } from 'lru-cache';
 import { CovistaError, type ErrorDetails } from '../../protocol/errors.ts';
 import type { Limits } from '../../protocol/limits.ts';
@@ -11,9 +11,10 @@ import { countedAddress } from '../shared/addresses.ts';
 import type { CacheCounts } from '../shared/cache-counts.ts';
 import type { Clock } from '../shared/clock.ts';
 import { AUTHENTICATE, recordRefusal } from './call-audit.ts';
+import { publishedKeys } from './published-keys.ts';
 import { RateLimit } from './rate-limit.ts';
+import { sharedSecretVerifier } from './shared-secret.ts';
 import type { Tightening } from './tightening.ts';
-import { keyResolver } from './token-keys.ts';
 
 export type { Actor };
 
@@ -59,7 +60,6 @@ export interface AuthenticatorOptions {
   readonly clock: Clock;
 }
 
-const SECRET_ALGORITHMS = ['HS256'];
 const PUBLIC_ALGORITHMS = ['RS256', 'RS384', 'RS512', 'PS256', 'PS384', 'PS512', 'ES256', 'ES384', 'ES512', 'EdDSA', 'Ed25519'];
 /** The last time that a Date can hold. */
 const TIME_MS_MAX = 8.64e15;
@@ -147,23 +147,28 @@ function refused(message: string, details: ErrorDetails = {}): CovistaError {
 }
 
 function createVerifier(options: AuthenticatorOptions): (token: string) => Promise<JWTPayload> {
-  const { key, limits, clock } = options;
-  const common: JWTVerifyOptions = {
-    algorithms: 'secret' in key ? SECRET_ALGORITHMS : PUBLIC_ALGORITHMS,
+  const verify = signatureVerifier(options);
+  const expected: JWTClaimVerificationOptions = {
     clockTolerance: options.clockToleranceMs / 1000,
     ...(options.issuer === undefined ? {} : { issuer: options.issuer }),
     ...(options.audience === undefined ? {} : { audience: options.audience }),
     requiredClaims: ['sub'],
   };
-  const resolve = keyResolver(key, limits, clock);
   return async (token) => {
     try {
-      const { payload } = await jwtVerify(token, resolve, { ...common, currentDate: new Date(clock.now()) });
-      return payload;
+      return await verify(token, { ...expected, currentDate: new Date(options.clock.now()) });
     } catch (fault) {
       throw translate(fault);
     }
   };
+}
+
+type Verify = (token: string, expected: JWTClaimVerificationOptions) => JWTPayload | Promise<JWTPayload>;
+
+function signatureVerifier({ key, limits, clock }: AuthenticatorOptions): Verify {
+  if ('secret' in key) return sharedSecretVerifier(key.secret);
+  const keys = publishedKeys(key.jwksUrl, limits, clock);
+  return async (token, expected) => (await jwtVerify(token, keys, { ...expected, algorithms: PUBLIC_ALGORITHMS })).payload;
 }
 
 /** What went wrong, without repeating anything of the token. */

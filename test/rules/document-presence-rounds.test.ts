@@ -1,11 +1,18 @@
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 import { Presence } from '../../server/services/documents/presence.ts';
-import { PresenceRounds } from '../../server/services/documents/presence-rounds.ts';
+import { type Listener, PresenceRounds } from '../../server/services/documents/presence-rounds.ts';
 
-const LIMITS = { awarenessIntervalMs: 50, awarenessFramesPerSecond: 10, awarenessRenewalMs: 3_000, awarenessQueuedBytesMax: 1_000 };
+const LIMITS = {
+  awarenessIntervalMs: 50,
+  awarenessFramesPerSecond: 10,
+  awarenessGreetedMax: 5,
+  awarenessRenewalMs: 3_000,
+  awarenessQueuedBytesMax: 1_000,
+};
 const READERS = 5;
 
 let rounds: PresenceRounds;
+let participants: Set<Listener>;
 /** When each round went out, in milliseconds from the beginning. */
 let toldAtMs: number[];
 let beganAtMs: number;
@@ -18,7 +25,8 @@ beforeEach(() => {
   const first = { queuedBytes: 0, send: () => void toldAtMs.push(performance.now() - beganAtMs) };
   const others = Array.from({ length: READERS - 1 }, () => ({ queuedBytes: 0, send: () => undefined }));
   const presence = new Presence({ awarenessKeepMs: 30_000, awarenessStateBytesMax: 1_000, awarenessClientsMax: 2 }, { now: () => 0 });
-  rounds = new PresenceRounds({ presence, participants: new Set([first, ...others]), limits: LIMITS });
+  participants = new Set([first, ...others]);
+  rounds = new PresenceRounds({ presence, participants, limits: LIMITS });
 });
 
 afterEach(() => {
@@ -58,6 +66,19 @@ test('DOC20 what is only renewed goes with what changes, or at its time', () => 
   at(4_100, () => rounds.change([2]));
   vi.advanceTimersByTime(10_000);
   expect(toldAtMs).toEqual([3_000, 4_100]);
+});
+
+test('DOC20 who comes is told of at once to a few, and to many with what changes, or in time', () => {
+  at(0, () => rounds.arrive([1]));
+  participants.add({ queuedBytes: 0, send: () => undefined });
+  at(1_000, () => rounds.arrive([2]));
+  at(2_000, () => rounds.arrive([3]));
+  vi.advanceTimersByTime(3_000);
+  expect(toldAtMs).toEqual([0, 4_000]);
+  at(6_000, () => rounds.arrive([4]));
+  at(6_100, () => rounds.change([1]));
+  vi.advanceTimersByTime(10_000);
+  expect(toldAtMs).toEqual([0, 4_000, 6_100]);
 });
 
 test('DOC20 what several have moved goes along with an edit, though not more often than at the end of every interval', () => {

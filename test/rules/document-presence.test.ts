@@ -19,8 +19,8 @@ function presence(nowMs = { now: 0 }) {
 describe('presence', () => {
   test('DOC20 is told by oneself only', () => {
     const { board, tell } = presence();
-    expect(tell(ALICE, 1, 1, { user: { subject: 'alice' } }).changed).toEqual([1]);
-    expect(tell(BOB, 1, 2, { user: { subject: 'bob' } }).changed).toEqual([]);
+    expect(tell(ALICE, 1, 1, { user: { subject: 'alice' } }).arrived).toEqual([1]);
+    expect(tell(BOB, 1, 2, { user: { subject: 'bob' } }).arrived).toEqual([]);
     expect(tell(BOB, 1, 2, null).changed).toEqual([]);
     expect(board.present()).toEqual([1]);
     expect(tell(ALICE, 1, 1, null).changed).toEqual([1]);
@@ -30,7 +30,7 @@ describe('presence', () => {
   test('DOC16 who may write keeps the client that they tell of, and a mere reader keeps nobody from one', () => {
     const { board, tell } = presence();
     tell(ALICE, 1, 1, { a: 1 });
-    expect(tell({ subject: 'eve', mayWrite: false }, 2, 1, { a: 1 }).changed).toEqual([2]);
+    expect(tell({ subject: 'eve', mayWrite: false }, 2, 1, { a: 1 }).arrived).toEqual([2]);
     expect([board.writerOf(1), board.writerOf(2), board.writerOf(3)]).toEqual(['alice', undefined, undefined]);
   });
 
@@ -38,15 +38,15 @@ describe('presence', () => {
     const { board } = presence();
     const entry = (clientId: number, state: unknown) => ({ clientId, clock: 1, json: JSON.stringify(state) });
     const told = board.receive(encodeAwareness([entry(1, { user: { subject: 'bob' } }), entry(2, { user: { subject: 'alice' } })]), ALICE);
-    expect(told).toMatchObject({ changed: [2], fault: { rule: 'DOC9', path: ['user', 'subject'] } });
-    expect(board.receive(encodeAwareness([{ clientId: 2, clock: 2, json: '{' }]), ALICE)).toMatchObject({ changed: [], fault: { rule: 'DOC9' } });
+    expect(told).toMatchObject({ arrived: [2], fault: { rule: 'DOC9', path: ['user', 'subject'] } });
+    expect(board.receive(encodeAwareness([{ clientId: 2, clock: 2, json: '{' }]), ALICE)).toMatchObject({ arrived: [], fault: { rule: 'DOC9' } });
   });
 
   test('DOC20 an echo brings nobody back who left', () => {
     const { board, tell } = presence();
     tell(ALICE, 1, 5, { a: 1 });
     expect(board.leave(ALICE)).toEqual([1]);
-    expect(tell(BOB, 1, 5, { a: 1 }).changed).toEqual([]);
+    expect(tell(BOB, 1, 5, { a: 1 }).arrived).toEqual([]);
     expect(board.present()).toEqual([]);
   });
 
@@ -54,7 +54,7 @@ describe('presence', () => {
     const { board, tell } = presence();
     tell(ALICE, 1, 5, { a: 1 });
     board.leave(ALICE);
-    expect(tell({ ...ALICE }, 1, 5, { a: 1 }).changed).toEqual([1]);
+    expect(tell({ ...ALICE }, 1, 5, { a: 1 }).arrived).toEqual([1]);
     expect([...board.encode([1])]).toEqual([...encodeAwareness([{ clientId: 1, clock: 6, json: '{"a":1}' }])]);
   });
 
@@ -78,42 +78,42 @@ describe('presence', () => {
   test('DOC20 nor do many clients come in with one message', () => {
     const { board } = presence();
     const many = Array.from({ length: 100 }, (_unused, index) => ({ clientId: index + 1, clock: 1, json: '{}' }));
-    expect(board.receive(encodeAwareness(many), ALICE).changed).toEqual([1, 2]);
+    expect(board.receive(encodeAwareness(many), ALICE).arrived).toEqual([1, 2]);
     expect(board.present()).toEqual([1, 2]);
   });
 
   test('DOC20 nobody makes others keep more of who left, nor of who never was there', () => {
     const { board, tell, nowMs } = presence();
     const many = Array.from({ length: 100_000 }, (_, index) => ({ clientId: index + 10, clock: 1, json: 'null' }));
-    expect(board.receive(encodeAwareness(many), BOB)).toEqual({ changed: [], renewed: [], fault: undefined });
+    expect(board.receive(encodeAwareness(many), BOB)).toEqual({ changed: [], arrived: [], renewed: [], fault: undefined });
     for (const clientId of [1, 2, 3]) {
       tell(ALICE, clientId, 1, { a: 1 });
       tell(ALICE, clientId, 2, null);
     }
-    expect(tell(ALICE, 4, 1, { a: 1 }).changed).toEqual([]);
-    expect(tell(BOB, 3, 1, { a: 1 }).changed).toEqual([3]);
+    expect(tell(ALICE, 4, 1, { a: 1 }).arrived).toEqual([]);
+    expect(tell(BOB, 3, 1, { a: 1 }).arrived).toEqual([3]);
     nowMs.now = 31_000;
     board.sweep();
-    expect(tell(ALICE, 4, 1, { a: 1 }).changed).toEqual([4]);
+    expect(tell(ALICE, 4, 1, { a: 1 }).arrived).toEqual([4]);
   });
 
   test('DOC20 nobody takes the place of who left a moment ago', () => {
     const { board, tell, nowMs } = presence();
     tell(ALICE, 1, 5, { a: 1 });
     board.leave(ALICE);
-    expect(tell(BOB, 1, 100, { user: { name: 'Alice' } }).changed).toEqual([]);
-    expect(tell({ ...ALICE }, 1, 6, { a: 2 }).changed).toEqual([1]);
+    expect(tell(BOB, 1, 100, { user: { name: 'Alice' } }).arrived).toEqual([]);
+    expect(tell({ ...ALICE }, 1, 6, { a: 2 }).arrived).toEqual([1]);
     nowMs.now = 31_000;
     board.sweep();
     nowMs.now = 62_000;
     board.sweep();
-    expect(tell(BOB, 1, 1, { a: 1 }).changed).toEqual([1]);
+    expect(tell(BOB, 1, 1, { a: 1 }).arrived).toEqual([1]);
   });
 
   test('DOC9 a state counts as it was sent, with what is around its values', () => {
     const { board } = presence();
     for (const json of [`{"a":1${' '.repeat(2_000)}}`, `{"a":"${'x'.repeat(2_000)}","a":1}`])
-      expect(board.receive(encodeAwareness([{ clientId: 1, clock: 1, json }]), ALICE)).toMatchObject({ changed: [], fault: { rule: 'DOC9' } });
+      expect(board.receive(encodeAwareness([{ clientId: 1, clock: 1, json }]), ALICE)).toMatchObject({ arrived: [], fault: { rule: 'DOC9' } });
     expect(board.present()).toEqual([]);
   });
 
@@ -127,11 +127,11 @@ describe('presence', () => {
     expect(bob.received.length - before).toBeLessThanOrEqual(2);
   });
 
-  test('DOC20 what is only renewed is told apart from what changed', () => {
+  test('DOC20 what is only renewed is told apart from what changed, and who comes from both', () => {
     const { tell } = presence();
-    expect(tell(ALICE, 1, 1, { a: 1 })).toMatchObject({ changed: [1], renewed: [] });
-    expect(tell(ALICE, 1, 2, { a: 1 })).toMatchObject({ changed: [], renewed: [1] });
-    expect(tell(ALICE, 1, 3, { a: 2 })).toMatchObject({ changed: [1], renewed: [] });
+    expect(tell(ALICE, 1, 1, { a: 1 })).toMatchObject({ changed: [], arrived: [1], renewed: [] });
+    expect(tell(ALICE, 1, 2, { a: 1 })).toMatchObject({ changed: [], arrived: [], renewed: [1] });
+    expect(tell(ALICE, 1, 3, { a: 2 })).toMatchObject({ changed: [1], arrived: [], renewed: [] });
   });
 
   test('DOC20 what is only renewed reaches the others', async () => {

@@ -210,8 +210,9 @@ export class DocumentChannel implements Channel, Participant {
   #receiveAwareness(update: Uint8Array): void {
     if (this.#options.isVisitor) return;
     const { document } = this.#options;
-    const { changed, renewed, fault } = document.presence.receive(update, this);
+    const { changed, arrived, renewed, fault } = document.presence.receive(update, this);
     document.rounds.change(changed);
+    document.rounds.arrive(arrived);
     document.rounds.renew(renewed);
     if (fault === undefined) return;
     this.#countRefusal();

@@ -47,10 +47,7 @@ export function decoding<T>(decode: () => T | undefined): T {
 
 type Part = number | string | Uint8Array;
 
-const encoded = (...parts: readonly Part[]): Uint8Array => encodedAll(parts);
-
-/** However many there are: arguments lie on the stack. */
-function encodedAll(parts: readonly Part[]): Uint8Array {
+function encoded(...parts: readonly Part[]): Uint8Array {
   const encoder = createEncoder();
   for (const part of parts) {
     if (typeof part === 'number') writeVarUint(encoder, part);
@@ -100,5 +97,12 @@ export function decodeAwareness(update: Uint8Array, isWanted: (head: AwarenessHe
 }
 
 export function encodeAwareness(entries: readonly AwarenessEntry[]): Uint8Array {
-  return encodedAll([entries.length, ...entries.flatMap(({ clientId, clock, json }) => [clientId, clock, json])]);
+  const encoder = createEncoder();
+  writeVarUint(encoder, entries.length);
+  for (const { clientId, clock, json } of entries) {
+    writeVarUint(encoder, clientId);
+    writeVarUint(encoder, clock);
+    writeVarString(encoder, json);
+  }
+  return toUint8Array(encoder);
 }

@@ -10,7 +10,10 @@ export interface Listener {
 export interface PresenceRoundsOptions {
   readonly presence: Presence;
   readonly participants: ReadonlySet<Listener>;
-  readonly limits: Pick<Limits, 'awarenessIntervalMs' | 'awarenessFramesPerSecond' | 'awarenessRenewalMs' | 'awarenessQueuedBytesMax'>;
+  readonly limits: Pick<
+    Limits,
+    'awarenessIntervalMs' | 'awarenessFramesPerSecond' | 'awarenessGreetedMax' | 'awarenessRenewalMs' | 'awarenessQueuedBytesMax'
+  >;
 }
 
 /** However many there are, they see each other move, and leave. */
@@ -25,7 +28,7 @@ export class PresenceRounds {
   readonly #options: PresenceRoundsOptions;
   readonly #missed = new Map<Listener, Set<number>>();
   #changed = new Set<number>();
-  /** Those who only said that they are still there: nobody waits for that, so that it goes with what changes, or at its time. */
+  /** Those who only said that they are still there, or came to many: nobody waits for that, so that it goes with what changes, or at its time. */
   readonly #renewed = new Set<number>();
   #renewAtMs = Number.POSITIVE_INFINITY;
   /** Who moved in the round before. */
@@ -46,6 +49,13 @@ export class PresenceRounds {
   change(clientIds: readonly number[]): void {
     for (const clientId of clientIds) this.#changed.add(clientId);
     if (clientIds.length > 0) this.#tell();
+  }
+
+  /** Where many are, nobody waits to see one more: telling all of each who comes back after a restart would cost more than their coming. */
+  arrive(clientIds: readonly number[]): void {
+    const { participants, limits } = this.#options;
+    if (participants.size > limits.awarenessGreetedMax) this.renew(clientIds);
+    else this.change(clientIds);
   }
 
   renew(clientIds: readonly number[]): void {

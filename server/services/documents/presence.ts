@@ -21,6 +21,8 @@ interface State {
 
 export interface Told {
   readonly changed: readonly number[];
+  /** Who was not there before. */
+  readonly arrived: readonly number[];
   /** As they were, on a later clock. */
   readonly renewed: readonly number[];
   readonly fault: Fault | undefined;
@@ -37,8 +39,8 @@ const LEFT = 'null';
  */
 export class Presence {
   readonly #states = new Map<number, State>();
-  /** How many of the states each told. */
-  readonly #counts = new Map<Teller, number>();
+  /** Whose states each told. */
+  readonly #toldBy = new Map<Teller, readonly number[]>();
   readonly #limits: PresenceLimits;
   readonly #clock: Clock;
 
@@ -50,9 +52,10 @@ export class Presence {
   /** Takes what somebody tells; answers with the clients about whom it is news or who only say that they are still there, and with what was refused of it. */
   receive(update: Uint8Array, teller: Teller): Told {
     const changed: number[] = [];
+    const arrived: number[] = [];
     const renewed: number[] = [];
     let fault: Fault | undefined;
-    let room = this.#limits.awarenessClientsMax - (this.#counts.get(teller) ?? 0);
+    let room = this.#limits.awarenessClientsMax - (this.#toldBy.get(teller)?.length ?? 0);
     const isNews = ({ clientId, clock, hasLeft }: AwarenessHead): boolean => {
       const known = this.#states.get(clientId);
       if (known !== undefined) return isLater(known, clock, teller);
@@ -66,11 +69,12 @@ export class Presence {
       const wrong = this.#fault(next.json, teller);
       fault ??= wrong;
       if (wrong !== undefined) continue;
-      const isRenewal = this.#states.get(entry.clientId)?.json === next.json;
+      const known = this.#states.get(entry.clientId);
       this.#set(entry.clientId, { ...next, teller, hasLeft: next.json === LEFT });
-      (isRenewal ? renewed : changed).push(entry.clientId);
+      if (known === undefined || known.hasLeft) arrived.push(entry.clientId);
+      else (known.json === next.json ? renewed : changed).push(entry.clientId);
     }
-    return { changed, renewed, fault };
+    return { changed, arrived, renewed, fault };
   }
 
   /** Who may write under a Yjs client that is told of, also for a while after they left: a mere reader keeps nobody from it. */
@@ -81,14 +85,14 @@ export class Presence {
 
   /** Somebody is gone; answers with the clients that they told of. */
   leave(teller: Teller): number[] {
-    return this.#forget((state) => !state.hasLeft && state.teller === teller);
+    return this.#forget((this.#toldBy.get(teller) ?? []).filter((clientId) => this.#states.get(clientId)?.hasLeft === false));
   }
 
   /** Forgets who did not renew their presence; answers with them. */
   sweep(): number[] {
     const horizonMs = this.#clock.now() - this.#limits.awarenessKeepMs;
     for (const [clientId, { hasLeft, atMs }] of this.#states) if (hasLeft && atMs < horizonMs) this.#delete(clientId);
-    return this.#forget(({ hasLeft, atMs }) => !hasLeft && atMs < horizonMs);
+    return this.#forget([...this.#states].flatMap(([clientId, { hasLeft, atMs }]) => (!hasLeft && atMs < horizonMs ? [clientId] : [])));
   }
 
   /** All who are there. */
@@ -126,23 +130,25 @@ export class Presence {
   #set(clientId: number, state: Omit<State, 'atMs'>): void {
     this.#delete(clientId);
     this.#states.set(clientId, { ...state, atMs: this.#clock.now() });
-    this.#counts.set(state.teller, (this.#counts.get(state.teller) ?? 0) + 1);
+    this.#toldBy.set(state.teller, [...(this.#toldBy.get(state.teller) ?? []), clientId]);
   }
 
   #delete(clientId: number): void {
     const teller = this.#states.get(clientId)?.teller;
     if (teller === undefined) return;
     this.#states.delete(clientId);
-    const left = (this.#counts.get(teller) ?? 0) - 1;
-    if (left > 0) this.#counts.set(teller, left);
-    else this.#counts.delete(teller);
+    const left = this.#toldBy.get(teller)?.filter((other) => other !== clientId) ?? [];
+    if (left.length > 0) this.#toldBy.set(teller, left);
+    else this.#toldBy.delete(teller);
   }
 
-  #forget(isGone: (state: State) => boolean): number[] {
-    const gone = [...this.#states].filter(([, state]) => isGone(state));
-    // The clock stays as it was: that somebody left is believed at the clock at which they were last heard.
-    for (const [clientId, { clock, teller }] of gone) this.#set(clientId, { clock, json: LEFT, teller, hasLeft: true });
-    return gone.map(([clientId]) => clientId);
+  #forget(clientIds: number[]): number[] {
+    for (const clientId of clientIds) {
+      // The clock stays as it was: that somebody left is believed at the clock at which they were last heard.
+      const { clock, teller } = this.#states.get(clientId) as State;
+      this.#set(clientId, { clock, json: LEFT, teller, hasLeft: true });
+    }
+    return clientIds;
   }
 }
 

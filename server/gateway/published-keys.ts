@@ -1,23 +1,11 @@
-import { webcrypto } from 'node:crypto';
 import { createLocalJWKSet, createRemoteJWKSet, errors, type JWTVerifyGetKey } from 'jose';
 import type { Limits } from '../../protocol/limits.ts';
 import type { Clock } from '../shared/clock.ts';
 
-/** A shared secret, or where public keys are published. */
-export type TokenKey = { readonly secret: string } | { readonly jwksUrl: string };
-
 type JwksLimits = Pick<Limits, 'jwksTimeoutMs' | 'jwksCooldownMs' | 'jwksKeepMs' | 'jwksStaleMs'>;
 
-/** The key that must have signed a token. */
-export function keyResolver(key: TokenKey, limits: JwksLimits, clock: Clock): JWTVerifyGetKey {
-  if ('jwksUrl' in key) return publishedKeys(key.jwksUrl, limits, clock);
-  // Imported once: of raw bytes a key would be made for every token.
-  const imported = webcrypto.subtle.importKey('raw', new TextEncoder().encode(key.secret), { name: 'HMAC', hash: 'SHA-256' }, false, ['verify']);
-  return () => imported;
-}
-
 /** Fetches keys when they are needed, and lives on what it has while the issuer does not answer. */
-function publishedKeys(url: string, limits: JwksLimits, clock: Clock): JWTVerifyGetKey {
+export function publishedKeys(url: string, limits: JwksLimits, clock: Clock): JWTVerifyGetKey {
   const remote = createRemoteJWKSet(new URL(url), {
     timeoutDuration: limits.jwksTimeoutMs,
     cooldownDuration: limits.jwksCooldownMs,

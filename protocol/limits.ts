@@ -184,6 +184,11 @@ export const LIMITS = {
   documentPutBackBytes: limit(16 * KiB, 'bytes', 'So many bytes that the server puts back after an edit that was refused count as one more refusal'),
   documentLogBatchesMax: limit(256, 'count', 'Batches of edits that opening a document replays, before a state takes their place'),
   documentLogBytesMax: limit(256 * KiB, 'bytes', 'The same in bytes; of a large document, half of its state'),
+  documentStatesIdleMs: limit(
+    10 * SECOND,
+    'ms',
+    'The thread that puts states of documents together ends after such a rest, with the memory that it took',
+  ),
   documentSnapshotIntervalMs: limit(1 * HOUR, 'ms', 'While a document is edited, a snapshot of it is kept this often'),
   documentPeriodicSnapshotsMax: limit(168, 'count', 'Snapshots of one document that are kept by themselves, the newest'),
   documentNamedSnapshotsMax: limit(200, 'count', 'Snapshots of one document that people have taken'),

@@ -11,12 +11,14 @@ import {
   residentBytesOf,
   startRivals,
 } from '../support/document-servers.ts';
+import { readMetric } from '../support/metrics.ts';
 import { startBenchServer } from '../support/server.ts';
 
 const KiB = 1024;
 const MiB = 1024 * KiB;
-/** So long after the last client left, documents are unloaded for certain, though written out first. */
-const UNLOAD_MS = 4_000;
+const DOCUMENT_IDLE_MS = 1_000;
+/** The thread that writes documents out is over before the memory is looked at. */
+const SETTINGS = { COVISTA_DOCUMENT_STATES_IDLE_MS: '200' };
 const AREA = 'document memory';
 
 export const documentIdle: Scenario = {
@@ -25,7 +27,7 @@ export const documentIdle: Scenario = {
   about:
     'resident memory of the server for each idle connection with a document, against @y/websocket-server and @hocuspocus/server, and for documents by their size and number, with what it keeps of them',
   run: async (options) => {
-    const rivals = await startRivals(sizeOf(options, [3, 3, 40]));
+    const rivals = await startRivals(sizeOf(options, [3, 3, 40]), SETTINGS);
     try {
       return [...(await measureConnections(rivals, options)), ...(await measureSizes(rivals, options)), ...(await measureNumbers(options))];
     } finally {
@@ -98,7 +100,7 @@ const WARM_UP_DOCUMENTS = 20;
 /** Documents of some annotations, each open at one client, and what a server keeps once they are unloaded. */
 async function measureNumbers(options: ScenarioOptions): Promise<Measurement[]> {
   const counts = sizeOf<readonly number[]>(options, [[5], [50], [50, 200, 500]]);
-  const server = await startBenchServer({ COVISTA_DOCUMENT_IDLE_MS: String(UNLOAD_MS / 4) });
+  const server = await startBenchServer({ ...SETTINGS, COVISTA_DOCUMENT_IDLE_MS: String(DOCUMENT_IDLE_MS) });
   try {
     await createDatasets(server, WARM_UP_DOCUMENTS + Math.max(...counts));
     const covista = covistaOf(server);
@@ -115,7 +117,9 @@ async function measureNumbers(options: ScenarioOptions): Promise<Measurement[]> 
       measurements.push({ area: AREA, name: 'open documents, together', unit: 'MiB', value: bytes / MiB, at: { of: 'documents', value: count } });
     }
     for (const { socket } of opened) socket.close();
-    await delay(UNLOAD_MS);
+    // They are written out first, one after the other.
+    do await delay(DOCUMENT_IDLE_MS);
+    while ((await readMetric(server, 'bench', /^covista_documents (\S+)$/)) > 0);
     const kept = Math.max(0, (await settled(covista, options)) - before);
     return [...measurements, { area: AREA, name: 'kept of documents that were unloaded', unit: 'MiB', value: kept / MiB }];
   } finally {

@@ -65,7 +65,7 @@ export async function startServices(config: Config, { stores, engines, watch, lo
   const retention = await startUpkeep(config, { stores, log, closers, metrics }, (datasetId) => reader.forget(datasetId));
   const refs = createRefResolver({ pointers: metadata.pointers, versions: metadata.versions, reader });
   const visible = createVisibleVersions({ content: stores.content, reader, limits });
-  const states = new DocumentStatesThread(metrics.threads);
+  const states = new DocumentStatesThread(limits, metrics.threads);
   closers.add(() => states.close());
   const sources = { refs, reader, content: stores.content };
   const documents = createDocuments({ ...sources, store: metadata.documents, states, authorizer, limits, clock: systemClock, log });

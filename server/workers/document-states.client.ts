@@ -1,4 +1,5 @@
 import { Worker } from 'node:worker_threads';
+import type { Limits } from '../../protocol/limits.ts';
 import type { EntriesPage, PagedEntry } from '../shared/document-entries.ts';
 import type { ThreadCounts } from '../shared/thread-counts.ts';
 import type { FromDocumentStates, ToDocumentStates } from './document-states.protocol.ts';
@@ -6,14 +7,21 @@ import type { FromDocumentStates, ToDocumentStates } from './document-states.pro
 /** Beside this file, with its extension: a checkout runs TypeScript, a package JavaScript. */
 const WORKER = new URL(import.meta.url.replace(/\.client(\.\w+)$/, '.worker$1'));
 
-/** One thread that puts states of documents together, which takes long for large ones. It starts with the first, and anew after a fault. */
+/**
+ * One thread that puts states of documents together, which takes long for large ones. It starts with the first, and anew after a fault;
+ * it ends when it has rested for a while, since it keeps the memory that the largest one took.
+ */
 export class DocumentStatesThread {
+  readonly #limits: Pick<Limits, 'documentStatesIdleMs'>;
   readonly #threads: ThreadCounts | undefined;
   #worker: Worker | undefined;
-  #isClosing = false;
+  /** Those that were told to end. */
+  readonly #dismissed = new WeakSet<Worker>();
+  #rest: NodeJS.Timeout | undefined;
   #waiting: PromiseWithResolvers<FromDocumentStates>[] = [];
 
-  constructor(threads?: ThreadCounts) {
+  constructor(limits: Pick<Limits, 'documentStatesIdleMs'>, threads?: ThreadCounts) {
+    this.#limits = limits;
     this.#threads = threads;
   }
 
@@ -39,12 +47,15 @@ export class DocumentStatesThread {
   }
 
   async close(): Promise<void> {
-    this.#isClosing = true;
-    await this.#worker?.terminate();
+    clearTimeout(this.#rest);
+    if (this.#worker === undefined) return;
+    this.#dismissed.add(this.#worker);
+    await this.#worker.terminate();
   }
 
   /** Keeps the process alive for as long as somebody waits. */
   #ask(message: ToDocumentStates): Promise<FromDocumentStates> {
+    clearTimeout(this.#rest);
     const worker = this.#worker ?? this.#start();
     const settle = Promise.withResolvers<FromDocumentStates>();
     this.#waiting.push(settle);
@@ -60,17 +71,27 @@ export class DocumentStatesThread {
     worker.unref();
     worker.on('message', (answer: FromDocumentStates) => {
       this.#waiting.shift()?.resolve(answer);
-      if (this.#waiting.length === 0) worker.unref();
+      if (this.#waiting.length > 0) return;
+      worker.unref();
+      this.#rest = setTimeout(() => this.#dismiss(worker), this.#limits.documentStatesIdleMs).unref();
     });
-    worker.once('error', (error) => this.#lose(error));
+    worker.once('error', (error) => this.#lose(worker, error));
     worker.once('exit', () => {
-      this.#threads?.ended('document-states', !this.#isClosing);
-      this.#lose(new Error('the thread for states of documents ended'));
+      this.#threads?.ended('document-states', !this.#dismissed.has(worker));
+      this.#lose(worker, new Error('the thread for states of documents ended'));
     });
     return worker;
   }
 
-  #lose(reason: Error): void {
+  /** Whoever asks next gets another. */
+  #dismiss(worker: Worker): void {
+    this.#dismissed.add(worker);
+    if (this.#worker === worker) this.#worker = undefined;
+    void worker.terminate();
+  }
+
+  #lose(worker: Worker, reason: Error): void {
+    if (this.#worker !== worker) return;
     this.#worker = undefined;
     const waiting = this.#waiting;
     this.#waiting = [];

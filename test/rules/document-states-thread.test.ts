@@ -1,0 +1,38 @@
+import { afterEach, expect, test, vi } from 'vitest';
+import * as Y from 'yjs';
+import { ThreadCounts } from '../../server/shared/thread-counts.ts';
+import { DocumentStatesThread } from '../../server/workers/document-states.client.ts';
+
+const NAME = 'document-states';
+let thread: DocumentStatesThread;
+
+afterEach(() => thread.close());
+
+/** A document with one entry, as an update. */
+function updateOf(key: string): Uint8Array {
+  const doc = new Y.Doc();
+  doc.getMap('entries').set(key, 1);
+  return Y.encodeStateAsUpdate(doc);
+}
+
+test('DOC23 the thread that puts states together ends after a rest, and whoever asks then gets another', async () => {
+  const counts = new ThreadCounts();
+  thread = new DocumentStatesThread({ documentStatesIdleMs: 50 }, counts);
+  const asked = await Promise.all([thread.compact([updateOf('a'), updateOf('b')]), thread.read([updateOf('a')], ['entries'])]);
+  expect(asked[1]).toEqual({ entries: { a: 1 } });
+  expect(counts.running.get(NAME)).toBe(1);
+  await vi.waitFor(() => expect(counts.running.get(NAME)).toBe(0), { timeout: 30_000 });
+  expect(await thread.read([asked[0]], ['entries'])).toEqual({ entries: { a: 1, b: 1 } });
+  expect(counts.failures.get(NAME)).toBe(0);
+});
+
+test('DOC23 it does not end while it is asked', async () => {
+  const counts = new ThreadCounts();
+  thread = new DocumentStatesThread({ documentStatesIdleMs: 1 }, counts);
+  for (let turn = 0; turn < 20; turn += 1) {
+    const many = Array.from({ length: 50 }, (_, index) => thread.read([updateOf(`${turn}-${index}`)], ['entries']));
+    const read = await Promise.all(many);
+    expect(read.map(({ entries }) => Object.keys(entries as object))).toEqual(read.map((_, index) => [`${turn}-${index}`]));
+  }
+  expect(counts.failures.get(NAME)).toBe(0);
+});

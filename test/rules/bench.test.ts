@@ -168,6 +168,16 @@ describe('scaling', () => {
 
   test('the measured noise of a flat curve is no knee', () => {
     expect(scalingOf(curve(LOADS, (x) => 5 + (x === 100 ? 1 : 0)))?.knee).toBe(null);
+    // Bends by far, but comes to where it began.
+    const measured = [29, 9.2, 10, 8.4, 19, 37.9];
+    expect(scalingOf(measured.map((y, index) => [[1, 10, 50, 100, 500, 1_000][index] ?? 0, y] as const))).toEqual({
+      exponent: expect.closeTo(0.03, 1),
+      knee: null,
+    });
+  });
+
+  test('a cost that falls and then no longer does has no knee', () => {
+    expect(scalingOf(curve(LOADS, (x) => Math.max(10_000 / x, 10)))?.knee).toBe(null);
   });
 });
 

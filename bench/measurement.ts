@@ -12,7 +12,7 @@ export interface Measurement {
   readonly limit?: number;
   /** Whether the value may be at most or must be at least the limit. */
   readonly bound?: 'at most' | 'at least';
-  /** Which way is better where no bound says so; absent: rates higher, all else lower. */
+  /** Which way is better where no bound says so; absent: rates higher, all else lower. Of peers and floors neither is. */
   readonly better?: 'higher' | 'lower' | 'neither';
   /** Of a figure that was taken at several loads or sizes: at which of them. Together they make a curve. */
   readonly at?: { readonly of: string; readonly value: number };

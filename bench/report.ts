@@ -1,3 +1,4 @@
+import { readable } from './families.ts';
 import { isMet, type Measurement } from './measurement.ts';
 import { type Curve, type Plot, plotSvg } from './plot.ts';
 import { labelOf, type Results, rounded, type Target } from './results.ts';
@@ -12,11 +13,13 @@ export interface Report {
 export function reportOf(results: Results, name: string): Report {
   const plots = new Map<string, string>();
   const sections = areasOf(results.measurements).map(([area, measurements]) => {
-    const drawn = plotsOf(area, measurements).map((plot) => {
-      const file = `${name}-${plots.size + 1}.svg`;
-      plots.set(file, plotSvg(plot));
-      return `![${plot.title} over ${plot.over}](${file})\n\n${plot.curves.map((curve) => scalingSentence(curve, plot.unit)).join('\n')}`;
-    });
+    const drawn = plotsOf(area, measurements)
+      .flatMap(readable)
+      .map((plot) => {
+        const file = `${name}-${plots.size + 1}.svg`;
+        plots.set(file, plotSvg(plot));
+        return `![${plot.title} over ${plot.over}](${file})\n\n${plot.curves.map((curve) => scalingSentence(curve, plot.unit)).join('\n')}`;
+      });
     return [`## ${area}`, tableOf(measurements), ...drawn].join('\n\n');
   });
   const { machine, commit, at } = results;

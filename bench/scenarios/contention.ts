@@ -189,6 +189,6 @@ function describe(what: string, floorName: string, { ours, floor }: Rates): Meas
       bound: 'at least',
     },
     { area, name: what, value: median(ours), spread: spreadOf(ours), unit: 'per second' },
-    { area, name: `${what}: ${floorName}`, value: median(floor), spread: spreadOf(floor), unit: 'per second' },
+    { area, name: `${what}: ${floorName}`, value: median(floor), spread: spreadOf(floor), unit: 'per second', better: 'neither' },
   ];
 }

@@ -38,7 +38,7 @@ interface Figures {
 }
 
 async function measure(rivals: Rivals, commitMs: number, options: ScenarioOptions): Promise<Measurement[]> {
-  const measurements: Measurement[] = [{ area: AREA, name: 'commit of the database, p99', unit: 'ms', value: commitMs }];
+  const measurements: Measurement[] = [{ area: AREA, name: 'commit of the database, p99', unit: 'ms', value: commitMs, better: 'neither' }];
   for (const readers of sizeOf<readonly number[]>(options, [[10], [100], [100, 500]])) {
     const figures = await compare(rivals, readers, options);
     measurements.push(...targetsOf(readers, figures, commitMs), ...curvesOf(readers, figures.get(rivals.covista.name) as Figures));
@@ -61,11 +61,14 @@ function targetsOf(readers: number, figures: ReadonlyMap<string, Figures>, commi
       ...{ limit: Number((best(({ editMs }) => editMs) + commitMs).toFixed(1)), bound: 'at most' },
     },
     { area: AREA, name: `presence ${to}, p99 / better peer`, unit: 'ratio', ...ratio(({ moveMs }) => moveMs), limit: 0.6, bound: 'at most' },
-    ...[...figures].flatMap(([server, { cpuUs, editMs, moveMs }]): Measurement[] => [
-      { area: AREA, name: `${server}: microseconds of CPU per delivery ${to}`, unit: 'count', ...summaryOf(cpuUs) },
-      { area: AREA, name: `${server}: edit ${to}, p99`, unit: 'ms', ...summaryOf(editMs) },
-      { area: AREA, name: `${server}: presence ${to}, p99`, unit: 'ms', ...summaryOf(moveMs) },
-    ]),
+    ...[...figures].flatMap(([server, { cpuUs, editMs, moveMs }], index): Measurement[] => {
+      const figure = { area: AREA, better: index === 0 ? 'lower' : 'neither' } as const;
+      return [
+        { ...figure, name: `${server}: microseconds of CPU per delivery ${to}`, unit: 'count', ...summaryOf(cpuUs) },
+        { ...figure, name: `${server}: edit ${to}, p99`, unit: 'ms', ...summaryOf(editMs) },
+        { ...figure, name: `${server}: presence ${to}, p99`, unit: 'ms', ...summaryOf(moveMs) },
+      ];
+    }),
   ];
 }
 

@@ -45,7 +45,7 @@ async function measureConnections({ covista, peers }: Rivals, options: ScenarioO
     const [count, bytes] = all.at(-1) as [number, number];
     const figure = { area: AREA, unit: 'KiB' as const, value: bytes / KiB };
     if (server === covista) measurements.push({ ...figure, name: 'idle connection with a document', limit: 6, bound: 'at most' });
-    else measurements.push({ ...figure, name: `${server.name}: idle connection with a document` });
+    else measurements.push({ ...figure, name: `${server.name}: idle connection with a document`, better: 'neither' });
     const curve = server === covista ? all : [];
     for (const [at, each] of curve) {
       measurements.push({ area: AREA, name: 'idle connection', unit: 'KiB', value: each / KiB, at: { of: 'connections', value: at } });

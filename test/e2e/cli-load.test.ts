@@ -2,6 +2,7 @@ import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { regressions } from '../../bench/compare.ts';
 import { CovistaError } from '../../protocol/errors.ts';
 import { Admission } from '../../server/cli/load/guests.ts';
 import { judge, readObjective } from '../../server/cli/load/objectives.ts';
@@ -40,6 +41,16 @@ describe('load', () => {
     const outcome = JSON.parse(await readFile(out, 'utf8'));
     expect(outcome).toMatchObject({ scenario: 'browse', people: 4, seed: 1, errors: {}, objectives: [{ met: true }, { met: true }] });
     expect(outcome.targets).toMatchObject([{ area: 'browse', name: '*: errors', value: 0, limit: 0, unit: 'count', met: true }, { unit: 'ms' }]);
+    expect(outcome.measurements).toEqual(
+      expect.arrayContaining([
+        { area: 'browse', name: 'version.preview: p50', value: expect.any(Number), unit: 'ms' },
+        { area: 'browse', name: 'version.preview: p99', value: expect.any(Number), unit: 'ms', limit: 60_000, bound: 'at most' },
+        { area: 'browse', name: 'version.preview: answered', value: expect.any(Number), unit: 'per second' },
+        { area: 'browse', name: '*: errors', value: 0, unit: 'count', limit: 0, bound: 'at most' },
+      ]),
+    );
+    expect(new Set(outcome.measurements.map(({ name }: { name: string }) => name)).size).toBe(outcome.measurements.length);
+    expect(regressions(outcome, outcome)).toEqual([]);
     expect(outcome.machine).toMatchObject({ node: process.version });
     expect(outcome).toMatchObject({
       arrived: 4,

@@ -168,6 +168,16 @@ describe('scaling', () => {
 
   test('the measured noise of a flat curve is no knee', () => {
     expect(scalingOf(curve(LOADS, (x) => 5 + (x === 100 ? 1 : 0)))?.knee).toBe(null);
+    // Bends by far, but comes to where it began.
+    const measured = [29, 9.2, 10, 8.4, 19, 37.9];
+    expect(scalingOf(measured.map((y, index) => [[1, 10, 50, 100, 500, 1_000][index] ?? 0, y] as const))).toEqual({
+      exponent: expect.closeTo(0.03, 1),
+      knee: null,
+    });
+  });
+
+  test('a cost that falls and then no longer does has no knee', () => {
+    expect(scalingOf(curve(LOADS, (x) => Math.max(10_000 / x, 10)))?.knee).toBe(null);
   });
 });
 
@@ -192,11 +202,36 @@ describe('the report', () => {
     const { markdown, plots } = reportOf(resultsWith(figure('fast', 5, { limit: 10, spread: [4, 6] }), ...curve), 'today');
     expect(markdown).toContain('| a | fast | 5.00 ms | at most 10 | 0.500 | met |');
     expect(markdown).toContain('| round trip <b> at 100 connections | 10.0 ms |');
-    expect(markdown).toContain('![a over connections](today-1.svg)');
+    expect(markdown).toContain('![a: round trip <b> over connections](today-1.svg)');
     expect(markdown).toContain('grows with power 1.00');
     const svg = plots.get('today-1.svg') ?? '';
     expect(svg).toMatch(/^<svg [^>]*viewBox/);
     expect(svg).toContain('round trip &#60;b&#62;');
     expect(svg).not.toContain('NaN');
+  });
+
+  test('splits a plot of more than six curves by what their names share, and names each where it ends, not on top of another', () => {
+    const kinds = Array.from({ length: 7 }, (_, kind) => [`kind${kind}: median`, `kind${kind}: p99`]).flat();
+    const curves = kinds.flatMap((name) => [1, 100].map((value) => figure(name, name.endsWith('p99') ? 5 : 1, { at: { of: 'people', value } })));
+    const { markdown, plots } = reportOf(resultsWith(...curves), 'today');
+    expect(markdown).toContain('![a: p99 (2 of 2) over people](today-4.svg)');
+    expect(markdown).toContain('- kind6: p99: grows with power 0.00');
+    const drawn = [...plots.values()].map((svg) => [...svg.matchAll(/y="([0-9.]+)" fill="#[0-9a-f]+">(kind\d)</g)]);
+    expect(drawn.map((labels) => labels.map(([, , name]) => name))).toEqual([
+      ['kind0', 'kind1', 'kind2', 'kind3'],
+      ['kind4', 'kind5', 'kind6'],
+      ['kind0', 'kind1', 'kind2', 'kind3'],
+      ['kind4', 'kind5', 'kind6'],
+    ]);
+    for (const labels of drawn) {
+      const heights = labels.map(([, y]) => Number(y)).sort((one, other) => one - other);
+      for (const [index, y] of heights.slice(1).entries()) expect(y - (heights[index] ?? 0)).toBeGreaterThanOrEqual(14);
+    }
+  });
+
+  test('figures of nought are left out of a plot, also where there are no others', () => {
+    const curve = [1, 100].map((value) => figure('errors', 0, { at: { of: 'people', value } }));
+    const [svg = ''] = reportOf(resultsWith(...curve), 'today').plots.values();
+    expect(svg).not.toMatch(/NaN|Infinity|e\+/);
   });
 });

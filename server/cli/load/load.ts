@@ -7,7 +7,7 @@ import { thisMachine } from './machine.ts';
 import { judge, type Objective, readObjective } from './objectives.ts';
 import { readPeople, type TokenOf } from './people.ts';
 import type { Figures } from './recorder.ts';
-import { limitsOf, liveLine, type Outcome, printOutcome, targetsOf } from './report.ts';
+import { limitsOf, liveLine, measurementsOf, type Outcome, printOutcome, targetsOf } from './report.ts';
 import type { World } from './scenario.ts';
 import { SCENARIOS } from './scenarios.ts';
 import { serverMemory } from './server-memory.ts';
@@ -176,7 +176,7 @@ async function carryOut(plan: Plan, world: World, { invocation, signal }: Stage)
   const settled = crowd.recorder('recorded');
   const actions = ofBoth(arrival, settled.figures());
   const objectives = judge(plan.objectives, actions);
-  const outcome: Outcome = {
+  const found: Omit<Outcome, 'measurements'> = {
     at: new Date().toISOString(),
     machine: thisMachine(),
     scenario: plan.name,
@@ -193,6 +193,7 @@ async function carryOut(plan: Plan, world: World, { invocation, signal }: Stage)
     objectives,
     targets: targetsOf(plan.name, objectives),
   };
+  const outcome: Outcome = { ...found, measurements: measurementsOf(found) };
   printOutcome(terminal, outcome);
   if (plan.out !== undefined) await writeFile(plan.out, `${JSON.stringify(outcome, null, 2)}\n`);
   return outcome.objectives.every(({ met }) => met) ? 0 : 1;

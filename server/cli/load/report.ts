@@ -28,6 +28,8 @@ export interface Outcome {
   readonly objectives: readonly Verdict[];
   /** The same as the benchmarks write them. */
   readonly targets: readonly Target[];
+  /** Every figure of `actions` and the memory of the server as the benchmarks write theirs, so that their `--compare` reads them. */
+  readonly measurements: readonly Measurement[];
 }
 
 export interface LimitMet {
@@ -59,6 +61,38 @@ export const targetsOf = (scenario: string, objectives: readonly Verdict[]): Tar
     bound: 'at most',
     met,
   }));
+
+/** A figure in the form of the results of the benchmarks; with a limit where an objective has one for it. */
+export interface Measurement {
+  readonly area: string;
+  readonly name: string;
+  readonly value: number;
+  readonly unit: 'ms' | 'count' | 'per second' | 'MiB';
+  readonly limit?: number;
+  readonly bound?: 'at most';
+}
+
+export function measurementsOf({ scenario, actions, serverMemoryBytes, targets }: Omit<Outcome, 'measurements'>): Measurement[] {
+  const figures = actions.flatMap(({ action, count, errors, perSecond, ...times }): Measurement[] => {
+    const figure = (name: string, value: number, unit: Measurement['unit']): Measurement => ({
+      area: scenario,
+      name: `${action}: ${name}`,
+      value,
+      unit,
+    });
+    // What always failed took no time.
+    const took = count === 0 ? [] : TIMES.map((time) => figure(time, times[time], 'ms'));
+    return [...took, figure('errors', errors, 'count'), figure('answered', perSecond, 'per second')];
+  });
+  const named = new Set(figures.map(({ name }) => name));
+  const ofAll = targets.flatMap(({ area, name, value, unit }) => (value === null || named.has(name) ? [] : [{ area, name, value, unit }]));
+  const memory: Measurement[] =
+    serverMemoryBytes === null ? [] : [{ area: scenario, name: 'memory of the server', value: serverMemoryBytes / MiB, unit: 'MiB' }];
+  const limits = new Map(targets.map(({ name, limit, bound }) => [name, { limit, bound }]));
+  return [...figures, ...ofAll, ...memory].map((measurement) => ({ ...measurement, ...limits.get(measurement.name) }));
+}
+
+const TIMES = ['p50', 'p95', 'p99', 'max'] as const;
 
 /** One line of how it goes. */
 export function liveLine(

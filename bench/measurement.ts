@@ -9,6 +9,8 @@ export interface Measurement {
   readonly unit: 'ratio' | 'ms' | 'KiB' | 'MiB' | 'per second' | 'count';
   /** Lowest and highest of the runs. */
   readonly spread?: readonly [number, number];
+  /** From how many samples a percentile was taken, where they may be too few for it: then it is the longest of them. */
+  readonly samples?: number;
   readonly limit?: number;
   /** Whether the value may be at most or must be at least the limit. */
   readonly bound?: 'at most' | 'at least';

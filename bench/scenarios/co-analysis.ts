@@ -63,7 +63,7 @@ function describe({ people, actions, errors }: Outcome, memory: number): Measure
     const limit = isFull ? TARGETS[action] : undefined;
     return [
       { area: AREA, name: `${action}: median`, value: p50, unit: 'ms', at },
-      { area: AREA, name: `${action}: p99`, value: p99, unit: 'ms', at, ...(limit === undefined ? {} : { limit, bound: 'at most' }) },
+      { area: AREA, name: `${action}: p99`, value: p99, unit: 'ms', samples: count, at, ...(limit === undefined ? {} : { limit, bound: 'at most' }) },
     ];
   });
   const failed = Object.values(errors).reduce((sum, count) => sum + count, 0);

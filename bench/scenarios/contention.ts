@@ -1,5 +1,5 @@
 import type { Client } from '../../client/index.ts';
-import { type Measurement, median, type Scenario, type ScenarioOptions, sizeOf, spreadOf } from '../measurement.ts';
+import { type Measurement, ratioOf, type Scenario, type ScenarioOptions, sizeOf, summaryOf } from '../measurement.ts';
 import { type BareSql, createBareSql } from '../support/bare-sql.ts';
 import { createWorkspace, smallCsv, writeSmallCsvs } from '../support/data.ts';
 import { type BenchDatabase, startBenchDatabase } from '../support/database.ts';
@@ -177,18 +177,15 @@ interface Rates {
 
 function describe(what: string, floorName: string, { ours, floor }: Rates): Measurement[] {
   const area = 'contention';
-  const shares = ours.map((rate, run) => rate / (floor[run] ?? Number.NaN));
   return [
     {
       area,
       name: `${what} / ${floorName}`,
-      value: median(ours) / median(floor),
-      spread: spreadOf(shares),
-      unit: 'ratio',
+      ...ratioOf(ours, floor),
       limit: 0.4,
       bound: 'at least',
     },
-    { area, name: what, value: median(ours), spread: spreadOf(ours), unit: 'per second' },
-    { area, name: `${what}: ${floorName}`, value: median(floor), spread: spreadOf(floor), unit: 'per second', better: 'neither' },
+    { area, name: what, ...summaryOf(ours), unit: 'per second' },
+    { area, name: `${what}: ${floorName}`, ...summaryOf(floor), unit: 'per second', better: 'neither' },
   ];
 }

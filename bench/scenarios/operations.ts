@@ -76,11 +76,16 @@ async function byConnections(prepared: Prepared, options: ScenarioOptions): Prom
   const measurements: Measurement[] = [];
   for (const connections of sizeOf<readonly number[]>(options, [[2], [100], [1, 100, 1_000]])) {
     options.say(`${connections} connections`);
-    for (const { name, p50, p99, failures } of await pacedLoad({ ...prepared, connections, seconds: sizeOf(options, [0.3, 0.5, 1]), operations })) {
+    for (const { name, count: samples, p50, p99, failures } of await pacedLoad({
+      ...prepared,
+      connections,
+      seconds: sizeOf(options, [0.3, 0.5, 1]),
+      operations,
+    })) {
       if (Object.keys(failures).length > 0) throw new Error(`some failed: ${JSON.stringify(failures)}`);
       const at = { of: 'connections', value: connections };
       measurements.push({ area: AREA, name: `${name}: median`, value: p50, unit: 'ms', at });
-      measurements.push({ area: AREA, name: `${name}: p99`, value: p99, unit: 'ms', at });
+      measurements.push({ area: AREA, name: `${name}: p99`, value: p99, unit: 'ms', samples, at });
     }
   }
   return measurements;
@@ -126,7 +131,14 @@ async function byRate(prepared: Prepared, options: ScenarioOptions): Promise<Mea
       const [figures] = await pacedLoad({ ...prepared, connections, seconds, operations: [{ name, perSecond }] });
       if (figures === undefined) throw new Error(`${name} was not asked`);
       failUnlessTooMuch(name, figures.failures);
-      measurements.push({ area: AREA, name: `${name}: p99`, value: figures.p99, unit: 'ms', at: { of: 'requests a second', value: perSecond } });
+      measurements.push({
+        area: AREA,
+        name: `${name}: p99`,
+        value: figures.p99,
+        unit: 'ms',
+        samples: figures.count,
+        at: { of: 'requests a second', value: perSecond },
+      });
       if (figures.perSecond < perSecond * KEPT_UP) break;
     }
   }

@@ -234,4 +234,10 @@ describe('the report', () => {
     const [svg = ''] = reportOf(resultsWith(...curve), 'today').plots.values();
     expect(svg).not.toMatch(/NaN|Infinity|e\+/);
   });
+
+  test('says of how few samples a percentile is the longest', () => {
+    const { markdown } = reportOf(resultsWith(figure('whoami: p99', 5, { samples: 20 }), figure('preview: p99', 5, { samples: 100 })), 'today');
+    expect(markdown).toContain('| whoami: p99 | 5.00 ms | the longest of 20 |  |');
+    expect(markdown).toContain('| preview: p99 | 5.00 ms |  |  |');
+  });
 });

@@ -114,19 +114,19 @@ export function permissionDenialSpike(denials: { recent(): RecentDenials }, culp
     unit: 'per minute',
     threshold,
     measure: () => {
-      const { total, subjects, addresses } = denials.recent();
-      const isOver = callerMax > 0 && (above(subjects, callerMax).length > 0 || above(addresses, callerMax).length > 0);
+      const { total, subjects, addresses, addressesBesideOne } = denials.recent();
+      const isOver = callerMax > 0 && (above(subjects, callerMax).length > 0 || above(addressesBesideOne, callerMax).length > 0);
       return { value: total, isOver, detail: { subjects: most(subjects), addresses: most(addresses) } };
     },
     act: () => {
-      const { total, subjects, addresses } = denials.recent();
+      const { total, subjects, addressesBesideOne } = denials.recent();
       const least = Math.max(
         1,
         Math.min(callerMax > 0 ? callerMax : Number.POSITIVE_INFINITY, total > threshold ? total * CULPRIT_SHARE : Number.POSITIVE_INFINITY),
       );
       const tightenedSubjects = above(subjects, least);
       for (const subject of tightenedSubjects) culprits.tightenSubject(subject);
-      const tightenedAddresses = above(addresses, least).filter((address) => culprits.tightenAddress(address));
+      const tightenedAddresses = above(addressesBesideOne, least).filter((address) => culprits.tightenAddress(address));
       return { tightenedSubjects: tightenedSubjects.slice(0, CALLERS_NAMED_MAX), tightenedAddresses: tightenedAddresses.slice(0, CALLERS_NAMED_MAX) };
     },
   };

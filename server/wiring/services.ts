@@ -101,7 +101,7 @@ export async function startServices(config: Config, { stores, engines, watch, lo
     retention,
     uploads,
     ...tableServices,
-    commits: createCommits({ stores, queue, refs, reader, limits, onCommitted }),
+    commits: createCommits({ stores, queue, refs, reader, limits, onCommitted, onBegun: (begun) => watch.creations.begin(begun) }),
     previews: createPreviews({ stores, reader, visible, limits }),
     explanations: createExplanations({ authorizer, refs, reader }),
     visible,

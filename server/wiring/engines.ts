@@ -43,8 +43,19 @@ export function startEngines(config: Config, { engines: others }: Parts, { store
       return value === null ? [] : [{ labels: { engine: name }, value }];
     }),
   );
+  const memoryHelp = 'What engines of tables have of memory, and what of it tables and views use';
+  metrics.gauge('table_engine_memory_bytes', memoryHelp, ['engine', 'kind'], () => engines.flatMap(memoryOf));
   metrics.gauge('table_engine_objects', help, ['engine', 'kind'], async () => (await Promise.all(engines.map(inventoryOf))).flat());
   return engines;
+}
+
+function memoryOf(engine: TableEngine): Reading[] {
+  const memory = engine.memory?.();
+  if (memory === undefined) return [];
+  return Object.entries({ heap: memory.heapBytes, used: memory.usedBytes }).map(([kind, value]) => ({
+    labels: { engine: engine.name, kind },
+    value,
+  }));
 }
 
 async function inventoryOf(engine: TableEngine): Promise<Reading[]> {

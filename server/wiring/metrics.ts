@@ -1,5 +1,6 @@
 import type { Services } from '../operations/services.ts';
 import type { Creations } from '../services/alerts/rules.ts';
+import type { TableServices } from '../services/tables/start.ts';
 import type { EngineTimes } from '../services/tables/times.ts';
 import type { CommitReport } from '../services/versioning/commits.ts';
 import type { VersionReader } from '../services/versioning/version-reader.ts';
@@ -31,10 +32,9 @@ export function watchStores(metrics: Metrics, { metadata, content }: Pick<Opened
   metrics.gauge('queries', 'Queries of DuckDB that run and that wait', ['state'], () => toReadings('state', Object.entries(content.queryLoad())));
 }
 
-export function watchServices(
-  metrics: Metrics,
-  { tables, documents, authorizer, reader, visible }: Pick<Services, 'tables' | 'documents' | 'authorizer' | 'reader' | 'visible'>,
-): void {
+type Watched = Pick<Services, 'tables' | 'documents' | 'authorizer' | 'reader' | 'visible'> & Pick<TableServices, 'tableCaches'>;
+
+export function watchServices(metrics: Metrics, { tables, tableCaches, documents, authorizer, reader, visible }: Watched): void {
   metrics.gauge('active_table_count', 'Tables that are loaded', ['engine'], () => {
     const counts = new Map([...(['memory', 'duckdb'] as const)].map((engine) => [engine as string, 0]));
     for (const { engine } of tables.memory()) counts.set(engine, (counts.get(engine) ?? 0) + 1);
@@ -50,7 +50,8 @@ export function watchServices(
   metrics.gauge('documents', 'Live documents that are open', [], () => one(documents.counts.documents));
   metrics.gauge('document_channels', 'Channels of live documents', [], () => one(documents.counts.channels));
   metrics.cache('grants', authorizer.grantHits);
-  metrics.cache('tables', () => tables.hits());
+  for (const [name, hits] of Object.entries(tableCaches)) metrics.cache(name, hits);
+  metrics.cache('document_answers', () => documents.answers);
   metrics.cache('versions', () => reader.hits());
   metrics.cache('scoped_counts', () => visible.hits());
 }

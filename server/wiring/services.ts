@@ -81,7 +81,7 @@ export async function startServices(config: Config, { stores, engines, watch, lo
   const queue = createCommitQueue({ versions: metadata.versions, objects, limits });
   const diffs = createDiffs({ stores, reader, limits });
   const onCommitted = preparing(diffs, watchCommits(metrics, { reader, creations: watch.creations, waiting: queue.waiting }));
-  watchServices(metrics, { tables: tableServices.tables, documents, authorizer, reader, visible });
+  watchServices(metrics, { ...tableServices, documents, authorizer, reader, visible });
   const removal = { store: metadata.datasets, authorizer, tables: tableServices.tables, graceMs: limits.removalGraceMs, log };
   const house = { stores, authorizer, revocations, refs, reader, visible, states, ...tableServices, log, closers, metrics };
   const { schedules, runs } = await startSchedules(config, house);
@@ -101,7 +101,7 @@ export async function startServices(config: Config, { stores, engines, watch, lo
     retention,
     uploads,
     ...tableServices,
-    commits: createCommits({ stores, queue, refs, reader, limits, onCommitted }),
+    commits: createCommits({ stores, queue, refs, reader, limits, onCommitted, onBegun: (begun) => watch.creations.begin(begun) }),
     previews: createPreviews({ stores, reader, visible, limits }),
     explanations: createExplanations({ authorizer, refs, reader }),
     visible,

@@ -6,6 +6,7 @@ import type { PerspectiveType } from '../shared/perspective/types.ts';
 import type { ThreadCounts } from '../shared/thread-counts.ts';
 import type { ContentStore, Control, ScopedContent, TableArrow } from '../storage/content-store.ts';
 import { type MemoryHosted, MemoryThread } from './perspective-memory.client.ts';
+import type { EngineMemory } from './perspective-memory.protocol.ts';
 
 /** What a table is made of: see `TableSource` of the services, which this fits. */
 interface MemorySource {
@@ -52,6 +53,13 @@ export class PerspectiveMemory {
   /** The threads that run, for those who watch them. */
   get threads(): readonly MemoryThread[] {
     return [...this.#threads];
+  }
+
+  /** What its threads hold, together. */
+  memory(): EngineMemory {
+    const held = [...this.#threads].map(({ memory }) => memory);
+    const sum = (of: keyof EngineMemory): number => held.reduce((bytes, memory) => bytes + memory[of], 0);
+    return { heapBytes: sum('heapBytes'), usedBytes: sum('usedBytes') };
   }
 
   /**

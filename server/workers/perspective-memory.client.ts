@@ -4,7 +4,7 @@ import { CovistaError, errorFromBody } from '../../protocol/errors.ts';
 import { present } from '../shared/assert.ts';
 import type { Logger } from '../shared/log.ts';
 import { passOn } from './pass-on.ts';
-import type { FromMemory, LoadedTable, MemoryHoldings, MemorySettings, ToMemory } from './perspective-memory.protocol.ts';
+import type { EngineMemory, FromMemory, LoadedTable, MemoryHoldings, MemorySettings, ToMemory } from './perspective-memory.protocol.ts';
 
 /** Takes what comes of one session. */
 export interface MemoryPeer {
@@ -51,6 +51,9 @@ export class MemoryThread {
   #gone: CovistaError | undefined;
   #isKilled = false;
   #held: MemoryHoldings = { sessions: 0, views: 0, heapBytes: 0 };
+  #usedBytes = 0;
+  /** What tables take that are to be freed and are not yet, in order. */
+  readonly #freeing: number[] = [];
 
   constructor(options: MemoryThreadOptions) {
     this.#options = options;
@@ -77,6 +80,12 @@ export class MemoryThread {
   /** What it held when it last said so: after a load, or the end of a session or table. */
   get held(): MemoryHoldings {
     return this.#held;
+  }
+
+  /** Its memory when it last said so, without what tables take that it is about to free. */
+  get memory(): EngineMemory {
+    const freeing = this.#freeing.reduce((sum, bytes) => sum + bytes, 0);
+    return { heapBytes: this.#held.heapBytes, usedBytes: Math.max(0, this.#usedBytes - freeing) };
   }
 
   /** Hosts a table under a name that is not used in this thread. The pieces are gone afterwards. `reservedBytes`: what it may take. */
@@ -109,6 +118,7 @@ export class MemoryThread {
       open: (peer) => this.#open(peer),
       free: (hosted) => {
         if (!this.#tables.delete(hosted)) return;
+        this.#freeing.push(hosted.bytes);
         this.#post({ kind: 'free', table });
       },
     };
@@ -154,8 +164,12 @@ export class MemoryThread {
         this.#announceEmpty();
         break;
       case 'freed':
+        this.#freeing.shift();
         this.#note(message);
         this.#announceEmpty();
+        break;
+      case 'memory':
+        this.#note(message);
         break;
       case 'closed':
         this.#held = message.held;
@@ -163,8 +177,9 @@ export class MemoryThread {
     }
   }
 
-  #note({ heapBytes }: { readonly heapBytes: number }): void {
+  #note({ memory: { heapBytes, usedBytes } }: { readonly memory: EngineMemory }): void {
     this.#held = { ...this.#held, heapBytes };
+    this.#usedBytes = usedBytes;
   }
 
   #announceEmpty(): void {

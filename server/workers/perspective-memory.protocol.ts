@@ -27,9 +27,12 @@ export interface LoadedTable {
 export type FromMemory =
   /** The engine runs. */
   | { readonly kind: 'ready' }
-  | ({ readonly kind: 'loaded'; readonly load: number; readonly heapBytes: number } & LoadedTable)
-  | { readonly kind: 'refused'; readonly load: number; readonly heapBytes: number; readonly error: ErrorBody }
-  | { readonly kind: 'freed'; readonly heapBytes: number }
+  | ({ readonly kind: 'loaded'; readonly load: number; readonly memory: EngineMemory } & LoadedTable)
+  | { readonly kind: 'refused'; readonly load: number; readonly memory: EngineMemory; readonly error: ErrorBody }
+  /** Said of tables in the order in which they were freed. */
+  | { readonly kind: 'freed'; readonly memory: EngineMemory }
+  /** What sessions have made of the memory meanwhile; said a little after they did something. */
+  | { readonly kind: 'memory'; readonly memory: EngineMemory }
   /** A request has been handled. Each response says for which session it is: subscriptions of others may have one. */
   | { readonly kind: 'answered'; readonly session: number; readonly responses: readonly MemoryResponse[] }
   | { readonly kind: 'closed'; readonly session: number; readonly held: MemoryHoldings };
@@ -37,6 +40,13 @@ export type FromMemory =
 export interface MemoryResponse {
   readonly session: number;
   readonly bytes: Uint8Array;
+}
+
+export interface EngineMemory {
+  /** Size of the engine's memory, which never shrinks while its thread runs. */
+  readonly heapBytes: number;
+  /** What of it tables and views take now. */
+  readonly usedBytes: number;
 }
 
 /** What the engine holds for all sessions together. */

@@ -24,15 +24,29 @@ function post(message: FromMemory, bytes: readonly Uint8Array[] = []): void {
 function load({ load: number, table, pieces }: ToMemory & { kind: 'load' }): void {
   try {
     const loaded = sessions.load(table, pieces);
-    post({ kind: 'loaded', load: number, heapBytes: sessions.heapBytes, ...loaded });
+    post({ kind: 'loaded', load: number, memory: sessions.memory, ...loaded });
   } catch (fault) {
     if (!(fault instanceof CovistaError)) throw fault;
-    post({ kind: 'refused', load: number, heapBytes: sessions.heapBytes, error: errorBody(fault) });
+    post({ kind: 'refused', load: number, memory: sessions.memory, error: errorBody(fault) });
   }
+}
+
+/** To ask the engine takes up to a millisecond, too long for every request. */
+const MEMORY_DELAY_MS = 500;
+let isMemoryDue = false;
+
+function tellMemorySoon(): void {
+  if (isMemoryDue) return;
+  isMemoryDue = true;
+  setTimeout(() => {
+    isMemoryDue = false;
+    post({ kind: 'memory', memory: sessions.memory });
+  }, MEMORY_DELAY_MS);
 }
 
 const turns = new SessionTurns((session, bytes) => {
   const responses = sessions.handle(session, bytes);
+  tellMemorySoon();
   post(
     { kind: 'answered', session, responses },
     responses.map((response) => response.bytes),
@@ -46,7 +60,7 @@ port.on('message', (message: ToMemory) => {
       break;
     case 'free':
       sessions.free(message.table);
-      post({ kind: 'freed', heapBytes: sessions.heapBytes });
+      post({ kind: 'freed', memory: sessions.memory });
       break;
     case 'open':
       sessions.open(message.session);
@@ -57,6 +71,7 @@ port.on('message', (message: ToMemory) => {
     case 'close':
       turns.drop(message.session);
       post({ kind: 'closed', session: message.session, held: sessions.close(message.session) });
+      tellMemorySoon();
       break;
   }
 });

@@ -8,7 +8,7 @@ import { REQUESTS } from '../shared/perspective/schema.ts';
 import type { PerspectiveRequest, PerspectiveResponse } from '../shared/perspective/types.ts';
 import { linesInsteadOfRows, rowsInsteadOfLines } from '../shared/perspective/windowed-lines.ts';
 import type { EngineResponse, PerspectiveEngine } from './perspective-engine.ts';
-import type { LoadedTable, MemoryHoldings, MemoryResponse, MemorySettings } from './perspective-memory.protocol.ts';
+import type { EngineMemory, LoadedTable, MemoryHoldings, MemoryResponse, MemorySettings } from './perspective-memory.protocol.ts';
 
 interface Session {
   readonly client: number;
@@ -49,8 +49,8 @@ export class PerspectiveSessions {
     this.#owner = engine.open();
   }
 
-  get heapBytes(): number {
-    return this.#engine.heapBytes;
+  get memory(): EngineMemory {
+    return { heapBytes: this.#engine.heapBytes, usedBytes: this.#usedBytes() };
   }
 
   /** Makes a table of an Arrow IPC stream; `memory_limit` or `unprocessable_data` where the engine refuses it. */
@@ -98,7 +98,7 @@ export class PerspectiveSessions {
       this.#sessions.delete(session);
       this.#sessionOfClient.delete(state.client);
     }
-    return { sessions: this.#sessions.size, views: this.#views.size, heapBytes: this.heapBytes };
+    return { sessions: this.#sessions.size, views: this.#views.size, heapBytes: this.#engine.heapBytes };
   }
 
   #deleteView(state: Session, view: string): void {

@@ -73,6 +73,28 @@ test('CACHE2 grants that were read once are known to the requests that follow, a
   expect(after.hits).toBeGreaterThanOrEqual(warm.hits + 4);
 });
 
+test('CACHE2 ids of tables, what uploads became and answers to copies of documents are made once', async () => {
+  const { datasetId } = await alice.dataset.create({ name: 'Known' });
+  await alice.version.commit({ datasetId, branch: 'main' }, { body: csv('id', '1') });
+  const { uploadId } = await alice.upload.begin({ fileName: 'mine.csv' });
+  await alice.upload.write({ uploadId, offset: 0 }, { body: csv('id', '1') });
+  const uses: Record<string, () => Promise<unknown>> = {
+    table_ids: () => alice.table.open({ datasetId, ref: 'main' }, { perspective: false }),
+    upload_sources: () => alice.table.open({ uploadId }, { perspective: false }),
+    document_answers: async () => (await (await one.client('alice')).document.open(`dataset/${datasetId}`)).whenSynced(),
+  };
+  for (const [cache, use] of Object.entries(uses)) {
+    const before = await lookups(one, cache);
+    await use();
+    const first = await lookups(one, cache);
+    expect([cache, first.misses]).toEqual([cache, before.misses + 1]);
+    await use();
+    const again = await lookups(one, cache);
+    expect([cache, again.misses]).toEqual([cache, first.misses]);
+    expect([cache, again.hits]).toEqual([cache, expect.toSatisfy((hits: number) => hits > first.hits)]);
+  }
+});
+
 test('CACHE2 every cache tells how often it had what it was asked for', async () => {
   const response = await fetch(`${one.url}/metrics`, { headers: { authorization: `Bearer ${await one.token('operator', { admin: true })}` } });
   const text = await response.text();
@@ -87,6 +109,9 @@ test('CACHE2 every cache tells how often it had what it was asked for', async ()
     'diffs',
     'diff_key_checks',
     'tokens',
+    'table_ids',
+    'upload_sources',
+    'document_answers',
   ]) {
     expect(text, cache).toMatch(new RegExp(`^covista_cache_hit_ratio\\{cache="${cache}"\\} `, 'm'));
   }

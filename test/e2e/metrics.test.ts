@@ -41,6 +41,7 @@ const NAMED = [
   ...['end_to_end_latency_seconds', 'permission_check_duration_seconds', 'cache_hit_ratio', 'error_rate_by_endpoint_total'],
   ...['connections', 'channels', 'outbox_bytes', 'worker_threads', 'worker_failures_total', 'database_connections', 'database_waiting'],
   ...['queries', 'documents', 'document_channels', 'commits_waiting', 'job_lag_seconds', 'metric_failures_total', 'table_engine_objects'],
+  ...['table_engine_memory_bytes'],
 ];
 
 describe('metrics', () => {

@@ -3,6 +3,7 @@ import * as Y from 'yjs';
 import { readMessage } from '../../client/documents/wire.ts';
 import { defaultLimits } from '../../protocol/limits.ts';
 import { SyncMessages } from '../../server/services/documents/sync-messages.ts';
+import { CacheCounts } from '../../server/shared/cache-counts.ts';
 
 function documentOf(text: string): Y.Doc {
   const doc = new Y.Doc();
@@ -20,7 +21,7 @@ function toldTo(copy: Y.Doc, messages: SyncMessages): unknown {
 
 test('DOC11 copies in one state are told the same, made once, until the document changes', () => {
   const doc = documentOf('one');
-  const messages = new SyncMessages(doc, defaultLimits);
+  const messages = new SyncMessages(doc, defaultLimits, new CacheCounts());
   const nothing = Y.encodeStateVector(new Y.Doc());
   const first = messages.difference(nothing);
   expect(messages.difference(nothing.slice())).toBe(first);
@@ -34,7 +35,7 @@ test('DOC11 copies in one state are told the same, made once, until the document
 
 test('DOC11 copies in different states are each told what they lack', () => {
   const doc = documentOf('one');
-  const messages = new SyncMessages(doc, defaultLimits);
+  const messages = new SyncMessages(doc, defaultLimits, new CacheCounts());
   const old = new Y.Doc();
   expect(toldTo(old, messages)).toEqual({ v1: 'one' });
   doc.getMap('views').delete('v1');
@@ -45,7 +46,7 @@ test('DOC11 copies in different states are each told what they lack', () => {
 });
 
 test('DOC11 what is kept is small, and a state vector that is none is refused each time', () => {
-  const messages = new SyncMessages(documentOf('x'.repeat(1_000)), { documentKeptSyncBytesMax: 500 });
+  const messages = new SyncMessages(documentOf('x'.repeat(1_000)), { documentKeptSyncBytesMax: 500 }, new CacheCounts());
   const nothing = Y.encodeStateVector(new Y.Doc());
   expect(messages.difference(nothing)).not.toBe(messages.difference(nothing));
   expect(messages.difference(nothing)).toEqual(messages.difference(nothing));

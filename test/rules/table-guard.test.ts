@@ -199,7 +199,12 @@ const idOf = (number: number): TableId => parseTableId.parse(`dataset_${number}_
 function poolOf(limits: Partial<Limits> = {}) {
   const clock = { nowMs: 0, now: () => clock.nowMs };
   const times = { loaded: () => undefined };
-  const pool = new TablePool({ limits: { ...defaultLimits, tableBytesMax: 100, tablesBytesMax: 100, tableIdleMs: 1_000, ...limits }, times, clock });
+  const pool = new TablePool({
+    limits: { ...defaultLimits, tableBytesMax: 100, tablesBytesMax: 100, tableIdleMs: 1_000, ...limits },
+    engines: [],
+    times,
+    clock,
+  });
   const request = (number: number, fake: FakeEngine): TableRequest => ({
     tableId: idOf(number),
     engine: { name: 'memory', dialect: 'exprtk' } as TableEngine,

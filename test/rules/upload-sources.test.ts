@@ -3,6 +3,7 @@ import { CovistaError } from '../../protocol/errors.ts';
 import { defaultLimits } from '../../protocol/limits.ts';
 import type { Actor } from '../../server/services/access/actor.ts';
 import { createUploadSources } from '../../server/services/tables/upload-sources.ts';
+import { CacheCounts } from '../../server/shared/cache-counts.ts';
 
 const actor = { subject: 'alice' } as Actor;
 const calm = { signal: new AbortController().signal };
@@ -10,6 +11,7 @@ const calm = { signal: new AbortController().signal };
 /** One upload that lasts until it is told to end, and what was done with what was made of it. */
 function prepare(ingest: (signal: AbortSignal) => Promise<void> = async () => undefined) {
   const events: string[] = [];
+  const counts = new CacheCounts();
   let isThere = true;
   const assertThere = (): void => {
     if (!isThere) throw new CovistaError('not_found', 'there is no such upload');
@@ -34,6 +36,7 @@ function prepare(ingest: (signal: AbortSignal) => Promise<void> = async () => un
       },
     } as never,
     staging: { discard: async (path: string) => void events.push(`discarded ${path}`) } as never,
+    counts,
     onGone: (uploadId) => events.push(`gone ${uploadId}`),
   });
   const expire = (): void => {

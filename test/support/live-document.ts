@@ -9,6 +9,7 @@ import { defaultLimits, type Limits } from '../../protocol/limits.ts';
 import { Allowances } from '../../server/services/documents/allowance.ts';
 import { DocumentChannel } from '../../server/services/documents/document-channel.ts';
 import { LiveDocument } from '../../server/services/documents/live-document.ts';
+import { CacheCounts } from '../../server/shared/cache-counts.ts';
 import { systemClock } from '../../server/shared/clock.ts';
 import { createLog } from '../../server/shared/log.ts';
 import type { NewDocumentBatch, StoredDocument } from '../../server/storage/stores.ts';
@@ -49,6 +50,7 @@ export function memoryDocument(limits: Partial<Limits> = {}, kind: 'dataset' | '
     stored,
     store: { append },
     limits: resolved,
+    answers: new CacheCounts(),
     clock: systemClock,
     log: createLog('silent', false),
     onLost: () => undefined,

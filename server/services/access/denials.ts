@@ -11,6 +11,8 @@ interface Slice {
   total: number;
   readonly subjects: Map<string, number>;
   readonly addresses: Map<string, number>;
+  /** By address and person, of those who are known. */
+  readonly pairs: Map<string, number>;
 }
 
 /** Who was refused how often in the last minute. */
@@ -19,6 +21,11 @@ export interface RecentDenials {
   /** Without those whose token was not accepted. */
   readonly subjects: ReadonlyMap<string, number>;
   readonly addresses: ReadonlyMap<string, number>;
+  /**
+   * Of the addresses, without those of the one person who was refused most there: many may share an address, and it is none of
+   * their doing. Ever other persons and tokens at one address are still seen.
+   */
+  readonly addressesBesideOne: ReadonlyMap<string, number>;
 }
 
 /** Counts what was refused for want of permission, by who asked, over the last minute to within five seconds. */
@@ -42,21 +49,30 @@ export class Denials {
     const slice = this.#slice();
     this.#count += 1;
     slice.total += 1;
-    if (actor !== '') this.#add(slice.subjects, actor);
-    this.#add(slice.addresses, countedAddress(address));
+    const counted = countedAddress(address);
+    this.#add(slice.addresses, counted);
+    if (actor === '') return;
+    this.#add(slice.subjects, actor);
+    this.#add(slice.pairs, `${counted} ${actor}`);
   }
 
   recent(): RecentDenials {
     this.#forget();
-    const subjects = new Map<string, number>();
-    const addresses = new Map<string, number>();
-    let total = 0;
-    for (const slice of this.#slices) {
-      total += slice.total;
-      for (const [subject, count] of slice.subjects) subjects.set(subject, (subjects.get(subject) ?? 0) + count);
-      for (const [address, count] of slice.addresses) addresses.set(address, (addresses.get(address) ?? 0) + count);
+    const total = this.#slices.reduce((sum, slice) => sum + slice.total, 0);
+    const [subjects, addresses] = [this.#sum('subjects'), this.#sum('addresses')];
+    const most = new Map<string, number>();
+    for (const [pair, count] of this.#sum('pairs')) {
+      const address = pair.slice(0, pair.indexOf(' '));
+      most.set(address, Math.max(count, most.get(address) ?? 0));
     }
-    return { total, subjects, addresses };
+    const addressesBesideOne = new Map([...addresses].map(([address, count]) => [address, count - (most.get(address) ?? 0)]));
+    return { total, subjects, addresses, addressesBesideOne };
+  }
+
+  #sum(of: 'subjects' | 'addresses' | 'pairs'): Map<string, number> {
+    const sums = new Map<string, number>();
+    for (const slice of this.#slices) for (const [key, count] of slice[of]) sums.set(key, (sums.get(key) ?? 0) + count);
+    return sums;
   }
 
   #slice(): Slice {
@@ -64,7 +80,7 @@ export class Denials {
     const latest = this.#slices.at(-1);
     const nowMs = this.#clock.now();
     if (latest !== undefined && nowMs - latest.startedAtMs < SLICE_MS) return latest;
-    const slice: Slice = { startedAtMs: nowMs, total: 0, subjects: new Map(), addresses: new Map() };
+    const slice: Slice = { startedAtMs: nowMs, total: 0, subjects: new Map(), addresses: new Map(), pairs: new Map() };
     this.#slices.push(slice);
     return slice;
   }

@@ -34,13 +34,20 @@ export function highMemoryUsage(tables: TableMemoryUse, { alertMemoryPercent: th
   };
 }
 
-/** A version that was made, and what its file was. */
-export interface CreationSample {
-  readonly datasetId: DatasetId;
-  readonly versionId: VersionId;
+/** A version that is being made: all of its bytes are there. */
+export interface CreationBegun {
+  /** Null: the dataset is made with it. */
+  readonly datasetId: DatasetId | null;
   readonly fileName: string | null;
-  readonly bytes: number;
-  readonly rows: number;
+  /** Null: none were sent along. */
+  readonly bytes: number | null;
+}
+
+/** A version that was made, or takes long already, and what its file is. */
+export interface CreationSample extends CreationBegun {
+  /** Null: it is not made yet. */
+  readonly versionId: VersionId | null;
+  readonly rows: number | null;
   readonly creationMs: number;
 }
 
@@ -51,10 +58,14 @@ const FILES_NAMED_MAX = 10;
 export class Creations {
   readonly #windowMs: number;
   readonly #clock: Clock;
+  readonly #slowMs: number;
+  /** As many as commits that are under way. */
+  readonly #running = new Set<CreationBegun & { readonly atMs: number }>();
   #samples: (CreationSample & { readonly atMs: number })[] = [];
 
-  constructor({ limits, clock }: { readonly limits: Pick<Limits, 'alertVersionWindowMs'>; readonly clock: Clock }) {
+  constructor({ limits, clock }: { readonly limits: Pick<Limits, 'alertVersionWindowMs' | 'alertVersionCreationMs'>; readonly clock: Clock }) {
     this.#windowMs = limits.alertVersionWindowMs;
+    this.#slowMs = limits.alertVersionCreationMs;
     this.#clock = clock;
   }
 
@@ -62,11 +73,20 @@ export class Creations {
     this.#samples = [...this.#samples.slice(1 - SAMPLES_MAX), { ...sample, atMs: this.#clock.now() }];
   }
 
-  /** Slowest first. */
+  /** A version is being made, which may never end; returns what to call when it does. */
+  begin(begun: CreationBegun): () => void {
+    const running = { ...begun, atMs: this.#clock.now() };
+    this.#running.add(running);
+    return () => void this.#running.delete(running);
+  }
+
+  /** Slowest first, those among them that are being made and are slow already. */
   recent(): CreationSample[] {
-    const oldestMs = this.#clock.now() - this.#windowMs;
-    this.#samples = this.#samples.filter(({ atMs }) => atMs >= oldestMs);
-    return this.#samples.map(({ atMs: _, ...sample }) => sample).toSorted((one, other) => other.creationMs - one.creationMs);
+    const nowMs = this.#clock.now();
+    this.#samples = this.#samples.filter(({ atMs }) => atMs >= nowMs - this.#windowMs);
+    const running = [...this.#running].map(({ atMs, ...begun }) => ({ ...begun, versionId: null, rows: null, creationMs: nowMs - atMs }));
+    const done = this.#samples.map(({ atMs: _, ...sample }) => sample);
+    return [...done, ...running.filter(({ creationMs }) => creationMs > this.#slowMs)].toSorted((one, other) => other.creationMs - one.creationMs);
   }
 }
 
@@ -114,19 +134,19 @@ export function permissionDenialSpike(denials: { recent(): RecentDenials }, culp
     unit: 'per minute',
     threshold,
     measure: () => {
-      const { total, subjects, addresses } = denials.recent();
-      const isOver = callerMax > 0 && (above(subjects, callerMax).length > 0 || above(addresses, callerMax).length > 0);
+      const { total, subjects, addresses, addressesBesideOne } = denials.recent();
+      const isOver = callerMax > 0 && (above(subjects, callerMax).length > 0 || above(addressesBesideOne, callerMax).length > 0);
       return { value: total, isOver, detail: { subjects: most(subjects), addresses: most(addresses) } };
     },
     act: () => {
-      const { total, subjects, addresses } = denials.recent();
+      const { total, subjects, addressesBesideOne } = denials.recent();
       const least = Math.max(
         1,
         Math.min(callerMax > 0 ? callerMax : Number.POSITIVE_INFINITY, total > threshold ? total * CULPRIT_SHARE : Number.POSITIVE_INFINITY),
       );
       const tightenedSubjects = above(subjects, least);
       for (const subject of tightenedSubjects) culprits.tightenSubject(subject);
-      const tightenedAddresses = above(addresses, least).filter((address) => culprits.tightenAddress(address));
+      const tightenedAddresses = above(addressesBesideOne, least).filter((address) => culprits.tightenAddress(address));
       return { tightenedSubjects: tightenedSubjects.slice(0, CALLERS_NAMED_MAX), tightenedAddresses: tightenedAddresses.slice(0, CALLERS_NAMED_MAX) };
     },
   };

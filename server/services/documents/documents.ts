@@ -3,6 +3,7 @@ import type { DocumentOpened, DocumentSubject } from '../../../protocol/document
 import { CovistaError } from '../../../protocol/errors.ts';
 import type { Limits } from '../../../protocol/limits.ts';
 import { assert } from '../../shared/assert.ts';
+import { CacheCounts } from '../../shared/cache-counts.ts';
 import type { Opening } from '../../shared/channel.ts';
 import type { Clock } from '../../shared/clock.ts';
 import { Gathering } from '../../shared/gathering.ts';
@@ -27,6 +28,8 @@ export interface Documents extends DocumentHistory, Publications {
   attribution(request: DocumentRequest, page: Page & { readonly after?: number | undefined }): Promise<BindingRecord[]>;
   /** What is open on this server. */
   readonly counts: DocumentCounts;
+  /** How often an answer to a copy was made before. */
+  readonly answers: CacheCounts;
   /** How late each of their jobs is. */
   readonly jobs: Readonly<Record<'document_compaction' | 'document_leases', Lateness>>;
   /** Writes what waits and gives every document up. */
@@ -76,6 +79,7 @@ export function createDocuments(options: DocumentsOptions): Documents {
     attribution: (request, page) => host.attribution(request, page),
     close: () => host.close(),
     jobs: host.jobs,
+    answers: host.answers,
     get counts() {
       return host.counts;
     },
@@ -90,6 +94,7 @@ class DocumentHost implements Omit<Documents, keyof DocumentHistory | keyof Publ
   readonly #compaction: Compaction;
   readonly #renewal: Promptness;
   readonly #entries = new Map<string, Entry>();
+  readonly answers = new CacheCounts();
   /** Opening and unloading of a document exclude each other. */
   readonly #mutex = new KeyedMutex<string>();
   readonly #allowances = new WeakMap<object, Allowances>();
@@ -221,7 +226,7 @@ class DocumentHost implements Omit<Documents, keyof DocumentHistory | keyof Publ
     const stored = lease.fence === 1 ? NEW : await store.load(lease.documentId);
     const onLost = (): void => this.#lost(entry);
     const onGrown = (): void => void this.#compaction.request(entry.document);
-    const document = new LiveDocument({ name, kind, lease, stored, store, limits, clock, log, onLost, onGrown });
+    const document = new LiveDocument({ name, kind, lease, stored, store, limits, answers: this.answers, clock, log, onLost, onGrown });
     const entry: Entry = { document, uses: 0, idle: undefined };
     this.#entries.set(name, entry);
     return entry;

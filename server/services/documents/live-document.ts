@@ -3,6 +3,7 @@ import type { DocumentSubject, Fault } from '../../../protocol/documents/index.t
 import { CovistaError } from '../../../protocol/errors.ts';
 import type { Subject } from '../../../protocol/ids.ts';
 import type { Limits } from '../../../protocol/limits.ts';
+import type { CacheCounts } from '../../shared/cache-counts.ts';
 import type { Clock } from '../../shared/clock.ts';
 import type { Logger } from '../../shared/log.ts';
 import type { ClientBinding, DocumentLease, DocumentStore, StoredDocument } from '../../storage/stores.ts';
@@ -40,6 +41,8 @@ export interface LiveDocumentOptions {
   readonly stored: StoredDocument;
   readonly store: Pick<DocumentStore, 'append'>;
   readonly limits: Limits;
+  /** Where it is counted how often an answer to a copy was made before. */
+  readonly answers: CacheCounts;
   readonly clock: Clock;
   readonly log: Logger;
   /** It can be written no more, and those who had it open were told. */
@@ -96,7 +99,7 @@ export class LiveDocument {
     this.presence = new Presence(limits, clock);
     this.clients = new YjsClients({ bindings: stored.bindings, own: this.doc.clientID, presence: this.presence, limits });
     this.rounds = new PresenceRounds({ presence: this.presence, participants: this.#participants, limits });
-    this.#messages = new SyncMessages(this.doc, limits);
+    this.#messages = new SyncMessages(this.doc, limits, options.answers);
     this.#integration = new Integration({ doc: this.doc, kind, removedEntriesMax: limits.documentRemovedEntriesMax });
     this.#restore(stored);
     this.#growth = new Growth(stored, { limits, clock });

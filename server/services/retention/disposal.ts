@@ -6,7 +6,7 @@ import { type Lateness, Promptness } from '../../shared/promptness.ts';
 import type { DisposalStore, HeldObjectStore } from '../../storage/stores.ts';
 
 export interface Disposal {
-  /** Takes every step that is due, one after the other, until none is or it is told to stop. */
+  /** Takes every step that is due, one after the other, until none is or it is told to stop. Rejects with what failed, and logs nothing of it. */
   run(signal: AbortSignal): Promise<void>;
   /** Says which condemned files are being read here. */
   acknowledge(): Promise<void>;
@@ -80,11 +80,12 @@ export async function openDisposal({ store, objects, limits, clock, log }: Dispo
     acknowledge,
     acknowledging,
     run: async (signal) => {
-      // What one dataset cannot let go of keeps no files of others.
+      // What one dataset cannot let go of keeps no files of others. Whoever asked for the round tells what failed.
       const [released] = await Promise.allSettled([releaseAll(signal)]);
-      if (released.status === 'rejected') log.error({ err: released.reason }, 'files could not be let go of; it is tried again in the next round');
-      await deleteAll(signal);
-      if (released.status === 'rejected') throw released.reason;
+      const [deleted] = await Promise.allSettled([deleteAll(signal)]);
+      const faults: unknown[] = [released, deleted].flatMap((step) => (step.status === 'rejected' ? [step.reason] : []));
+      if (faults.length > 1) throw new AggregateError(faults, 'files could neither be let go of nor deleted');
+      if (faults.length === 1) throw faults[0];
     },
     close: async () => {
       clearInterval(timer);

@@ -10,6 +10,7 @@ export function holdingTableFiles(engine: TableEngine, lease: ObjectStore['lease
     name: engine.name,
     dialect: engine.dialect,
     ...(engine.inventory && { inventory: engine.inventory.bind(engine) }),
+    ...(engine.memory && { memory: engine.memory.bind(engine) }),
     ...(engine.caches && { caches: engine.caches }),
     ...(engine.keptColumns && { keptColumns: engine.keptColumns.bind(engine) }),
     close: () => engine.close(),

@@ -27,12 +27,21 @@ export interface TableEngine {
   load(key: string, source: TableSource, control: Control): Promise<EngineTable>;
   /** What it holds now, where it can tell. */
   inventory?(): Promise<EngineInventory>;
+  /** What it holds of memory for tables and their views, where it is measured, as of a moment ago. */
+  memory?(): EngineMemory;
   /** How often what the engine keeps was asked for and was there, by the name of its cache, as of the last inventory. */
   readonly caches?: Readonly<Record<string, () => Hits>>;
   /** Columns of its tables that are kept decoded, as of the last inventory; null: it had no time to say. */
   keptColumns?(): number | null;
   /** Ends every table and what the engine runs on. */
   close(): Promise<void>;
+}
+
+export interface EngineMemory {
+  /** What it got of the system; some engines never give any of it back but by ending a thread. */
+  readonly heapBytes: number;
+  /** What of it is used now. */
+  readonly usedBytes: number;
 }
 
 /** What an engine holds for sessions; nothing of it is left when they have ended. */

@@ -1,6 +1,7 @@
 import { CovistaError } from '../../../protocol/errors.ts';
 import type { TableId } from '../../../protocol/ids.ts';
 import type { Limits } from '../../../protocol/limits.ts';
+import type { CacheCounts } from '../../shared/cache-counts.ts';
 import { type Control, type Scope, type ScopedContent, scopeIdentity, UNRESTRICTED, visibleSchema } from '../../storage/content-store.ts';
 import type { Column } from '../../storage/stores.ts';
 import type { Actor } from '../access/actor.ts';
@@ -36,6 +37,8 @@ export interface PlannerOptions {
   readonly reader: Pick<VersionReader, 'record' | 'scoped'>;
   readonly visible: Pick<VisibleVersions, 'count'>;
   readonly uploadSources: UploadSources;
+  /** Where it is counted how often the id of a table was known. */
+  readonly idCounts: CacheCounts;
   /** The key of the server under which ids are made. */
   readonly key: string;
   readonly limits: Pick<Limits, 'memoryTableRowsMax' | 'memoryTableCellBytes' | 'tableIdsKeptMax'>;
@@ -60,7 +63,7 @@ export interface Planner {
   plan(origin: TableOrigin, caller: Caller, control: Control): Promise<TablePlan>;
 }
 
-export function createPlanner({ engines, reader, visible, uploadSources, key, limits }: PlannerOptions): Planner {
+export function createPlanner({ engines, reader, visible, uploadSources, idCounts, key, limits }: PlannerOptions): Planner {
   const rowsOf = async (origin: TableOrigin, { actor, scope }: Caller, control: Control): Promise<Rows> => {
     if (origin.kind === 'upload') {
       const content = await uploadSources.content(origin.uploadId, actor, control);
@@ -74,7 +77,7 @@ export function createPlanner({ engines, reader, visible, uploadSources, key, li
     return { schema: record.schema, scope, totalRows: await visible.count(record, scope, control), content: async () => content };
   };
 
-  const tableIdOf = createTableIds(key, limits);
+  const tableIdOf = createTableIds(key, limits, idCounts);
 
   return {
     plan: async (origin, caller, control) => {

@@ -1,5 +1,8 @@
+import type { UploadId } from '../../../protocol/ids.ts';
 import type { Limits } from '../../../protocol/limits.ts';
+import { CacheCounts } from '../../shared/cache-counts.ts';
 import type { Clock } from '../../shared/clock.ts';
+import type { Hits } from '../../shared/metrics.ts';
 import type { Stores } from '../../storage/stores.ts';
 import type { Authorizer } from '../access/authorizer.ts';
 import type { VisibleVersions } from '../access/visible-versions.ts';
@@ -20,6 +23,8 @@ export interface TableServices {
   readonly tableChannels: TableChannels;
   readonly views: Views;
   readonly viewExports: ViewExports;
+  /** How often what is kept for tables was there, by the name of the cache. */
+  readonly tableCaches: Readonly<Record<'tables' | 'table_ids' | 'upload_sources', () => Hits>>;
 }
 
 export interface TableServicesOptions {
@@ -41,10 +46,13 @@ export interface TableServicesOptions {
 export function startTables(options: TableServicesOptions): TableServices & { close(): Promise<void> } {
   const { stores, authorizer, uploads, times, limits, clock, engines } = options;
   const { content, staging } = stores;
-  const uploadSources = createUploadSources({ uploads, content, staging, limits, onGone: (uploadId) => tables.forgetUpload(uploadId) });
+  const [idCounts, sourceCounts] = [new CacheCounts(), new CacheCounts()];
+  const onGone = (uploadId: UploadId): void => tables.forgetUpload(uploadId);
+  const uploadSources = createUploadSources({ uploads, content, staging, limits, counts: sourceCounts, onGone });
   const tables: Tables = new Tables({
     ...options,
     uploadSources,
+    idCounts,
     scopeOf: async (actor, datasetId) => (await authorizer.authorize(actor, 'read', datasetId)).scope,
   });
   const views = new Views({ tables, times, clock, limits });
@@ -53,6 +61,7 @@ export function startTables(options: TableServicesOptions): TableServices & { cl
     tableChannels: createTableChannels({ tables, times, limits }),
     views,
     viewExports: createViewExports({ views, content, staging, limits }),
+    tableCaches: { tables: () => tables.hits(), table_ids: () => idCounts, upload_sources: () => sourceCounts },
     close: async () => {
       views.close();
       tables.close();

@@ -2,6 +2,7 @@ import { createHmac } from 'node:crypto';
 import { LRUCache } from 'lru-cache';
 import { type DatasetId, type TableId, tableId, type UploadId, type VersionId } from '../../../protocol/ids.ts';
 import type { Limits } from '../../../protocol/limits.ts';
+import type { CacheCounts } from '../../shared/cache-counts.ts';
 
 export type TableOrigin =
   | { readonly kind: 'version'; readonly datasetId: DatasetId; readonly versionId: VersionId }
@@ -26,12 +27,13 @@ export type TableIds = (identity: TableIdentity) => TableId;
 const KEPT_CHARS_MAX = 4_096;
 
 /** Every use of a table asks for its id anew, by which it is found out whether the table still follows from what the caller may see. */
-export function createTableIds(key: string, { tableIdsKeptMax: max }: Pick<Limits, 'tableIdsKeptMax'>): TableIds {
+export function createTableIds(key: string, { tableIdsKeptMax: max }: Pick<Limits, 'tableIdsKeptMax'>, counts: CacheCounts): TableIds {
   const kept = new LRUCache<string, TableId>({ max });
   return ({ origin, scope, columns, rowLimit, engine }) => {
     const source = origin.kind === 'version' ? [origin.datasetId, origin.versionId] : [origin.uploadId, origin.subject];
     const text = JSON.stringify([source, scope, columns, rowLimit, engine]);
     const known = kept.get(text);
+    counts.count(known !== undefined);
     if (known !== undefined) return known;
     const hash = createHmac('sha256', key).update(text).digest('hex').slice(0, HASH_CHARS);
     const made = tableId.parse(origin.kind === 'version' ? `dataset_${origin.datasetId}_v${origin.versionId}_${hash}` : `upload_${hash}`);

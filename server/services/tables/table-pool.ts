@@ -41,6 +41,7 @@ type PoolLimits = Pick<Limits, 'tableBytesMax' | 'tablesBytesMax' | 'tablesMax' 
 
 interface PoolOptions {
   readonly limits: PoolLimits;
+  readonly engines: readonly Pick<TableEngine, 'memory'>[];
   readonly times: Pick<EngineTimes, 'loaded'>;
   readonly clock: Clock;
 }
@@ -132,9 +133,10 @@ export class TablePool {
     if (entry !== undefined && entry.users.size === 0) this.#unload(entry);
   }
 
-  /** What the tables take, and those that are being loaded will, about. */
+  /** What the tables take, about, those that are being loaded included; what engines really use where that is more, as with many views. */
   get usedBytes(): number {
-    return this.#bytes(undefined);
+    const measured = this.#options.engines.reduce((sum, engine) => sum + (engine.memory?.().usedBytes ?? 0), 0);
+    return Math.max(this.#bytes(undefined), measured);
   }
 
   /** Unloads idle tables, least recently used first, until at most so many bytes are left; answers how many. */

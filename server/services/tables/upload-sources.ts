@@ -2,6 +2,7 @@ import { LRUCache } from 'lru-cache';
 import { CovistaError } from '../../../protocol/errors.ts';
 import type { UploadId } from '../../../protocol/ids.ts';
 import type { Limits } from '../../../protocol/limits.ts';
+import type { CacheCounts } from '../../shared/cache-counts.ts';
 import type { Content, ContentStore, Control, Ingested } from '../../storage/content-store.ts';
 import type { Column, Conversion, StagingStore } from '../../storage/stores.ts';
 import type { Actor } from '../access/actor.ts';
@@ -24,6 +25,8 @@ interface UploadSourcesOptions {
   readonly content: Pick<ContentStore, 'ingest'>;
   readonly staging: Pick<StagingStore, 'discard'>;
   readonly limits: Pick<Limits, 'uploadSourcesMax' | 'tableIdleMs'>;
+  /** Where it is counted how often what an upload became was there. */
+  readonly counts: CacheCounts;
   /** Told of uploads whose rows are about to be removed. */
   readonly onGone: (uploadId: UploadId) => void;
 }
@@ -40,7 +43,7 @@ interface Made {
   readonly conversion: Conversion;
 }
 
-export function createUploadSources({ uploads, content, staging, limits, onGone }: UploadSourcesOptions): UploadSources {
+export function createUploadSources({ uploads, content, staging, limits, counts, onGone }: UploadSourcesOptions): UploadSources {
   const removals = new Set<Promise<void>>();
   const discard = (path: string): void => {
     const removal = staging.discard(path).finally(() => removals.delete(removal));
@@ -78,6 +81,7 @@ export function createUploadSources({ uploads, content, staging, limits, onGone 
       throw fault;
     });
     const found = sources.get(uploadId);
+    counts.count(found?.bytes === offset);
     // Whoever began it may have gone away, which is no reason for others.
     if (found !== undefined && found.bytes === offset) {
       return found.made.catch((fault: unknown) => {

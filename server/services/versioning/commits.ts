@@ -63,6 +63,8 @@ export interface CommitServices {
   readonly limits: Limits;
   /** Called with every version that was made. */
   readonly onCommitted?: (report: CommitReport) => void;
+  /** Called when all bytes of a version are there; returns what to call when it is made or is not going to be. */
+  readonly onBegun?: (begun: { readonly datasetId: DatasetId | null; readonly fileName: string | null; readonly bytes: number | null }) => () => void;
 }
 
 export interface Commits {
@@ -80,7 +82,7 @@ export function createCommits(services: CommitServices): Commits {
     commit: async (request, control) => {
       await refuseEarly(services, request);
       const { source } = request;
-      const drafted = reporting(services, source, (staged) => commitDrafted(services, request, control, staged));
+      const drafted = reporting(services, request, (staged) => commitDrafted(services, request, control, staged));
       if (source.kind === 'restore') return drafted(undefined);
       if (source.kind === 'upload') return drafted(source.staged);
       const staged = await services.stores.staging.stage(source.body, { bytesMax: services.limits.uploadBytesMax, signal: control.signal });
@@ -91,18 +93,21 @@ export function createCommits(services: CommitServices): Commits {
     },
     commitFirst: (dataset, request, staged, control) => {
       const job = { request, control, staged, mergedFrom: null };
-      return reporting(services, request.source, () => makeDataset(services, dataset, job))(staged);
+      return reporting(services, { ...request, datasetId: null }, () => makeDataset(services, dataset, job))(staged);
     },
   };
 }
 
 type Commit = (staged: StagedBytes | undefined) => Promise<LandedVersion>;
 
-function reporting(services: CommitServices, source: CommitSource, commit: Commit): Commit {
+type Reported = Pick<CommitRequest, 'source' | 'fileName'> & { readonly datasetId: DatasetId | null };
+
+function reporting(services: CommitServices, { source, datasetId, fileName }: Reported, commit: Commit): Commit {
   const askedAtMs = performance.now();
   return async (staged) => {
     const stagedAtMs = performance.now();
-    const version = await commit(staged);
+    const over = services.onBegun?.({ datasetId, fileName, bytes: staged?.bytes ?? null });
+    const version = await commit(staged).finally(over);
     const doneAtMs = performance.now();
     const uploadMs = source.kind === 'restore' ? null : doneAtMs - askedAtMs;
     services.onCommitted?.({ version, creationMs: doneAtMs - stagedAtMs, uploadMs });

@@ -5,6 +5,16 @@ import { differenceMessage, updateMessage } from './wire.ts';
 
 /** What joining updates adds to them at most. */
 const JOINING_BYTES = 1024;
+
+/** What one message may have. */
+interface Bounds {
+  readonly bytesMax: number;
+  readonly structsMax: number;
+}
+
+const MESSAGE: Bounds = { bytesMax: defaultLimits.documentUpdateBytesMax, structsMax: defaultLimits.documentUpdateStructsMax };
+/** Those that are joined early leave room, so that messages are filled well. */
+const JOINED: Bounds = { bytesMax: MESSAGE.bytesMax / 4, structsMax: MESSAGE.structsMax / 4 };
 /** So many edits are joined to fewer, so that a long time without a connection costs little. */
 const UPDATES_MAX = 1_000;
 
@@ -26,7 +36,7 @@ export class Outgoing {
   /** An edit was made, or may have been made before this client was started. */
   note(update: Uint8Array): void {
     this.#unsettled.push(update);
-    if (this.#unsettled.length > UPDATES_MAX) this.#unsettled = portions(this.#unsettled, defaultLimits.documentUpdateBytesMax / 4);
+    if (this.#unsettled.length > UPDATES_MAX) this.#unsettled = portions(this.#unsettled, JOINED);
   }
 
   /** The server has every edit. */
@@ -66,27 +76,36 @@ export class Outgoing {
    * Messages that carry all that a server of this state lacks: one, or where that would be too large, the edits in order in as many
    * as it takes.
    */
-  difference(doc: Y.Doc, stateVector: Uint8Array, bytesMax: number = defaultLimits.documentUpdateBytesMax): Uint8Array[] {
-    const whole = differenceMessage(Y.encodeStateAsUpdate(doc, stateVector));
-    if (whole.length <= bytesMax || this.#unsettled.length < 2) return [whole];
+  difference(doc: Y.Doc, stateVector: Uint8Array): Uint8Array[] {
+    const update = Y.encodeStateAsUpdate(doc, stateVector);
+    const whole = differenceMessage(update);
+    const fits = whole.length <= MESSAGE.bytesMax && structsOf(update) <= MESSAGE.structsMax;
+    if (fits || this.#unsettled.length < 2) return [whole];
     const [first, ...rest] = portions(
-      this.#unsettled.map((update) => Y.diffUpdate(update, stateVector)),
-      bytesMax - JOINING_BYTES,
+      this.#unsettled.map((edit) => Y.diffUpdate(edit, stateVector)),
+      { ...MESSAGE, bytesMax: MESSAGE.bytesMax - JOINING_BYTES },
     );
     return first === undefined ? [whole] : [differenceMessage(first), ...rest.map(updateMessage)];
   }
 }
 
-/** Updates joined in order to as few as stay within the bytes; one that is larger by itself stays alone. */
-function portions(updates: readonly Uint8Array[], bytesMax: number): Uint8Array[] {
+/** How many items an update has. */
+const structsOf = (update: Uint8Array): number => Y.decodeUpdate(update).structs.length;
+
+/** Updates joined in order to as few as stay within the bounds; one that is larger by itself stays alone. */
+function portions(updates: readonly Uint8Array[], { bytesMax, structsMax }: Bounds): Uint8Array[] {
   const groups: Uint8Array[][] = [];
   let bytes = Number.POSITIVE_INFINITY;
+  let structs = 0;
   for (const update of updates) {
+    const own = structsOf(update);
     bytes += update.length;
-    if (bytes <= bytesMax) groups.at(-1)?.push(update);
+    structs += own;
+    if (bytes <= bytesMax && structs <= structsMax) groups.at(-1)?.push(update);
     else {
       groups.push([update]);
       bytes = update.length;
+      structs = own;
     }
   }
   return groups.map(joined);

@@ -8,9 +8,6 @@ import type { DocumentSession } from './session.ts';
 
 type Step = 'undo' | 'redo';
 
-/** The origin of signatures, which are no steps themselves. */
-const SIGNED = Symbol('signed');
-
 /**
  * Takes a step of this client back, or does it again; answers whether that came about. Where others changed meanwhile what the
  * step rests on, so that nothing of it or half an entry would be left, the step is given up instead.
@@ -31,7 +28,7 @@ export function takeStep(session: DocumentSession, step: Step): boolean {
         (id) => entryFault({ kind, map: name, id, before: plain(map.get(id)), after: plain(map.get(id)), subject: '' }) === undefined,
       ),
     );
-    if (isTaken && isWhole) sign(session, maps);
+    if (isTaken && isWhole) sign(session, step, maps);
     else giveUp(session, step, isTaken);
     return isTaken && isWhole;
   } finally {
@@ -50,23 +47,42 @@ function giveUp({ replica: { undo }, onError, name }: DocumentSession, step: Ste
 }
 
 /** What a step puts back may name somebody else as who changed or resolved an entry; it is this person who does so now. */
-function sign({ replica: { doc }, opened }: DocumentSession, maps: readonly Watched[]): void {
+function sign({ replica: { doc, undo }, opened }: DocumentSession, step: Step, maps: readonly Watched[]): void {
   const subject = opened?.subject;
   const at = new Date().toISOString();
-  doc.transact(() => {
-    for (const { name, map, touched } of maps) {
-      for (const [id, fields] of touched) {
-        const entry = map.get(id);
-        if (fields === 'all' || !(entry instanceof Y.Map)) continue;
-        if (name === 'views' && (entry.get('updatedBy') ?? entry.get('author')) !== subject) {
-          entry.set('updatedBy', subject);
-          entry.set('updatedAt', at);
+  asPartOf(undo, step, () =>
+    doc.transact(() => {
+      for (const { name, map, touched } of maps) {
+        for (const [id, fields] of touched) {
+          const entry = map.get(id);
+          if (fields === 'all' || !(entry instanceof Y.Map)) continue;
+          if (name === 'views' && (entry.get('updatedBy') ?? entry.get('author')) !== subject) {
+            entry.set('updatedBy', subject);
+            entry.set('updatedAt', at);
+          }
+          const by = (entry.get('resolved') as Annotation['resolved'] | undefined)?.by;
+          if (fields.has('resolved') && by !== undefined && by !== subject) entry.set('resolved', { by: subject, at });
         }
-        const by = (entry.get('resolved') as Annotation['resolved'] | undefined)?.by;
-        if (fields.has('resolved') && by !== undefined && by !== subject) entry.set('resolved', { by: subject, at });
       }
-    }
-  }, SIGNED);
+    }, undo),
+  );
+}
+
+/** Joins what is changed to the step that was just taken: one that went back without it would meet it as somebody else's change. */
+function asPartOf(undo: Y.UndoManager, step: Step, change: () => void): void {
+  const [stack, taking] = step === 'undo' ? ([undo.redoStack, 'undoing'] as const) : ([undo.undoStack, 'redoing'] as const);
+  const [taken] = stack.slice(-1);
+  undo[taking] = true;
+  try {
+    change();
+  } finally {
+    undo[taking] = false;
+  }
+  const [joined] = stack.slice(-1);
+  if (taken === undefined || joined === undefined || joined === taken) return;
+  stack.pop();
+  taken.deletions = Y.mergeDeleteSets([taken.deletions, joined.deletions]);
+  taken.insertions = Y.mergeDeleteSets([taken.insertions, joined.insertions]);
 }
 
 interface Watched {

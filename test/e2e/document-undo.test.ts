@@ -111,16 +111,23 @@ describe('LIVE12 taking back what others changed too', () => {
     expect(viewOf(bob, id)).toMatchObject({ name: 'three', updatedBy: 'bob' });
   });
 
-  test('LIVE12 a note that is reopened and resolved again by taking that back is resolved by who does so', async () => {
+  test('LIVE12 a note that is reopened and resolved again by taking that back is resolved by who does so, and may be reopened again', async () => {
     const { id } = alice.annotations.add('Odd');
     await settled();
     bob.annotations.resolve(id);
     await settled();
     alice.annotations.reopen(id);
     await settled();
-    expect(alice.undo()).toBe(true);
-    await settled();
-    expect(bob.annotations.get(id)).toMatchObject({ resolved: { by: 'alice' } });
+    for (const [step, resolved] of [
+      ['undo', { by: 'alice' }],
+      ['redo', null],
+      ['undo', { by: 'alice' }],
+      ['redo', null],
+    ] as const) {
+      expect([step, alice[step]()]).toEqual([step, true]);
+      await settled();
+      expect(bob.annotations.get(id)?.resolved).toEqual(resolved && expect.objectContaining(resolved));
+    }
     expect(errors).toEqual([[], []]);
   });
 

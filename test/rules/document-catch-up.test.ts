@@ -19,6 +19,9 @@ async function large(limits: Parameters<typeof memoryDocument>[0] = {}) {
   return { memory, alice };
 }
 
+/** The first step of a sync, of who has nothing. */
+const ASKING_FOR_ALL = Uint8Array.of(0, 0, 1, 0);
+
 const bodyOf = (client: MemoryClient): Y.Text => client.annotations().get('a1')?.get('body') as Y.Text;
 const textOf = (client: MemoryClient): string => bodyOf(client).toString();
 
@@ -69,6 +72,23 @@ test('DOC17 who reads slowly keeps the channel for as long as they read, and who
   } finally {
     clearInterval(reading);
   }
+});
+
+test('DOC17 who asks for the whole state again while it is under way is sent no edits behind it either', async () => {
+  const { memory, alice } = await large();
+  const bob = memory.connect('bob');
+  bob.queuedBytes = 5_000;
+  await quiet();
+  bob.send(ASKING_FOR_ALL);
+  await quiet();
+  const before = bob.received.length;
+  // The states that wait are much more than the last of them, as where both are still unread.
+  bob.queuedBytes = 50_000;
+  bodyOf(alice).insert(0, 'more ');
+  await quiet();
+  expect({ isClosed: bob.isClosed, received: bob.received.length }).toEqual({ isClosed: false, received: before });
+  bob.queuedBytes = 0;
+  await expect.poll(() => textOf(bob)).toBe(textOf(alice));
 });
 
 test('DOC17 a difference that is large itself is read before edits come behind it', async () => {

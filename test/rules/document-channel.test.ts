@@ -172,7 +172,7 @@ describe('Yjs client ids', () => {
     expect(memory.batches.flatMap((batch) => batch.bindings).map(({ subject }) => subject)).not.toContain('bob');
   });
 
-  test('DOC16 that of the server is nobody’s, and what it puts back is bound to nobody', async () => {
+  test('DOC16 that of the server is nobody’s, and what it puts back is bound to nobody and keeps the author that the entry names', async () => {
     const { memory, bob } = await shared();
     const forged = new Y.Doc();
     forged.clientID = memory.document.doc.clientID;
@@ -180,6 +180,12 @@ describe('Yjs client ids', () => {
     bob.views().get('v1')?.set('name', 0);
     await quiet();
     expect(memory.batches.flatMap((batch) => batch.bindings)).toContainEqual({ clientId: memory.document.doc.clientID, subject: null });
+    bob.annotations().get('a1')?.set('author', 'bob');
+    await quiet();
+    expect(bob.refusals).toMatchObject([{ rule: 'DOC4' }, { rule: 'DOC7' }]);
+    const put = memory.document.doc.getMap<Y.Map<unknown>>('annotations').get('a1');
+    expect(put?.get('author')).toBe('alice');
+    expect(put?._map.get('author')?.id.client).toBe(memory.document.doc.clientID);
     bob.sendEdit(Y.encodeStateAsUpdate(forged));
     await quiet();
     expect(bob.closedBy).toMatchObject({ code: 'forbidden' });

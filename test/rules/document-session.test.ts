@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest';
+import * as Y from 'yjs';
 import { CovistaError } from '../../protocol/errors.ts';
 import { defaultLimits } from '../../protocol/limits.ts';
 import { errorsOf, hubOf, newRelay, openAs, text, until, write } from '../support/documents.ts';
@@ -102,6 +103,28 @@ describe('LIVE2 connections that come and go', () => {
     await document.whenDurable();
     expect(relay.doc.getMap('views').size).toBe(49);
     expect(largest).toBeGreaterThan(documentUpdateBytesMax / 2);
+  });
+
+  test('LIVE2 more items than a message takes go in several, few bytes as they are', async () => {
+    const relay = newRelay();
+    const document = await openAs(relay, 'alice');
+    relay.refuseOpening = new CovistaError('unavailable', 'away');
+    relay.drop();
+    await until(document, () => document.state.kind === 'connecting');
+    const { documentUpdateStructsMax } = defaultLimits;
+    const notes = document.doc.getMap('notes');
+    const edits = 30;
+    const values = documentUpdateStructsMax / 20;
+    for (let edit = 0; edit < edits; edit += 1) {
+      document.doc.transact(() => {
+        for (let value = 0; value < values; value += 1) notes.set(`${edit}-${value}`, value);
+      });
+    }
+    relay.rule = (update) =>
+      Y.decodeUpdate(update).structs.length > documentUpdateStructsMax ? { ...REFUSAL, code: 'payload_too_large', rebuild: true } : undefined;
+    relay.refuseOpening = undefined;
+    await document.whenDurable();
+    expect(relay.doc.getMap('notes').size).toBe(edits * values);
   });
 
   test('LIVE2 a document that cannot be opened for now is tried again', async () => {

@@ -81,8 +81,11 @@ export class DocumentChannel implements Channel, Participant {
     if (this.#isEnding) return;
     const message = decodeMessage(bytes);
     this.#count(message);
-    if (message.kind === 'step1') this.#sync(message.stateVector);
-    else if (message.kind === 'queryAwareness') this.#tellPresence();
+    if (message.kind === 'step1') {
+      // Who asks anew is sent as much as at first, which says nothing of whether differences become smaller.
+      this.#stateBytes = Number.POSITIVE_INFINITY;
+      this.#sync(message.stateVector);
+    } else if (message.kind === 'queryAwareness') this.#tellPresence();
     else if (message.kind === 'awareness') this.#receiveAwareness(message.update);
     else {
       this.#edits += 1;

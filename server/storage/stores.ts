@@ -59,6 +59,13 @@ export interface DatasetFilter extends Page {
   readonly before?: DatasetId | undefined;
 }
 
+/** What encryption adds to a file: so much once, and so much for every piece of the plain bytes. */
+export interface SealedSizes {
+  readonly headerBytes: number;
+  readonly pieceBytes: number;
+  readonly extraBytes: number;
+}
+
 export interface DatasetStore {
   /** Creates the dataset and an admin grant for its creator. */
   create(dataset: NewDataset, provenance: Provenance): Promise<DatasetRecord>;
@@ -66,9 +73,13 @@ export interface DatasetStore {
   list(filter: DatasetFilter): Promise<DatasetRecord[]>;
   get(datasetId: DatasetId): Promise<DatasetRecord | undefined>;
   update(datasetId: DatasetId, changes: Partial<NewDataset>, provenance: Provenance): Promise<DatasetRecord>;
-  /** Bytes of data files and originals, condemned ones too: of so many datasets that have most, and of all others together. */
+  /**
+   * Bytes on disk of data files and originals, condemned ones too, and of exported files: of so many datasets that have most, and of
+   * all others together.
+   */
   storage(
     datasetsMax: number,
+    sealed: SealedSizes | null,
   ): Promise<{ readonly largest: readonly { readonly datasetId: DatasetId; readonly bytes: number }[]; readonly othersBytes: number }>;
   /** Hides the dataset, for everybody and everything but what follows here; nothing of it goes yet. */
   delete(datasetId: DatasetId, provenance: Provenance): Promise<void>;

@@ -37,7 +37,7 @@ export function startWatch(config: Config, { audit: store, log, closers, metrics
   const creations = new Creations({ limits, clock });
   const tightening = new Tightening({ limits, clock });
   const webhook = openWebhook(config, log);
-  closers.add(() => webhook?.close());
+  if (webhook !== undefined) closers.addSlow(() => webhook.close());
   metrics.jobs({ audit: trail, ...(webhook && { alert_webhook: webhook }) });
   metrics.total('permission_denials', 'Requests that were refused for want of permission or of an accepted token', [], () => one(denials.count));
   metrics.gauge('tightened_callers', 'Persons and addresses that are held to a tighter rate', [], () => one(tightening.size));

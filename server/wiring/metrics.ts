@@ -6,16 +6,20 @@ import type { CommitReport } from '../services/versioning/commits.ts';
 import type { VersionReader } from '../services/versioning/version-reader.ts';
 import { largest, type Metrics, toReadings } from '../shared/metrics.ts';
 import type { Listener } from '../socket/listen.ts';
+import { SEALED_SIZES } from '../storage/files/sealed.ts';
 import type { OpenedStores } from './stores.ts';
 
 /** Datasets and tables that have a label of their own; the others are told together. */
 const NAMED_MAX = 20;
 
 /** What stores tell when somebody reads the metrics. */
-export function watchStores(metrics: Metrics, { metadata, content }: Pick<OpenedStores, 'metadata' | 'content'>): void {
-  const help = 'Data files and originals of the largest datasets, and of the others together';
+export function watchStores(
+  metrics: Metrics,
+  { metadata, content, inMemoryOnly }: Pick<OpenedStores, 'metadata' | 'content' | 'inMemoryOnly'>,
+): void {
+  const help = 'Data files, originals and exported files of the largest datasets on disk, and of the others together';
   metrics.gauge('storage_usage_by_dataset_bytes', help, ['dataset'], async () => {
-    const { largest: named, othersBytes } = await metadata.datasets.storage(NAMED_MAX);
+    const { largest: named, othersBytes } = await metadata.datasets.storage(NAMED_MAX, inMemoryOnly ? SEALED_SIZES : null);
     return toReadings('dataset', [...named.map(({ datasetId, bytes }) => [String(datasetId), bytes] as const), ['other', othersBytes]]);
   });
   metrics.gauge('database_connections', 'Connections to PostgreSQL that work and that are idle', ['state'], () => {

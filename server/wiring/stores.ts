@@ -57,7 +57,7 @@ export async function openStores(config: Config, { log, closers, metrics }: Foun
   });
   closers.add(() => content.close());
   closers.addSlow(startHouseBackups(config, { url, log, metrics }).stop);
-  watchStores(metrics, { metadata, content });
+  watchStores(metrics, { metadata, content, inMemoryOnly: key !== undefined });
   const exports = createExportFiles(join(dataDir, 'exports'), key);
   return { metadata, objects, staging, content, exports, directories, inMemoryOnly: key !== undefined };
 }

@@ -4,7 +4,7 @@ import type { Gateway } from '../gateway/dispatch.ts';
 import type { Closers } from '../shared/closers.ts';
 import type { Logger } from '../shared/log.ts';
 
-/** The gateway with a span for every operation, where there is an endpoint for traces; OpenTelemetry is loaded only then. */
+/** The gateway with a span for every operation, where there is an endpoint for traces; the SDK of OpenTelemetry is loaded only then. */
 export async function withTraces(
   gateway: Gateway,
   config: Config,

@@ -1,4 +1,9 @@
 import { createHmac } from 'node:crypto';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { DuckDBInstance } from '@duckdb/node-api';
+import { tableFromIPC } from 'apache-arrow';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import type { Client } from '../../client/index.ts';
 import { query, sha256 } from '../support/inspect.ts';
@@ -39,11 +44,11 @@ afterAll(async () => {
 const webhook = (path: string, options: object = {}) =>
   ({ kind: 'webhook', url: `${receiver.url}${path}`, secret: SECRET, authorization: AUTHORIZATION, ...options }) as const;
 
-async function made(destination: ReturnType<typeof webhook>, client = alice) {
+async function made(destination: ReturnType<typeof webhook>, client = alice, options: object = {}) {
   const { datasetId } = await client.dataset.create({ name: 'Orders' });
   await client.version.commit({ datasetId, branch: 'main' }, { body: csv('id,price', '1,10', '2,20') });
   await client.tag.create({ datasetId, name: 'v1', ref: 'main' });
-  const schedule = await client.schedule.create({ datasetId, name: 'Orders', ref: 'v1', ...YEARLY, destination });
+  const schedule = await client.schedule.create({ datasetId, name: 'Orders', ref: 'v1', ...YEARLY, destination, ...options });
   return { datasetId, scheduleId: schedule.scheduleId, schedule };
 }
 
@@ -66,6 +71,44 @@ test('SCH7 the file is sent, signed as Standard Webhooks says', async () => {
     'covista-rows': '2',
   });
   expect(run).toMatchObject({ bytes: 19, sha256: sha256(body), downloadable: false, place: `${receiver.url}/sent` });
+});
+
+/** What a file that arrived has, as who gets it would read it. */
+async function rowsIn(body: Buffer, format: string): Promise<unknown[]> {
+  if (format === 'arrow') return [...tableFromIPC(body)].map((row) => ({ id: Number(row.id), price: Number(row.price) }));
+  const directory = await mkdtemp(join(tmpdir(), 'covista-received-'));
+  const path = join(directory, 'received');
+  await writeFile(path, body);
+  const reader = { csv: 'read_csv', ndjson: 'read_ndjson', parquet: 'read_parquet' }[format];
+  const connection = await (await DuckDBInstance.create(':memory:')).connect();
+  try {
+    const result = await connection.runAndReadAll(`SELECT id::integer AS id, price::integer AS price FROM ${reader}('${path}') ORDER BY id`);
+    return result.getRowObjectsJson();
+  } finally {
+    connection.closeSync();
+    await rm(directory, { recursive: true });
+  }
+}
+
+test.each(
+  Object.entries({
+    csv: 'text/csv; charset=utf-8',
+    ndjson: 'application/x-ndjson',
+    parquet: 'application/vnd.apache.parquet',
+    arrow: 'application/vnd.apache.arrow.stream',
+  }).flatMap(([format, contentType]) => (['PUT', 'POST'] as const).map((method) => ({ format, contentType, method }))),
+)('SCH7 a file of $format arrives whole by $method, as what it is', async ({ format, contentType, method }) => {
+  const { schedule: _, ...at } = await made(webhook(`/as/${format}/${method}`, { method }), alice, { format });
+  await alice.schedule.run(at);
+  const run = await runIn(alice, at, 'succeeded');
+  const [received] = to(`/as/${format}/${method}`);
+  expect(received).toMatchObject({ method, headers: { 'content-type': contentType, 'content-length': String(received?.body.length) } });
+  expect(received?.headers['content-disposition']).toMatch(new RegExp(`^attachment; filename="Orders-[^"]*\\.${format}"$`));
+  expect(run).toMatchObject({ bytes: received?.body.length, sha256: sha256(received?.body ?? Buffer.alloc(0)) });
+  expect(await rowsIn(received?.body ?? Buffer.alloc(0), format)).toEqual([
+    { id: 1, price: 10 },
+    { id: 2, price: 20 },
+  ]);
 });
 
 test('SCH10 a receiver that fails is tried again, with the same id, until it takes it', async () => {

@@ -93,6 +93,22 @@ describe('what is exported', () => {
     });
   });
 
+  test('SCH1 a private view of the owner, and of nobody else and no other dataset', async () => {
+    const datasetId = await dataset();
+    const own = await alice.document.savedViews(datasetId, 'private');
+    const { id: savedView } = own.create({ name: 'Mine', config: { columns: ['id', 'price'], filter: [['price', '>', 10]] } });
+    await (await alice.document.open('user/alice')).whenDurable();
+    const at = await made({ datasetId, savedView });
+    await alice.schedule.run(at);
+    const run = await runIn(alice, at, 'succeeded');
+    expect((await bytesOf(alice, { ...at, runId: run.runId })).split('\n')[0]?.replaceAll('"', '')).toBe('id,price');
+    await expect(made({ savedView })).rejects.toMatchObject({ code: 'not_found', details: { savedView } });
+    await alice.grant.create({ datasetId, principal: 'user:bob', permission: 'admin' });
+    const bob = await server.client('bob');
+    const others = bob.schedule.create({ datasetId, name: 'x', ref: 'v1', ...YEARLY, savedView });
+    await expect(others).rejects.toMatchObject({ code: 'not_found', details: { savedView } });
+  });
+
   test('SCH1 a tag is meant unless a branch is said, and a branch moves', async () => {
     const datasetId = await dataset();
     const create = (options: object) => alice.schedule.create({ datasetId, name: 'x', ref: 'main', ...YEARLY, ...options });

@@ -2,6 +2,7 @@ import { once } from 'node:events';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { expect, test } from 'vitest';
+import { prepareProcessServer } from '../support/process-server.ts';
 import { startTestServer } from '../support/server.ts';
 
 test('OPS15 with an endpoint, operations are told as spans, without who asked and with what', async () => {
@@ -27,4 +28,32 @@ test('OPS15 with an endpoint, operations are told as spans, without who asked an
   expect(told).not.toContain('alice-of-accounting');
   expect(told).not.toContain('Salaries');
   collector.close();
+});
+
+/** Tells standard error of every module of OpenTelemetry that is loaded, in whichever thread. */
+const TELLING = `import { registerHooks } from 'node:module';
+import { writeSync } from 'node:fs';
+registerHooks({ load: (url, context, next) => {
+  const name = /@opentelemetry\\/([^/]+)/.exec(url)?.[1];
+  if (name !== undefined) writeSync(2, 'loaded ' + name + '\\n');
+  return next(url, context);
+} });`;
+
+test.each([
+  ['without an endpoint nothing of OpenTelemetry is loaded but its API', [], ['api']],
+  ['with one its SDK is', ['--trace-endpoint', 'http://127.0.0.1:9/v1/traces'], ['api', 'exporter-trace-otlp-http', 'resources', 'sdk-trace']],
+] as const)('OPS15 %s', async (_, flags, expected) => {
+  const server = await prepareProcessServer({
+    flags,
+    environment: { NODE_OPTIONS: `--import=data:text/javascript,${encodeURIComponent(TELLING)}` },
+  });
+  try {
+    const run = await server.start();
+    expect((await (await server.rest('alice')).post('/api/datasets', { name: 'Orders' })).status).toBe(201);
+    const loaded = new Set([...run.log().matchAll(/^loaded (.+)$/gm)].map(([, name]) => name));
+    expect([...loaded]).toEqual(expect.arrayContaining([...expected]));
+    if (flags.length === 0) expect([...loaded]).toEqual(expected);
+  } finally {
+    await server.dispose();
+  }
 });

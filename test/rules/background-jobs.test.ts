@@ -156,7 +156,7 @@ test('OPS1 revocations that cannot be read are late from when they were heard of
 
 test('OPS1 a message to the webhook of alerts is late until it is taken or given up', async () => {
   const clock = stoppedClock();
-  const limits = { ...defaultLimits, alertWebhookAttemptsMax: 2, alertWebhookBackoffMs: 60_000 };
+  const limits = { ...defaultLimits, alertWebhookAttemptsMax: 2, alertWebhookBackoffMs: 60_000, drainTimeoutMs: 100 };
   const webhook = new Webhook({ url: 'http://127.0.0.1:9/', secret: 'secret', limits, clock, log });
   expect(webhook.lagMs).toBe(0);
   webhook.send({ event: 'alert' });

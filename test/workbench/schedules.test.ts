@@ -28,6 +28,9 @@ describe.skipIf(!hasBrowser)('schedules in the workbench (needs Chromium: apt-ge
     await owner.schedule.run({ datasetId, scheduleId });
     views.create({ name: 'Cheap ones', config: { columns: ['id', 'price'], filter: [['price', '<', 25]] } });
     await (await owner.document.open(`dataset/${datasetId}`)).whenDurable();
+    const own = await owner.document.savedViews(datasetId, 'private');
+    own.create({ name: 'My dear ones', config: { columns: ['id', 'price'], filter: [['price', '>', 25]] } });
+    await (await owner.document.open('user/alice')).whenDurable();
     await owner.grant.create({ datasetId, principal: 'user:bob', permission: 'read' });
     const bob = await workbench.server.client('bob');
     const webhook = { kind: 'webhook', url: 'https://example.org/hooks/sales', secret: 'a secret of some length' } as const;
@@ -92,6 +95,22 @@ describe.skipIf(!hasBrowser)('schedules in the workbench (needs Chromium: apt-ge
     await page.getByRole('menuitem', { name: 'Delete…' }).click();
     await page.getByRole('button', { name: 'Delete schedule' }).click();
     await row.waitFor({ state: 'detached' });
+    await page.context().close();
+    expect(workbench.complaints).toEqual([]);
+  });
+
+  test('WB17 a private view is scheduled, and marked as one', async () => {
+    const page = await open('light');
+    const row = page.getByRole('row').filter({ hasText: 'Dear rows' });
+    await page.getByRole('button', { name: 'New schedule' }).click();
+    const dialog = page.getByRole('dialog');
+    await dialog.getByLabel('Name').fill('Dear rows');
+    await dialog.getByLabel('What').selectOption({ label: 'My dear ones (private)' });
+    await dialog.getByRole('button', { name: 'Schedule', exact: true }).click();
+    await row.getByRole('button', { name: 'Run now: Dear rows' }).click();
+    await row.getByText('Exported').waitFor();
+    await row.getByRole('button', { name: 'Dear rows', exact: true }).click();
+    await page.getByRole('complementary', { name: 'Runs' }).getByText('· 1 row ·').waitFor();
     await page.context().close();
     expect(workbench.complaints).toEqual([]);
   });

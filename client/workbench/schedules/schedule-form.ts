@@ -28,10 +28,13 @@ const PAUSE_MS = 250;
 
 type Create = Parameters<DatasetContext['app']['client']['schedule']['create']>[0];
 
+type Saved = Awaited<ReturnType<DatasetContext['app']['client']['document']['savedViews']>>;
+
 interface Choices {
   readonly tags: readonly string[];
   readonly branches: readonly string[];
-  readonly saved: Awaited<ReturnType<DatasetContext['app']['client']['document']['savedViews']>>;
+  /** Those that are shared, then those of the person alone. */
+  readonly saved: readonly Saved[];
 }
 
 /** Asks for everything of a new schedule, or changes one. */
@@ -40,10 +43,11 @@ export function editSchedule(context: DatasetContext, schedule?: Schedule): void
 }
 
 async function choicesOf({ app: { client }, datasetId }: DatasetContext): Promise<Choices> {
-  const [tags, branches, saved] = await Promise.all([
+  const [tags, branches, ...saved] = await Promise.all([
     collect(client.items(client.tag.list, { datasetId, limit: 200 }), POINTERS_MAX),
     collect(client.items(client.branch.list, { datasetId, limit: 200 }), POINTERS_MAX),
-    client.document.savedViews(datasetId),
+    client.document.savedViews(datasetId, 'shared'),
+    client.document.savedViews(datasetId, 'private'),
   ]);
   const names = (pointers: readonly { readonly name: string }[]): string[] => pointers.map(({ name }) => name);
   return { tags: names(tags), branches: names(branches), saved };
@@ -58,8 +62,10 @@ async function open(context: DatasetContext, choices: Choices, schedule: Schedul
     name: 'savedView',
     choices: [{ value: '', label: schedule?.config ? 'The view it has' : 'All rows' }],
   });
-  const stop = choices.saved.observe((views) => offer(what, views, schedule?.savedView ?? ''));
-  offer(what, choices.saved.list(), schedule?.savedView ?? '');
+  const stops = choices.saved.map((saved) => {
+    offer(what, saved.list(), schedule?.savedView ?? '');
+    return saved.observe((views) => offer(what, views, schedule?.savedView ?? ''));
+  });
   await openForm({
     title: schedule === undefined ? 'New schedule' : `Edit ${schedule.name}`,
     submit: schedule === undefined ? 'Schedule' : 'Save',
@@ -82,16 +88,16 @@ async function open(context: DatasetContext, choices: Choices, schedule: Schedul
       toast(schedule === undefined ? `${common.name} is scheduled` : `${common.name} was changed`);
     },
   });
-  stop();
-  choices.saved.close();
+  for (const stop of stops) stop();
+  for (const saved of choices.saved) saved.close();
 }
 
 /** Saved views come and go while the form is open. */
-function offer(field: HTMLElement, views: readonly { readonly id: string; readonly name: string }[], chosen: string): void {
+function offer(field: HTMLElement, views: ReturnType<Saved['list']>, chosen: string): void {
   const select = field.querySelector('select');
-  for (const { id, name } of views) {
+  for (const { id, name, scope } of views) {
     if ([...(select?.options ?? [])].some(({ value }) => value === id)) continue;
-    select?.append(html('option', { value: id, selected: id === chosen }, name));
+    select?.append(html('option', { value: id, selected: id === chosen }, scope === 'private' ? `${name} (private)` : name));
   }
 }
 

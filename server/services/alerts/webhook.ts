@@ -10,7 +10,10 @@ export interface WebhookOptions {
   readonly url: string;
   /** Signs what is sent. */
   readonly secret: string;
-  readonly limits: Pick<Limits, 'alertWebhookQueueMax' | 'alertWebhookAttemptsMax' | 'alertWebhookBackoffMs' | 'alertWebhookTimeoutMs'>;
+  readonly limits: Pick<
+    Limits,
+    'alertWebhookQueueMax' | 'alertWebhookAttemptsMax' | 'alertWebhookBackoffMs' | 'alertWebhookTimeoutMs' | 'drainTimeoutMs'
+  >;
   readonly clock: Clock;
   readonly log: Logger;
 }
@@ -74,10 +77,12 @@ export class Webhook implements Lateness {
     });
   }
 
-  /** Gives up what waits. */
+  /** Delivers what waits, and gives up what takes longer than a server may take to stop. */
   async close(): Promise<void> {
-    this.#abort.abort();
+    const deadline = setTimeout(() => this.#abort.abort(), this.#options.limits.drainTimeoutMs);
     await this.#running;
+    // What alerts tell until they end is sent until then, too.
+    deadline.unref();
     if (this.#waiting.length > 0) this.#options.log.warn({ waiting: this.#waiting.length }, 'messages to the webhook were given up at the stop');
   }
 

@@ -80,7 +80,7 @@ export function createExportRun(options: ExportRunOptions): ExportRun {
     ): Promise<{ readonly made: Made; readonly rows: number; readonly versionId: VersionId }> =>
       making.run(as.signal, async () => {
         as.onTurn();
-        const what = await options.findWhat(datasetId, as.access.scope, settings);
+        const what = await options.findWhat(datasetId, { subject: as.actor.subject, scope: as.access.scope }, settings);
         as.onWhat(what);
         const rows = await open(options, claimed, what, as);
         try {

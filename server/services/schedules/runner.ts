@@ -46,6 +46,8 @@ interface WatchedRun {
 export class ScheduleRunner implements Lateness {
   readonly #options: RunnerOptions;
   readonly #running = new Set<AbortController>();
+  /** Those of them whose file does not begin yet. */
+  readonly #waitingTurn = new Set<AbortController>();
   /** Runs of this server since it started, by what became of them; a try that is made again counts as retried. */
   readonly outcomes = new Map<string, number>(['succeeded', 'failed', 'retried'].map((outcome) => [outcome, 0]));
   /** How long the run that waits longest has been due, as it was when that was looked at last. */
@@ -102,6 +104,8 @@ export class ScheduleRunner implements Lateness {
     clearInterval(this.#timer);
     this.#tending = undefined;
     this.#waitingMs = 0;
+    // What has not begun need not wait for what has: another server may begin it.
+    for (const controller of this.#waitingTurn) controller.abort(STOPPED);
     const deadline = setTimeout(() => {
       for (const controller of this.#running) controller.abort(STOPPED);
     }, this.#options.limits.drainTimeoutMs);
@@ -196,6 +200,9 @@ export class ScheduleRunner implements Lateness {
     const { runs, limits, log } = this.#options;
     const controller = new AbortController();
     this.#running.add(controller);
+    this.#waitingTurn.add(controller);
+    // It was claimed in the moment of the stop.
+    if (this.#stopping !== undefined) controller.abort(STOPPED);
     const renew = async (): Promise<void> => {
       try {
         if (!(await runs.renew(attempt))) controller.abort(LOST);
@@ -211,12 +218,14 @@ export class ScheduleRunner implements Lateness {
     return {
       signal: controller.signal,
       begin: () => {
+        this.#waitingTurn.delete(controller);
         deadline = setTimeout(late, timeoutMs);
       },
       letGo: () => {
         clearInterval(timer);
         clearTimeout(deadline);
         this.#running.delete(controller);
+        this.#waitingTurn.delete(controller);
       },
     };
   }

@@ -22,7 +22,7 @@ import { CONTENT_TYPES } from '../tables/view-exports.ts';
 import type { DownloadHead } from '../versioning/downloads.ts';
 import { timeAfter } from './cron.ts';
 import type { WebhookSecrets } from './webhook.ts';
-import { type FindWhat, scopeKey } from './what.ts';
+import { type FindWhat, scopeKey, type WhatOwner } from './what.ts';
 
 /** Keeps texts that nobody is shown, in the database and its copies. */
 export interface Sealer {
@@ -62,7 +62,7 @@ export class Schedules {
   async create(datasetId: DatasetId, { name, destination, ...wanted }: Wanted, caller: ScheduleCaller): Promise<Schedule> {
     const settings = { ...wanted, destination: shown(destination) };
     const claims = claimsOf(caller);
-    await this.#options.findWhat(datasetId, caller.access.scope, settings);
+    await this.#options.findWhat(datasetId, ownerOf(caller), settings);
     const secrets = this.#sealed(destination);
     return this.#options.store.create(datasetId, { name, settings, claims, secrets, nextAt: this.#nextOf(settings) }, caller.provenance);
   }
@@ -91,7 +91,7 @@ export class Schedules {
       ...(destination === undefined ? {} : { destination: shown(destination) }),
     };
     const claims = claimsOf(caller);
-    await this.#options.findWhat(datasetId, caller.access.scope, settings);
+    await this.#options.findWhat(datasetId, ownerOf(caller), settings);
     const secrets = destination === undefined ? {} : { secrets: this.#sealed(destination) };
     const nextAt = change.cron === undefined && change.timeZone === undefined ? schedule.nextAt : this.#nextOf(settings);
     return this.#options.store.change(schedule, { ...(name === undefined ? {} : { name }), settings, ...secrets, claims, nextAt }, caller.provenance);
@@ -187,6 +187,8 @@ function shown(destination: ScheduleDestination): ShownDestination {
   const { origin, pathname } = new URL(url);
   return { kind: 'webhook', url: `${origin}${pathname}`, method, hasAuthorization: authorization !== undefined };
 }
+
+const ownerOf = ({ actor, access }: ScheduleCaller): WhatOwner => ({ subject: actor.subject, scope: access.scope });
 
 /** A schedule goes by the grants of its owner alone: being an admin of the server ends with the token. */
 function claimsOf({ actor, access }: ScheduleCaller): ScheduleClaims {

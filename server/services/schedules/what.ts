@@ -1,8 +1,8 @@
 import { createHash } from 'node:crypto';
 import * as z from 'zod/v4';
-import { columnsOfConfig, derivedColumns, type SavedView, sharedView } from '../../../protocol/documents/index.ts';
+import { columnsOfConfig, derivedColumns, privateView, type SavedView, sharedView } from '../../../protocol/documents/index.ts';
 import { CovistaError } from '../../../protocol/errors.ts';
-import type { DatasetId, VersionId } from '../../../protocol/ids.ts';
+import type { DatasetId, Subject, VersionId } from '../../../protocol/ids.ts';
 import { type ViewConfigInput, config as viewConfig } from '../../../protocol/operations/view.ts';
 import { canonicalJson } from '../../shared/canonical.ts';
 import { type Scope, visibleSchema } from '../../storage/content-store.ts';
@@ -29,22 +29,35 @@ export interface WhatOptions {
   readonly states: Pick<DocumentStates, 'read'>;
 }
 
-/** Finds what settings mean for a scope now; says what is missing, since an export without a filter or a column is another one. */
-export type FindWhat = (datasetId: DatasetId, scope: Scope, settings: Settings) => Promise<ExportedWhat>;
+/** Whose schedule it is, and what they see of the dataset. */
+export interface WhatOwner {
+  readonly subject: Subject;
+  readonly scope: Scope;
+}
+
+/** Finds what settings mean for their owner now; says what is missing, since an export without a filter or a column is another one. */
+export type FindWhat = (datasetId: DatasetId, owner: WhatOwner, settings: Settings) => Promise<ExportedWhat>;
 
 /** A viewer of another version may keep fields that mean nothing here. */
 const config = z.object(viewConfig.shape);
 
 export function createFindWhat({ refs, reader, documents, states }: WhatOptions): FindWhat {
-  const savedView = async (datasetId: DatasetId, scope: Scope, id: string): Promise<Pick<SavedView, 'config' | 'dialect'>> => {
-    const documentId = await documents.find(datasetDocument(datasetId, scope).name);
+  const viewIn = async (document: string, id: string): Promise<unknown> => {
+    const documentId = await documents.find(document);
     const views = documentId === undefined ? {} : (await states.read(updatesOf(await documents.load(documentId)), ['views'])).views;
-    const found = sharedView.safeParse((views as Record<string, unknown> | undefined)?.[id]);
-    if (found.success) return found.data;
-    throw new CovistaError('not_found', `there is no saved view ${JSON.stringify(id)} of those who see what you see`, { savedView: id });
+    return (views as Record<string, unknown> | undefined)?.[id];
   };
 
-  return async (datasetId, scope, settings) => {
+  const savedView = async (datasetId: DatasetId, { subject, scope }: WhatOwner, id: string): Promise<Pick<SavedView, 'config' | 'dialect'>> => {
+    const shared = sharedView.safeParse(await viewIn(datasetDocument(datasetId, scope).name, id));
+    if (shared.success) return shared.data;
+    const own = privateView.safeParse(await viewIn(`user/${subject}`, id));
+    if (own.success && own.data.datasetId === datasetId) return own.data;
+    const message = `there is no saved view ${JSON.stringify(id)} of the owner, nor of those who see what they see`;
+    throw new CovistaError('not_found', message, { savedView: id });
+  };
+
+  return async (datasetId, owner, settings) => {
     const { ref, refKind } = settings;
     const pointer = await refs.pointer(datasetId, ref);
     if (pointer.kind !== refKind) {
@@ -52,13 +65,13 @@ export function createFindWhat({ refs, reader, documents, states }: WhatOptions)
       throw new CovistaError('invalid_input', message, { field: 'refKind', ref, kind: pointer.kind });
     }
     const { versionId } = pointer;
-    const saved = settings.savedView === null ? undefined : await savedView(datasetId, scope, settings.savedView);
+    const saved = settings.savedView === null ? undefined : await savedView(datasetId, owner, settings.savedView);
     const given = saved?.config ?? settings.config;
     if (given === null) return { versionId, config: null, engine: settings.engine };
     const parsed = config.safeParse(given);
     if (!parsed.success)
       throw new CovistaError('invalid_input', `the view has what no view can have: ${z.prettifyError(parsed.error)}`, { field: 'config' });
-    const schema = visibleSchema((await reader.record(datasetId, versionId)).schema, scope);
+    const schema = visibleSchema((await reader.record(datasetId, versionId)).schema, owner.scope);
     const dialect = saved?.dialect ?? 'exprtk';
     if (saved !== undefined) assertColumns(saved, new Set(schema.map(({ name }) => name)));
     else assertColumns({ config: { ...given } as SavedView['config'], dialect }, new Set(schema.map(({ name }) => name)));

@@ -18,6 +18,9 @@ const PIECE_BYTES = 64 * 1024;
 const SEALED_PIECE_BYTES = NONCE_BYTES + PIECE_BYTES + TAG_BYTES;
 const HEADER_BYTES = MAGIC.length + NONCE_BYTES + KEY_BYTES + TAG_BYTES;
 
+/** What a sealed file takes beside its plain bytes: so much once, and so much for every piece. */
+export const SEALED_SIZES = { headerBytes: HEADER_BYTES, pieceBytes: PIECE_BYTES, extraBytes: NONCE_BYTES + TAG_BYTES } as const;
+
 /** The bytes are not what was written under this key and name: damaged, tampered with, or of another key. */
 export class SealBroken extends Error {
   override readonly name = 'SealBroken';

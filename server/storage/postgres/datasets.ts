@@ -1,6 +1,6 @@
 import { CovistaError } from '../../../protocol/errors.ts';
 import type { DatasetId, Subject } from '../../../protocol/ids.ts';
-import type { DatasetFilter, DatasetRecord, DatasetStore, DeletedDataset, NewDataset, Provenance } from '../stores.ts';
+import type { DatasetFilter, DatasetRecord, DatasetStore, DeletedDataset, NewDataset, Provenance, SealedSizes } from '../stores.ts';
 import type { Database, Executor } from './database.ts';
 import { changeDataset, lockDataset, noDataset, once, record } from './record.ts';
 import { wakeSchedules } from './schedule-rows.ts';
@@ -45,7 +45,15 @@ export class PostgresDatasetStore implements DatasetStore {
       WHERE d.dataset_id = ${datasetId} AND d.deleted_at IS NULL`);
   }
 
-  async storage(datasetsMax: number): Promise<{ largest: { datasetId: DatasetId; bytes: number }[]; othersBytes: number }> {
+  async storage(
+    datasetsMax: number,
+    sealed: SealedSizes | null,
+  ): Promise<{ largest: { datasetId: DatasetId; bytes: number }[]; othersBytes: number }> {
+    // The last piece is there also where it is empty.
+    const added =
+      sealed === null
+        ? fragment`0`
+        : fragment`${sealed.headerBytes}::bigint + ${sealed.extraBytes}::bigint * greatest(1, (bytes + ${sealed.pieceBytes - 1}::bigint) / ${sealed.pieceBytes}::bigint)`;
     const rows = await this.#database.rows(sql<{ datasetId: DatasetId; bytes: number }>`
       WITH stored AS (
         SELECT dataset_id, bytes FROM data_files
@@ -54,8 +62,9 @@ export class PostgresDatasetStore implements DatasetStore {
         SELECT dataset_id, bytes FROM (
           SELECT DISTINCT ON (original_key) dataset_id, (original ->> 'bytes')::bigint AS bytes FROM versions WHERE original_key IS NOT NULL
         ) AS originals
+        UNION ALL SELECT s.dataset_id, r.bytes FROM schedule_runs r JOIN schedules s USING (schedule_id) WHERE r.file IS NOT NULL
       )
-      SELECT dataset_id AS "datasetId", sum(bytes)::bigint AS bytes FROM stored GROUP BY dataset_id ORDER BY bytes DESC, dataset_id`);
+      SELECT dataset_id AS "datasetId", sum(bytes + ${added})::bigint AS bytes FROM stored GROUP BY dataset_id ORDER BY 2 DESC, 1`);
     return { largest: rows.slice(0, datasetsMax), othersBytes: rows.slice(datasetsMax).reduce((sum, { bytes }) => sum + bytes, 0) };
   }
 

@@ -46,7 +46,7 @@ describe.each([
     return datasetId;
   }
 
-  test('OPS16 exported files count, and the disk agrees to the byte', async () => {
+  test('OPS17 exported files count, and the disk agrees to the byte', async () => {
     const datasetId = await datasetOf(10_000);
     const before = await onDisk(datasetId);
     expect((await told()).get(String(datasetId))).toBe(before);
@@ -63,7 +63,7 @@ describe.each([
     expect(await onDisk(datasetId)).toBe(before);
   });
 
-  test('OPS3 OPS16 of more datasets than have labels the largest have one, and with the others they come to what the disk has', async () => {
+  test('OPS3 OPS17 of more datasets than have labels the largest have one, and with the others they come to what the disk has', async () => {
     for (let number = 0; number < NAMED + 3; number += 1) await datasetOf(10 + 20 * number);
     const { other, ...named } = Object.fromEntries(await told());
     const all = await readdir(join(server.dataDir, 'objects', 'datasets'));

@@ -77,6 +77,16 @@ test('OPS9 a stop delivers what waits', async () => {
   expect(webhook.state).toMatchObject({ delivered: 3, queued: 0 });
 });
 
+test('OPS9 a receiver that takes nothing holds up no stop', async () => {
+  const { url, received } = await receiver(new Array<number>(10).fill(503));
+  const webhook = webhookTo(url, { alertWebhookBackoffMs: 60_000 });
+  for (const number of [1, 2, 3]) webhook.send({ number });
+  await expect.poll(() => webhook.state.failedAttempts).toBe(1);
+  await webhook.close();
+  expect(received.map(numberOf)).toEqual([1, 1]);
+  expect(webhook.state).toMatchObject({ delivered: 0, queued: 3 });
+});
+
 test('OPS9 a stop gives up what takes longer than it may', async () => {
   const { url } = await receiver([], new Promise(() => undefined));
   const webhook = webhookTo(url, { drainTimeoutMs: 100 });

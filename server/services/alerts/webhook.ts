@@ -38,6 +38,8 @@ export function signatureOf(secret: string, timestamp: number, body: string): st
 export class Webhook implements Lateness {
   readonly #options: WebhookOptions;
   readonly #abort = new AbortController();
+  /** Aborted when the server stops: what is tried from then on is tried once. */
+  readonly #hurry = new AbortController();
   #waiting: Message[] = [];
   #running: Promise<void> | undefined;
   #delivered = 0;
@@ -77,8 +79,9 @@ export class Webhook implements Lateness {
     });
   }
 
-  /** Delivers what waits, and gives up what takes longer than a server may take to stop. */
+  /** Delivers what waits, until something is not taken or it takes longer than a server may take to stop. */
   async close(): Promise<void> {
+    this.#hurry.abort();
     const deadline = setTimeout(() => this.#abort.abort(), this.#options.limits.drainTimeoutMs);
     await this.#running;
     // What alerts tell until they end is sent until then, too.
@@ -100,18 +103,27 @@ export class Webhook implements Lateness {
   async #deliver(message: Message): Promise<boolean> {
     const { alertWebhookAttemptsMax, alertWebhookBackoffMs } = this.#options.limits;
     for (let attempt = 1; attempt <= alertWebhookAttemptsMax; attempt += 1) {
+      const isLast = this.#hurry.signal.aborted || attempt === alertWebhookAttemptsMax;
       const fault = await this.#post(message);
       this.#lastError = fault ?? null;
       if (fault === undefined) return true;
       this.#failedAttempts += 1;
       this.#options.log.warn({ fault, attempt, delivery: message.deliveryId }, 'the webhook did not take a message');
-      if (attempt === alertWebhookAttemptsMax) return false;
-      await sleep(Math.min(BACKOFF_MS_MAX, alertWebhookBackoffMs * 2 ** (attempt - 1)), undefined, { signal: this.#abort.signal, ref: false }).catch(
-        () => undefined,
-      );
-      if (this.#abort.signal.aborted) return false;
+      // A receiver that is away holds up no stop.
+      if (isLast && this.#hurry.signal.aborted) this.#abort.abort();
+      if (isLast || this.#abort.signal.aborted) return false;
+      await this.#rest(Math.min(BACKOFF_MS_MAX, alertWebhookBackoffMs * 2 ** (attempt - 1)));
     }
     return false;
+  }
+
+  /** A stop cuts it short. */
+  async #rest(ms: number): Promise<void> {
+    try {
+      await sleep(ms, undefined, { signal: this.#hurry.signal, ref: false });
+    } catch (fault) {
+      if (!this.#hurry.signal.aborted) throw fault;
+    }
   }
 
   /** What went wrong; undefined: it was taken. */

@@ -49,6 +49,12 @@ function betterOf({ bound, better, unit }: Measurement): NonNullable<Measurement
   return better ?? (unit === 'per second' ? 'higher' : 'lower');
 }
 
+/** How many figures both have, without which nothing can be told. */
+export function comparable(base: Results, current: Results): number {
+  const before = new Set(base.measurements.map(labelOf));
+  return current.measurements.filter((now) => before.has(labelOf(now))).length;
+}
+
 export function describeRegressions(found: readonly Regression[]): string {
   if (found.length === 0) return 'nothing got worse beyond noise';
   return found

@@ -2,7 +2,7 @@ import { appendFileSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
-import { describeRegressions, regressions } from './compare.ts';
+import { comparable, describeRegressions, regressions } from './compare.ts';
 import { isMet, type Measurement, type Scenario } from './measurement.ts';
 import { reportOf, targetTable } from './report.ts';
 import { beginRun, earlierResults, labelOf, type Results, readResults, resultsOf, rounded, unmeasuredTargets, unusedName } from './results.ts';
@@ -71,6 +71,10 @@ async function measure(names: readonly string[], { quick, long, base }: Run): Pr
   say(`\n${results.targets.filter(({ met }) => met).length} of ${results.targets.length} targets met`);
   if (found.brokeOff.length > 0) say(`failed: ${results.failed?.join(', ')}`);
   if (base === undefined) return found.brokeOff.length === 0 ? 0 : 1;
+  if (comparable(base, results) === 0) {
+    say('\nnothing could be compared: no figure is in both');
+    return 1;
+  }
   const worse = regressions(base, results);
   say(`\n${describeRegressions(worse)}`);
   return worse.length + found.brokeOff.length === 0 ? 0 : 1;

@@ -10,8 +10,10 @@ export interface Scaling {
 
 /** How much steeper, in powers of the load, the curve must become for a knee. */
 const KNEE_STEEPER = 0.5;
-/** A figure that grows by less than this power of the load, or shrinks by less, is steady: what bends in it is noise. */
-const STEADY = 0.1;
+/** What grows by less than this power of the load does not rise. */
+const RISING = 0.1;
+/** Where the most is less than so many times the least, what bends is noise. */
+const NOISE = 1.5;
 /** A bend needs something before it and something behind it. */
 const KNEE_POINTS = 3;
 
@@ -24,7 +26,8 @@ export function scalingOf(points: Points, better: 'higher' | 'lower' = 'lower'):
   if (positive.length < 2) return undefined;
   const logs = positive.map(([x, y]) => [Math.log(x), Math.log(y)] as const);
   const exponent = slopeOf(logs);
-  const find = (): number | null => (Math.abs(exponent) < STEADY ? null : bendOf(logs, better === 'higher' ? -1 : 1));
+  const figures = positive.map(([, y]) => y);
+  const find = (): number | null => (Math.max(...figures) < NOISE * Math.min(...figures) ? null : bendOf(logs, better === 'higher' ? -1 : 1));
   const bend = logs.length < KNEE_POINTS ? undefined : find();
   return { exponent, knee: bend === undefined ? undefined : bend === null ? null : (positive[bend]?.[0] ?? null) };
 }
@@ -43,7 +46,7 @@ function bendOf(logs: Points, direction: 1 | -1): number | null {
   for (let index = 1; index < logs.length - 1; index += 1) {
     const behind = slopeOf(logs.slice(index, index + 2));
     // A cost that only falls less than before has not begun to rise; a rate that no longer rises has met its bound.
-    if (direction === 1 && behind < STEADY) continue;
+    if (direction === 1 && behind < RISING) continue;
     const steeper = direction * (behind - slopeOf(logs.slice(0, index + 1)));
     if (steeper <= steepest) continue;
     steepest = steeper;

@@ -9,6 +9,8 @@ const AREA = 'document fan-out';
 /** Edits, and separately moves of a cursor, a second. */
 const EDITS_PER_SECOND = 20;
 const MOVES_PER_SECOND = 10;
+/** The first moves, which are not timed. */
+const ARRIVING_MOVES = 5;
 
 export const documentFanOut: Scenario = {
   name: 'document-fan-out',
@@ -125,9 +127,12 @@ async function fanOut({ server, readers, options, into }: FanOut): Promise<void>
   });
   into.cpuUs.push(((cpuSecondsOf(server.pid) - before) * 1e6) / editTimes.length);
   into.editMs.push(percentile(editTimes, 0.99));
+  const moves = { writer, crowd, perSecond: MOVES_PER_SECOND };
+  // Of who comes many hear later than of who moves.
+  await deliver({ ...moves, count: ARRIVING_MOVES, message: (number) => cursorMessage(clientId, number) });
   const moveTimes = await deliver({
-    ...{ writer, crowd, count: seconds * MOVES_PER_SECOND, perSecond: MOVES_PER_SECOND },
-    message: (number) => cursorMessage(clientId, number),
+    ...{ ...moves, count: seconds * MOVES_PER_SECOND },
+    message: (number) => cursorMessage(clientId, ARRIVING_MOVES + number),
   });
   into.moveMs.push(percentile(moveTimes, 0.99));
   for (const document of [writer, ...crowd]) document.socket.close();

@@ -13,6 +13,8 @@ interface Bounds {
 }
 
 const MESSAGE: Bounds = { bytesMax: defaultLimits.documentUpdateBytesMax, structsMax: defaultLimits.documentUpdateStructsMax };
+/** Of joined updates. */
+const PORTION: Bounds = { ...MESSAGE, bytesMax: MESSAGE.bytesMax - JOINING_BYTES };
 /** Those that are joined early leave room, so that messages are filled well. */
 const JOINED: Bounds = { bytesMax: MESSAGE.bytesMax / 4, structsMax: MESSAGE.structsMax / 4 };
 /** So many edits are joined to fewer, so that a long time without a connection costs little. */
@@ -20,22 +22,24 @@ const UPDATES_MAX = 1_000;
 
 /** The edits of this client on their way to the server. */
 export class Outgoing {
-  readonly #send: (message: Uint8Array) => void;
+  readonly #send: (messages: readonly Uint8Array[]) => void;
   readonly #pace: Paced;
   /** Edits that wait to be sent together. */
   #gathered: Uint8Array[] = [];
   /** Edits that the server may lack, in order: together they may be more than a message takes. */
   #unsettled: Uint8Array[] = [];
   #isHeld = false;
+  /** What was noted and gathered since `hold`, which is to be one edit. */
+  #held: Record<'noted' | 'gathered', Uint8Array[]> = { noted: [], gathered: [] };
 
-  constructor(intervalMs: number, send: (message: Uint8Array) => void) {
+  constructor(intervalMs: number, send: (messages: readonly Uint8Array[]) => void) {
     this.#send = send;
     this.#pace = new Paced(intervalMs, () => this.flush());
   }
 
   /** An edit was made, or may have been made before this client was started. */
   note(update: Uint8Array): void {
-    this.#unsettled.push(update);
+    (this.#isHeld ? this.#held.noted : this.#unsettled).push(update);
     if (this.#unsettled.length > UPDATES_MAX) this.#unsettled = portions(this.#unsettled, JOINED);
   }
 
@@ -45,30 +49,34 @@ export class Outgoing {
   }
 
   gather(update: Uint8Array): void {
-    this.#gathered.push(update);
+    (this.#isHeld ? this.#held.gathered : this.#gathered).push(update);
     this.#pace.ask();
   }
 
-  /** What is gathered until `release` leaves together. */
+  /** What is noted and gathered until `release` stays together. */
   hold(): void {
     this.#isHeld = true;
   }
 
   release(): void {
     this.#isHeld = false;
-    this.#pace.ask();
+    const { noted, gathered } = this.#held;
+    this.#held = { noted: [], gathered: [] };
+    if (noted.length > 0) this.note(joined(noted));
+    if (gathered.length > 0) this.gather(joined(gathered));
   }
 
   flush(): void {
     if (this.#isHeld || this.#gathered.length === 0) return;
-    const update = joined(this.#gathered);
+    const updates = portions(this.#gathered, PORTION);
     this.#gathered = [];
-    this.#send(updateMessage(update));
+    this.#send(updates.map(updateMessage));
   }
 
   /** Forgets what is gathered. */
   clear(): void {
     this.#gathered = [];
+    this.#held.gathered = [];
     this.#pace.stop();
   }
 
@@ -81,10 +89,8 @@ export class Outgoing {
     const whole = differenceMessage(update);
     const fits = whole.length <= MESSAGE.bytesMax && structsOf(update) <= MESSAGE.structsMax;
     if (fits || this.#unsettled.length < 2) return [whole];
-    const [first, ...rest] = portions(
-      this.#unsettled.map((edit) => Y.diffUpdate(edit, stateVector)),
-      { ...MESSAGE, bytesMax: MESSAGE.bytesMax - JOINING_BYTES },
-    );
+    const lacking = this.#unsettled.map((edit) => Y.diffUpdate(edit, stateVector));
+    const [first, ...rest] = portions(lacking, PORTION);
     return first === undefined ? [whole] : [differenceMessage(first), ...rest.map(updateMessage)];
   }
 }

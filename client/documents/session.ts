@@ -43,7 +43,7 @@ export class DocumentSession {
     this.name = options.name;
     this.#maps = Object.keys(DOCUMENT_SHAPES[options.name.startsWith('user/') ? 'user' : 'dataset']);
     this.#replica = this.#newReplica();
-    this.#outgoing = new Outgoing(options.settings.editIntervalMs, (message) => this.#send([message]));
+    this.#outgoing = new Outgoing(options.settings.editIntervalMs, (messages) => this.#send(messages));
     this.#presenting = new Paced(options.settings.presenceIntervalMs, () => this.#line?.channel.send(awarenessMessage(this.#replica.awareness)));
     if (options.keeper !== undefined) this.#kept = new KeptCopy(options.keeper, options.name, (reason) => this.onError.tell(reason));
   }

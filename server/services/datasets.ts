@@ -3,6 +3,7 @@ import type { Logger } from '../shared/log.ts';
 import type { DatasetRecord, DatasetStore, DeletedDataset, Provenance } from '../storage/stores.ts';
 import { type Actor, principalsOf } from './access/actor.ts';
 import type { Authorizer } from './access/authorizer.ts';
+import type { Denials } from './access/denials.ts';
 import type { Retention, RetentionRun } from './retention/retention.ts';
 import type { Tables } from './tables/tables.ts';
 
@@ -27,6 +28,7 @@ export interface DatasetRemoval {
 interface DatasetRemovalOptions {
   readonly store: Pick<DatasetStore, 'delete' | 'undelete' | 'listDeleted'>;
   readonly authorizer: Pick<Authorizer, 'forget'>;
+  readonly denials: Pick<Denials, 'pardon'>;
   readonly tables: Pick<Tables, 'forgetDataset' | 'ofDataset' | 'unloadIdle'>;
   readonly retention: Pick<Retention, 'preview' | 'run'>;
   /** How long a deleted dataset can be brought back. */
@@ -34,11 +36,12 @@ interface DatasetRemovalOptions {
   readonly log: Logger;
 }
 
-export function createDatasetRemoval({ store, authorizer, tables, retention, graceMs, log }: DatasetRemovalOptions): DatasetRemoval {
+export function createDatasetRemoval({ store, authorizer, denials, tables, retention, graceMs, log }: DatasetRemovalOptions): DatasetRemoval {
   const principals = (actor: Actor): readonly string[] | null => (actor.serverAdmin ? null : principalsOf(actor));
   return {
     remove: async (datasetId, provenance) => {
       await store.delete(datasetId, provenance);
+      denials.pardon(datasetId);
       authorizer.forget(datasetId);
       tables.forgetDataset(datasetId);
     },

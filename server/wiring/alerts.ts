@@ -22,6 +22,7 @@ interface Foundation {
 /** What is watched for alerts from the start, and how callers are held to less. */
 export interface Watch {
   readonly audit: AuditTrail;
+  readonly denials: Denials;
   readonly creations: Creations;
   readonly tightening: Tightening;
   /** Begins to evaluate. */
@@ -37,12 +38,13 @@ export function startWatch(config: Config, { audit: store, log, closers, metrics
   const creations = new Creations({ limits, clock });
   const tightening = new Tightening({ limits, clock });
   const webhook = openWebhook(config, log);
-  if (webhook !== undefined) closers.addSlow(() => webhook.close());
+  closers.add(() => webhook?.close());
   metrics.jobs({ audit: trail, ...(webhook && { alert_webhook: webhook }) });
   metrics.total('permission_denials', 'Requests that were refused for want of permission or of an accepted token', [], () => one(denials.count));
   metrics.gauge('tightened_callers', 'Persons and addresses that are held to a tighter rate', [], () => one(tightening.size));
   return {
     audit,
+    denials,
     creations,
     tightening,
     startAlerts: (tables) => {

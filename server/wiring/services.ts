@@ -56,7 +56,7 @@ export async function startServices(config: Config, { stores, engines, watch, lo
   closers.add(() => revocations.close());
   metrics.jobs({ revocations });
   const reader = createVersionReader({ versions: metadata.versions, objects, limits });
-  const followers: { notice(notice: EventNotice): void }[] = [authorizer, revocations, reader, events];
+  const followers: { notice(notice: EventNotice): void }[] = [watch.denials, authorizer, revocations, reader, events];
   const listening = await metadata.events.listen((notice) => {
     for (const follower of followers) follower.notice(notice);
   });
@@ -82,7 +82,7 @@ export async function startServices(config: Config, { stores, engines, watch, lo
   const diffs = createDiffs({ stores, reader, limits });
   const onCommitted = preparing(diffs, watchCommits(metrics, { reader, creations: watch.creations, waiting: queue.waiting }));
   watchServices(metrics, { ...tableServices, documents, authorizer, reader, visible });
-  const removal = { store: metadata.datasets, authorizer, tables: tableServices.tables, graceMs: limits.removalGraceMs, log };
+  const removal = { store: metadata.datasets, authorizer, denials: watch.denials, tables: tableServices.tables, graceMs: limits.removalGraceMs, log };
   const house = { stores, authorizer, revocations, refs, reader, visible, states, ...tableServices, log, closers, metrics };
   const { schedules, runs } = await startSchedules(config, house);
   const maintained = { tables: tableServices.tables, authorizer, reader, schedules: runs };

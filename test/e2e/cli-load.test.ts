@@ -2,7 +2,8 @@ import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { regressions } from '../../bench/compare.ts';
+import { comparable, regressions } from '../../bench/compare.ts';
+import type { Measurement } from '../../bench/measurement.ts';
 import { CovistaError } from '../../protocol/errors.ts';
 import { Admission } from '../../server/cli/load/guests.ts';
 import { judge, readObjective } from '../../server/cli/load/objectives.ts';
@@ -50,7 +51,9 @@ describe('load', () => {
       ]),
     );
     expect(new Set(outcome.measurements.map(({ name }: { name: string }) => name)).size).toBe(outcome.measurements.length);
-    expect(regressions(outcome, outcome)).toEqual([]);
+    const slower = outcome.measurements.map((figure: Measurement) => ({ ...figure, value: figure.value * 1_000 + 1_000 }));
+    expect(regressions(outcome, { ...outcome, measurements: slower }).map(({ label }) => label)).toContain('browse / version.preview: p99');
+    expect(comparable(outcome, outcome)).toBe(outcome.measurements.length);
     expect(outcome.machine).toMatchObject({ node: process.version });
     expect(outcome).toMatchObject({
       arrived: 4,

@@ -56,7 +56,7 @@ describe.each([
       await alice.schedule.run({ datasetId, scheduleId });
       await runIn(alice, { datasetId, scheduleId }, 'succeeded');
     }
-    await expect.poll(async () => (await told()).get(String(datasetId))).toBe(await onDisk(datasetId));
+    await expect.poll(async () => (await told()).get(String(datasetId)) === (await onDisk(datasetId))).toBe(true);
     expect(await bytesBelow('exports', String(datasetId))).toBeGreaterThan(200_000);
     await alice.schedule.delete({ datasetId, scheduleId });
     expect((await told()).get(String(datasetId))).toBe(before);

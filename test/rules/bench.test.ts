@@ -8,7 +8,7 @@ import { describeRegressions, regressions } from '../../bench/compare.ts';
 import type { Measurement } from '../../bench/measurement.ts';
 import { reportOf } from '../../bench/report.ts';
 import { beginRun, earlierResults, type Results, resultsOf, unmeasuredTargets, unusedName } from '../../bench/results.ts';
-import { scalingOf } from '../../bench/scaling.ts';
+import { type Points, scalingOf } from '../../bench/scaling.ts';
 import { pauseBeside } from '../../bench/support/beside.ts';
 
 const figure = (name: string, value: number, more: Partial<Measurement> = {}): Measurement => ({ area: 'a', name, value, unit: 'ms', ...more });
@@ -168,12 +168,17 @@ describe('scaling', () => {
 
   test('the measured noise of a flat curve is no knee', () => {
     expect(scalingOf(curve(LOADS, (x) => 5 + (x === 100 ? 1 : 0)))?.knee).toBe(null);
-    // Bends by far, but comes to where it began.
+  });
+
+  test('a figure that bends by far has a knee, also where it ends about where it began', () => {
     const measured = [29, 9.2, 10, 8.4, 19, 37.9];
-    expect(scalingOf(measured.map((y, index) => [[1, 10, 50, 100, 500, 1_000][index] ?? 0, y] as const))).toEqual({
-      exponent: expect.closeTo(0.03, 1),
-      knee: null,
-    });
+    expect(scalingOf(measured.map((y, index) => [[1, 10, 50, 100, 500, 1_000][index] ?? 0, y] as const))?.knee).toBe(500);
+    const answered: Points = [
+      [1, 8_612],
+      [100, 11_988],
+      [1_000, 3_672],
+    ];
+    expect(scalingOf(answered, 'higher')?.knee).toBe(100);
   });
 
   test('a cost that falls and then no longer does has no knee', () => {

@@ -91,6 +91,29 @@ test('DOC17 who asks for the whole state again while it is under way is sent no 
   await expect.poll(() => textOf(bob)).toBe(textOf(alice));
 });
 
+test('DOC17 so it is where both answers wait for the same commit', async () => {
+  const { memory, alice } = await large();
+  const gate = Promise.withResolvers<void>();
+  memory.beforeCommit = () => gate.promise;
+  bodyOf(alice).insert(0, 'meanwhile ');
+  await quiet();
+  const bob = memory.connect('bob');
+  bob.queuedBytes = 5_000;
+  bob.send(ASKING_FOR_ALL);
+  await quiet();
+  const before = bob.received.length;
+  gate.resolve();
+  await quiet();
+  // Both states have come, of which nothing is read.
+  expect(bob.received.length).toBe(before + 2);
+  bob.queuedBytes = 50_000;
+  bodyOf(alice).insert(0, 'more ');
+  await quiet();
+  expect({ isClosed: bob.isClosed, received: bob.received.length }).toEqual({ isClosed: false, received: before + 2 });
+  bob.queuedBytes = 0;
+  await expect.poll(() => textOf(bob)).toBe(textOf(alice));
+});
+
 test('DOC17 a difference that is large itself is read before edits come behind it', async () => {
   const { memory, alice } = await large();
   const bob = memory.connect('bob');

@@ -132,6 +132,8 @@ describe('presence', () => {
     expect(tell(ALICE, 1, 1, { a: 1 })).toMatchObject({ changed: [], arrived: [1], renewed: [] });
     expect(tell(ALICE, 1, 2, { a: 1 })).toMatchObject({ changed: [], arrived: [], renewed: [1] });
     expect(tell(ALICE, 1, 3, { a: 2 })).toMatchObject({ changed: [1], arrived: [], renewed: [] });
+    expect(tell(ALICE, 1, 4, null)).toMatchObject({ changed: [1], arrived: [], renewed: [] });
+    expect(tell(ALICE, 1, 5, null)).toMatchObject({ changed: [], arrived: [], renewed: [1] });
   });
 
   test('DOC20 what is only renewed reaches the others', async () => {
@@ -143,6 +145,25 @@ describe('presence', () => {
     alice.awareness.setLocalState({ selection: { row: 1 } });
     await expect.poll(() => clockAt(bob)).toBe(clockAt(alice));
     for (const client of [alice, bob]) client.close();
+  });
+
+  test('DOC20 many are told of who came, and of nobody who left before', async () => {
+    const memory = memoryDocument({ awarenessIntervalMs: 1, awarenessRenewalMs: 60_000, awarenessGreetedMax: 2 });
+    const [alice, bob, carol] = [memory.connect('alice'), memory.connect('bob'), memory.connect('carol')];
+    await quiet();
+    const seenBy = (client: typeof bob) => [alice, bob, carol].map(({ doc }) => client.awareness.getStates().get(doc.clientID)?.selection);
+    alice.awareness.setLocalState({ selection: { row: 1 } });
+    bob.awareness.setLocalState({ selection: { row: 2 } });
+    await quiet();
+    expect(seenBy(carol).slice(0, 2)).toEqual([undefined, undefined]);
+    bob.close();
+    // Whoever comes later is told of all who are there.
+    const dora = memory.connect('dora');
+    await quiet();
+    expect(seenBy(dora)).toEqual([{ row: 1 }, undefined, undefined]);
+    alice.awareness.setLocalState({ selection: { row: 3 } });
+    await expect.poll(() => seenBy(carol)).toEqual([{ row: 3 }, undefined, undefined]);
+    for (const client of [alice, carol, dora]) client.close();
   });
 
   test('DOC17 who is behind gets the latest of it later', async () => {

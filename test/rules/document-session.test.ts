@@ -105,6 +105,17 @@ describe('LIVE2 connections that come and go', () => {
     expect(largest).toBeGreaterThan(documentUpdateBytesMax / 2);
   });
 
+  test('LIVE2 more edits at once than a message takes go in several, also with a channel', async () => {
+    const relay = newRelay();
+    const document = await openAs(relay, 'alice');
+    const { documentUpdateBytesMax: bytesMax } = defaultLimits;
+    relay.rule = (update) => (update.length > bytesMax ? { ...REFUSAL, code: 'payload_too_large', rebuild: true } : undefined);
+    for (let count = 0; count < 50; count += 1) document.savedViews().create({ name: `large ${count}`, config: { note: 'x'.repeat(60_000) } });
+    document.undo();
+    await document.whenDurable();
+    expect(relay.doc.getMap('views').size).toBe(49);
+  });
+
   test('LIVE2 more items than a message takes go in several, few bytes as they are', async () => {
     const relay = newRelay();
     const document = await openAs(relay, 'alice');

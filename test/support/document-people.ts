@@ -80,8 +80,9 @@ export class SimulatedPerson {
    */
   #explain(error: CovistaError): void {
     const { rule, path } = error.details;
-    const [, id = ''] = (path ?? []) as readonly string[];
-    const isExplained = rule === 'DOC6' ? id.startsWith('forged-') || this.#returned.has(id) : rule === 'DOC4' || rule === 'DOC5';
+    const [, id = '', field] = (path ?? []) as readonly string[];
+    const isExplained =
+      rule === 'DOC6' ? id.startsWith('forged-') || (this.#returned.has(id) && field === 'author') : rule === 'DOC4' || rule === 'DOC5';
     if (error.code !== 'conflict' && !isExplained) this.#ledger.surprises.push(error);
   }
 

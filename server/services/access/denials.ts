@@ -1,7 +1,9 @@
+import type { DatasetId } from '../../../protocol/ids.ts';
 import type { Limits } from '../../../protocol/limits.ts';
 import { countedAddress } from '../../shared/addresses.ts';
 import type { Clock } from '../../shared/clock.ts';
-import type { AuditTrail } from './audit-trail.ts';
+import type { EventNotice } from '../../storage/stores.ts';
+import type { AuditEvent, AuditTrail } from './audit-trail.ts';
 
 const MINUTE_MS = 60_000;
 const SLICE_MS = 5_000;
@@ -33,6 +35,8 @@ export class Denials {
   readonly #clock: Clock;
   readonly #keysMax: number;
   #slices: Slice[] = [];
+  /** Datasets that were deleted in the last minute, oldest first, and when. */
+  readonly #deleted = new Map<DatasetId, number>();
   #count = 0;
 
   constructor({ limits, clock }: { readonly limits: Pick<Limits, 'denialKeysMax'>; readonly clock: Clock }) {
@@ -43,6 +47,26 @@ export class Denials {
   /** All of them since the start. */
   get count(): number {
     return this.#count;
+  }
+
+  /** Whoever has a dataset open when it is deleted asks for it once more, which is no attempt at anything. */
+  pardon(datasetId: DatasetId): void {
+    this.#deleted.delete(datasetId);
+    this.#deleted.set(datasetId, this.#clock.now());
+    for (const [oldest, atMs] of this.#deleted) {
+      if (this.#deleted.size <= this.#keysMax && atMs >= this.#clock.now() - MINUTE_MS) break;
+      this.#deleted.delete(oldest);
+    }
+  }
+
+  /** Follows what any server did. */
+  notice(notice: EventNotice): void {
+    if (notice.kind === 'events' && notice.isDeleted) this.pardon(notice.datasetId);
+  }
+
+  isPardoned({ datasetId, outcome }: Pick<AuditEvent, 'datasetId' | 'outcome'>): boolean {
+    const atMs = datasetId === null || outcome !== 'not_found' ? undefined : this.#deleted.get(datasetId);
+    return atMs !== undefined && atMs >= this.#clock.now() - MINUTE_MS;
   }
 
   note({ actor, address }: { readonly actor: string; readonly address: string }): void {
@@ -100,7 +124,7 @@ export class Denials {
 export function countingDenials(trail: AuditTrail, denials: Denials): AuditTrail {
   return {
     record: (event, isDenial) => {
-      if (isDenial === true) denials.note(event);
+      if (isDenial === true && !denials.isPardoned(event)) denials.note(event);
       trail.record(event);
     },
     close: () => trail.close(),

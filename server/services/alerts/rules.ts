@@ -140,17 +140,19 @@ export function permissionDenialSpike(denials: { recent(): RecentDenials }, culp
     },
     act: () => {
       const { total, subjects, addressesBesideOne } = denials.recent();
-      const least = Math.max(
-        1,
-        Math.min(callerMax > 0 ? callerMax : Number.POSITIVE_INFINITY, total > threshold ? total * CULPRIT_SHARE : Number.POSITIVE_INFINITY),
-      );
-      const tightenedSubjects = above(subjects, least);
+      const alone = callerMax > 0 ? callerMax : Number.POSITIVE_INFINITY;
+      const leastOf = (all: number): number => Math.max(1, Math.min(alone, all > threshold ? all * CULPRIT_SHARE : Number.POSITIVE_INFINITY));
+      const tightenedSubjects = above(subjects, leastOf(total));
       for (const subject of tightenedSubjects) culprits.tightenSubject(subject);
-      const tightenedAddresses = above(addressesBesideOne, least).filter((address) => culprits.tightenAddress(address));
+      // Persons who are named for themselves make no spike of the addresses that they share with others.
+      const others = total - sumOf(tightenedSubjects.map((subject) => subjects.get(subject) ?? 0));
+      const tightenedAddresses = above(addressesBesideOne, leastOf(others)).filter((address) => culprits.tightenAddress(address));
       return { tightenedSubjects: tightenedSubjects.slice(0, CALLERS_NAMED_MAX), tightenedAddresses: tightenedAddresses.slice(0, CALLERS_NAMED_MAX) };
     },
   };
 }
+
+const sumOf = (counts: readonly number[]): number => counts.reduce((sum, count) => sum + count, 0);
 
 function most(counts: ReadonlyMap<string, number>): Record<string, number> {
   const sorted = [...counts].sort(([, one], [, other]) => other - one);

@@ -84,8 +84,7 @@ export class Webhook implements Lateness {
     this.#hurry.abort();
     const deadline = setTimeout(() => this.#abort.abort(), this.#options.limits.drainTimeoutMs);
     await this.#running;
-    // What alerts tell until they end is sent until then, too.
-    deadline.unref();
+    clearTimeout(deadline);
     if (this.#waiting.length > 0) this.#options.log.warn({ waiting: this.#waiting.length }, 'messages to the webhook were given up at the stop');
   }
 

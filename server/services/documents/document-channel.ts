@@ -81,11 +81,8 @@ export class DocumentChannel implements Channel, Participant {
     if (this.#isEnding) return;
     const message = decodeMessage(bytes);
     this.#count(message);
-    if (message.kind === 'step1') {
-      // Who asks anew is sent as much as at first, which says nothing of whether differences become smaller.
-      this.#stateBytes = Number.POSITIVE_INFINITY;
-      this.#sync(message.stateVector);
-    } else if (message.kind === 'queryAwareness') this.#tellPresence();
+    if (message.kind === 'step1') this.#sync(message.stateVector, true);
+    else if (message.kind === 'queryAwareness') this.#tellPresence();
     else if (message.kind === 'awareness') this.#receiveAwareness(message.update);
     else {
       this.#edits += 1;
@@ -107,14 +104,15 @@ export class DocumentChannel implements Channel, Participant {
     if (!this.#isEnding) this.#options.peer.send(message);
   }
 
-  sendState(message: Uint8Array, stateVector: Uint8Array | undefined): void {
+  sendState(message: Uint8Array, stateVector: Uint8Array | undefined, isAsked: boolean): void {
     const wasBehind = this.#catchUp !== undefined;
     this.#catchUp?.end();
     this.#catchUp = undefined;
     this.send(message);
     const { documentQueuedBytesMax: bytesMax, documentStallMs: stallMs } = this.#options.limits;
     // A difference says all that was ever removed: where that is much, the next one would be as large, and they would never be there.
-    const isShrinking = !wasBehind || message.length < this.#stateBytes / 2;
+    // Who asks anew is sent as much as at first, which says nothing of that.
+    const isShrinking = !wasBehind || isAsked || message.length < this.#stateBytes / 2;
     const isMuch = this.queuedBytes > bytesMax;
     this.#stateBytes = message.length;
     this.#excessBytes = isMuch && !isShrinking ? message.length : 0;
@@ -134,7 +132,7 @@ export class DocumentChannel implements Channel, Participant {
   }
 
   #caughtUp(stateVector: Uint8Array): void {
-    if (this.#hasMissed) this.#sync(stateVector);
+    if (this.#hasMissed) this.#sync(stateVector, false);
     else {
       this.#catchUp = undefined;
       this.acknowledge();
@@ -193,9 +191,9 @@ export class DocumentChannel implements Channel, Participant {
   }
 
   /** A state vector that is none shows only when it is read. */
-  #sync(stateVector: Uint8Array): void {
+  #sync(stateVector: Uint8Array, isAsked: boolean): void {
     decoding(() => {
-      this.#options.document.sync(stateVector, this);
+      this.#options.document.sync(stateVector, this, isAsked);
       return true;
     });
   }

@@ -26,7 +26,7 @@ export interface Participant {
   readonly queuedBytes: number;
   send(message: Uint8Array): void;
   /** What they lack; with the state that they have then where so much waits for them that edits are not to come behind it. */
-  sendState(message: Uint8Array, stateVector: Uint8Array | undefined): void;
+  sendState(message: Uint8Array, stateVector: Uint8Array | undefined, isAsked: boolean): void;
   /** Edits that are committed; within their limit, or it lets go. */
   relay(message: Uint8Array): void;
   /** Tells how many of their edits are settled, if that has changed. */
@@ -166,11 +166,11 @@ export class LiveDocument {
   }
 
   /** What a participant lacks; sent when all of it is committed, so that nobody ever has what a crash could take back. */
-  sync(stateVector: Uint8Array, to: Participant): void {
+  sync(stateVector: Uint8Array, to: Participant, isAsked: boolean): void {
     const message = this.#messages.difference(stateVector);
     const isLarge = to.queuedBytes + message.length > this.#options.limits.documentQueuedBytesMax;
     const reached = isLarge ? Y.encodeStateVector(this.doc) : undefined;
-    this.log.whenCommitted(() => to.sendState(message, reached));
+    this.log.whenCommitted(() => to.sendState(message, reached, isAsked));
   }
 
   /** Tells a participant that an edit of theirs is settled, once all that came before it is. */

@@ -71,8 +71,8 @@ export class Presence {
       if (wrong !== undefined) continue;
       const known = this.#states.get(entry.clientId);
       this.#set(entry.clientId, { ...next, teller, hasLeft: next.json === LEFT });
-      if (known === undefined || known.hasLeft) arrived.push(entry.clientId);
-      else (known.json === next.json ? renewed : changed).push(entry.clientId);
+      if (next.json !== LEFT && (known === undefined || known.hasLeft)) arrived.push(entry.clientId);
+      else (known?.json === next.json ? renewed : changed).push(entry.clientId);
     }
     return { changed, arrived, renewed, fault };
   }

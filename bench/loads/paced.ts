@@ -50,6 +50,7 @@ const ASK = {
     return client.version.preview({ datasetId, versionId: 1, startRow, endRow: startRow + PAGE_ROWS });
   },
   'diff.rows': ({ client, orders: { datasetId } }: Place) => client.diff.rows({ datasetId, from: '1', to: '2', key: ['order_id'], limit: 20 }),
+  'table.open': ({ client, orders: { datasetId } }: Place) => client.table.open({ datasetId, ref: '1' }, { perspective: false }),
   'view.data': ({ client, orders: { tableId }, viewId, number }: Place) => {
     const startRow = (number * 31) % 200;
     return client.view.data({ tableId, viewId, startRow, endRow: startRow + PAGE_ROWS });
@@ -57,6 +58,11 @@ const ASK = {
   'view.create': async ({ client, orders: { tableId }, number }: Place) => {
     const { viewId } = await client.view.create({ tableId, group_by: ['city'], columns: ['quantity'], filter: [['quantity', '>', number % 20]] });
     await client.view.close({ tableId, viewId });
+  },
+  'document.connect': async ({ client, orders: { datasetId } }: Place) => {
+    const document = await client.document.open(`dataset/${datasetId}`);
+    await document.whenSynced();
+    document.close();
   },
   'dataset.watch': async ({ client, orders: { datasetId } }: Place) => {
     const events = client.dataset.watch({ datasetId })[Symbol.asyncIterator]();
@@ -69,6 +75,8 @@ const ASK = {
   },
   'branch.create': ({ client, orders: { datasetId }, number }: Place) =>
     client.branch.create({ datasetId, name: `branch-${process.pid}-${number}`, from: 'main' }),
+  'version.append': ({ client, orders: { datasetId }, number }: Place) =>
+    client.version.commit({ datasetId, branch: 'growing', mode: 'append' }, { body: Buffer.from(`id,at\n${process.pid},${number}\n`) }),
   'version.commit': ({ client, orders: { datasetId }, number }: Place) =>
     client.version.commit({ datasetId, branch: 'small', mode: 'replace' }, { body: Buffer.from(`id,at\n${process.pid},${number}\n`) }),
 } as const satisfies Record<string, (place: Place) => Promise<unknown>>;

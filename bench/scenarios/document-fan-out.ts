@@ -132,7 +132,7 @@ async function fanOut({ server, readers, options, into }: FanOut): Promise<void>
   await deliver({ ...moves, count: ARRIVING_MOVES, message: (number) => cursorMessage(clientId, number) });
   const moveTimes = await deliver({
     ...{ ...moves, count: seconds * MOVES_PER_SECOND },
-    message: (number) => cursorMessage(clientId, ARRIVING_MOVES + number),
+    message: (number) => cursorMessage(clientId, number, ARRIVING_MOVES + number + 1),
   });
   into.moveMs.push(percentile(moveTimes, 0.99));
   for (const document of [writer, ...crowd]) document.socket.close();

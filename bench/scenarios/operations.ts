@@ -9,7 +9,7 @@ import { type BenchServer, startBenchServer } from '../support/server.ts';
 const AREA = 'operations';
 const PERSON = 'bench';
 
-/** One of every kind: queries, reads of rows, views, streams, downloads, commands and commits, with a rate that a server bears easily. */
+/** One of every kind: queries, reads of rows, tables, views, documents, streams, downloads, commands and commits, with a rate that a server bears easily. */
 const RATES: Readonly<Record<PacedName, number>> = {
   'session.whoami': 500,
   'ref.resolve': 200,
@@ -17,11 +17,14 @@ const RATES: Readonly<Record<PacedName, number>> = {
   'version.history': 100,
   'version.preview': 20,
   'diff.rows': 20,
+  'table.open': 50,
   'view.data': 50,
   'view.create': 20,
+  'document.connect': 20,
   'dataset.watch': 50,
   'version.fetch': 10,
   'branch.create': 50,
+  'version.append': 10,
   'version.commit': 20,
 };
 
@@ -63,7 +66,8 @@ async function prepare(server: BenchServer, workspace: Workspace, options: Scena
   try {
     const { datasetId } = await client.dataset.create({ name: 'Bench: operations' });
     for (const path of paths) await client.version.commit({ datasetId, branch: 'main' }, { body: createReadStream(path) });
-    await client.branch.create({ datasetId, name: 'small', from: 'main' });
+    for (const name of ['small', 'growing']) await client.branch.create({ datasetId, name, from: 'main' });
+    await client.version.commit({ datasetId, branch: 'growing', mode: 'replace' }, { body: Buffer.from('id,at\n0,0\n') });
     const { tableId } = await client.table.open({ datasetId, ref: '1' }, { perspective: false });
     return { url: server.url, token: server.token(PERSON), datasetId, rows, tableId };
   } finally {
@@ -79,7 +83,7 @@ async function byConnections(prepared: Prepared, options: ScenarioOptions): Prom
     for (const { name, count: samples, p50, p99, failures } of await pacedLoad({
       ...prepared,
       connections,
-      seconds: sizeOf(options, [0.3, 0.5, 1]),
+      seconds: sizeOf(options, [0.3, 0.5, 0.9]),
       operations,
     })) {
       if (Object.keys(failures).length > 0) throw new Error(`some failed: ${JSON.stringify(failures)}`);

@@ -56,8 +56,8 @@ export function updateMessage(update: Uint8Array): Uint8Array {
 }
 
 /** A moved cursor as a message of y-websocket; clocks rise with the number. */
-export const cursorMessage = (clientId: number, number: number): Uint8Array =>
-  presenceMessage(clientId, number + 1, { user: { name: 'Bench' }, selection: { row: number, column: 'price' }, mark: marked(number) });
+export const cursorMessage = (clientId: number, number: number, clock = number + 1): Uint8Array =>
+  presenceMessage(clientId, clock, { user: { name: 'Bench' }, selection: { row: number, column: 'price' }, mark: marked(number) });
 
 /** What one Yjs client tells of itself. */
 export function presenceMessage(clientId: number, clock: number, presence: object): Uint8Array {

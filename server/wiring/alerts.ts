@@ -32,13 +32,15 @@ export interface Watch {
 export function startWatch(config: Config, { audit: store, log, closers, metrics }: Foundation): Watch {
   const { limits } = config;
   const denials = new Denials({ limits, clock });
+  const webhook = openWebhook(config, log);
+  closers.addSlow(async () => webhook?.hurry());
+  // Behind the alerts, which tell until they end, and the audit, which waits for nobody outside.
+  closers.add(() => webhook?.close());
   const trail = startAuditTrail({ store, limits, clock, log });
   const audit = countingDenials(trail, denials);
   closers.add(() => audit.close());
   const creations = new Creations({ limits, clock });
   const tightening = new Tightening({ limits, clock });
-  const webhook = openWebhook(config, log);
-  closers.add(() => webhook?.close());
   metrics.jobs({ audit: trail, ...(webhook && { alert_webhook: webhook }) });
   metrics.total('permission_denials', 'Requests that were refused for want of permission or of an accepted token', [], () => one(denials.count));
   metrics.gauge('tightened_callers', 'Persons and addresses that are held to a tighter rate', [], () => one(tightening.size));

@@ -34,6 +34,8 @@ test('OPS16 nor by the share of a spike that they made alone', () => {
     tightenedSubjects: ['mallory'],
     tightenedAddresses: [],
   });
+  // A fifth of what is left is not the fifth of a spike.
+  expect(spikeOf({ mallory: 80, o1: 1, o2: 1, o3: 1, o4: 1, o5: 1, o6: 1 }, { alertDenialsPerMinute: 10 })).toMatchObject({ tightenedAddresses: [] });
   expect(spikeOf({ mallory: 30, m1: 5, m2: 5, m3: 5 }, { alertDenialsPerMinute: 10 })).toMatchObject({ tightenedAddresses: [ADDRESS] });
 });
 

@@ -144,9 +144,11 @@ export function permissionDenialSpike(denials: { recent(): RecentDenials }, culp
       const leastOf = (all: number): number => Math.max(1, Math.min(alone, all > threshold ? all * CULPRIT_SHARE : Number.POSITIVE_INFINITY));
       const tightenedSubjects = above(subjects, leastOf(total));
       for (const subject of tightenedSubjects) culprits.tightenSubject(subject);
-      // Persons who are named for themselves make no spike of the addresses that they share with others.
+      // What persons made who are named for themselves is no spike of the addresses that they share with others.
       const others = total - sumOf(tightenedSubjects.map((subject) => subjects.get(subject) ?? 0));
-      const tightenedAddresses = above(addressesBesideOne, leastOf(others)).filter((address) => culprits.tightenAddress(address));
+      const tightenedAddresses = above(addressesBesideOne, Math.max(leastOf(total), leastOf(others))).filter((address) =>
+        culprits.tightenAddress(address),
+      );
       return { tightenedSubjects: tightenedSubjects.slice(0, CALLERS_NAMED_MAX), tightenedAddresses: tightenedAddresses.slice(0, CALLERS_NAMED_MAX) };
     },
   };

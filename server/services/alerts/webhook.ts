@@ -42,6 +42,7 @@ export class Webhook implements Lateness {
   readonly #hurry = new AbortController();
   #waiting: Message[] = [];
   #running: Promise<void> | undefined;
+  #deadline: NodeJS.Timeout | undefined;
   #delivered = 0;
   #dropped = 0;
   #failedAttempts = 0;
@@ -79,12 +80,17 @@ export class Webhook implements Lateness {
     });
   }
 
-  /** Delivers what waits, until something is not taken or it takes longer than a server may take to stop. */
-  async close(): Promise<void> {
+  /** The server begins to stop: what waits is delivered until something is not taken, or it takes longer than a stop may. */
+  hurry(): void {
     this.#hurry.abort();
-    const deadline = setTimeout(() => this.#abort.abort(), this.#options.limits.drainTimeoutMs);
+    this.#deadline ??= setTimeout(() => this.#abort.abort(), this.#options.limits.drainTimeoutMs).unref();
+  }
+
+  /** Waits for what is being delivered. */
+  async close(): Promise<void> {
+    this.hurry();
     await this.#running;
-    clearTimeout(deadline);
+    clearTimeout(this.#deadline);
     if (this.#waiting.length > 0) this.#options.log.warn({ waiting: this.#waiting.length }, 'messages to the webhook were given up at the stop');
   }
 

@@ -73,7 +73,10 @@ test('DOC20 who comes is told of at once to a few, and to many with what changes
   participants.add({ queuedBytes: 0, send: () => undefined });
   at(1_000, () => rounds.arrive([2]));
   at(2_000, () => rounds.arrive([3]));
+  // Whoever comes now hears of those two with all others.
+  expect(rounds.known([1, 2, 3])).toEqual([1]);
   vi.advanceTimersByTime(3_000);
+  expect(rounds.known([1, 2, 3])).toEqual([1, 2, 3]);
   expect(toldAtMs).toEqual([0, 4_000]);
   at(6_000, () => rounds.arrive([4]));
   at(6_100, () => rounds.change([1]));

@@ -19,6 +19,9 @@ class Crash extends Error {
   override readonly name = 'Crash';
 }
 
+/** Whatever is tried after the power is gone fails too. */
+const isCrash = (error: unknown): boolean => error instanceof Crash || (error instanceof AggregateError && error.errors.every(isCrash));
+
 /** A server: what it knows in memory, and who reads by it. */
 interface Server {
   readonly objects: HeldObjectStore;
@@ -104,7 +107,7 @@ export class RetentionWorld {
       const happened = await this.#do(deed, this.#servers[server] as Server);
       if (happened) this.#seen.add(deed);
     } catch (error) {
-      if (!(error instanceof Crash)) throw error;
+      if (!isCrash(error)) throw error;
       this.#seen.add(`crash in ${deed}`);
       this.#callsLeft = null;
       await this.#restart(server);

@@ -158,8 +158,8 @@ describe.skipIf(!hasBrowser)('sessions of the workbench (needs Chromium: apt-get
       await dropFile(page, 'orders.csv', Buffer.from('id\n1\n2\n'));
       await page.getByRole('dialog').getByRole('button', { name: 'Upload' }).click();
       await closing.promise;
-      // The upload can be taken back when the server is done with it, one way or the other.
-      const uploads = (await workbench.server.leftovers()).filter((name) => !before.includes(name));
+      // The upload can be taken back when the server is done with it, one way or the other; what it makes of it goes by itself.
+      const uploads = (await workbench.server.leftovers()).filter((name) => !before.includes(name) && !name.includes('/staging/'));
       for (const uploadId of uploads) await mine.upload.abort({ uploadId }).catch(({ code }) => expect(code).toBe('not_found'));
       for (const { datasetId } of (await mine.dataset.list({})).items)
         expect((await mine.version.history({ datasetId })).items).toMatchObject([{ rows: 2 }]);

@@ -74,7 +74,7 @@ export class DocumentChannel implements Channel, Participant {
     const { document } = this.#options;
     document.join(this);
     this.#askForMissing();
-    this.#tellPresence();
+    this.#tellPresence(document.rounds.known(document.presence.present()));
   }
 
   receive(bytes: Uint8Array): void {
@@ -82,7 +82,7 @@ export class DocumentChannel implements Channel, Participant {
     const message = decodeMessage(bytes);
     this.#count(message);
     if (message.kind === 'step1') this.#sync(message.stateVector, true);
-    else if (message.kind === 'queryAwareness') this.#tellPresence();
+    else if (message.kind === 'queryAwareness') this.#tellPresence(this.#options.document.presence.present());
     else if (message.kind === 'awareness') this.#receiveAwareness(message.update);
     else {
       this.#edits += 1;
@@ -202,10 +202,8 @@ export class DocumentChannel implements Channel, Participant {
     this.#options.document.ask(this);
   }
 
-  #tellPresence(): void {
-    const { presence } = this.#options.document;
-    const present = presence.present();
-    if (present.length > 0) this.send(awarenessMessage(presence.encode(present)));
+  #tellPresence(clientIds: readonly number[]): void {
+    if (clientIds.length > 0) this.send(awarenessMessage(this.#options.document.presence.encode(clientIds)));
   }
 
   #receiveAwareness(update: Uint8Array): void {

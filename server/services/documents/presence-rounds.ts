@@ -30,6 +30,8 @@ export class PresenceRounds {
   #changed = new Set<number>();
   /** Those who only said that they are still there, or came to many: nobody waits for that, so that it goes with what changes, or at its time. */
   readonly #renewed = new Set<number>();
+  /** Those of them who came: whoever comes after them hears of them in the same round. */
+  readonly #arrived = new Set<number>();
   #renewAtMs = Number.POSITIVE_INFINITY;
   /** Who moved in the round before. */
   #moved: ReadonlySet<number> = new Set();
@@ -54,8 +56,17 @@ export class PresenceRounds {
   /** Where many are, nobody waits to see one more: telling all of each who comes back after a restart would cost more than their coming. */
   arrive(clientIds: readonly number[]): void {
     const { participants, limits } = this.#options;
-    if (participants.size > limits.awarenessGreetedMax) this.renew(clientIds);
-    else this.change(clientIds);
+    if (participants.size <= limits.awarenessGreetedMax) {
+      this.change(clientIds);
+      return;
+    }
+    for (const clientId of clientIds) this.#arrived.add(clientId);
+    this.renew(clientIds);
+  }
+
+  /** Of these, who is known to those who were here: who is not is told of to all in the round that is due. */
+  known(clientIds: readonly number[]): readonly number[] {
+    return this.#arrived.size === 0 ? clientIds : clientIds.filter((clientId) => !this.#arrived.has(clientId));
   }
 
   renew(clientIds: readonly number[]): void {
@@ -80,6 +91,7 @@ export class PresenceRounds {
     clearTimeout(this.#timer);
     this.#changed.clear();
     this.#renewed.clear();
+    this.#arrived.clear();
     this.#missed.clear();
   }
 
@@ -118,6 +130,7 @@ export class PresenceRounds {
   #withRenewed(changed: ReadonlySet<number>): ReadonlySet<number> {
     const all = new Set([...changed, ...this.#renewed]);
     this.#renewed.clear();
+    this.#arrived.clear();
     this.#renewAtMs = Number.POSITIVE_INFINITY;
     return all;
   }

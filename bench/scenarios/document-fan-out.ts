@@ -130,6 +130,8 @@ async function fanOut({ server, readers, options, into }: FanOut): Promise<void>
   const moves = { writer, crowd, perSecond: MOVES_PER_SECOND };
   // Of who comes many hear later than of who moves.
   await deliver({ ...moves, count: ARRIVING_MOVES, message: (number) => cursorMessage(clientId, number) });
+  // In step: a move that follows another at once would wait for the next round.
+  await delay(1_000 / MOVES_PER_SECOND);
   const moveTimes = await deliver({
     ...{ ...moves, count: seconds * MOVES_PER_SECOND },
     message: (number) => cursorMessage(clientId, number, ARRIVING_MOVES + number + 1),

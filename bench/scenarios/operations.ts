@@ -129,7 +129,7 @@ function failUnlessTooMuch(name: PacedName, failures: Readonly<Record<string, nu
 async function byRate(prepared: Prepared, options: ScenarioOptions): Promise<Measurement[]> {
   const measurements: Measurement[] = [];
   const connections = sizeOf(options, [2, 20, 100]);
-  const seconds = sizeOf(options, [0.3, 0.5, 2]);
+  const seconds = sizeOf(options, [0.3, 0.5, 1.5]);
   for (const [name, rates] of SWEPT) {
     for (const perSecond of rates.slice(0, sizeOf(options, [1, 2, rates.length]))) {
       const [figures] = await pacedLoad({ ...prepared, connections, seconds, operations: [{ name, perSecond }] });

@@ -137,6 +137,8 @@ async function engineObjects(server: BenchServer): Promise<number> {
   return readMetric(server, OWNER, /^covista_table_engine_objects\{[^}]*\} (\d+)/);
 }
 
+/** Without its garbage. */
 async function heapBytes(server: BenchServer): Promise<number> {
+  await server.collect();
   return readMetric(server, OWNER, /^nodejs_heap_size_used_bytes (\d+)/);
 }

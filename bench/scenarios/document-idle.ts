@@ -1,6 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import * as Y from 'yjs';
-import { type Measurement, type Scenario, type ScenarioOptions, sizeOf } from '../measurement.ts';
+import { type Measurement, type Scenario, type ScenarioOptions, sizeOf, summaryOf } from '../measurement.ts';
 import {
   covistaOf,
   createDatasets,
@@ -28,32 +28,56 @@ export const documentIdle: Scenario = {
   about:
     'resident memory of the server for each idle connection with a document, against @y/websocket-server and @hocuspocus/server, and for documents by their size and number, with what it keeps of them',
   run: async (options) => {
-    const rivals = await startRivals(sizeOf(options, [3, 3, 40]), SETTINGS);
-    try {
-      return [...(await measureConnections(rivals, options)), ...(await measureSizes(rivals, options)), ...(await measureNumbers(options))];
-    } finally {
-      await rivals.stop();
+    const connections: ConnectionBytes[] = [];
+    for (let run = 0; run < sizeOf(options, [1, 1, 3]); run += 1) {
+      connections.push(await withRivals(1, (rivals) => measureConnections(rivals, { peers: run === 0, options })));
     }
+    const sizes = await withRivals(sizeOf(options, [3, 3, 40]), (rivals) => measureSizes(rivals, options));
+    return [...describeConnections(connections), ...sizes, ...(await measureNumbers(options))];
   },
 };
 
-async function measureConnections({ covista, peers }: Rivals, options: ScenarioOptions): Promise<Measurement[]> {
-  const measurements: Measurement[] = [];
-  const counts = sizeOf<readonly number[]>(options, [[50], [300], [500, 1_000, 2_000, 5_000]]);
-  for (const server of [covista, ...peers]) {
-    // Only ours has a curve.
-    const all = await connectionsOf(server, server === covista ? counts : counts.slice(-1), options);
-    const [count, bytes] = all.at(-1) as [number, number];
-    const figure = { area: AREA, unit: 'KiB' as const, value: bytes / KiB };
-    if (server === covista) measurements.push({ ...figure, name: 'idle connection with a document', limit: 6, bound: 'at most' });
-    else measurements.push({ ...figure, name: `${server.name}: idle connection with a document`, better: 'neither' });
-    const curve = server === covista ? all : [];
-    for (const [at, each] of curve) {
-      measurements.push({ area: AREA, name: 'idle connection', unit: 'KiB', value: each / KiB, at: { of: 'connections', value: at } });
-    }
-    options.say(`${server.name}: ${(bytes / KiB).toFixed(1)} KiB for each of ${count} connections`);
+/** On servers that nobody has been at, whose memory has nothing that was given back. */
+async function withRivals<Result>(documents: number, work: (rivals: Rivals) => Promise<Result>): Promise<Result> {
+  const rivals = await startRivals(documents, SETTINGS);
+  try {
+    return await work(rivals);
+  } finally {
+    await rivals.stop();
   }
-  return measurements;
+}
+
+/** By server, bytes of each connection at growing numbers of them. */
+type ConnectionBytes = ReadonlyMap<string, readonly (readonly [number, number])[]>;
+
+/** Of ours a curve, which the peers need not be asked for, nor more than once. */
+async function measureConnections(
+  { covista, peers }: Rivals,
+  { peers: withPeers, options }: { readonly peers: boolean; readonly options: ScenarioOptions },
+): Promise<ConnectionBytes> {
+  const bytes = new Map<string, readonly (readonly [number, number])[]>();
+  const counts = sizeOf<readonly number[]>(options, [[50], [300], [500, 1_000, 2_000, 5_000]]);
+  for (const server of withPeers ? [covista, ...peers] : [covista]) {
+    const all = await connectionsOf(server, server === covista ? counts : counts.slice(-1), options);
+    bytes.set(server.name, all);
+    const [count, each] = all.at(-1) as [number, number];
+    options.say(`${server.name}: ${(each / KiB).toFixed(1)} KiB for each of ${count} connections`);
+  }
+  return bytes;
+}
+
+function describeConnections(runs: readonly ConnectionBytes[]): Measurement[] {
+  const [ours = '', ...peers] = runs[0]?.keys() ?? [];
+  const curve = runs[0]?.get(ours) ?? [];
+  const at = (server: string, place: number) => ({
+    ...{ area: AREA, unit: 'KiB' as const },
+    ...summaryOf(runs.flatMap((run) => run.get(server)?.at(place)?.[1] ?? []).map((bytes) => bytes / KiB)),
+  });
+  return [
+    { ...at(ours, -1), name: 'idle connection with a document', limit: 6, bound: 'at most' },
+    ...curve.map(([count], place): Measurement => ({ ...at(ours, place), name: 'idle connection', at: { of: 'connections', value: count } })),
+    ...peers.map((server): Measurement => ({ ...at(server, -1), name: `${server}: idle connection with a document`, better: 'neither' })),
+  ];
 }
 
 /** Bytes of each connection, at growing numbers of them. */

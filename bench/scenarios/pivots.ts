@@ -32,7 +32,7 @@ interface Size {
 
 const SMOKE: Size = { rows: 2_000, people: 2, windows: 2, runs: 1 };
 const QUICK: Size = { rows: 30_000, people: 4, windows: 10, runs: 1 };
-const FULL: Size = { rows: 1_000_000, people: PIVOTS.length, windows: 20, runs: 2 };
+const FULL: Size = { rows: 1_000_000, people: PIVOTS.length, windows: 20, runs: 3 };
 
 export const pivots: Scenario = {
   name: 'pivots',
@@ -73,8 +73,9 @@ const KINDS = ['equal', 'different'] as const;
 type Kind = (typeof KINDS)[number];
 
 type Figures = Readonly<Record<Kind, CrowdFigures[]>> & {
-  readonly probe: ProbeFigures;
-  readonly delay: LoopDelay;
+  /** Of each run. */
+  readonly probes: readonly ProbeFigures[];
+  readonly delays: readonly LoopDelay[];
   readonly peakBytes: number;
 };
 
@@ -97,12 +98,17 @@ function crowdOf({ people, windows }: Size, { url, table }: Subject, kind: Kind,
 async function measureSubject({ load, size }: Bench, subject: Subject, { runs, warmUp }: { runs: number; warmUp: boolean }): Promise<Figures> {
   const crowds: Record<Kind, CrowdFigures[]> = { equal: [], different: [] };
   if (warmUp) for (const kind of KINDS) await load.run(crowdOf(size, subject, kind, -1));
-  await subject.loopDelay();
   subject.resetPeak();
-  const { figures: probe } = await probing(subject.probe, async () => {
-    for (let run = 0; run < runs; run += 1) for (const kind of KINDS) crowds[kind].push(await load.run(crowdOf(size, subject, kind, run)));
-  });
-  return { ...crowds, probe, delay: await subject.loopDelay(), peakBytes: subject.memory().peak };
+  const [probes, delays]: [ProbeFigures[], LoopDelay[]] = [[], []];
+  for (let run = 0; run < runs; run += 1) {
+    await subject.loopDelay();
+    const { figures } = await probing(subject.probe, async () => {
+      for (const kind of KINDS) crowds[kind].push(await load.run(crowdOf(size, subject, kind, run)));
+    });
+    probes.push(figures);
+    delays.push(await subject.loopDelay());
+  }
+  return { ...crowds, probes, delays, peakBytes: subject.memory().peak };
 }
 
 /** The same rows as files. */
@@ -200,30 +206,34 @@ function describe({ people, rows }: Size, { ours, peer, bareMs }: Found): Measur
     return { value: median(shares), spread: spreadOf(shares), unit: 'ratio' };
   };
   // Of the windows or views of all runs together; the spread is that of the runs.
-  const ofRuns = (figures: Figures, kinds: readonly Kind[], times: (run: CrowdFigures) => readonly number[], at = 0.99) => {
-    const runs = kinds.flatMap((kind) => figures[kind].map(times));
-    const spread = runs.length > kinds.length ? { spread: spreadOf(runs.map((run) => percentile(run, at))) } : {};
+  const together = (runs: readonly (readonly number[])[], at: number, isSpread: boolean) => {
+    const spread = isSpread ? { spread: spreadOf(runs.map((run) => percentile(run, at))) } : {};
     return { value: percentile(runs.flat(), at), ...spread, unit: 'ms' } as const;
   };
+  const ofRuns = (figures: Figures, kinds: readonly Kind[], times: (run: CrowdFigures) => readonly number[], at = 0.99) => {
+    const runs = kinds.flatMap((kind) => figures[kind].map(times));
+    return together(runs, at, runs.length > kinds.length);
+  };
+  const ofProbes = ({ probes }: Figures, times: (probe: ProbeFigures) => readonly number[]) => together(probes.map(times), 0.99, probes.length > 1);
+  const late = ({ delays }: Figures, of: keyof LoopDelay) => ({ ...summaryOf(delays.map((delay) => delay[of])), unit: 'ms' }) as const;
   const bare = median(bareMs);
   const overBare = totals(ours, 'different').map((ms) => ms / bare);
   const target = (limit: number) => ({ limit, bound: 'at most' }) as const;
-  const ms = (values: readonly number[]): Pick<Measurement, 'value' | 'unit'> => ({ value: percentile(values, 0.99), unit: 'ms' });
   const figures: Omit<Measurement, 'area'>[] = [
     { name: `${what}, equal pivots / Perspective's server`, ...share('equal'), ...target(1 / 60) },
     { name: `${what}, different pivots / Perspective's server`, ...share('different'), ...target(1 / 15) },
     { name: `${what}, different pivots / bare DuckDB`, value: median(overBare), spread: spreadOf(overBare), unit: 'ratio', ...target(1.8) },
     { name: 'window: p99', ...ofRuns(ours, KINDS, ({ windowMs }) => windowMs), ...target(20) },
     { name: "resident memory / Perspective's server", value: ours.peakBytes / peer.peakBytes, unit: 'ratio', ...target(1 / 3) },
-    { name: 'window of another table meanwhile: p99', ...ms(ours.probe.windowMs), ...target(10) },
-    { name: 'session.whoami meanwhile: p99', ...ms(ours.probe.whoamiMs), ...target(10) },
-    { name: 'delay of the main loop meanwhile: p99', value: ours.delay.p99Ms, unit: 'ms', ...target(5) },
-    { name: 'delay of the main loop meanwhile: longest', value: ours.delay.maxMs, unit: 'ms' },
+    { name: 'window of another table meanwhile: p99', ...ofProbes(ours, ({ windowMs }) => windowMs), ...target(10) },
+    { name: 'session.whoami meanwhile: p99', ...ofProbes(ours, ({ whoamiMs }) => whoamiMs), ...target(10) },
+    { name: 'delay of the main loop meanwhile: p99', ...late(ours, 'p99Ms'), ...target(5) },
+    { name: 'delay of the main loop meanwhile: longest', ...late(ours, 'maxMs') },
     { name: 'window: median', ...ofRuns(ours, KINDS, ({ windowMs }) => windowMs, 0.5) },
     { name: 'bare DuckDB, different pivots', ...summaryOf(bareMs), unit: 'ms', better: 'neither' },
     { name: "Perspective's server: window, p99", ...ofRuns(peer, KINDS, ({ windowMs }) => windowMs), better: 'neither' },
-    { name: "Perspective's server: window of another table meanwhile, p99", ...ms(peer.probe.windowMs), better: 'neither' },
-    { name: "Perspective's server: delay of the main loop, longest", value: peer.delay.maxMs, unit: 'ms', better: 'neither' },
+    { name: "Perspective's server: window of another table meanwhile, p99", ...ofProbes(peer, ({ windowMs }) => windowMs), better: 'neither' },
+    { name: "Perspective's server: delay of the main loop, longest", ...late(peer, 'maxMs'), better: 'neither' },
     { name: "Perspective's server: resident memory", value: peer.peakBytes / MiB, unit: 'MiB', better: 'neither' },
     { name: 'resident memory', value: ours.peakBytes / MiB, unit: 'MiB' },
     ...KINDS.flatMap((kind): Omit<Measurement, 'area'>[] => [

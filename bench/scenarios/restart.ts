@@ -1,6 +1,6 @@
 import { mintToken } from '../../server/gateway/mint.ts';
 import { freePort } from '../../test/support/process-server.ts';
-import { type Measurement, percentile, type Scenario, type ScenarioOptions, sizeOf } from '../measurement.ts';
+import { type Measurement, percentile, type Scenario, type ScenarioOptions, sizeOf, summaryOf } from '../measurement.ts';
 import { cpuSecondsOf } from '../support/document-servers.ts';
 import { meetRestart, type RestartReport } from '../support/restart-crowd.ts';
 import { type BenchServer, startBenchServer } from '../support/server.ts';
@@ -18,16 +18,28 @@ export const restart: Scenario = {
   about:
     'how soon clients with documents are back after a restart of the server, of whom some go on committing, and whether anything acknowledged is lost',
   run: async (options) => {
-    const server = await startBenchServer({}, undefined, await freePort());
-    try {
-      return await measure(server, options);
-    } finally {
-      await server.stop();
+    const restarts: Restart[] = [];
+    for (let run = 0; run < sizeOf(options, [1, 1, 3]); run += 1) {
+      const server = await startBenchServer({}, undefined, await freePort());
+      try {
+        restarts.push(await measure(server, options));
+      } finally {
+        await server.stop();
+      }
     }
+    return describe(restarts);
   },
 };
 
-async function measure(server: BenchServer, options: ScenarioOptions): Promise<Measurement[]> {
+/** One restart, and what the server and all clients spent until everybody was back. */
+interface Restart {
+  readonly report: RestartReport;
+  readonly awayMs: number;
+  readonly serverSeconds: number;
+  readonly clientSeconds: number;
+}
+
+async function measure(server: BenchServer, options: ScenarioOptions): Promise<Restart> {
   const secret = server.environment.COVISTA_JWT_SECRET ?? '';
   const [clients, documents, sdkEvery] = sizeOf<readonly [number, number, number]>(options, [
     [40, 2, 2],
@@ -48,45 +60,51 @@ async function measure(server: BenchServer, options: ScenarioOptions): Promise<M
       await server.restart();
       const readyAtMs = performance.now();
       awayMs = readyAtMs - askedAtMs;
-      before = { ofServer: cpuSecondsOf(server.pid), ofClients: clientSeconds() };
+      before = { ofServer: cpuSecondsOf(server.pid), ofClients: usedSeconds() };
       return readyAtMs;
     },
     giveUpMs: GIVE_UP_MS,
   });
   for (const fault of new Set(report.commands.failed)) options.say(`a command failed: ${fault}`);
   // The least time that it could take with a processor for each side, however busy the machine is.
-  const spent = { ofServer: cpuSecondsOf(server.pid) - before.ofServer, ofClients: clientSeconds() - before.ofClients };
-  return [
-    ...describe(report),
-    { area: AREA, name: 'the server was away', value: awayMs, unit: 'ms' },
-    { area: AREA, name: 'CPU of the server for each client that came back', value: (spent.ofServer * 1_000) / clients, unit: 'ms' },
-    { area: AREA, name: 'CPU of each client that came back', value: (spent.ofClients * 1_000) / clients, unit: 'ms' },
-  ];
+  const [serverSeconds, clientSeconds] = [cpuSecondsOf(server.pid) - before.ofServer, usedSeconds() - before.ofClients];
+  const restarted = { report, awayMs, serverSeconds, clientSeconds };
+  options.say(
+    `${(100 * backInTime(restarted)).toFixed(2)} % of ${clients} clients were back in time; the server was away for ${awayMs.toFixed(0)} ms`,
+  );
+  return restarted;
 }
 
 /** What this process used, which is all clients. */
-const clientSeconds = (): number => (process.cpuUsage().user + process.cpuUsage().system) / 1e6;
+const usedSeconds = (): number => (process.cpuUsage().user + process.cpuUsage().system) / 1e6;
 
-function describe({ clients, backMs, commands, firstBytes, againBytes }: RestartReport): Measurement[] {
-  const within = backMs.filter((ms) => ms <= BACK_MS).length;
+const backInTime = ({ report: { backMs, clients } }: Restart): number => backMs.filter((ms) => ms <= BACK_MS).length / clients;
+
+function describe(restarts: readonly Restart[]): Measurement[] {
+  const clients = restarts[0]?.report.clients ?? 0;
+  const figure = (name: string, unit: Measurement['unit'], of: (restart: Restart) => number): Measurement => {
+    return { area: AREA, name, unit, ...summaryOf(restarts.map(of)) };
+  };
+  // What must never happen is told of all restarts together.
+  const never = (name: string, of: (commands: RestartReport['commands']) => number): Measurement => {
+    const value = restarts.reduce((sum, { report }) => sum + of(report.commands), 0);
+    return { area: AREA, name, value, unit: 'count', limit: 0, bound: 'at most' };
+  };
   // Of clients that are back before the first line of the server was read, the time is nought.
-  const back = (share: number): number => Math.min(GIVE_UP_MS, Math.max(0, percentile(backMs, share)));
+  const back = (name: string, share: number): Measurement =>
+    figure(name, 'ms', ({ report: { backMs } }) => Math.min(GIVE_UP_MS, Math.max(0, percentile(backMs, share))));
   return [
-    {
-      area: AREA,
-      name: `share of ${clients} clients that are back within ${BACK_MS / 1_000} s`,
-      value: within / clients,
-      unit: 'ratio',
-      limit: 0.999,
-      bound: 'at least',
-    },
-    { area: AREA, name: 'commands that were acknowledged and lost', value: commands.lost, unit: 'count', limit: 0, bound: 'at most' },
-    { area: AREA, name: 'commands that were acknowledged', value: commands.acknowledged, unit: 'count', better: 'higher' },
-    { area: AREA, name: 'commands that failed', value: commands.failed.length, unit: 'count', limit: 0, bound: 'at most' },
-    { area: AREA, name: 'back: median', value: back(0.5), unit: 'ms' },
-    { area: AREA, name: 'back: p99', value: back(0.99), unit: 'ms' },
-    { area: AREA, name: 'back: p99.9', value: back(0.999), unit: 'ms' },
-    { area: AREA, name: 'received by a client at first', value: firstBytes / clients / KiB, unit: 'KiB' },
-    { area: AREA, name: 'received by a client that came back', value: againBytes / clients / KiB, unit: 'KiB' },
+    { ...figure(`share of ${clients} clients that are back within ${BACK_MS / 1_000} s`, 'ratio', backInTime), limit: 0.999, bound: 'at least' },
+    never('commands that were acknowledged and lost', ({ lost }) => lost),
+    never('commands that failed', ({ failed }) => failed.length),
+    { ...figure('commands that were acknowledged', 'count', ({ report: { commands } }) => commands.acknowledged), better: 'higher' },
+    back('back: median', 0.5),
+    back('back: p99', 0.99),
+    back('back: p99.9', 0.999),
+    figure('received by a client at first', 'KiB', ({ report: { firstBytes } }) => firstBytes / clients / KiB),
+    figure('received by a client that came back', 'KiB', ({ report: { againBytes } }) => againBytes / clients / KiB),
+    figure('the server was away', 'ms', ({ awayMs }) => awayMs),
+    figure('CPU of the server for each client that came back', 'ms', ({ serverSeconds }) => (serverSeconds * 1_000) / clients),
+    figure('CPU of each client that came back', 'ms', ({ clientSeconds }) => (clientSeconds * 1_000) / clients),
   ];
 }

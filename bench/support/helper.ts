@@ -25,10 +25,11 @@ export function startHelper<Question, Answer>(program: string): Helper<Question,
   };
 }
 
-/** In such a program: answers questions, one after the other. */
+/** In such a program: answers questions, one after the other, for as long as somebody is there who asks. */
 export function answer<Question, Answer>(work: (question: Question) => Promise<Answer>): void {
   let before: Promise<void> = Promise.resolve();
   process.on('message', (question: Question) => {
     before = before.then(async () => void process.send?.((await work(question)) ?? 'done'));
   });
+  process.once('disconnect', () => process.exit(1));
 }

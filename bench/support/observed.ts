@@ -28,6 +28,7 @@ if (isMainThread && process.send !== undefined) {
     return late;
   };
   process.on('message', (question: Question) => process.send?.(question === 'collect' ? collect() : howLate()));
-  // Whether the server ends is its own affair.
+  // Whether the server ends is its own affair, unless nobody is left who would end it.
+  process.once('disconnect', () => process.kill(process.pid, 'SIGTERM'));
   process.channel?.unref();
 }

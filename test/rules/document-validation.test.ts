@@ -218,16 +218,29 @@ describe('an edit that breaks a rule', () => {
     expect(stateOf(memory.document.doc)).toMatchObject({ annotations: { a1: { author: 'alice', body: 'Odd price' } } });
     bob.annotations().delete('a1');
     bob.views().delete('v1');
-    bob.annotations().set('a1', annotation('alice', 'Fine price'));
-    bob.views().set('v1', savedView('alice', { name: 'In her name' }));
+    await quiet();
+    bob.annotations().set('a1', annotation('alice', 'Odd price', { createdAt: '2020-01-01T00:00:00.000Z' }));
+    bob.views().set('v2', savedView('alice', { name: 'In her name' }));
     await quiet();
     expect(bob.refusals).toMatchObject([
       { rule: 'DOC6', path: ['annotations', 'a1', 'author'] },
-      { rule: 'DOC6', path: ['views', 'v1', 'author'] },
+      { rule: 'DOC6', path: ['views', 'v2', 'author'] },
     ]);
     bob.annotations().set('a1', annotation('bob', 'Fine price'));
     await quiet();
     expect(bob.refusals).toHaveLength(2);
+    expectOneState(memory, clients);
+  });
+
+  test('DOC6 an entry comes back together with what whoever may write may change in it', async () => {
+    const { memory, clients } = await withEntries();
+    const [, bob] = clients as [MemoryClient, MemoryClient];
+    bob.views().delete('v1');
+    await quiet();
+    bob.views().set('v1', savedView('alice', { name: 'Another name' }));
+    await quiet();
+    expect(bob.refusals).toEqual([]);
+    expect(stateOf(memory.document.doc)).toMatchObject({ views: { v1: { author: 'alice', name: 'Another name', updatedBy: 'bob' } } });
     expectOneState(memory, clients);
   });
 

@@ -75,8 +75,7 @@ export class SimulatedPerson {
   /**
    * Refused are forged entries (DOC6), of which the word may be lost (conflict), and what two did at once to one entry where one of them
    * removed it or took something back (DOC4, DOC5); steps may be given up (conflict). An entry that somebody else made is also refused
-   * (DOC6) where its return comes in one message with what was done to it after, as it does after a time without a connection, or where
-   * the server was killed since its removal: then it no longer returns exactly as what the server remembers.
+   * (DOC6) where it returns after the server was killed since its removal, which remembers it no more.
    */
   #explain(error: CovistaError): void {
     const { rule, path } = error.details;

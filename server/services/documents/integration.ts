@@ -100,8 +100,11 @@ export class Integration {
       const earlier = readEntry(root, id, { shape, visible: before });
       const after = readEntry(root, id, { shape, visible: isThere });
       const isNew = earlier === undefined && after !== undefined;
-      const change = { kind: this.#kind, map, id, before: this.#removed.withReturned({ map, id, before: earlier, after }), after, subject };
-      return entryFault(change) ?? (isNew ? this.#countFault(map, root) : undefined) ?? change;
+      const readings = this.#removed.readings({ map, id, before: earlier, after });
+      const changes = readings.map((before): EntryChange => ({ kind: this.#kind, map, id, before, after, subject }));
+      const faults = changes.map(entryFault);
+      const right = changes[faults.indexOf(undefined)];
+      return right === undefined ? (faults.at(-1) as Fault) : ((isNew ? this.#countFault(map, root) : undefined) ?? right);
     } catch (error) {
       if (error instanceof StructureFault) return { rule: 'DOC2', path: [map, id.slice(0, 100), ...error.path], message: error.message };
       throw error;

@@ -13,12 +13,19 @@ export class RemovedEntries {
     this.#max = max;
   }
 
-  /** What an entry was before a change, with what was removed from it earlier and returns exactly as it was then. */
-  withReturned({ map, id, before, after }: Change): unknown {
-    if (before === undefined) return this.#returns([map, id], after) ? after : undefined;
-    if (after === undefined) return before;
-    const returned = newReplies({ map, before, after }).filter((reply) => this.#returns([map, id, reply.id], reply));
-    return returned.length === 0 ? before : { ...before, replies: [...(before as Annotation).replies, ...returned] };
+  /**
+   * What an entry may have been before a change, of which one must let the change be right: one that was there, with the replies
+   * that return to it exactly as they were; or one that was removed and comes back, as it was or changed since; or none.
+   */
+  readings({ map, id, before, after }: Change): readonly unknown[] {
+    if (after === undefined) return [before];
+    const withReplies = (earlier: unknown): unknown => {
+      const returned = newReplies({ map, before: earlier, after }).filter((reply) => this.#returns([map, id, reply.id], reply));
+      return returned.length === 0 ? earlier : { ...(earlier as Annotation), replies: [...(earlier as Annotation).replies, ...returned] };
+    };
+    if (before !== undefined) return [withReplies(before)];
+    const removed = this.#removed.get(keyOf([map, id]));
+    return removed === undefined ? [undefined] : [withReplies(removed), undefined];
   }
 
   remember({ map, id, before, after }: Change): void {
@@ -28,18 +35,20 @@ export class RemovedEntries {
   }
 
   #returns(path: readonly string[], value: unknown): boolean {
-    const removed = this.#removed.get(JSON.stringify(path));
+    const removed = this.#removed.get(keyOf(path));
     return removed !== undefined && isDeepStrictEqual(removed, value);
   }
 
   #set(path: readonly string[], value: unknown): void {
-    const key = JSON.stringify(path);
+    const key = keyOf(path);
     this.#removed.delete(key);
     this.#removed.set(key, value);
     const [oldest] = this.#removed.keys();
     if (this.#removed.size > this.#max && oldest !== undefined) this.#removed.delete(oldest);
   }
 }
+
+const keyOf = (path: readonly string[]): string => JSON.stringify(path);
 
 /** Replies of an annotation that it did not have before; whether they are such is not known yet. */
 function newReplies({ map, before, after }: Omit<Change, 'id'>): readonly Reply[] {

@@ -28,6 +28,8 @@ export interface Scenario {
   readonly about: string;
   /** Takes long, and runs only where `--long` or its name asks for it. */
   readonly isLong?: true;
+  /** Only shows how cost grows, against no target: `--quick` leaves it out, unless its name asks for it. */
+  readonly isCurves?: true;
   run(options: ScenarioOptions): Promise<Measurement[]>;
 }
 

@@ -13,7 +13,7 @@ const RESULTS = join(import.meta.dirname, 'results');
 
 const USAGE = `npm run bench [-- FLAGS] [SCENARIO…]
 
-  --quick          smaller data and fewer runs
+  --quick          the scenarios that have targets, with smaller data and fewer runs
   --long           the scenarios that take long as well
   --compare FILE   then say what got worse than in these results beyond noise; status 1 if anything did
   --readme FILE    put the tables of these results into README.md and the operator's chapter, and run nothing
@@ -54,7 +54,8 @@ interface Run {
 }
 
 async function measure(names: readonly string[], { quick, long, base }: Run): Promise<number> {
-  const chosen = scenarios.filter(({ name, isLong }) => (names.length === 0 ? long || isLong !== true : names.includes(name)));
+  const isMeant = ({ isLong, isCurves }: Scenario): boolean => (long || isLong !== true) && !(quick && isCurves === true);
+  const chosen = scenarios.filter((scenario) => (names.length === 0 ? isMeant(scenario) : names.includes(scenario.name)));
   const found: Found = { measurements: [], ran: [], seconds: {}, brokeOff: [] };
   // What is committed meanwhile was not measured.
   const begun = beginRun();

@@ -29,7 +29,7 @@ interface Size {
 
 const FULL: Size = { runs: 3, commitsPerClient: 40, branches: 1_000, restoresPerBranch: 1 };
 const SMOKE: Size = { runs: 1, commitsPerClient: 1, branches: 10, restoresPerBranch: 1 };
-const QUICK: Size = { runs: 1, commitsPerClient: 4, branches: 100, restoresPerBranch: 2 };
+const QUICK: Size = { runs: 1, commitsPerClient: 4, branches: 100, restoresPerBranch: 1 };
 
 export const contention: Scenario = {
   name: 'contention',

@@ -29,11 +29,15 @@ export const documentIdle: Scenario = {
     'resident memory of the server for each idle connection with a document, against @y/websocket-server and @hocuspocus/server, and for documents by their size and number, with what it keeps of them',
   run: async (options) => {
     const connections: ConnectionBytes[] = [];
-    for (let run = 0; run < sizeOf(options, [1, 1, 3]); run += 1) {
-      connections.push(await withRivals(1, (rivals) => measureConnections(rivals, { peers: run === 0, options })));
+    const measurements: Measurement[] = [];
+    const runs = sizeOf(options, [1, 1, 3]);
+    for (let run = 1; run <= runs; run += 1) {
+      await withRivals(sizeOf(options, [3, 3, 40]), async (rivals) => {
+        connections.push(await measureConnections(rivals, { peers: run === 1, options }));
+        if (run === runs) measurements.push(...(await measureSizes(rivals, options)));
+      });
     }
-    const sizes = await withRivals(sizeOf(options, [3, 3, 40]), (rivals) => measureSizes(rivals, options));
-    return [...describeConnections(connections), ...sizes, ...(await measureNumbers(options))];
+    return [...describeConnections(connections), ...measurements, ...(await measureNumbers(options))];
   },
 };
 

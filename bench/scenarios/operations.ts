@@ -38,6 +38,7 @@ const SWEPT = [
 export const operations: Scenario = {
   name: 'operations',
   area: AREA,
+  isCurves: true,
   about:
     'latency of every kind of operation by connections at a steady rate, how many are answered flat out, and latency by rate over 100 connections',
   run: async (options) => {

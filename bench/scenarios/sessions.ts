@@ -14,6 +14,7 @@ const BATCH = 50;
 export const sessions: Scenario = {
   name: 'sessions',
   area: AREA,
+  isCurves: true,
   about:
     "resident memory of the server for each person who has a version's table, its document and its events open, and what it keeps once they are gone",
   run: async (options) => {

@@ -14,6 +14,7 @@ const FORMATS = ['parquet', 'csv', 'ndjson', 'arrow', 'original'] as const;
 export const sizes: Scenario = {
   name: 'sizes',
   area: AREA,
+  isCurves: true,
   about: 'how committing, appending, comparing and downloading take longer as versions have more rows',
   run: async (options) => {
     const workspace = createWorkspace();

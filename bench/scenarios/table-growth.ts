@@ -39,6 +39,7 @@ const FULL: Size = {
 export const tableGrowth: Scenario = {
   name: 'table-growth',
   area: AREA,
+  isCurves: true,
   about: 'how the times of tables grow with rows and people, on both engines',
   run: async (options) => {
     const workspace = createWorkspace();

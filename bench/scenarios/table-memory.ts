@@ -30,6 +30,7 @@ const RETURN_MS = 2_500;
 export const tableMemory: Scenario = {
   name: 'table-memory',
   area: AREA,
+  isCurves: true,
   about: 'memory of tables by rows, columns and number, and of views, on both engines, and what a server keeps once they are closed',
   run: async (options) => {
     const workspace = createWorkspace();

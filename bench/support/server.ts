@@ -36,20 +36,14 @@ const MAIN = join(ROOT, 'server/main.ts');
 const tokens = new Map<string, string>();
 
 /** On a data directory that is given, or a new one. What is to restart needs a port: one that the system chose is kept by it for a while. */
-export async function startBenchServer(
-  settings: Readonly<Record<string, string>> = {},
-  dataDir = mkdtempSync(join(tmpdir(), 'covista-bench-')),
-  port = 0,
-): Promise<BenchServer> {
-  const environment = { ...process.env, COVISTA_LOG_LEVEL: 'warn', COVISTA_JWT_SECRET: 'bench'.repeat(10), ...settings };
-  const start = (): ChildProcess => spawnWatched([MAIN, 'serve', '--port', String(port), '--data-dir', dataDir], environment);
+export async function startBenchServer(settings: Readonly<Record<string, string>> = {}, givenDir?: string, port = 0): Promise<BenchServer> {
+  const environment = environmentOf(settings);
+  const dataDir = givenDir ?? (await newDataDir(settings));
+  const start = (): ChildProcess => serve(environment, dataDir, port);
   let child = start();
   const url = await firstLine(child);
   const pid = (): number => child.pid as number;
-  const end = async (): Promise<void> => {
-    child.kill('SIGTERM');
-    if (child.exitCode === null) await once(child, 'exit');
-  };
+  const end = (): Promise<void> => endOf(child);
   const token = (subject: string): string => {
     const key = `${environment.COVISTA_JWT_SECRET} ${subject}`;
     const minted = tokens.get(key) ?? mint(subject, environment);
@@ -79,6 +73,42 @@ export async function startBenchServer(
       rmSync(dataDir, { recursive: true, force: true });
     },
   };
+}
+
+const environmentOf = (settings: Readonly<Record<string, string>>): NodeJS.ProcessEnv => ({
+  ...{ ...process.env, COVISTA_LOG_LEVEL: 'warn', COVISTA_JWT_SECRET: 'bench'.repeat(10) },
+  ...settings,
+});
+
+const serve = (environment: NodeJS.ProcessEnv, dataDir: string, port: number): ChildProcess =>
+  spawnWatched([MAIN, 'serve', '--port', String(port), '--data-dir', dataDir], environment);
+
+async function endOf(child: ChildProcess): Promise<void> {
+  child.kill('SIGTERM');
+  if (child.exitCode === null) await once(child, 'exit');
+}
+
+const newDirectory = (): string => mkdtempSync(join(tmpdir(), 'covista-bench-'));
+
+/** What a server makes of an empty directory, made once in a run. */
+let made: Promise<string> | undefined;
+
+/** As of a server that was never asked anything: a copy, since making a database takes longer than some scenarios. */
+async function newDataDir(settings: Readonly<Record<string, string>>): Promise<string> {
+  const directory = newDirectory();
+  if (settings.COVISTA_DATABASE_URL !== undefined) return directory;
+  made ??= makeDataDir();
+  execFileSync('cp', ['-a', `${await made}/.`, directory]);
+  return directory;
+}
+
+async function makeDataDir(): Promise<string> {
+  const directory = newDirectory();
+  process.once('exit', () => rmSync(directory, { recursive: true, force: true }));
+  const child = serve(environmentOf({}), directory, 0);
+  await firstLine(child);
+  await endOf(child);
+  return directory;
 }
 
 async function firstLine(child: ChildProcess): Promise<string> {

@@ -40,6 +40,7 @@ async function measure(server: BenchServer, options: ScenarioOptions): Promise<M
   for (let look = 1; look <= LOOKS; look += 1) {
     const minute = Number(((look / LOOKS) * minutes).toPrecision(3));
     await pauseBeside(everybody, startMs + minute * MINUTE_MS - performance.now());
+    await server.collect();
     const { now: bytes } = server.memory();
     looks.push({ minute, bytes });
     options.say(`after ${minute} minutes: ${(bytes / MiB).toFixed(0)} MiB`);

@@ -43,7 +43,7 @@ export function targetTable(targets: readonly Target[]): string {
 function tableOf(measurements: readonly Measurement[]): string {
   const rows = measurements.map((measurement) => {
     const { value, unit, spread } = measurement;
-    const range = spread === undefined ? thinness(measurement) : `${rounded(spread[0])} to ${rounded(spread[1])}`;
+    const range = [...(spread === undefined ? [] : [`${rounded(spread[0])} to ${rounded(spread[1])}`]), ...thinness(measurement)].join(', ');
     const verdict = isMet(measurement);
     return `| ${nameWithin(measurement)} | ${rounded(value)} ${unit} | ${range} | ${verdict === undefined ? '' : verdict ? 'met' : '**missed**'} |`;
   });
@@ -53,7 +53,7 @@ function tableOf(measurements: readonly Measurement[]): string {
 /** Of fewer, the longest one is the 99th percentile. */
 const SAMPLES_OF_P99 = 100;
 
-const thinness = ({ samples }: Measurement): string => (samples === undefined || samples >= SAMPLES_OF_P99 ? '' : `the longest of ${samples}`);
+const thinness = ({ samples }: Measurement): string[] => (samples === undefined || samples >= SAMPLES_OF_P99 ? [] : [`the longest of ${samples}`]);
 
 /** What a figure is called in a table that has its area elsewhere. */
 const nameWithin = (figure: Parameters<typeof labelOf>[0]): string => labelOf(figure).slice(figure.area.length + 3);

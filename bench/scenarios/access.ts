@@ -12,7 +12,7 @@ import { type Broker, createBroker } from '../../server/storage/parquet/broker.t
 import { identifier } from '../../server/storage/parquet/quote.ts';
 import { scopedRelation } from '../../server/storage/parquet/relation.ts';
 import type { EffectiveGrant, GrantStore } from '../../server/storage/stores.ts';
-import { type Measurement, median, ratioOf, type Scenario, type ScenarioOptions, sizeOf, spreadOf, timeRuns } from '../measurement.ts';
+import { type Measurement, ratioOf, type Scenario, type ScenarioOptions, sizeOf, summaryOf, timeRuns } from '../measurement.ts';
 import { createWorkspace, FLIGHTS } from '../support/data.ts';
 import { quoted } from '../support/duckdb.ts';
 import { firstLine, flood, hex, type Target } from '../support/load.ts';
@@ -44,7 +44,7 @@ async function measureRequests(options: ScenarioOptions): Promise<Measurement[]>
     }
     const ratios = costs.map((pair) => pair.granted / pair.open);
     const name = 'CPU of a trivial request with authorization and scope / without';
-    return [{ area: AREA, name, unit: 'ratio', value: median(ratios), spread: spreadOf(ratios), limit: 1.1, bound: 'at most' }];
+    return [{ area: AREA, name, unit: 'ratio', ...summaryOf(ratios), limit: 1.1, bound: 'at most' }];
   } finally {
     for (const child of children) child.kill();
   }
@@ -106,7 +106,7 @@ async function measureReads(options: ScenarioOptions): Promise<Measurement[]> {
     const name = 'read of 3,000,000 rows by who sees everything / bare query';
     return [
       { area: AREA, name, ...ratioOf(times.scoped, times.bare), limit: 1.05, bound: 'at most' },
-      { area: AREA, name: 'read of 3,000,000 rows by who sees everything', unit: 'ms', value: median(times.scoped), spread: spreadOf(times.scoped) },
+      { area: AREA, name: 'read of 3,000,000 rows by who sees everything', unit: 'ms', ...summaryOf(times.scoped) },
     ];
   } finally {
     broker.close();

@@ -24,12 +24,11 @@ interface Size {
   readonly runs: number;
   readonly commitsPerClient: number;
   readonly branches: number;
-  readonly restoresPerBranch: number;
 }
 
-const FULL: Size = { runs: 3, commitsPerClient: 40, branches: 1_000, restoresPerBranch: 1 };
-const SMOKE: Size = { runs: 1, commitsPerClient: 1, branches: 10, restoresPerBranch: 1 };
-const QUICK: Size = { runs: 1, commitsPerClient: 4, branches: 100, restoresPerBranch: 1 };
+const FULL: Size = { runs: 3, commitsPerClient: 40, branches: 1_000 };
+const SMOKE: Size = { runs: 1, commitsPerClient: 1, branches: 10 };
+const QUICK: Size = { runs: 1, commitsPerClient: 4, branches: 100 };
 
 export const contention: Scenario = {
   name: 'contention',
@@ -83,7 +82,7 @@ async function measureCommits(bench: Bench, { say }: ScenarioOptions): Promise<M
     rates.floor.push((floorCommits * 1000) / (duckdbMs + sqlMs));
   }
   workspace.remove();
-  return describe('commits to one branch', 'DuckDB and SQL', rates);
+  return describe(`${clients.length} × ${size.commitsPerClient} commits to one branch`, 'DuckDB and SQL', rates);
 }
 
 async function commitBare({ sql }: Bench, commits: number): Promise<void> {
@@ -126,7 +125,7 @@ async function measureRestores(bench: Bench, { say }: ScenarioOptions): Promise<
   const ours = await prepareBranches(bench);
   const datasetId = await bench.sql.createDataset();
   await concurrently(SQL_CONCURRENCY, size.branches, (index) => bench.sql.createBranch(datasetId, `b${index}`, 1));
-  const commits = size.branches * size.restoresPerBranch;
+  const commits = size.branches;
   const rates: Rates = { ours: [], floor: [] };
   for (let run = -1; run < size.runs; run += 1) {
     const count = run < 0 ? size.branches : commits;

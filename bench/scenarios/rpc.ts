@@ -2,7 +2,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { join } from 'node:path';
 import { FRAME } from '../../protocol/frame.ts';
 import { PROTOCOL_VERSION } from '../../protocol/version.ts';
-import { type Measurement, median, type Scenario, type ScenarioOptions, sizeOf, spreadOf } from '../measurement.ts';
+import { type Measurement, median, type Scenario, type ScenarioOptions, sizeOf, summaryOf } from '../measurement.ts';
 import { firstLine, flood, hex, type Load, type Target } from '../support/load.ts';
 import { startBenchServer } from '../support/server.ts';
 
@@ -132,5 +132,5 @@ async function measureScaling(ours: Target, options: ScenarioOptions): Promise<M
 const secondsOf = (options: ScenarioOptions): number => sizeOf(options, [0.5, 0.5, 2]);
 
 function figure(name: string, unit: Measurement['unit'], values: readonly number[]): Measurement {
-  return { area: AREA, name, unit, value: median(values), spread: spreadOf(values) };
+  return { area: AREA, name, unit, ...summaryOf(values) };
 }

@@ -10,8 +10,15 @@ const AT = '2026-01-01T00:00:00.000Z';
 /** The newest number in a message, which may carry several; undefined where it has none. */
 export function numberIn(payload: Buffer): number | undefined {
   const at = payload.lastIndexOf(MARK);
-  return at < 0 ? undefined : Number(payload.toString('latin1', at + MARK.length, at + MARK.length + DIGITS));
+  return at < 0 ? undefined : numberAt(payload, at);
 }
+
+/** All numbers in a message, as of presence that carries everybody who moved. */
+export function* numbersIn(payload: Buffer): Generator<number> {
+  for (let at = payload.indexOf(MARK); at >= 0; at = payload.indexOf(MARK, at + MARK.length)) yield numberAt(payload, at);
+}
+
+const numberAt = (payload: Buffer, at: number): number => Number(payload.toString('latin1', at + MARK.length, at + MARK.length + DIGITS));
 
 const marked = (number: number): string => MARK + String(number).padStart(DIGITS, '0');
 

@@ -7,10 +7,11 @@ import { type fragment, sql } from './sql.ts';
 
 /** Where graphile-worker keeps its jobs: a name of our own, so that it meets no other that uses the same database. */
 export const JOBS_SCHEMA = 'covista_jobs';
-/** How often it looks for jobs whose time has come; those that are due at once are told by NOTIFY. */
-const POLL_MS = 1_000;
-/** Looking for all runners together takes more jobs at once than may have one free: those go back to be another server's after this. */
-const SPARE_JOB_MS = 5_000;
+/**
+ * How often each of its runners looks for jobs whose time has come, which is most of what an idle server does; those that are due
+ * at once are told by NOTIFY.
+ */
+const POLL_MS = 2_500;
 /** A job fails only when the database does, and is tried again with growing waits; what a run makes of its faults is its own matter. */
 const JOB_ATTEMPTS_MAX = 25;
 /** One connection listens; the others take jobs and keep what became of them. Fewer than there are jobs at once are warned of. */
@@ -60,13 +61,16 @@ export function createJobQueue(options: { readonly url: string; readonly concurr
         noHandleSignals: true,
         parsedCronItems: [],
         taskList: taskListOf(tasks),
-        // Else each of the runners looks by itself, which was most of what an idle server did.
-        preset: { worker: { localQueue: { size: concurrency, ttl: SPARE_JOB_MS } } },
       });
-      // It ends by itself only where the tables of the jobs have become those of a newer version.
-      runner.promise.catch((error: unknown) => log.error({ err: error }, 'no jobs are taken any more; start this server anew'));
+      let isStopping = false;
+      // It ends by itself only where the tables of the jobs have become those of a newer version, and need not say that it failed.
+      const ended = (error?: unknown): void => {
+        if (!isStopping) log.error({ err: error }, 'no jobs are taken any more; start this server anew');
+      };
+      runner.promise.then(() => ended(), ended);
       return {
         stop: async () => {
+          isStopping = true;
           try {
             await runner.stop();
           } catch (error) {

@@ -15,7 +15,7 @@ const NOISE = 1.1;
 /** The same where a figure was taken once: of two runs on one machine, a quarter of such figures differ by more. */
 const NOISE_OF_ONE = 2;
 /** What nobody notices, of figures that were taken once: a factor of next to nothing says nothing. */
-const UNNOTICED: Readonly<Record<Measurement['unit'], number>> = { ms: 1, KiB: 4, MiB: 16, ratio: 0, 'per second': 0, count: 0 };
+const UNNOTICED: Readonly<Record<Measurement['unit'], number>> = { ms: 1, KiB: 1, MiB: 16, ratio: 0, 'per second': 0, count: 0 };
 
 export function regressions(base: Results, current: Results): Regression[] {
   const before = new Map(base.measurements.map((measurement) => [labelOf(measurement), measurement]));
@@ -53,6 +53,12 @@ function betterOf({ bound, better, unit }: Measurement): NonNullable<Measurement
 export function comparable(base: Results, current: Results): number {
   const before = new Set(base.measurements.map(labelOf));
   return current.measurements.filter((now) => before.has(labelOf(now))).length;
+}
+
+/** Targets that were met before and are not now, however little it takes. */
+export function missedSince(base: Results, current: Results): string[] {
+  const met = new Set(base.targets.filter((target) => target.met).map(labelOf));
+  return current.targets.filter((target) => !target.met && met.has(labelOf(target))).map(labelOf);
 }
 
 export function describeRegressions(found: readonly Regression[]): string {

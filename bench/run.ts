@@ -2,12 +2,13 @@ import { appendFileSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
-import { comparable, describeRegressions, regressions } from './compare.ts';
+import { comparable, describeRegressions, missedSince, regressions } from './compare.ts';
 import { isMet, type Measurement, type Scenario } from './measurement.ts';
 import { reportOf, targetTable } from './report.ts';
 import { beginRun, earlierResults, labelOf, type Results, readResults, resultsOf, rounded, unmeasuredTargets, unusedName } from './results.ts';
 import { scenarios } from './scenarios/index.ts';
 import { sizingTable } from './sizing.ts';
+import { forgetDataDir } from './support/server.ts';
 
 const RESULTS = join(import.meta.dirname, 'results');
 
@@ -41,7 +42,12 @@ async function main(args: readonly string[]): Promise<number> {
   else {
     // Before an hour of measuring whose comparison would fail.
     const base = values.compare === undefined ? undefined : readResults(values.compare);
-    return measure(positionals, { quick: values.quick === true, long: values.long === true, base });
+    const quick = values.quick === true;
+    if (base !== undefined && base.quick !== quick) {
+      process.stderr.write(`${values.compare} is of a run ${base.quick ? 'with' : 'without'} --quick, whose figures are of other sizes\n`);
+      return 2;
+    }
+    return measure(positionals, { quick, long: values.long === true, base });
   }
   return 0;
 }
@@ -67,6 +73,7 @@ async function measure(names: readonly string[], { quick, long, base }: Run): Pr
     // A run that is cut short leaves what it measured until then.
     write(name, resultsOfRun({ ...begun, quick }, found, earlier));
   }
+  await forgetDataDir();
   const results = resultsOfRun({ ...begun, quick }, found, earlier);
   keepInHistory(results);
   say(`\n${results.targets.filter(({ met }) => met).length} of ${results.targets.length} targets met`);
@@ -76,6 +83,9 @@ async function measure(names: readonly string[], { quick, long, base }: Run): Pr
     say('\nnothing could be compared: no figure is in both');
     return 1;
   }
+  if (JSON.stringify(base.machine) !== JSON.stringify(results.machine)) say('\nthe two were measured on different machines');
+  const missed = missedSince(base, results);
+  if (missed.length > 0) say(`\nno longer met: ${missed.join(', ')}`);
   const worse = regressions(base, results);
   say(`\n${describeRegressions(worse)}`);
   return worse.length + found.brokeOff.length === 0 ? 0 : 1;

@@ -3,9 +3,9 @@ import { labelOf, type Results, rounded } from './results.ts';
 /** What operators plan with, and the figure that says how much of it. */
 const PLANNED: readonly (readonly [what: string, figure: string])[] = [
   ['the process with nothing open, without PostgreSQL', 'connections / memory of the server with nothing open'],
-  ['an idle connection, of 5,000', 'connections / idle session at 5000 sessions'],
+  ['an idle connection', 'connections / idle session'],
   ['an idle connection with a document, of 5,000', 'document memory / idle connection with a document'],
-  ['a person with table, document and events, of 1,000', 'sessions / person with table, document and events at 1000 people'],
+  ['a person with table, document and events', 'sessions / person with table, document and events'],
   ['500 people who explore one version together, the whole server', 'co-analysis / memory of the server at 500 people'],
   [
     '200 sessions with one pivot of 1,000,000 rows, the whole server',

@@ -4,9 +4,10 @@ import { encodeFrame, FRAME } from '../../protocol/frame.ts';
 import { PROTOCOL_VERSION } from '../../protocol/version.ts';
 import { type Measurement, type Scenario, type ScenarioOptions, sizeOf } from '../measurement.ts';
 import { type BenchServer, startBenchServer } from '../support/server.ts';
-import { settledMemory } from '../support/settled.ts';
+import { bytesOfOne, settledMemory } from '../support/settled.ts';
 
 const KiB = 1024;
+const MiB = 1024 * KiB;
 const AREA = 'connections';
 /** Sockets that are opened at once. */
 const BATCH = 100;
@@ -14,6 +15,7 @@ const BATCH = 100;
 export const connections: Scenario = {
   name: 'connections',
   area: AREA,
+  isCurves: true,
   about: 'resident memory of the server for each idle session on /rpc, and what it keeps once they are gone',
   run: async (options) => {
     const server = await startBenchServer();
@@ -31,21 +33,18 @@ async function measure(server: BenchServer, options: ScenarioOptions): Promise<M
   await closeAll(await openSessions(server.url, token, sizeOf(options, [10, 50, 100])));
   const before = await settledMemory(server, options);
   const sockets: WebSocket[] = [];
-  const measurements: Measurement[] = [{ area: AREA, name: 'memory of the server with nothing open', value: before / KiB / KiB, unit: 'MiB' }];
+  const together: [number, number][] = [];
+  const measurements: Measurement[] = [{ area: AREA, name: 'memory of the server with nothing open', value: before / MiB, unit: 'MiB' }];
   for (const count of sizeOf<readonly number[]>(options, [[50], [100, 500], [500, 1_000, 2_000, 5_000]])) {
     sockets.push(...(await openSessions(server.url, token, count - sockets.length)));
-    const bytes = (await settledMemory(server, options)) - before;
-    options.say(`${count} sessions: ${(bytes / count / KiB).toFixed(1)} KiB each`);
-    measurements.push({
-      area: AREA,
-      name: 'idle session',
-      value: Math.max(0, bytes / count / KiB),
-      unit: 'KiB',
-      at: { of: 'sessions', value: count },
-    });
+    const bytes = Math.max(0, (await settledMemory(server, options)) - before);
+    options.say(`${count} sessions: ${(bytes / MiB).toFixed(1)} MiB`);
+    together.push([count, bytes]);
+    measurements.push({ area: AREA, name: 'idle sessions, together', value: bytes / MiB, unit: 'MiB', at: { of: 'sessions', value: count } });
   }
+  measurements.push({ area: AREA, name: 'idle session', value: bytesOfOne(together) / KiB, unit: 'KiB' });
   await closeAll(sockets);
-  const kept = Math.max(0, (await settledMemory(server, options)) - before) / KiB / KiB;
+  const kept = Math.max(0, (await settledMemory(server, options)) - before) / MiB;
   return [...measurements, { area: AREA, name: 'memory kept after all sessions closed', value: kept, unit: 'MiB' }];
 }
 

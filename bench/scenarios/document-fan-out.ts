@@ -116,7 +116,7 @@ async function fanOut({ server, readers, options, into }: FanOut): Promise<void>
   const [writer, ...crowd] = (await openMany(server, new Array<number>(readers + 1).fill(1))) as [OpenDocument, ...OpenDocument[]];
   const edits = new Writer('bench');
   writer.send(edits.begin());
-  const seconds = sizeOf(options, [0.3, 1, 2.5]);
+  const seconds = sizeOf(options, [0.3, 1, 2]);
   const clientId = 1 + Math.floor(Math.random() * 2 ** 30);
   // The first ones pay for code that is compiled.
   await deliver({ writer, crowd, count: 10, perSecond: EDITS_PER_SECOND, message: (number) => edits.rename(number) });

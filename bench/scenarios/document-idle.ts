@@ -54,7 +54,7 @@ async function withRivals<Result>(documents: number, work: (rivals: Rivals) => P
 /** By server, bytes of each connection at growing numbers of them. */
 type ConnectionBytes = ReadonlyMap<string, readonly (readonly [number, number])[]>;
 
-/** Of ours a curve, which the peers need not be asked for, nor more than once. */
+/** Of ours at growing numbers; the peers are asked once, and only at the largest. */
 async function measureConnections(
   { covista, peers }: Rivals,
   { peers: withPeers, options }: { readonly peers: boolean; readonly options: ScenarioOptions },
@@ -73,14 +73,18 @@ async function measureConnections(
 function describeConnections(runs: readonly ConnectionBytes[]): Measurement[] {
   const [ours = '', ...peers] = runs[0]?.keys() ?? [];
   const curve = runs[0]?.get(ours) ?? [];
-  const at = (server: string, place: number) => ({
-    ...{ area: AREA, unit: 'KiB' as const },
-    ...summaryOf(runs.flatMap((run) => run.get(server)?.at(place)?.[1] ?? []).map((bytes) => bytes / KiB)),
-  });
+  const bytesOf = (server: string, place: number): number[] => runs.flatMap((run) => run.get(server)?.at(place)?.[1] ?? []);
+  const each = (server: string) =>
+    ({ area: AREA, unit: 'KiB', ...summaryOf(bytesOf(server, -1).map((bytes) => bytes / KiB)) }) satisfies Omit<Measurement, 'name'>;
   return [
-    { ...at(ours, -1), name: 'idle connection with a document', limit: 6, bound: 'at most' },
-    ...curve.map(([count], place): Measurement => ({ ...at(ours, place), name: 'idle connection', at: { of: 'connections', value: count } })),
-    ...peers.map((server): Measurement => ({ ...at(server, -1), name: `${server}: idle connection with a document`, better: 'neither' })),
+    { ...each(ours), name: 'idle connection with a document', limit: 6, bound: 'at most' },
+    ...curve.map(
+      ([count], place): Measurement => ({
+        ...{ area: AREA, name: 'idle connections, together', unit: 'MiB', at: { of: 'connections', value: count } },
+        ...summaryOf(bytesOf(ours, place).map((bytes) => (bytes * count) / MiB)),
+      }),
+    ),
+    ...peers.map((server): Measurement => ({ ...each(server), name: `${server}: idle connection with a document`, better: 'neither' })),
   ];
 }
 
@@ -188,7 +192,7 @@ async function fill(server: DocumentServer, document: number, annotations: numbe
 async function settled({ pid, collect }: DocumentServer, options: ScenarioOptions): Promise<number> {
   let least = Number.POSITIVE_INFINITY;
   await collect();
-  for (let look = 0; look < sizeOf(options, [2, 2, 5]); look += 1) {
+  for (let look = 0; look < sizeOf(options, [2, 2, 3]); look += 1) {
     await delay(sizeOf(options, [50, 250, 400]));
     least = Math.min(least, residentBytesOf(pid));
   }

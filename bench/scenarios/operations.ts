@@ -84,7 +84,7 @@ async function byConnections(prepared: Prepared, options: ScenarioOptions): Prom
     for (const { name, count: samples, p50, p99, failures } of await pacedLoad({
       ...prepared,
       connections,
-      seconds: sizeOf(options, [0.3, 0.5, 0.9]),
+      seconds: sizeOf(options, [0.3, 0.5, 0.7]),
       operations,
     })) {
       if (Object.keys(failures).length > 0) throw new Error(`some failed: ${JSON.stringify(failures)}`);

@@ -3,9 +3,10 @@ import { type Client, connect } from '../../client/index.ts';
 import { type Measurement, type Scenario, type ScenarioOptions, sizeOf } from '../measurement.ts';
 import { smallCsv } from '../support/data.ts';
 import { type BenchServer, startBenchServer } from '../support/server.ts';
-import { settledMemory } from '../support/settled.ts';
+import { bytesOfOne, settledMemory } from '../support/settled.ts';
 
 const KiB = 1024;
+const MiB = 1024 * KiB;
 const AREA = 'sessions';
 const TABLE_ROWS = 20_000;
 /** People who come at once, under one name: each has a view, and the views of one person are bounded. */
@@ -36,15 +37,18 @@ async function measure(server: BenchServer, options: ScenarioOptions): Promise<M
   await leave(await arrive(place, sizeOf(options, [2, 20, 50])));
   const before = await settledMemory(server, options);
   const people: Client[] = [];
+  const together: [number, number][] = [];
   const measurements: Measurement[] = [];
   for (const count of sizeOf<readonly number[]>(options, [[4], [50, 100], [100, 300, 1_000]])) {
     people.push(...(await arrive(place, count - people.length)));
-    const each = Math.max(0, (await settledMemory(server, options)) - before) / count / KiB;
-    options.say(`${count} people: ${each.toFixed(1)} KiB each`);
-    measurements.push({ area: AREA, name: 'person with table, document and events', value: each, unit: 'KiB', at: { of: 'people', value: count } });
+    const bytes = Math.max(0, (await settledMemory(server, options)) - before);
+    options.say(`${count} people: ${(bytes / MiB).toFixed(1)} MiB`);
+    together.push([count, bytes]);
+    measurements.push({ area: AREA, name: 'people, together', value: bytes / MiB, unit: 'MiB', at: { of: 'people', value: count } });
   }
+  measurements.push({ area: AREA, name: 'person with table, document and events', value: bytesOfOne(together) / KiB, unit: 'KiB' });
   await leave(people);
-  const kept = Math.max(0, (await settledMemory(server, options)) - before) / KiB / KiB;
+  const kept = Math.max(0, (await settledMemory(server, options)) - before) / MiB;
   owner.close();
   return [...measurements, { area: AREA, name: 'memory kept after all have left', value: kept, unit: 'MiB' }];
 }

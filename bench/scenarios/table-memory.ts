@@ -25,7 +25,7 @@ const FULL: Size = { rows: [10_000, 100_000, 1_000_000], middleRows: 100_000, co
 
 const WARM_UP_ROWS = 1_000;
 /** So long a server may take to give back what it does. */
-const RETURN_MS = 2_500;
+const RETURN_MS = 1_500;
 
 export const tableMemory: Scenario = {
   name: 'table-memory',

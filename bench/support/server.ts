@@ -76,7 +76,9 @@ export async function startBenchServer(settings: Readonly<Record<string, string>
 }
 
 const environmentOf = (settings: Readonly<Record<string, string>>): NodeJS.ProcessEnv => ({
-  ...{ ...process.env, COVISTA_LOG_LEVEL: 'warn', COVISTA_JWT_SECRET: 'bench'.repeat(10) },
+  ...process.env,
+  COVISTA_LOG_LEVEL: 'warn',
+  COVISTA_JWT_SECRET: 'bench'.repeat(10),
   ...settings,
 });
 
@@ -98,13 +100,25 @@ async function newDataDir(settings: Readonly<Record<string, string>>): Promise<s
   const directory = newDirectory();
   if (settings.COVISTA_DATABASE_URL !== undefined) return directory;
   made ??= makeDataDir();
-  execFileSync('cp', ['-a', `${await made}/.`, directory]);
+  try {
+    execFileSync('cp', ['-a', `${await made}/.`, directory]);
+  } catch (fault) {
+    // The next one is to try anew.
+    made = undefined;
+    throw fault;
+  }
   return directory;
+}
+
+/** Removes what was copied; a signal leaves no time for it. */
+export async function forgetDataDir(): Promise<void> {
+  const directory = await made;
+  made = undefined;
+  if (directory !== undefined) rmSync(directory, { recursive: true, force: true });
 }
 
 async function makeDataDir(): Promise<string> {
   const directory = newDirectory();
-  process.once('exit', () => rmSync(directory, { recursive: true, force: true }));
   const child = serve(environmentOf({}), directory, 0);
   await firstLine(child);
   await endOf(child);

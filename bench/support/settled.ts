@@ -25,3 +25,11 @@ export async function settledWithin(server: BenchServer, before: number, withinM
   }
   return least;
 }
+
+/** Bytes that one more takes, from what some and more of them take together: what was there before the first one came is in both. */
+export function bytesOfOne(together: readonly (readonly [count: number, bytes: number])[]): number {
+  const [first, last] = [together[0], together.at(-1)];
+  if (first === undefined || last === undefined) throw new Error('nothing was looked at');
+  const bytes = first === last ? first[1] / first[0] : (last[1] - first[1]) / (last[0] - first[0]);
+  return Math.max(0, bytes);
+}

@@ -1,9 +1,12 @@
-import { expect, test } from 'vitest';
+import { afterAll, expect, test } from 'vitest';
 import type { Measurement } from '../../bench/measurement.ts';
 import { labelOf } from '../../bench/results.ts';
 import { scenarios } from '../../bench/scenarios/index.ts';
+import { forgetDataDir } from '../../bench/support/server.ts';
 
 const TIMEOUT_MS = 5 * 60_000;
+
+afterAll(forgetDataDir);
 
 /** More than this of a unit is a fault of what measures, on whatever machine. */
 const SENSIBLE: Readonly<Record<Measurement['unit'], number>> = {

@@ -5,6 +5,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { comparable, regressions } from '../../bench/compare.ts';
 import type { Measurement } from '../../bench/measurement.ts';
 import { CovistaError } from '../../protocol/errors.ts';
+import { CleanUp } from '../../server/cli/load/clean-up.ts';
 import { Admission } from '../../server/cli/load/guests.ts';
 import { judge, readObjective } from '../../server/cli/load/objectives.ts';
 import { Random } from '../../server/cli/load/random.ts';
@@ -57,6 +58,7 @@ describe('load', () => {
     expect(outcome.machine).toMatchObject({ node: process.version });
     expect(outcome).toMatchObject({
       arrived: 4,
+      serverMemoryBytes: expect.any(Number),
       overall: { perSecond: expect.any(Number), errors: 0, p50: expect.any(Number), p99: expect.any(Number) },
     });
     expect(outcome.overall.p99).toBeGreaterThanOrEqual(outcome.overall.p50);
@@ -161,7 +163,7 @@ describe('load', () => {
     const leftMs = Date.parse(lent?.validUntil ?? '') - Date.now();
     expect(leftMs > 60_000 && leftMs <= 11 * 60_000).toBe(true);
     await owner.dataset.delete({ datasetId });
-    expect(await admission.end()).toContain(`grants ${lent?.grantId} on dataset ${datasetId} could not be taken back`);
+    expect(await admission.end(new CleanUp())).toContain(`grants ${lent?.grantId} on dataset ${datasetId} could not be taken back`);
   });
 
   test('CLI10 a server that does not answer, and a file that cannot be written, are told at once', async () => {
@@ -205,7 +207,11 @@ describe('load', () => {
     const refused = Object.assign(Object.create(alice), {
       version: { commit: () => Promise.reject(new CovistaError('storage_full', 'there is no room')) },
     });
-    await expect(makeWorld(refused, { rows: 1, seed: 1, signal: controller.signal })).rejects.toMatchObject({ code: 'storage_full' });
+    const told: string[] = [];
+    await expect(
+      makeWorld(refused, { rows: 1, seed: 1, signal: controller.signal, tell: (left) => left !== undefined && told.push(left) }),
+    ).rejects.toMatchObject({ code: 'storage_full' });
+    expect(told).toEqual([]);
     expect((await alice.dataset.list({})).items).toEqual([]);
   });
 

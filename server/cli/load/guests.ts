@@ -1,5 +1,6 @@
 import { type Client, connect } from '../../../client/index.ts';
 import { CovistaError } from '../../../protocol/errors.ts';
+import type { CleanUp } from './clean-up.ts';
 import { LOAD_GROUP } from './people.ts';
 
 export interface Guest {
@@ -100,17 +101,14 @@ export class Admission {
   }
 
   /** Takes back what it gave; answers with what is left, to be told; undefined: nothing is. */
-  async end(): Promise<string | undefined> {
+  async end(cleanUp: CleanUp): Promise<string | undefined> {
     const left: number[] = [];
     let reason = '';
     for (const grantId of this.#grantIds) {
-      try {
-        await this.#owner.grant.revoke({ datasetId: this.#datasetId, grantId });
-      } catch (fault) {
-        if (!(fault instanceof CovistaError)) throw fault;
-        reason = fault.message;
-        left.push(grantId);
-      }
+      const failure = await cleanUp.attempt((options) => this.#owner.grant.revoke({ datasetId: this.#datasetId, grantId }, options));
+      if (failure === undefined) continue;
+      reason = failure;
+      left.push(grantId);
     }
     if (left.length === 0) return undefined;
     return `grants ${left.join(', ')} on dataset ${this.#datasetId} could not be taken back (${reason}); they end at ${this.#validUntil}`;

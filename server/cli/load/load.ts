@@ -1,6 +1,7 @@
 import { open, writeFile } from 'node:fs/promises';
 import { connect } from '../../../client/index.ts';
 import { CONNECT_ATTEMPTS_MAX, type Command, type FlagValues, type Invocation, listFlag, textFlag, UsageError } from '../command.ts';
+import { CleanUp, deleteMade } from './clean-up.ts';
 import type { CrowdThreads } from './crowd.client.ts';
 import { Admission, type Guest, guestsOf, guestsOfGroup } from './guests.ts';
 import { thisMachine } from './machine.ts';
@@ -50,15 +51,18 @@ export const load: Command = {
     await assertAnswers(plan, signal);
     const owner = connect({ url: plan.url, token: await plan.ownerToken(), name: 'covista-load' });
     try {
-      const world = plan.datasetId === undefined ? await makeWorld(owner, { ...plan, signal }) : await existingWorld(owner, plan.datasetId);
+      const world =
+        plan.datasetId === undefined
+          ? await makeWorld(owner, { ...plan, signal, tell: (left) => tell(invocation, left) })
+          : await existingWorld(owner, plan.datasetId);
       const admission = new Admission({ owner, datasetId: world.datasetId, runMs: plan.rampMs + plan.durationMs });
       try {
         const lacking = await admission.admit(await guestsOfPlan(plan, world));
         tell(invocation, lacking);
         return await carryOut(plan, world, { invocation, signal });
       } finally {
-        if (world.isMade) await owner.dataset.delete({ datasetId: world.datasetId });
-        else tell(invocation, await admission.end());
+        const cleanUp = new CleanUp();
+        tell(invocation, world.isMade ? await deleteMade(owner, world.datasetId, cleanUp) : await admission.end(cleanUp));
       }
     } finally {
       owner.close();
@@ -166,11 +170,11 @@ async function carryOut(plan: Plan, world: World, { invocation, signal }: Stage)
   const crowd = new CrowdThreads({ url, world, tokens, people, rampMs, thinkMs, actionsMax, seed }, plan.name);
   const watch = watchServer(plan, { crowd, terminal });
   const startedAtMs = performance.now();
-  try {
-    await crowd.run(plan.durationMs, signal);
-  } finally {
-    watch.stop();
-  }
+  const elapsedSeconds = (): number => (performance.now() - startedAtMs) / 1_000;
+  const seconds = await crowd
+    .run(plan.durationMs, signal)
+    .then(elapsedSeconds)
+    .finally(() => watch.stop());
   const all = crowd.recorder('arrival', 'recorded');
   const arrival = crowd.recorder('arrival').figures();
   const settled = crowd.recorder('recorded');
@@ -182,7 +186,7 @@ async function carryOut(plan: Plan, world: World, { invocation, signal }: Stage)
     scenario: plan.name,
     people: plan.people,
     arrived: crowd.arrived,
-    seconds: (performance.now() - startedAtMs) / 1_000,
+    seconds,
     seed: plan.seed,
     overall: settled.overall(),
     actions,
@@ -211,15 +215,26 @@ interface Watched {
   readonly terminal: Invocation['terminal'];
 }
 
-/** Says every second how it goes, or every ten where nobody watches, and follows the server's memory. */
-function watchServer(plan: Plan, { crowd, terminal }: Watched): { stop(): void; highest(): number | undefined } {
+const LOOK_EVERY_MS = 1_000;
+/** Where nobody watches, so many looks make one line. */
+const LOOKS_A_LINE = 10;
+
+/** Follows the server's memory, also over a run that is short, and says how it goes. */
+function watchServer(plan: Plan, { crowd, terminal }: Watched): { stop(): Promise<void>; highest(): number | undefined } {
   let highest: number | undefined;
   let isOver = false;
+  let looks = 0;
   const startedAtMs = performance.now();
-  const look = async (): Promise<void> => {
+  const look = async (): Promise<number | undefined> => {
     const memory = await serverMemory(plan.url, await plan.ownerToken());
-    if (isOver) return;
     if (memory !== undefined) highest = Math.max(highest ?? 0, memory);
+    return memory;
+  };
+  const lookAndSay = async (): Promise<void> => {
+    looks += 1;
+    const isSaid = terminal.interactive || looks % LOOKS_A_LINE === 0;
+    const memory = await look();
+    if (isOver || !isSaid) return;
     const line = liveLine(crowd.recorder('recorded').overall(), {
       people: crowd.arrived,
       seconds: (performance.now() - startedAtMs) / 1_000,
@@ -227,12 +242,14 @@ function watchServer(plan: Plan, { crowd, terminal }: Watched): { stop(): void; 
     });
     terminal.say(terminal.interactive ? `\r\x1b[K${line}` : `${line}\n`);
   };
-  const timer = setInterval(() => void look(), terminal.interactive ? 1_000 : 10_000);
+  void look();
+  const timer = setInterval(() => void lookAndSay(), LOOK_EVERY_MS);
   return {
-    stop: () => {
+    stop: async () => {
       isOver = true;
       clearInterval(timer);
       if (terminal.interactive) terminal.say('\r\x1b[K');
+      await look();
     },
     highest: () => highest,
   };

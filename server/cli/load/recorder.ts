@@ -70,7 +70,7 @@ export class Recorder {
 
   recorded(): Recorded {
     return {
-      elapsedMs: performance.now() - (this.#startedAtMs ?? performance.now()),
+      elapsedMs: this.#elapsedMs(),
       entries: [...this.#entries].map(([action, { times, errors }]) => ({ action, times: encodeIntoCompressedBase64(times), errors })),
       all: encodeIntoCompressedBase64(this.#all),
       errors: this.errors,
@@ -100,6 +100,7 @@ export class Recorder {
     }
   }
 
+  /** Times what is no action itself, such as how the action of another is seen. */
   record(action: string, elapsedMs: number): void {
     this.#entry(action).times.recordValue(microseconds(elapsedMs));
   }
@@ -120,20 +121,28 @@ export class Recorder {
     return Object.fromEntries(this.#limits);
   }
 
-  /** What came of all actions together; the times are those of everything that was measured. */
+  /** What came of all actions together; what those who watch see of the actions of others is not counted once more. */
   overall(): Overall {
-    const figures = this.figures();
-    const sum = (of: (figures: Figures) => number): number => figures.reduce((total, one) => total + of(one), 0);
-    return { perSecond: sum(({ perSecond }) => perSecond), errors: sum(({ errors }) => errors), ...percentilesOf(this.#all) };
+    const errors = [...this.#entries.values()].reduce((total, entry) => total + entry.errors, 0);
+    return { perSecond: this.#all.totalCount / this.#seconds(), errors, ...percentilesOf(this.#all) };
   }
 
   /** What came of every kind of action, in the order in which they first happened. */
   figures(): Figures[] {
-    const seconds = Math.max(1e-3, (performance.now() - (this.#startedAtMs ?? performance.now())) / 1_000);
+    const seconds = this.#seconds();
     return [...this.#entries].map(([action, { times, errors }]) => {
       const count = times.totalCount;
       return { action, count, errors, perSecond: count / seconds, ...percentilesOf(times), max: times.maxValue / 1_000 };
     });
+  }
+
+  #elapsedMs(): number {
+    return performance.now() - (this.#startedAtMs ?? performance.now());
+  }
+
+  /** Never zero, since rates are by it. */
+  #seconds(): number {
+    return Math.max(1e-3, this.#elapsedMs() / 1_000);
   }
 
   #meet({ details }: CovistaError): void {

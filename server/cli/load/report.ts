@@ -109,7 +109,8 @@ export function printOutcome(terminal: Terminal, outcome: Outcome): void {
   const widths = (rows[0] ?? []).map((_, column) => Math.max(...rows.map((row) => row[column]?.length ?? 0)));
   const line = (row: readonly string[]): string =>
     row.map((cell, column) => (column === 0 ? cell.padEnd(widths[0] ?? 0) : cell.padStart(widths[column] ?? 0))).join('  ');
-  terminal.print(`${outcome.people} people for ${outcome.seconds.toFixed(0)} s, scenario ${outcome.scenario}, seed ${outcome.seed}\n\n`);
+  const people = outcome.arrived < outcome.people ? `${outcome.arrived} of ${outcome.people}` : outcome.people;
+  terminal.print(`${people} people for ${outcome.seconds.toFixed(0)} s, scenario ${outcome.scenario}, seed ${outcome.seed}\n\n`);
   terminal.print(`${rows.map(line).join('\n')}\n`);
   if (outcome.serverMemoryBytes !== null) terminal.print(`\nserver: at most ${(outcome.serverMemoryBytes / MiB).toFixed(0)} MiB resident\n`);
   for (const [kind, count] of Object.entries(outcome.errors)) terminal.print(`error: ${count} × ${kind}\n`);

@@ -1,5 +1,6 @@
 import type { Client } from '../../../client/index.ts';
 import { UsageError } from '../command.ts';
+import { CleanUp, deleteMade } from './clean-up.ts';
 import { Random } from './random.ts';
 import type { World } from './scenario.ts';
 
@@ -42,18 +43,20 @@ interface NewWorld {
   readonly rows: number;
   readonly seed: number;
   readonly signal: AbortSignal;
+  /** Told what was left behind of what could not be finished; undefined: nothing was. */
+  readonly tell: (left: string | undefined) => void;
 }
 
 /** A dataset of orders made for the run, which the people may write to. What cannot be finished is removed again. */
 export async function makeWorld(client: Client, options: NewWorld): Promise<World> {
-  const { rows, signal } = options;
+  const { rows, signal, tell } = options;
   const { datasetId } = await client.dataset.create({ name: `Load test ${new Date().toISOString()}`, key: ['order'] }, { signal });
   try {
     const body = orders(options);
     const { versionId } = await client.version.commit({ datasetId, branch: 'main', message: 'Orders of the load test' }, { body, signal });
     return { datasetId, versionId, rows, groups: ORDER_GROUPS, measures: ORDER_MEASURES, isMade: true };
   } catch (fault) {
-    await client.dataset.delete({ datasetId });
+    tell(await deleteMade(client, datasetId, new CleanUp()));
     throw fault;
   }
 }

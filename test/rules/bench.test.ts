@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { describe, expect, test } from 'vitest';
-import { describeRegressions, regressions } from '../../bench/compare.ts';
+import { describeRegressions, missedSince, regressions } from '../../bench/compare.ts';
 import type { Measurement } from '../../bench/measurement.ts';
 import { reportOf } from '../../bench/report.ts';
 import { beginRun, earlierResults, type Results, resultsOf, unmeasuredTargets, unusedName } from '../../bench/results.ts';
@@ -124,6 +124,12 @@ describe('comparing runs', () => {
     const [low, high] = [resultsWith(figure('x', 10, more)), resultsWith(figure('x', 50, more))];
     expect(regressions(low, high)).toHaveLength(worse === 'rise' ? 1 : 0);
     expect(regressions(high, low)).toHaveLength(worse === 'fall' ? 1 : 0);
+  });
+
+  test('tells which targets are no longer met, however little it takes', () => {
+    const target = { limit: 10, bound: 'at most' } as const;
+    const base = resultsWith(figure('one', 9.9, target), figure('other', 11, target), figure('third', 1, target));
+    expect(missedSince(base, resultsWith(figure('one', 10.1, target), figure('other', 12, target), figure('third', 2, target)))).toEqual(['a / one']);
   });
 
   test('a figure that was taken once is worse only beyond what such figures differ by, and beyond what anybody notices', () => {

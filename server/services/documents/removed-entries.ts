@@ -20,7 +20,9 @@ export class RemovedEntries {
   readings({ map, id, before, after }: Change): readonly unknown[] {
     if (after === undefined) return [before];
     const withReplies = (earlier: unknown): unknown => {
-      const returned = newReplies({ map, before: earlier, after }).filter((reply) => this.#returns([map, id, reply.id], reply));
+      const returned = newReplies({ map, before: earlier, after }).filter((reply) =>
+        this.#returns([map, id, reply.id], { reply, of: fixedOf(earlier) }),
+      );
       return returned.length === 0 ? earlier : { ...(earlier as Annotation), replies: [...(earlier as Annotation).replies, ...returned] };
     };
     if (before !== undefined) return [withReplies(before)];
@@ -31,7 +33,7 @@ export class RemovedEntries {
   remember({ map, id, before, after }: Change): void {
     if (before === undefined) return;
     if (after === undefined) this.#set([map, id], before);
-    else for (const reply of newReplies({ map, before: after, after: before })) this.#set([map, id, reply.id], reply);
+    else for (const reply of newReplies({ map, before: after, after: before })) this.#set([map, id, reply.id], { reply, of: fixedOf(after) });
   }
 
   #returns(path: readonly string[], value: unknown): boolean {
@@ -46,6 +48,12 @@ export class RemovedEntries {
     const [oldest] = this.#removed.keys();
     if (this.#removed.size > this.#max && oldest !== undefined) this.#removed.delete(oldest);
   }
+}
+
+/** What never changes of an annotation: another one may have its id once it is removed, to which its replies do not return. */
+function fixedOf(annotation: unknown): Pick<Annotation, 'author' | 'createdAt' | 'anchor'> {
+  const { author, createdAt, anchor } = annotation as Annotation;
+  return { author, createdAt, anchor };
 }
 
 const keyOf = (path: readonly string[]): string => JSON.stringify(path);

@@ -1,0 +1,96 @@
+import { expect, test } from 'vitest';
+import * as Y from 'yjs';
+import { expectOneState, repliesOf, stateOf, withEntries } from '../support/document-entries.ts';
+import { annotation, reply, savedView } from '../support/entries.ts';
+import { type MemoryClient, quiet } from '../support/live-document.ts';
+
+test('DOC6 an entry that somebody removed comes back as it was, and in nobody else’s name', async () => {
+  const { memory, clients } = await withEntries();
+  const [, bob] = clients as [MemoryClient, MemoryClient];
+  const undo = new Y.UndoManager(bob.annotations());
+  bob.annotations().delete('a1');
+  await quiet();
+  undo.undo();
+  await quiet();
+  expect(bob.refusals).toEqual([]);
+  expect(stateOf(memory.document.doc)).toMatchObject({ annotations: { a1: { author: 'alice', body: 'Odd price' } } });
+  bob.annotations().delete('a1');
+  bob.views().delete('v1');
+  await quiet();
+  bob.annotations().set('a1', annotation('alice', 'Odd price', { createdAt: '2020-01-01T00:00:00.000Z' }));
+  bob.views().set('v2', savedView('alice', { name: 'In her name' }));
+  await quiet();
+  expect(bob.refusals).toMatchObject([
+    { rule: 'DOC6', path: ['annotations', 'a1', 'author'] },
+    { rule: 'DOC6', path: ['views', 'v2', 'author'] },
+  ]);
+  bob.annotations().set('a1', annotation('bob', 'Fine price'));
+  await quiet();
+  expect(bob.refusals).toHaveLength(2);
+  expectOneState(memory, clients);
+});
+
+test('DOC6 an entry comes back together with what whoever may write may change in it', async () => {
+  const { memory, clients } = await withEntries();
+  const [, bob] = clients as [MemoryClient, MemoryClient];
+  bob.views().delete('v1');
+  await quiet();
+  bob.views().set('v1', savedView('alice', { name: 'Another name' }));
+  await quiet();
+  expect(bob.refusals).toEqual([]);
+  expect(stateOf(memory.document.doc)).toMatchObject({ views: { v1: { author: 'alice', name: 'Another name', updatedBy: 'bob' } } });
+  expectOneState(memory, clients);
+});
+
+test('DOC6 a reply that somebody removed comes back as it was, and not otherwise', async () => {
+  const { memory, clients } = await withEntries();
+  const [, bob] = clients as [MemoryClient, MemoryClient];
+  repliesOf(bob).delete(0);
+  repliesOf(bob).push([reply('alice', 'r1')]);
+  await quiet();
+  expect(bob.refusals).toEqual([]);
+  repliesOf(bob).delete(0);
+  repliesOf(bob).push([reply('alice', 'r1', 'In her name')]);
+  await quiet();
+  expect(bob.refusals).toMatchObject([{ rule: 'DOC6', path: ['annotations', 'a1', 'replies', 0, 'author'] }]);
+  expect(repliesOf(bob).toJSON()).toEqual([]);
+  expectOneState(memory, clients);
+});
+
+test('DOC6 a removed reply does not return to another entry that has taken the id of its own', async () => {
+  const { memory, clients } = await withEntries();
+  const [, bob, mallory] = clients as [MemoryClient, MemoryClient, MemoryClient];
+  repliesOf(bob).delete(0);
+  await quiet();
+  mallory.annotations().delete('a1');
+  await quiet();
+  mallory.annotations().set('a1', annotation('mallory', 'Shall we sell?'));
+  await quiet();
+  repliesOf(mallory).push([reply('alice', 'r1')]);
+  await quiet();
+  expect(mallory.refusals).toMatchObject([{ rule: 'DOC6', path: ['annotations', 'a1', 'replies', 0, 'author'] }]);
+  expect(repliesOf(mallory).toJSON()).toEqual([]);
+  mallory.annotations().delete('a1');
+  await quiet();
+  mallory.annotations().set('a1', annotation('mallory', 'Shall we sell?', { replies: Y.Array.from([reply('alice', 'r1')]) }));
+  await quiet();
+  expect(mallory.refusals).toHaveLength(2);
+  expect(stateOf(memory.document.doc)).toMatchObject({ annotations: {} });
+  expectOneState(memory, clients);
+});
+
+test('DOC6 a reply that was removed before its entry was returns once that is back', async () => {
+  const { memory, clients } = await withEntries();
+  const [, bob] = clients as [MemoryClient, MemoryClient];
+  repliesOf(bob).delete(0);
+  await quiet();
+  bob.annotations().delete('a1');
+  await quiet();
+  bob.annotations().set('a1', annotation('alice', 'Odd price'));
+  await quiet();
+  repliesOf(bob).push([reply('alice', 'r1')]);
+  await quiet();
+  expect(bob.refusals).toEqual([]);
+  expect(stateOf(memory.document.doc)).toMatchObject({ annotations: { a1: { author: 'alice', replies: [{ id: 'r1', author: 'alice' }] } } });
+  expectOneState(memory, clients);
+});

@@ -4,7 +4,7 @@ import { expectOneState, repliesOf, stateOf, withEntries } from '../support/docu
 import { annotation, reply, savedView } from '../support/entries.ts';
 import { type MemoryClient, quiet } from '../support/live-document.ts';
 
-test('DOC6 an entry that somebody removed comes back as it was, and in nobody else’s name', async () => {
+test('DOC6 an entry that somebody removed comes back as it was, and nothing else comes in somebody else’s name', async () => {
   const { memory, clients } = await withEntries();
   const [, bob] = clients as [MemoryClient, MemoryClient];
   const undo = new Y.UndoManager(bob.annotations());
@@ -21,7 +21,7 @@ test('DOC6 an entry that somebody removed comes back as it was, and in nobody el
   bob.views().set('v2', savedView('alice', { name: 'In her name' }));
   await quiet();
   expect(bob.refusals).toMatchObject([
-    { rule: 'DOC6', path: ['annotations', 'a1', 'author'] },
+    { rule: 'DOC7', path: ['annotations', 'a1', 'createdAt'] },
     { rule: 'DOC6', path: ['views', 'v2', 'author'] },
   ]);
   bob.annotations().set('a1', annotation('bob', 'Fine price'));
@@ -54,6 +54,60 @@ test('DOC6 a reply that somebody removed comes back as it was, and not otherwise
   await quiet();
   expect(bob.refusals).toMatchObject([{ rule: 'DOC6', path: ['annotations', 'a1', 'replies', 0, 'author'] }]);
   expect(repliesOf(bob).toJSON()).toEqual([]);
+  expectOneState(memory, clients);
+});
+
+const NOTE = ['annotations', 'a1'] as const;
+const RETURNS: Readonly<Record<string, { readonly rule: string; readonly path: readonly (string | number)[]; readonly note: () => Y.Map<unknown> }>> =
+  {
+    'resolved in the name of somebody else': {
+      rule: 'DOC6',
+      path: [...NOTE, 'resolved', 'by'],
+      note: () => returning({ resolved: { by: 'carol', at: '2026-11-23T00:00:00.000Z' } }),
+    },
+    'with a changed reply of somebody else': {
+      rule: 'DOC7',
+      path: [...NOTE, 'replies', 0, 'body'],
+      note: () => returning({ replies: Y.Array.from([reply('alice', 'r1', 'In her name')]) }),
+    },
+    'with a new reply of somebody else': {
+      rule: 'DOC6',
+      path: [...NOTE, 'replies', 1, 'author'],
+      note: () => returning({ replies: Y.Array.from([reply('alice', 'r1'), reply('alice', 'r2')]) }),
+    },
+    'about something else': { rule: 'DOC7', path: [...NOTE, 'anchor'], note: () => returning({ anchor: { column: 'region' } }) },
+    'under the name of who brings it back, replies included': {
+      rule: 'DOC6',
+      path: [...NOTE, 'replies', 0, 'author'],
+      note: () => annotation('bob', 'Odd price', { replies: Y.Array.from([reply('alice', 'r1')]) }),
+    },
+  };
+
+/** The note of alice as it was, but for some fields. */
+const returning = (fields: Record<string, unknown>): Y.Map<unknown> =>
+  annotation('alice', 'Odd price', { replies: Y.Array.from([reply('alice', 'r1')]), ...fields });
+
+test.each(Object.entries(RETURNS))('DOC6 a removed note does not come back %s', async (_, { rule, path, note }) => {
+  const { memory, clients } = await withEntries();
+  const [, bob] = clients as [MemoryClient, MemoryClient];
+  bob.annotations().delete('a1');
+  await quiet();
+  bob.annotations().set('a1', note());
+  await quiet();
+  expect(bob.refusals).toMatchObject([{ rule, path }]);
+  expect(bob.annotations().toJSON()).toEqual({});
+  expectOneState(memory, clients);
+});
+
+test('DOC6 whoever removed a note of their own may make another one with its id', async () => {
+  const { memory, clients } = await withEntries();
+  const [alice] = clients as [MemoryClient];
+  alice.annotations().delete('a1');
+  await quiet();
+  alice.annotations().set('a1', annotation('alice', 'Odd region', { anchor: { column: 'region' } }));
+  await quiet();
+  expect(alice.refusals).toEqual([]);
+  expect(stateOf(memory.document.doc)).toMatchObject({ annotations: { a1: { body: 'Odd region', replies: [] } } });
   expectOneState(memory, clients);
 });
 

@@ -148,3 +148,29 @@ test('DOC6 a reply that was removed before its entry was returns once that is ba
   expect(stateOf(memory.document.doc)).toMatchObject({ annotations: { a1: { author: 'alice', replies: [{ id: 'r1', author: 'alice' }] } } });
   expectOneState(memory, clients);
 });
+
+test.each([
+  { name: 'documentRemovedEntriesMax', limits: { documentRemovedEntriesMax: 2 }, bodyChars: 5 },
+  { name: 'documentRemovedBytesMax', limits: { documentRemovedBytesMax: 2_500 }, bodyChars: 1_000 },
+])('DOC6 of what was removed no more comes back than $name lets the document remember, the last first', async ({ limits, bodyChars }) => {
+  const { memory, clients } = await withEntries(limits);
+  const [alice, bob] = clients as [MemoryClient, MemoryClient];
+  const ids = ['n1', 'n2', 'n3'];
+  const note = (): Y.Map<unknown> => annotation('alice', 'x'.repeat(bodyChars));
+  for (const id of ids) alice.annotations().set(id, note());
+  await quiet();
+  const remove = async (id: string): Promise<void> => {
+    bob.annotations().delete(id);
+    await quiet();
+  };
+  for (const id of ids) await remove(id);
+  // Removed again, one is remembered once.
+  bob.annotations().set('n3', note());
+  await quiet();
+  await remove('n3');
+  for (const id of ids) bob.annotations().set(id, note());
+  await quiet();
+  expect(bob.refusals).toMatchObject([{ rule: 'DOC6', path: ['annotations', 'n1', 'author'] }]);
+  expect(Object.keys(bob.annotations().toJSON()).sort()).toEqual(['a1', 'n2', 'n3']);
+  expectOneState(memory, clients);
+});

@@ -164,7 +164,7 @@ describe('an edit that breaks a rule', () => {
   });
 
   test('DOC3 one entry too many is taken back', async () => {
-    const { memory, clients } = await people('alice');
+    const { memory, clients } = await people(['alice']);
     const [alice] = clients as [MemoryClient];
     alice.doc.transact(() => {
       for (let index = 0; index < 2_000; index += 1) alice.views().set(`v${index}`, savedView('alice'));

@@ -1,13 +1,15 @@
 import { expect } from 'vitest';
 import * as Y from 'yjs';
+import type { Limits } from '../../protocol/limits.ts';
 import { annotation, reply, savedView } from './entries.ts';
 import { type MemoryClient, memoryDocument, quiet } from './live-document.ts';
 
 /** A document that these people have open. */
 export async function people(
-  ...subjects: string[]
+  subjects: readonly string[],
+  limits: Partial<Limits> = {},
 ): Promise<{ readonly memory: ReturnType<typeof memoryDocument>; readonly clients: MemoryClient[] }> {
-  const memory = memoryDocument();
+  const memory = memoryDocument(limits);
   const clients = subjects.map((subject) => memory.connect(subject));
   await quiet();
   return { memory, clients };
@@ -23,8 +25,8 @@ export function expectOneState(memory: ReturnType<typeof memoryDocument>, client
 }
 
 /** Alice has made a view and an annotation with a reply in it. */
-export async function withEntries(): Promise<Awaited<ReturnType<typeof people>>> {
-  const { memory, clients } = await people('alice', 'bob', 'mallory');
+export async function withEntries(limits: Partial<Limits> = {}): Promise<Awaited<ReturnType<typeof people>>> {
+  const { memory, clients } = await people(['alice', 'bob', 'mallory'], limits);
   const [alice] = clients as [MemoryClient];
   alice.views().set('v1', savedView('alice'));
   alice.annotations().set('a1', annotation('alice', 'Odd price', { replies: Y.Array.from([reply('alice', 'r1')]) }));

@@ -12,7 +12,7 @@ import {
 import type { Subject } from '../../../protocol/ids.ts';
 import { assert, present } from '../../shared/assert.ts';
 import { isThere, readEntry, type SharedType, StructureFault, type Visible, wasThereBefore } from './entry-reading.ts';
-import { RemovedEntries } from './removed-entries.ts';
+import { RemovedEntries, type RemovedEntriesLimits } from './removed-entries.ts';
 
 /** An edit and who it is from. */
 export interface Edit {
@@ -23,7 +23,7 @@ export interface Edit {
 export interface IntegrationOptions {
   readonly doc: Y.Doc;
   readonly kind: DocumentSubject['kind'];
-  readonly removedEntriesMax: number;
+  readonly limits: RemovedEntriesLimits;
 }
 
 /** What became of an edit. */
@@ -53,10 +53,10 @@ export class Integration {
   readonly #kind: DocumentSubject['kind'];
   readonly #removed: RemovedEntries;
 
-  constructor({ doc, kind, removedEntriesMax }: IntegrationOptions) {
+  constructor({ doc, kind, limits }: IntegrationOptions) {
     this.#doc = doc;
     this.#kind = kind;
-    this.#removed = new RemovedEntries(removedEntriesMax);
+    this.#removed = new RemovedEntries(limits);
   }
 
   apply({ update, subject }: Edit): Integrated {

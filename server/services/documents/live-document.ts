@@ -100,7 +100,7 @@ export class LiveDocument {
     this.clients = new YjsClients({ bindings: stored.bindings, own: this.doc.clientID, presence: this.presence, limits });
     this.rounds = new PresenceRounds({ presence: this.presence, participants: this.#participants, limits });
     this.#messages = new SyncMessages(this.doc, limits, options.answers);
-    this.#integration = new Integration({ doc: this.doc, kind, removedEntriesMax: limits.documentRemovedEntriesMax });
+    this.#integration = new Integration({ doc: this.doc, kind, limits });
     this.#restore(stored);
     this.#growth = new Growth(stored, { limits, clock });
     const sequence = stored.batches.at(-1)?.sequence ?? stored.state?.sequence ?? 0;

@@ -1,16 +1,25 @@
 import { isDeepStrictEqual } from 'node:util';
 import type { Annotation, EntryChange, Reply } from '../../../protocol/documents/index.ts';
+import type { Limits } from '../../../protocol/limits.ts';
+
+export type RemovedEntriesLimits = Pick<Limits, 'documentRemovedEntriesMax' | 'documentRemovedBytesMax'>;
 
 type Change = Pick<EntryChange, 'map' | 'id' | 'before' | 'after'>;
+
+interface Removed {
+  readonly value: unknown;
+  readonly bytes: number;
+}
 
 /** Entries and replies that were removed last, as plain JSON, so that whoever undoes the removal may bring back what others had written. */
 export class RemovedEntries {
   /** In the order of their removal; most documents have none, so that nothing is set aside for them. */
-  readonly #removed = new Map<string, unknown>();
-  readonly #max: number;
+  readonly #removed = new Map<string, Removed>();
+  readonly #limits: RemovedEntriesLimits;
+  #bytes = 0;
 
-  constructor(max: number) {
-    this.#max = max;
+  constructor(limits: RemovedEntriesLimits) {
+    this.#limits = limits;
   }
 
   /**
@@ -27,7 +36,7 @@ export class RemovedEntries {
     };
     if (before !== undefined) return [withReplies(before)];
     const removed = this.#removed.get(keyOf([map, id]));
-    return removed === undefined ? [undefined] : [withReplies(removed), undefined];
+    return removed === undefined ? [undefined] : [withReplies(removed.value), undefined];
   }
 
   remember({ map, id, before, after }: Change): void {
@@ -38,15 +47,25 @@ export class RemovedEntries {
 
   #returns(path: readonly string[], value: unknown): boolean {
     const removed = this.#removed.get(keyOf(path));
-    return removed !== undefined && isDeepStrictEqual(removed, value);
+    return removed !== undefined && isDeepStrictEqual(removed.value, value);
   }
 
   #set(path: readonly string[], value: unknown): void {
     const key = keyOf(path);
+    const bytes = Buffer.byteLength(JSON.stringify(value));
+    this.#delete(key);
+    this.#removed.set(key, { value, bytes });
+    this.#bytes += bytes;
+    const { documentRemovedEntriesMax, documentRemovedBytesMax } = this.#limits;
+    for (const oldest of this.#removed.keys()) {
+      if (this.#removed.size <= documentRemovedEntriesMax && this.#bytes <= documentRemovedBytesMax) return;
+      this.#delete(oldest);
+    }
+  }
+
+  #delete(key: string): void {
+    this.#bytes -= this.#removed.get(key)?.bytes ?? 0;
     this.#removed.delete(key);
-    this.#removed.set(key, value);
-    const [oldest] = this.#removed.keys();
-    if (this.#removed.size > this.#max && oldest !== undefined) this.#removed.delete(oldest);
   }
 }
 

@@ -10,6 +10,8 @@ export type PlainEntries = Readonly<Record<string, Readonly<Record<string, unkno
 
 /** So long the loop is held up at once. */
 const SLICE_MS = 4;
+/** So much is restored at once, but for one entry that is larger: everybody has to receive it as one message. */
+const SLICE_BYTES = 1024 * 1024;
 
 interface Step {
   readonly map: string;
@@ -33,7 +35,8 @@ export async function restoreEntries(
   for (let at = 0; at < steps.length; ) {
     document.change((doc) => {
       const endMs = performance.now() + SLICE_MS;
-      for (; at < steps.length && performance.now() < endMs; at += 1) take(doc, steps[at] as Step, counts);
+      let bytes = 0;
+      for (; at < steps.length && bytes < SLICE_BYTES && performance.now() < endMs; at += 1) bytes += take(doc, steps[at] as Step, counts);
     });
     await whenStored(document);
   }
@@ -55,16 +58,18 @@ function stepsOf(doc: Y.Doc, kind: DocumentSubject['kind'], wanted: PlainEntries
   });
 }
 
-function take(doc: Y.Doc, { map: name, shape, id, entry }: Step, counts: { restored: number; removed: number }): void {
+/** Answers how many bytes it put there. */
+function take(doc: Y.Doc, { map: name, shape, id, entry }: Step, counts: { restored: number; removed: number }): number {
   const map = doc.getMap(name);
-  if (isDeepStrictEqual(plainEntry(map, id), entry)) return;
+  if (isDeepStrictEqual(plainEntry(map, id), entry)) return 0;
   if (entry === undefined) {
     map.delete(id);
     counts.removed += 1;
-  } else {
-    map.set(id, sharedEntry(shape, entry));
-    counts.restored += 1;
+    return 0;
   }
+  map.set(id, sharedEntry(shape, entry));
+  counts.restored += 1;
+  return Buffer.byteLength(JSON.stringify(entry));
 }
 
 /** An entry as plain JSON; undefined where there is none. */

@@ -197,6 +197,7 @@ export const LIMITS = {
     'count',
     'Removed entries and replies of one document that are remembered, so that undo brings back those of others',
   ),
+  documentRemovedBytesMax: limit(8 * MiB, 'bytes', 'The same in bytes of JSON, since a note with its replies may have megabytes'),
   awarenessIntervalMs: limit(50, 'ms', 'One reader gets the presence of others at most once in this time'),
   awarenessFramesPerSecond: limit(
     2_000,

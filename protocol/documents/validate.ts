@@ -17,7 +17,7 @@ export interface EntryChange {
   /** Name of the map at the root. */
   readonly map: string;
   readonly id: string;
-  /** undefined: there was none. What was removed earlier may be in it, so that it may return as it was. */
+  /** undefined: there was none. What was removed earlier may be it, or be in it: an entry may return changed, a reply as it was. */
   readonly before: unknown;
   /** undefined: it was removed. */
   readonly after: unknown;

@@ -243,6 +243,7 @@ export class DocumentChannel implements Channel, Participant {
     if (document.doc.share.size + scan.newRoots.length > documentRootsMax) return malformed(`has at most ${documentRootsMax} types at its root`);
     if (scan.isTooDeep) return malformed(`holds types and values within each other at most ${documentLevelsMax} times`);
     if (scan.added.length > 0 && document.isTooLarge(update.length)) return tooLarge(`a document has at most ${documentBytesMax} bytes`);
+    if (document.isPuttingBack) throw new CovistaError('unavailable', 'much that was put back waits for the database; come back and sync');
     const { fault, bytes } = document.take(update, scan, this);
     return fault && { code: 'unprocessable_data', fault, rebuild: false, bytes };
   }

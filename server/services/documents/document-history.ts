@@ -74,10 +74,10 @@ export function createHistory({ store, states, limits, withDocument }: HistoryOp
       const documentId = await idOf(resolved.target, request);
       const wanted = (await states.read([await stateOf(documentId, snapshotId)], Object.keys(DOCUMENT_SHAPES[resolved.kind]))) as PlainEntries;
       return withDocument(resolved, async (document) => {
-        await document.log.idle();
         const keptMax = limits.documentPeriodicSnapshotsMax;
-        await store.addPeriodicSnapshot(documentId, { state: await committedState(documentId), everyMs: 0, keptMax });
-        const counts = await restoreEntries(document, resolved.kind, wanted);
+        const keep = async (): Promise<number> =>
+          store.addPeriodicSnapshot(documentId, { state: await committedState(documentId), everyMs: 0, keptMax });
+        const counts = await restoreEntries(document, { kind: resolved.kind, wanted, keep });
         return store.recordRestored(documentId, { snapshotId, ...counts }, provenance);
       });
     },

@@ -10,13 +10,17 @@ export interface DocumentLogOptions {
   readonly onLost: (reason: CovistaError) => void;
 }
 
+/** What an update is: an edit of somebody, or what the server itself changes or puts back, so that nobody's edits are to answer for its size. */
+export type Origin = 'edit' | 'own';
+
 interface Batch {
   readonly updates: Uint8Array[];
+  readonly bytes: Record<Origin, number>;
   readonly bindings: ClientBinding[];
   readonly committed: (() => void)[];
 }
 
-const emptyBatch = (): Batch => ({ updates: [], bindings: [], committed: [] });
+const emptyBatch = (): Batch => ({ updates: [], bytes: { edit: 0, own: 0 }, bindings: [], committed: [] });
 
 /**
  * Writes the edits of one document in batches: one is on its way to the database at a time, and what comes meanwhile makes the
@@ -27,7 +31,7 @@ export class DocumentLog {
   #sequence: number;
   #waiting = emptyBatch();
   #writing: Batch | undefined;
-  #pendingBytes = 0;
+  readonly #pendingBytes: Record<Origin, number> = { edit: 0, own: 0 };
   #isLost = false;
   #whenIdle: (() => void)[] = [];
 
@@ -42,13 +46,14 @@ export class DocumentLog {
   }
 
   /** Bytes that are not committed. */
-  get pendingBytes(): number {
+  get pendingBytes(): Readonly<Record<Origin, number>> {
     return this.#pendingBytes;
   }
 
-  append(update: Uint8Array, bindings: readonly ClientBinding[]): void {
+  append(update: Uint8Array, bindings: readonly ClientBinding[], origin: Origin): void {
     if (this.#isLost) return;
-    this.#pendingBytes += update.length;
+    this.#pendingBytes[origin] += update.length;
+    this.#waiting.bytes[origin] += update.length;
     this.#waiting.updates.push(update);
     this.#waiting.bindings.push(...bindings);
     if (this.#writing === undefined) this.#start();
@@ -103,9 +108,10 @@ export class DocumentLog {
     }
   }
 
-  #committed({ updates, committed }: Batch): void {
+  #committed({ bytes, committed }: Batch): void {
     this.#sequence += 1;
-    for (const update of updates) this.#pendingBytes -= update.length;
+    this.#pendingBytes.edit -= bytes.edit;
+    this.#pendingBytes.own -= bytes.own;
     if (this.#waiting.updates.length > 0) this.#start();
     for (const callback of committed) callback();
   }

@@ -10,9 +10,9 @@ import {
   mapShape,
 } from '../../../protocol/documents/index.ts';
 import type { Subject } from '../../../protocol/ids.ts';
-import { assert } from '../../shared/assert.ts';
+import { assert, present } from '../../shared/assert.ts';
 import { isThere, readEntry, type SharedType, StructureFault, type Visible, wasThereBefore } from './entry-reading.ts';
-import { RemovedEntries } from './removed-entries.ts';
+import { RemovedEntries, type RemovedEntriesLimits } from './removed-entries.ts';
 
 /** An edit and who it is from. */
 export interface Edit {
@@ -23,7 +23,7 @@ export interface Edit {
 export interface IntegrationOptions {
   readonly doc: Y.Doc;
   readonly kind: DocumentSubject['kind'];
-  readonly removedEntriesMax: number;
+  readonly limits: RemovedEntriesLimits;
 }
 
 /** What became of an edit. */
@@ -53,10 +53,10 @@ export class Integration {
   readonly #kind: DocumentSubject['kind'];
   readonly #removed: RemovedEntries;
 
-  constructor({ doc, kind, removedEntriesMax }: IntegrationOptions) {
+  constructor({ doc, kind, limits }: IntegrationOptions) {
     this.#doc = doc;
     this.#kind = kind;
-    this.#removed = new RemovedEntries(removedEntriesMax);
+    this.#removed = new RemovedEntries(limits);
   }
 
   apply({ update, subject }: Edit): Integrated {
@@ -101,10 +101,8 @@ export class Integration {
       const after = readEntry(root, id, { shape, visible: isThere });
       const isNew = earlier === undefined && after !== undefined;
       const readings = this.#removed.readings({ map, id, before: earlier, after });
-      const changes = readings.map((before): EntryChange => ({ kind: this.#kind, map, id, before, after, subject }));
-      const faults = changes.map(entryFault);
-      const right = changes[faults.indexOf(undefined)];
-      return right === undefined ? (faults.at(-1) as Fault) : ((isNew ? this.#countFault(map, root) : undefined) ?? right);
+      const change = judged(readings, { kind: this.#kind, map, id, after, subject });
+      return (isNew && !('rule' in change) ? this.#countFault(map, root) : undefined) ?? change;
     } catch (error) {
       if (error instanceof StructureFault) return { rule: 'DOC2', path: [map, id.slice(0, 100), ...error.path], message: error.message };
       throw error;
@@ -138,6 +136,20 @@ export class Integration {
     return [...found.values()];
   }
 }
+
+/** The change by the first reading of what was there that lets it be right; otherwise what is wrong with what it most likely is: a return, or something new. */
+function judged(readings: readonly unknown[], change: Omit<EntryChange, 'before'>): EntryChange | Fault {
+  const faults: Fault[] = [];
+  for (const before of readings) {
+    const read = { ...change, before };
+    const fault = entryFault(read);
+    if (fault === undefined) return read;
+    faults.push(fault);
+  }
+  return present(authorOf(readings[0]) === authorOf(change.after) ? faults[0] : faults.at(-1), 'a fault for each reading, of which there is one');
+}
+
+const authorOf = (entry: unknown): unknown => (entry as { readonly author?: unknown } | null | undefined)?.author;
 
 function touchedBy({ map, shape, root }: Omit<Touched, 'id'>, id: string | null): Touched | Fault {
   if (id !== null) return { map, shape, root, id };

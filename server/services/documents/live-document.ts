@@ -8,7 +8,7 @@ import type { Clock } from '../../shared/clock.ts';
 import type { Logger } from '../../shared/log.ts';
 import type { ClientBinding, DocumentLease, DocumentStore, StoredDocument } from '../../storage/stores.ts';
 import { updatesOf } from './compaction.ts';
-import { DocumentLog } from './document-log.ts';
+import { DocumentLog, type Origin } from './document-log.ts';
 import { Growth } from './growth.ts';
 import { type Integrated, Integration } from './integration.ts';
 import { updateMessage } from './messages.ts';
@@ -69,6 +69,11 @@ interface Committed {
   readonly from: Participant | undefined;
 }
 
+interface Appended extends Pick<Committed, 'from'> {
+  readonly bindings: readonly ClientBinding[];
+  readonly origin: Origin;
+}
+
 /** One document, held in memory for as long as somebody has it open. */
 export class LiveDocument {
   readonly name: string;
@@ -100,7 +105,7 @@ export class LiveDocument {
     this.clients = new YjsClients({ bindings: stored.bindings, own: this.doc.clientID, presence: this.presence, limits });
     this.rounds = new PresenceRounds({ presence: this.presence, participants: this.#participants, limits });
     this.#messages = new SyncMessages(this.doc, limits, options.answers);
-    this.#integration = new Integration({ doc: this.doc, kind, removedEntriesMax: limits.documentRemovedEntriesMax });
+    this.#integration = new Integration({ doc: this.doc, kind, limits });
     this.#restore(stored);
     this.#growth = new Growth(stored, { limits, clock });
     const sequence = stored.batches.at(-1)?.sequence ?? stored.state?.sequence ?? 0;
@@ -140,6 +145,11 @@ export class LiveDocument {
     return isTooLarge;
   }
 
+  /** Whether so much of the server's own waits for the database that nothing may come which it might have to put back too. */
+  get isPuttingBack(): boolean {
+    return this.log.pendingBytes.own > this.#options.limits.documentPendingBytesMax;
+  }
+
   /** Takes an edit that was scanned into the document, and what it comes to into the log; then to everybody else. */
   take(update: Uint8Array, { added }: UpdateScan, from: Participant): Taken {
     const { subject } = from;
@@ -148,7 +158,8 @@ export class LiveDocument {
     if (emitted === undefined) return { fault, bytes: 0 };
     this.#emitted = undefined;
     // What the server changed, as in taking an edit back, goes to whoever made it too, so that their copy becomes what everybody has.
-    this.#append(emitted, [...this.clients.bind(added, subject), ...this.#bindOwn()], changesMore ? undefined : from);
+    const bindings = [...this.clients.bind(added, subject), ...this.#bindOwn()];
+    this.#append(emitted, { bindings, from: changesMore ? undefined : from, origin: fault === undefined ? 'edit' : 'own' });
     return { fault, bytes: emitted.length };
   }
 
@@ -157,7 +168,7 @@ export class LiveDocument {
     this.doc.transact(() => edit(this.doc));
     const emitted = this.#emitted;
     this.#emitted = undefined;
-    if (emitted !== undefined) this.#append(emitted, this.#bindOwn(), undefined);
+    if (emitted !== undefined) this.#append(emitted, { bindings: this.#bindOwn(), from: undefined, origin: 'own' });
   }
 
   /** Asks a participant what the server lacks. */
@@ -232,16 +243,16 @@ export class LiveDocument {
   }
 
   /** To the database, and then to everybody but who has it already. */
-  #append(update: Uint8Array, bindings: readonly ClientBinding[], from: Participant | undefined): void {
+  #append(update: Uint8Array, { bindings, from, origin }: Appended): void {
     this.#growth.appended(update.length);
-    this.log.append(update, bindings);
+    this.log.append(update, bindings, origin);
     this.log.whenCommitted(() => {
       this.#committed.push({ update, from });
       this.#afterCommit();
       if (this.#growth.isStateDue(this.log.sequence)) this.#options.onGrown();
     });
     const { documentPendingBytesMax } = this.#options.limits;
-    if (this.log.pendingBytes > documentPendingBytesMax) this.lose(new CovistaError('unavailable', 'more edits wait for the database than may'));
+    if (this.log.pendingBytes.edit > documentPendingBytesMax) this.lose(new CovistaError('unavailable', 'more edits wait for the database than may'));
   }
 
   /** The server's own id is in use once it has put something back or changed something. */

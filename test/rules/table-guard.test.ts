@@ -231,6 +231,31 @@ test('TB16 idle tables make room, least recently used first; those in use stay, 
   pool.close();
 });
 
+test('TB4 who asks for a table whose only waiter has just left gets it loaded anew, once the first load has ended', async () => {
+  const { pool, request } = poolOf();
+  const [left, fresh] = [fakeTable(), fakeTable()];
+  const first = Promise.withResolvers<EngineTable>();
+  const leaving = new AbortController();
+  const leaver = pool.use({ ...request(1, left), load: () => first.promise }, undefined, leaving).catch((fault: unknown) => fault);
+  leaving.abort(new CovistaError('cancelled', 'the caller has gone away'));
+  expect(await leaver).toMatchObject({ message: 'the caller has gone away' });
+  let loads = 0;
+  const anew: TableRequest = {
+    ...request(1, fresh),
+    load: async () => {
+      loads += 1;
+      return fresh.table;
+    },
+  };
+  const both = Promise.all([pool.use(anew, undefined, { signal }), pool.use(anew, undefined, { signal })]);
+  await new Promise((resolve) => setImmediate(resolve));
+  expect(loads).toBe(0);
+  first.resolve(left.table);
+  for (const { loaded } of await both) expect(loaded.table).toBe(fresh.table);
+  expect([left.closed, fresh.closed, loads]).toEqual([1, 0, 1]);
+  pool.close();
+});
+
 test('TB16 a table that nobody used for a while is unloaded', async () => {
   const { pool, clock, request } = poolOf();
   const [idle, used] = [fakeTable(), fakeTable()];

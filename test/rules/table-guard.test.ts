@@ -6,51 +6,11 @@ import { Asker } from '../../server/services/tables/asker.ts';
 import type { EngineTable, TableEngine } from '../../server/services/tables/engine.ts';
 import { Guard } from '../../server/services/tables/guard.ts';
 import { TablePool, type TableRequest } from '../../server/services/tables/table-pool.ts';
-import { decodeRequest, decodeResponse, encodeRequest, encodeResponse } from '../../server/shared/perspective/codec.ts';
-import type { PerspectiveRequest, PerspectiveResponse, StatusCode, WireFeatures } from '../../server/shared/perspective/types.ts';
+import { decodeResponse, encodeRequest } from '../../server/shared/perspective/codec.ts';
+import type { PerspectiveRequest, PerspectiveResponse, StatusCode } from '../../server/shared/perspective/types.ts';
+import { type FakeEngine, fakeTable } from '../support/fake-table.ts';
 
 const ID = parseTableId.parse('dataset_1_v1_0123456789abcdef0123456789abcdef');
-const FEATURES = decodeResponse(encodeResponse({ msgId: 1, entityId: '', kind: 'get_features', body: {} as WireFeatures })).body as WireFeatures;
-
-interface FakeEngine {
-  readonly table: EngineTable;
-  readonly asked: PerspectiveRequest[];
-  respond(response: PerspectiveResponse): void;
-  closed: number;
-}
-
-/** A table whose engine answers when the test says so; `fail` makes it throw at every request. */
-function fakeTable(options: { readonly bytes?: number; readonly fail?: boolean } = {}): FakeEngine {
-  const asked: PerspectiveRequest[] = [];
-  let respond: (bytes: Uint8Array) => void = () => undefined;
-  const fake: FakeEngine = {
-    asked,
-    closed: 0,
-    respond: (response) => respond(encodeResponse(response)),
-    table: {
-      rows: 10,
-      bytes: options.bytes ?? 0,
-      schema: { a: 'integer' },
-      features: FEATURES,
-      connect: (peer) => {
-        respond = (bytes) => peer.respond(bytes);
-        return {
-          handle: (request) => {
-            if (options.fail === true) throw new Error('the engine is broken');
-            asked.push(decodeRequest(request));
-          },
-          close: () => undefined,
-        };
-      },
-      onLost: () => () => undefined,
-      close: () => {
-        fake.closed += 1;
-      },
-    },
-  };
-  return fake;
-}
-
 const DEAF = { lost: () => undefined, computed: () => undefined };
 
 function openGuard(fake: FakeEngine, limits: Partial<Limits> = {}): { ask(request: object): void; answers: PerspectiveResponse[] } {

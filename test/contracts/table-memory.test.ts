@@ -123,9 +123,9 @@ describe('loading', () => {
   });
 
   test('MEM5 refuses what is too large before the engine sees it, and ends a thread that has grown', async () => {
-    const engine = memoryEngine(content.store, resolveLimits({ tableBytesMax: 100_000, memoryThreadIdleBytes: 1 }));
+    const engine = memoryEngine(content.store, resolveLimits({ tableBytesMax: 1_000_000, memoryThreadIdleBytes: 1 }));
     try {
-      await expect(load(sourceOf(superstore), engine)).rejects.toMatchObject({ code: 'memory_limit', details: { bytesMax: 100_000 } });
+      await expect(load(sourceOf(superstore), engine)).rejects.toMatchObject({ code: 'memory_limit', details: { tableBytesMax: 1_000_000 } });
       const { key, table } = await load(small, engine);
       const [thread] = engine.threads;
       const { ask } = bareSession(table);

@@ -11,7 +11,7 @@ import type { PerspectiveRequest, PerspectiveResponse, StatusCode } from '../../
 import { type FakeEngine, fakeTable } from '../support/fake-table.ts';
 
 const ID = parseTableId.parse('dataset_1_v1_0123456789abcdef0123456789abcdef');
-const DEAF = { lost: () => undefined, computed: () => undefined };
+const DEAF = { holder: 'alice', lost: () => undefined, computed: () => undefined };
 
 function openGuard(fake: FakeEngine, limits: Partial<Limits> = {}): { ask(request: object): void; answers: PerspectiveResponse[] } {
   const answers: PerspectiveResponse[] = [];

@@ -150,7 +150,7 @@ export class Views {
     let asker: Asker | undefined;
     try {
       const computed = (seconds: number): void => times.computed(engine.name, seconds);
-      asker = new Asker({ tableId, table, dialect: engine.dialect, limits, lost: ended, computed });
+      asker = new Asker({ tableId, table, dialect: engine.dialect, limits, holder: actor.subject, lost: ended, computed });
       const wish = { tableId, config, table: table.schema, hasDecimals: mayHaveDecimals(table, engine, config) };
       const { schema, shape } = await unlessAborted(make(asker, wish), control.signal);
       // The table may have gone meanwhile, or the caller.

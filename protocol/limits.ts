@@ -338,7 +338,11 @@ export const LIMITS = {
     'count',
     'Queries of views of shared tables that run at once, a thread each, and at most as many as there are cores and never fewer than two; one place is kept for windows',
   ),
-  duckdbTablesResultsMax: limit(2_000, 'count', 'Different view configurations of shared tables on DuckDB at once; equal ones count once'),
+  duckdbTablesResultsMax: limit(
+    2_000,
+    'count',
+    'Different view configurations of shared tables on DuckDB at once, a quarter of them of one person; equal ones count once, rows as they are not at all',
+  ),
   viewColumnsMax: limit(20_000, 'count', 'Columns of one view, which a split multiplies'),
   threadPoolSize: limit(12, 'count', 'libuv threads: DuckDB queries, file access, compression'),
 

@@ -25,6 +25,7 @@ export interface DuckdbTablesParts {
 
 /** Who a session answers. The bytes belong to the peer. */
 export interface DuckdbTablesPeer {
+  readonly holder: string;
   respond(bytes: Uint8Array): void;
   lost(reason: CovistaError): void;
 }
@@ -100,7 +101,7 @@ class TablesThread {
     if (this.#isLost) throw lostError();
     this.#sessions.set(session, peer);
     this.#hold();
-    this.tell({ kind: 'connect', table, session });
+    this.tell({ kind: 'connect', table, session, holder: peer.holder });
   }
 
   disconnect(session: number): void {

@@ -32,7 +32,7 @@ export type ToDuckdbTables =
   | { readonly kind: 'load'; readonly table: number; readonly key: string; readonly source: DuckdbTableSource }
   /** Ends a table, or the loading of it. */
   | { readonly kind: 'unload'; readonly table: number }
-  | { readonly kind: 'connect'; readonly table: number; readonly session: number }
+  | { readonly kind: 'connect'; readonly table: number; readonly session: number; readonly holder: string }
   /** A Request of Perspective's protocol. */
   | { readonly kind: 'request'; readonly session: number; readonly bytes: Uint8Array }
   | { readonly kind: 'disconnect'; readonly session: number }

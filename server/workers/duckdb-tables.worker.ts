@@ -72,7 +72,7 @@ function loadError(fault: unknown): CovistaError {
   return new CovistaError('internal', 'the table cannot be loaded');
 }
 
-function connect(id: number, session: number): void {
+function connect(id: number, session: number, holder: string): void {
   const loaded = tables.get(id);
   if (loaded === undefined) return;
   // Small messages lie in a buffer that others share, which cannot be given away.
@@ -80,7 +80,7 @@ function connect(id: number, session: number): void {
     const own = new Uint8Array(bytes);
     port.postMessage({ kind: 'response', session, bytes: own } satisfies FromDuckdbTables, [own.buffer]);
   };
-  sessions.set(session, new TableSession({ ...loaded, limits, queries, results, respond, onFault }));
+  sessions.set(session, new TableSession({ ...loaded, holder, limits, queries, results, respond, onFault }));
 }
 
 async function takeInventory(): Promise<void> {
@@ -122,7 +122,7 @@ port.on('message', (message: ToDuckdbTables) => {
       columns.forget(message.table);
       break;
     case 'connect':
-      connect(message.table, message.session);
+      connect(message.table, message.session, message.holder);
       break;
     case 'request':
       sessions.get(message.session)?.handle(message.bytes).catch(onFault);

@@ -71,7 +71,10 @@ export class PerspectiveMemory {
     // A thread takes some tenths of a second to start, in which the rows can be read.
     if (this.#threads.size === 0) this.#start();
     const { content, limits } = this.#options;
-    const arrow = await content.tableArrow(source, { columns, rowLimit, bytesMax: limits.tableBytesMax }, control);
+    const bytesMax = Math.max(0, Math.floor((limits.tableBytesMax - TABLE_BYTES) / BYTES_PER_ARROW_BYTE));
+    const arrow = await content.tableArrow(source, { columns, rowLimit, bytesMax }, control).catch((fault: unknown) => {
+      throw asOfTable(fault, bytesMax, limits.tableBytesMax);
+    });
     this.#assertOpen();
     throwIfAborted(control.signal);
     const bytes = TABLE_BYTES + Math.ceil(arrow.bytes * BYTES_PER_ARROW_BYTE);
@@ -94,10 +97,11 @@ export class PerspectiveMemory {
 
   #threadFor(bytes: number): MemoryThread {
     const { memoryThreadsMax, memoryThreadBytesMax } = this.#options.limits;
-    const byBytes = [...this.#threads].sort((one, other) => one.bytes - other.bytes);
-    const [least] = byBytes;
-    if (least?.isEmpty) return least;
-    if (this.#threads.size < memoryThreadsMax) return this.#start();
+    const [least] = [...this.#threads].sort((one, other) => one.bytes - other.bytes);
+    if (bytes <= memoryThreadBytesMax) {
+      if (least?.isEmpty) return least;
+      if (this.#threads.size < memoryThreadsMax) return this.#start();
+    }
     if (least !== undefined && least.bytes + bytes <= memoryThreadBytesMax) return least;
     const message = 'no thread of the engine has room for this table; close others, or open fewer rows or columns';
     throw new CovistaError('memory_limit', message, { bytes, memoryThreadBytesMax });
@@ -126,6 +130,13 @@ export class PerspectiveMemory {
     const ending = thread.kill().finally(() => this.#ending.delete(ending));
     this.#ending.add(ending);
   }
+}
+
+/** Rows that are too large are told of by what a table may take, which is a limit that people know. */
+function asOfTable(fault: unknown, bytesMax: number, tableBytesMax: number): unknown {
+  if (!(fault instanceof CovistaError) || fault.code !== 'memory_limit' || fault.details.bytesMax !== bytesMax) return fault;
+  const message = `the table would take more than ${tableBytesMax} bytes of memory; open fewer rows or columns, or another engine`;
+  return new CovistaError('memory_limit', message, { tableBytesMax }, fault);
 }
 
 /**

@@ -139,6 +139,29 @@ test('TB13 what nobody has any more is removed however many queries wait', () =>
     await expect.poll(() => engine.inventory?.()).toEqual(NOTHING);
   }));
 
+test('TB15 nobody takes all views that are computed, and views of the rows as they are take none of them', () =>
+  withTable({ duckdbTablesResultsMax: 8 }, async (table, engine) => {
+    const [first, second, other] = [bareSession(table, 'alice'), bareSession(table, 'alice'), bareSession(table, 'bob')];
+    const made = { kind: 'table_make_view' };
+    const rowsOf = (id: string, columns: string[]): Asked => view(id, { columns: { columns: { columns } } });
+    expect(await first.ask(pivot('one', 1))).toMatchObject(made);
+    expect(await second.ask(pivot('two', 2))).toMatchObject(made);
+    expect(await second.ask(pivot('three', 3))).toMatchObject({ kind: 'server_error', body: { message: expect.stringMatching(/you have 2/) } });
+    // What somebody has already is there for everybody.
+    expect(await second.ask(pivot('shared', 1))).toMatchObject(made);
+    const choices = [['id'], ['part'], ['text'], ['id', 'part'], ['id', 'text'], ['part', 'text'], ['part', 'id'], ['text', 'id']];
+    for (const [index, columns] of choices.entries()) expect(await first.ask(rowsOf(`rows${index}`, columns))).toMatchObject(made);
+    expect(await engine.inventory?.()).toMatchObject({ results: 10 });
+    expect(await other.ask(pivot('three', 3))).toMatchObject(made);
+    expect(await other.ask(pivot('four', 4))).toMatchObject(made);
+    expect(await first.ask(deleteView('one'))).toMatchObject({ kind: 'view_delete' });
+    expect(await second.ask(pivot('five', 5))).toMatchObject({ kind: 'server_error' });
+    expect(await second.ask(deleteView('shared'))).toMatchObject({ kind: 'view_delete' });
+    expect(await second.ask(pivot('five', 5))).toMatchObject(made);
+    for (const { session } of [first, second, other]) session.close();
+    await expect.poll(() => engine.inventory?.()).toEqual(NOTHING);
+  }));
+
 test('TB13 a reader who leaves takes nothing from another who unfolds the same view', () =>
   withTable({ duckdbTablesQueriesMax: 2 }, async (table, engine) => {
     const [leaving, staying] = [bareSession(table), bareSession(table)];

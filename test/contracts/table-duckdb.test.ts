@@ -119,7 +119,7 @@ describe('the thread', () => {
       await engine.kill();
       expect(await lost).toMatchObject({ code: 'unavailable' });
       expect(one.lost()).toBe('unavailable');
-      expect(() => table.connect({ respond: () => undefined, lost: () => undefined })).toThrow(/open the table again/);
+      expect(() => table.connect({ holder: 'alice', respond: () => undefined, lost: () => undefined })).toThrow(/open the table again/);
       const again = await engine.load('one', sourceOf(small), calm());
       expect(await bareSession(again).ask(tableSize('one'))).toMatchObject({ body: { size: 3 } });
     }));

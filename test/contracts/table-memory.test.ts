@@ -123,9 +123,9 @@ describe('loading', () => {
   });
 
   test('MEM5 refuses what is too large before the engine sees it, and ends a thread that has grown', async () => {
-    const engine = memoryEngine(content.store, resolveLimits({ tableBytesMax: 100_000, memoryThreadIdleBytes: 1 }));
+    const engine = memoryEngine(content.store, resolveLimits({ tableBytesMax: 1_000_000, memoryThreadIdleBytes: 1 }));
     try {
-      await expect(load(sourceOf(superstore), engine)).rejects.toMatchObject({ code: 'memory_limit', details: { bytesMax: 100_000 } });
+      await expect(load(sourceOf(superstore), engine)).rejects.toMatchObject({ code: 'memory_limit', details: { tableBytesMax: 1_000_000 } });
       const { key, table } = await load(small, engine);
       const [thread] = engine.threads;
       const { ask } = bareSession(table);
@@ -162,7 +162,7 @@ describe('threads', () => {
       await first?.kill();
       expect(await lost).toMatchObject({ code: 'unavailable' });
       expect(ofOne.lost()).toBe('unavailable');
-      expect(() => one.table.connect({ respond: () => undefined, lost: () => undefined })).toThrow(/open it again/);
+      expect(() => one.table.connect({ holder: 'alice', respond: () => undefined, lost: () => undefined })).toThrow(/open it again/);
       expect(await ofOther.ask(tableSize(other.key))).toMatchObject({ kind: 'table_size', body: { size: superstore.rows } });
       expect(ofOther.lost()).toBeUndefined();
       const again = await engine.load(one.key, small, calm());
@@ -215,7 +215,7 @@ describe('sessions', () => {
   test('MEM4 a session that closes while requests are under way hears nothing more and leaves nothing', async () => {
     const { key, table } = await load(sourceOf(superstore));
     const heard: Uint8Array[] = [];
-    const session = table.connect({ respond: (answer) => heard.push(answer), lost: () => undefined });
+    const session = table.connect({ holder: 'alice', respond: (answer) => heard.push(answer), lost: () => undefined });
     for (let view = 0; view < 20; view += 1) session.handle(encodeRequest({ msgId: view + 1, ...(makeView(key, `w${view}`) as object) } as never));
     session.close();
     await expectNothingLeft(key, table);

@@ -220,8 +220,10 @@ describe('uploads', () => {
     await client.terminate();
     expect(await owner.table.openUpload({ uploadId })).toMatchObject({ tableId, conversion: { status: 'complete', errorCount: 0, errors: [] } });
     const carol = await server.client('carol');
+    const { viewId } = await owner.view.create({ tableId });
     await expect(carol.table.open({ uploadId })).rejects.toMatchObject({ code: 'not_found' });
     await expect(carol.table.get({ tableId })).rejects.toMatchObject({ code: 'not_found' });
+    expect(await owner.view.data({ tableId, viewId })).toMatchObject({ totalRows: 2 });
     expect(await owner.upload.status({ uploadId })).toMatchObject({ uploadId });
     await owner.upload.abort({ uploadId });
     await expect(owner.table.get({ tableId })).rejects.toMatchObject({ code: 'not_found' });

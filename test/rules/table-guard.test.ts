@@ -6,52 +6,12 @@ import { Asker } from '../../server/services/tables/asker.ts';
 import type { EngineTable, TableEngine } from '../../server/services/tables/engine.ts';
 import { Guard } from '../../server/services/tables/guard.ts';
 import { TablePool, type TableRequest } from '../../server/services/tables/table-pool.ts';
-import { decodeRequest, decodeResponse, encodeRequest, encodeResponse } from '../../server/shared/perspective/codec.ts';
-import type { PerspectiveRequest, PerspectiveResponse, StatusCode, WireFeatures } from '../../server/shared/perspective/types.ts';
+import { decodeResponse, encodeRequest } from '../../server/shared/perspective/codec.ts';
+import type { PerspectiveRequest, PerspectiveResponse, StatusCode } from '../../server/shared/perspective/types.ts';
+import { type FakeEngine, fakeTable } from '../support/fake-table.ts';
 
 const ID = parseTableId.parse('dataset_1_v1_0123456789abcdef0123456789abcdef');
-const FEATURES = decodeResponse(encodeResponse({ msgId: 1, entityId: '', kind: 'get_features', body: {} as WireFeatures })).body as WireFeatures;
-
-interface FakeEngine {
-  readonly table: EngineTable;
-  readonly asked: PerspectiveRequest[];
-  respond(response: PerspectiveResponse): void;
-  closed: number;
-}
-
-/** A table whose engine answers when the test says so; `fail` makes it throw at every request. */
-function fakeTable(options: { readonly bytes?: number; readonly fail?: boolean } = {}): FakeEngine {
-  const asked: PerspectiveRequest[] = [];
-  let respond: (bytes: Uint8Array) => void = () => undefined;
-  const fake: FakeEngine = {
-    asked,
-    closed: 0,
-    respond: (response) => respond(encodeResponse(response)),
-    table: {
-      rows: 10,
-      bytes: options.bytes ?? 0,
-      schema: { a: 'integer' },
-      features: FEATURES,
-      connect: (peer) => {
-        respond = (bytes) => peer.respond(bytes);
-        return {
-          handle: (request) => {
-            if (options.fail === true) throw new Error('the engine is broken');
-            asked.push(decodeRequest(request));
-          },
-          close: () => undefined,
-        };
-      },
-      onLost: () => () => undefined,
-      close: () => {
-        fake.closed += 1;
-      },
-    },
-  };
-  return fake;
-}
-
-const DEAF = { lost: () => undefined, computed: () => undefined };
+const DEAF = { holder: 'alice', lost: () => undefined, computed: () => undefined };
 
 function openGuard(fake: FakeEngine, limits: Partial<Limits> = {}): { ask(request: object): void; answers: PerspectiveResponse[] } {
   const answers: PerspectiveResponse[] = [];
@@ -228,6 +188,31 @@ test('TB16 idle tables make room, least recently used first; those in use stay, 
   other.release();
   await pool.use(request(4, fakeTable({ bytes: 50 })), undefined, { signal });
   expect(first.closed + third.closed).toBe(1);
+  pool.close();
+});
+
+test('TB4 who asks for a table whose only waiter has just left gets it loaded anew, once the first load has ended', async () => {
+  const { pool, request } = poolOf();
+  const [left, fresh] = [fakeTable(), fakeTable()];
+  const first = Promise.withResolvers<EngineTable>();
+  const leaving = new AbortController();
+  const leaver = pool.use({ ...request(1, left), load: () => first.promise }, undefined, leaving).catch((fault: unknown) => fault);
+  leaving.abort(new CovistaError('cancelled', 'the caller has gone away'));
+  expect(await leaver).toMatchObject({ message: 'the caller has gone away' });
+  let loads = 0;
+  const anew: TableRequest = {
+    ...request(1, fresh),
+    load: async () => {
+      loads += 1;
+      return fresh.table;
+    },
+  };
+  const both = Promise.all([pool.use(anew, undefined, { signal }), pool.use(anew, undefined, { signal })]);
+  await new Promise((resolve) => setImmediate(resolve));
+  expect(loads).toBe(0);
+  first.resolve(left.table);
+  for (const { loaded } of await both) expect(loaded.table).toBe(fresh.table);
+  expect([left.closed, fresh.closed, loads]).toEqual([1, 0, 1]);
   pool.close();
 });
 

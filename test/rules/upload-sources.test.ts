@@ -8,23 +8,31 @@ import { CacheCounts } from '../../server/shared/cache-counts.ts';
 const actor = { subject: 'alice' } as Actor;
 const calm = { signal: new AbortController().signal };
 
-/** One upload that lasts until it is told to end, and what was done with what was made of it. */
-function prepare(ingest: (signal: AbortSignal) => Promise<void> = async () => undefined) {
+interface Choice {
+  readonly ingest?: (signal: AbortSignal) => Promise<void>;
+  readonly uploadSourcesMax?: number;
+  readonly used?: ReadonlySet<unknown>;
+}
+
+/** Uploads of Alice that last until they are told to end, and what was done with what was made of them. */
+function prepare({ ingest = async () => undefined, uploadSourcesMax = defaultLimits.uploadSourcesMax, used = new Set() }: Choice = {}) {
   const events: string[] = [];
   const counts = new CacheCounts();
   let isThere = true;
-  const assertThere = (): void => {
-    if (!isThere) throw new CovistaError('not_found', 'there is no such upload');
+  let isFailing = false;
+  const assertThere = (subject: string): void => {
+    if (isFailing) throw new CovistaError('unavailable', 'the database does not answer');
+    if (!isThere || subject !== actor.subject) throw new CovistaError('not_found', 'there is no such upload');
   };
   const sources = createUploadSources({
-    limits: { uploadSourcesMax: defaultLimits.uploadSourcesMax, tableIdleMs: defaultLimits.tableIdleMs },
+    limits: { uploadSourcesMax, tableIdleMs: defaultLimits.tableIdleMs },
     uploads: {
-      status: async () => {
-        assertThere();
+      status: async (_id: string, subject: string) => {
+        assertThere(subject);
         return { offset: 12 };
       },
-      read: async (_id: string, _subject: string, _signal: AbortSignal, use: (file: { path: string; bytes: number }) => Promise<unknown>) => {
-        assertThere();
+      read: async (_id: string, subject: string, _signal: AbortSignal, use: (file: { path: string; bytes: number }) => Promise<unknown>) => {
+        assertThere(subject);
         return use({ path: '/upload', bytes: 12 });
       },
     } as never,
@@ -37,12 +45,19 @@ function prepare(ingest: (signal: AbortSignal) => Promise<void> = async () => un
     } as never,
     staging: { discard: async (path: string) => void events.push(`discarded ${path}`) } as never,
     counts,
+    used: () => used as ReadonlySet<never>,
     onGone: (uploadId) => events.push(`gone ${uploadId}`),
   });
   const expire = (): void => {
     isThere = false;
   };
-  return { sources, events, expire };
+  /** What is done meanwhile finds no database. */
+  const failing = async (work: () => Promise<void>): Promise<void> => {
+    isFailing = true;
+    await work();
+    isFailing = false;
+  };
+  return { sources, events, expire, failing };
 }
 
 test('TB9 what was made of an upload is made once, and goes when the upload expires', async () => {
@@ -70,9 +85,11 @@ test('TB9 an upload that expired before anybody looked is not found, and goes wh
 });
 
 test('TB9 who goes away while an upload is read takes nobody along', async () => {
-  const { sources, events } = prepare(async (signal) => {
-    await Promise.resolve();
-    if (signal.aborted) throw new CovistaError('cancelled', 'the caller has gone away');
+  const { sources, events } = prepare({
+    ingest: async (signal) => {
+      await Promise.resolve();
+      if (signal.aborted) throw new CovistaError('cancelled', 'the caller has gone away');
+    },
   });
   const id = 'three' as never;
   const leaving = new AbortController();
@@ -82,5 +99,38 @@ test('TB9 who goes away while an upload is read takes nobody along', async () =>
   expect(await first).toMatchObject({ code: 'cancelled' });
   expect(await second).toMatchObject({ rows: 1 });
   expect(events.filter((event) => event === 'made')).toHaveLength(1);
+  await sources.close();
+});
+
+test('TB9 what was made of an upload outlasts others who ask for it, and a database that fails once', async () => {
+  const { sources, events, failing } = prepare();
+  const id = 'four' as never;
+  const carol = { subject: 'carol' } as Actor;
+  await sources.content(id, actor, calm);
+  const refused = await sources.content(id, carol, calm).catch((fault: unknown) => fault);
+  const absent = await sources.content('none' as never, carol, calm).catch((fault: unknown) => fault);
+  expect(refused).toMatchObject({ code: 'not_found' });
+  expect(refused).toEqual(absent);
+  await failing(async () => {
+    await expect(sources.content(id, actor, calm)).rejects.toMatchObject({ code: 'unavailable' });
+    await sources.sweep();
+  });
+  expect(await sources.content(id, actor, calm)).toMatchObject({ rows: 1 });
+  expect(events).toEqual(['made']);
+  await sources.close();
+});
+
+test('TB9 uploads whose tables nobody uses make room for others; those in use stay', async () => {
+  const used = new Set<unknown>(['one']);
+  const { sources, events } = prepare({ uploadSourcesMax: 2, used });
+  const read = (id: string) => sources.content(id as never, actor, calm);
+  await read('one');
+  await read('two');
+  await read('three');
+  expect(events.filter((event) => event.startsWith('gone'))).toEqual(['gone two']);
+  used.add('three');
+  await expect(read('four')).rejects.toMatchObject({ code: 'rate_limited', details: { uploadSourcesMax: 2 } });
+  expect(await read('one')).toMatchObject({ rows: 1 });
+  expect(events).not.toContain('gone one');
   await sources.close();
 });

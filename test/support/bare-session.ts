@@ -3,11 +3,12 @@ import { decodeResponse, encodeRequest } from '../../server/shared/perspective/c
 import type { PerspectiveRequest, PerspectiveResponse } from '../../server/shared/perspective/types.ts';
 
 /** Speaks the protocol without a client, so that views have the ids that a test chooses. */
-export function bareSession(table: EngineTable) {
+export function bareSession(table: EngineTable, holder = 'alice') {
   const answers: PerspectiveResponse[] = [];
   let heard = Promise.withResolvers<void>();
   let lost: string | undefined;
   const session = table.connect({
+    holder,
     respond: (answer) => {
       answers.push(decodeResponse(answer));
       heard.resolve();

@@ -69,7 +69,7 @@ export async function openGuarded(engine: TableEngine, tableId: TableId, source:
   const { make_client } = await import('@perspective-dev/client/node');
   const loaded = await engine.load(tableId, source, { signal: new AbortController().signal });
   const guard = new Guard({
-    ...{ tableId, table: loaded, dialect: engine.dialect, limits },
+    ...{ tableId, table: loaded, dialect: engine.dialect, limits, holder: 'alice' },
     respond: (bytes) => queueMicrotask(() => void client.handle_response(bytes)),
     lost: () => undefined,
     computed: () => undefined,
@@ -89,6 +89,7 @@ export async function openGuarded(engine: TableEngine, tableId: TableId, source:
 export async function connectClient(loaded: Awaited<ReturnType<TableEngine['load']>>): Promise<{ client: Client; session: EngineSession }> {
   const { make_client } = await import('@perspective-dev/client/node');
   const session = loaded.connect({
+    holder: 'alice',
     // What one client asks while it is told something comes after that.
     respond: (bytes) => queueMicrotask(() => void client.handle_response(bytes)),
     lost: () => undefined,

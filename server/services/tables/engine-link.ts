@@ -13,6 +13,7 @@ export type OnAnswer = (header: ResponseHeader, bytes: Uint8Array) => void;
 interface EngineLinkOptions {
   readonly table: EngineTable;
   readonly limits: Pick<Limits, 'sessionRequestsMax'>;
+  readonly holder: string;
   lost(reason: CovistaError): void;
   /** Is told how long making a view or reading a window took, also where it failed. */
   computed(seconds: number): void;
@@ -27,10 +28,11 @@ export class EngineLink {
   #numbers = 0;
   #isClosed = false;
 
-  constructor({ table, limits, lost, computed }: EngineLinkOptions) {
+  constructor({ table, limits, holder, lost, computed }: EngineLinkOptions) {
     this.#computed = computed;
     this.#requestsMax = limits.sessionRequestsMax;
     this.#session = table.connect({
+      holder,
       respond: (bytes) => this.#answered(bytes),
       lost: (reason) => {
         if (!this.#isClosed) lost(reason);

@@ -73,6 +73,8 @@ export interface EngineTable {
 }
 
 export interface EnginePeer {
+  /** Whose session it is, so that nobody takes what everybody shares. */
+  readonly holder: string;
   /** Takes one Response of the protocol. The bytes belong to the peer. */
   respond(bytes: Uint8Array): void;
   /** The session has ended because the engine failed; nothing more comes of it. */

@@ -20,6 +20,8 @@ export interface GuardOptions {
   readonly table: EngineTable;
   readonly dialect: TableEngine['dialect'];
   readonly limits: Limits;
+  /** Whose session it is. */
+  readonly holder: string;
   /** Takes one response; the bytes belong to it. Of some errors it gets the code too, for which Perspective's protocol has no place. */
   respond(bytes: Uint8Array, code?: EngineCode): void;
   /** The engine has lost the session. */
@@ -48,11 +50,17 @@ export class Guard {
   #isClosed = false;
 
   constructor(options: GuardOptions) {
-    const { table, dialect, limits } = options;
+    const { table, dialect, limits, holder } = options;
     this.#options = options;
     this.#checked = { table, dialect, limits };
     this.#views = new SessionViews(limits);
-    this.#engine = new EngineLink({ table, limits, lost: (reason) => options.lost(reason), computed: (seconds) => options.computed(seconds) });
+    this.#engine = new EngineLink({
+      table,
+      limits,
+      holder,
+      lost: (reason) => options.lost(reason),
+      computed: (seconds) => options.computed(seconds),
+    });
   }
 
   /** Takes one request of the session; never throws for what it says. */

@@ -48,7 +48,8 @@ export function startTables(options: TableServicesOptions): TableServices & { cl
   const { content, staging } = stores;
   const [idCounts, sourceCounts] = [new CacheCounts(), new CacheCounts()];
   const onGone = (uploadId: UploadId): void => tables.forgetUpload(uploadId);
-  const uploadSources = createUploadSources({ uploads, content, staging, limits, counts: sourceCounts, onGone });
+  const used = (): ReadonlySet<UploadId> => tables.usedUploads();
+  const uploadSources = createUploadSources({ uploads, content, staging, limits, counts: sourceCounts, used, onGone });
   const tables: Tables = new Tables({
     ...options,
     uploadSources,

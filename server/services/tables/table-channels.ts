@@ -35,7 +35,7 @@ export function createTableChannels({ tables, ...options }: TableChannelsOptions
           try {
             // The engine may have lost the table meanwhile.
             if (ended !== undefined) throw ended;
-            return attach(at.tableId, lease, peer, options);
+            return attach(at, lease, peer, options);
           } catch (fault) {
             lease.release();
             throw fault;
@@ -47,10 +47,10 @@ export function createTableChannels({ tables, ...options }: TableChannelsOptions
   };
 }
 
-function attach(tableId: TableId, lease: Lease, peer: ChannelPeer, { times, limits }: Omit<TableChannelsOptions, 'tables'>): Channel {
+function attach({ tableId, actor }: TableAt, lease: Lease, peer: ChannelPeer, { times, limits }: Omit<TableChannelsOptions, 'tables'>): Channel {
   const { table, engine } = lease.loaded;
   const guard = new Guard({
-    ...{ tableId, table, dialect: engine.dialect, limits },
+    ...{ tableId, table, dialect: engine.dialect, limits, holder: actor.subject },
     respond: (bytes) => peer.send(bytes),
     lost: (reason) => peer.close(reason),
     computed: (seconds) => times.computed(engine.name, seconds),

@@ -1,6 +1,7 @@
 import { CovistaError } from '../../../protocol/errors.ts';
 import type { TableId } from '../../../protocol/ids.ts';
 import type { Limits } from '../../../protocol/limits.ts';
+import { unlessAborted } from '../../shared/abort.ts';
 import type { Clock } from '../../shared/clock.ts';
 import type { Hits } from '../../shared/metrics.ts';
 import type { Control } from '../../storage/content-store.ts';
@@ -169,7 +170,16 @@ export class TablePool {
   }
 
   async #join(request: TableRequest, control: Control): Promise<Entry> {
-    const loading = this.#loading.get(request.tableId) ?? this.#start(request);
+    const known = this.#loading.get(request.tableId);
+    if (known?.controller.signal.aborted === true) {
+      // Nothing comes of it any more; when it has ended, its name in the engine is free.
+      await unlessAborted(
+        known.entry.catch(() => undefined),
+        control.signal,
+      );
+      return this.#entries.get(request.tableId) ?? this.#join(request, control);
+    }
+    const loading = known ?? this.#start(request);
     loading.waiters += 1;
     const aborted = Promise.withResolvers<never>();
     const abort = (): void => aborted.reject(control.signal.reason);

@@ -161,6 +161,12 @@ export class Tables {
     this.#pool.remove(isGone, new CovistaError('not_found', `there is no upload ${uploadId}`, { uploadId }));
   }
 
+  /** Uploads whose tables somebody uses. */
+  usedUploads(): Set<UploadId> {
+    const origins = this.#pool.all().flatMap(({ tableId, connections }) => (connections > 0 ? [this.#known.peek(tableId)?.origin] : []));
+    return new Set(origins.flatMap((origin) => (origin?.kind === 'upload' ? [origin.uploadId] : [])));
+  }
+
   /** What is loaded, as it can be loaded again; without the tables of uploads, which are one person's and pass. */
   saved(): SavedTable[] {
     return this.#pool.all().flatMap(({ tableId, engine, lastUsedAtMs }) => {

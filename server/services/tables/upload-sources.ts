@@ -27,6 +27,8 @@ interface UploadSourcesOptions {
   readonly limits: Pick<Limits, 'uploadSourcesMax' | 'tableIdleMs'>;
   /** Where it is counted how often what an upload became was there. */
   readonly counts: CacheCounts;
+  /** Uploads whose tables somebody uses. */
+  readonly used: () => ReadonlySet<UploadId>;
   /** Told of uploads whose rows are about to be removed. */
   readonly onGone: (uploadId: UploadId) => void;
 }
@@ -36,6 +38,7 @@ interface Source {
   readonly subject: string;
   readonly bytes: number;
   readonly made: Promise<Made>;
+  isMade: boolean;
 }
 
 interface Made {
@@ -43,14 +46,15 @@ interface Made {
   readonly conversion: Conversion;
 }
 
-export function createUploadSources({ uploads, content, staging, limits, counts, onGone }: UploadSourcesOptions): UploadSources {
+export function createUploadSources({ uploads, content, staging, limits, counts, used, onGone }: UploadSourcesOptions): UploadSources {
   const removals = new Set<Promise<void>>();
   const discard = (path: string): void => {
     const removal = staging.discard(path).finally(() => removals.delete(removal));
     removals.add(removal);
   };
+  const { uploadSourcesMax: sourcesMax } = limits;
   const sources = new LRUCache<UploadId, Source>({
-    max: limits.uploadSourcesMax,
+    max: sourcesMax,
     // Tables that read the rows end first. One that failed has left nothing.
     dispose: (source, uploadId) => {
       onGone(uploadId);
@@ -64,35 +68,62 @@ export function createUploadSources({ uploads, content, staging, limits, counts,
       return { content: contentOf(uploadId, ingested), conversion: ingested.conversion };
     });
 
-  /** Uploads that were given up, became versions or expired. */
-  const sweep = async (): Promise<void> => {
-    for (const [uploadId, { subject }] of [...sources.entries()]) {
-      await uploads.status(uploadId, subject).catch((fault: unknown) => {
-        if (fault instanceof CovistaError && fault.code === 'not_found') sources.delete(uploadId);
-      });
+  /** How much of an upload is there. One that was given up, became a version or expired lets go of what was made of it. */
+  const bytesOf = async (uploadId: UploadId, subject: string): Promise<number> => {
+    try {
+      return (await uploads.status(uploadId, subject)).offset;
+    } catch (fault) {
+      // To others it does not exist either, and a failure tells nothing of it.
+      const isGone = fault instanceof CovistaError && fault.code === 'not_found' && sources.peek(uploadId)?.subject === subject;
+      if (isGone) sources.delete(uploadId);
+      throw fault;
     }
+  };
+
+  const sweep = async (): Promise<void> => {
+    // What cannot be asked now is asked the next time.
+    for (const [uploadId, { subject }] of [...sources.entries()]) await bytesOf(uploadId, subject).catch(() => undefined);
   };
   const sweeper = setInterval(() => void sweep(), Math.max(10, Math.min(60_000, limits.tableIdleMs / 4)));
   sweeper.unref();
 
-  const sourceOf = async (uploadId: UploadId, subject: string, control: Control): Promise<Made> => {
-    const { offset } = await uploads.status(uploadId, subject).catch((fault: unknown) => {
-      sources.delete(uploadId);
-      throw fault;
-    });
-    const found = sources.get(uploadId);
-    counts.count(found?.bytes === offset);
-    // Whoever began it may have gone away, which is no reason for others.
-    if (found !== undefined && found.bytes === offset) {
-      return found.made.catch((fault: unknown) => {
-        if (control.signal.aborted || !(fault instanceof CovistaError) || fault.code !== 'cancelled') throw fault;
-        return sourceOf(uploadId, subject, control);
+  /** The one that was not used for the longest time makes room, but for those that are being made and those of tables in use. */
+  const makeRoom = (): void => {
+    if (sources.size < sourcesMax) return;
+    const inUse = used();
+    const idle = [...sources.rkeys()].find((uploadId) => sources.peek(uploadId)?.isMade === true && !inUse.has(uploadId));
+    if (idle === undefined) {
+      throw new CovistaError('rate_limited', `${sourcesMax} uploads are in use as tables already`, {
+        uploadSourcesMax: sourcesMax,
+        retryAfterMs: 1_000,
       });
     }
-    const source = { subject, bytes: offset, made: ingest(uploadId, subject, control) };
+    sources.delete(idle);
+  };
+
+  const begin = (uploadId: UploadId, subject: string, bytes: number, control: Control): Source => {
+    if (!sources.has(uploadId)) makeRoom();
+    const source: Source = { subject, bytes, made: ingest(uploadId, subject, control), isMade: false };
     sources.set(uploadId, source);
-    source.made.catch(() => sources.peek(uploadId) === source && sources.delete(uploadId));
-    return source.made;
+    source.made.then(
+      () => {
+        source.isMade = true;
+      },
+      () => sources.peek(uploadId) === source && sources.delete(uploadId),
+    );
+    return source;
+  };
+
+  const sourceOf = async (uploadId: UploadId, subject: string, control: Control): Promise<Made> => {
+    const bytes = await bytesOf(uploadId, subject);
+    const found = sources.get(uploadId);
+    counts.count(found?.bytes === bytes);
+    if (found === undefined || found.bytes !== bytes) return begin(uploadId, subject, bytes, control).made;
+    // Whoever began it may have gone away, which is no reason for others.
+    return found.made.catch((fault: unknown) => {
+      if (control.signal.aborted || !(fault instanceof CovistaError) || fault.code !== 'cancelled') throw fault;
+      return sourceOf(uploadId, subject, control);
+    });
   };
 
   return {

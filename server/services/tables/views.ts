@@ -52,6 +52,8 @@ interface Kept {
   readonly shape: Shape;
   readonly identity: string;
   lastUsedAtMs: number;
+  /** Reads under way. */
+  reads: number;
 }
 
 /** What stays as it is for as long as the view lasts, since tables never change and these views do not unfold. */
@@ -116,7 +118,12 @@ export class Views {
       throw fault;
     }
     view.lastUsedAtMs = this.#options.clock.now();
-    return { ...view.shape, identity: view.identity, ...readersOf(view) };
+    const { json, read } = readersOf(view);
+    return {
+      ...{ ...view.shape, identity: view.identity },
+      json: (window) => this.#reading(view, () => json(window)),
+      read: (format, window) => this.#reading(view, () => read(format, window)),
+    };
   }
 
   end(at: TableAt, id: ViewId): void {
@@ -143,14 +150,15 @@ export class Views {
     let asker: Asker | undefined;
     try {
       const computed = (seconds: number): void => times.computed(engine.name, seconds);
-      asker = new Asker({ tableId, table, dialect: engine.dialect, limits, lost: ended, computed });
+      asker = new Asker({ tableId, table, dialect: engine.dialect, limits, holder: actor.subject, lost: ended, computed });
       const wish = { tableId, config, table: table.schema, hasDecimals: mayHaveDecimals(table, engine, config) };
       const { schema, shape } = await unlessAborted(make(asker, wish), control.signal);
       // The table may have gone meanwhile, or the caller.
       if (loss.reason !== undefined) throw loss.reason;
       throwIfAborted(control.signal);
       const identity = canonicalJson([tableId, config]);
-      this.#kept.set(id, { viewId: id, tableId, subject: actor.subject, asker, lease, shape, identity, lastUsedAtMs: clock.now() });
+      const kept: Kept = { viewId: id, tableId, subject: actor.subject, asker, lease, shape, identity, lastUsedAtMs: clock.now(), reads: 0 };
+      this.#kept.set(id, kept);
       return { viewId: id, schema, rows: shape.rows };
     } catch (fault) {
       asker?.close();
@@ -165,6 +173,17 @@ export class Views {
     throw new CovistaError('not_found', 'there is no such view of yours; one that is not used for a while ends', { viewId: id });
   }
 
+  /** An export reads for as long as its reader takes, and uses the view with each piece. */
+  async #reading<T>(view: Kept, read: () => Promise<T>): Promise<T> {
+    view.reads += 1;
+    try {
+      return await read();
+    } finally {
+      view.reads -= 1;
+      view.lastUsedAtMs = this.#options.clock.now();
+    }
+  }
+
   #end(view: Kept): void {
     if (!this.#kept.delete(view.viewId)) return;
     this.#count(view.subject, -1);
@@ -174,7 +193,7 @@ export class Views {
 
   #sweep(): void {
     const oldestMs = this.#options.clock.now() - this.#options.limits.viewIdleMs;
-    for (const view of [...this.#kept.values()]) if (view.lastUsedAtMs < oldestMs) this.#end(view);
+    for (const view of [...this.#kept.values()]) if (view.reads === 0 && view.lastUsedAtMs < oldestMs) this.#end(view);
   }
 
   #count(subject: string, change: 1 | -1): void {

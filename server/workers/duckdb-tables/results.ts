@@ -8,6 +8,7 @@ import type { KeptColumns } from './kept-columns.ts';
 import type { ViewPlan } from './plan.ts';
 import type { Queries } from './queries.ts';
 import { type Computation, type Query, Result } from './result.ts';
+import { ResultShares } from './result-shares.ts';
 import type { Table } from './table.ts';
 
 /** The beginning of the names of all tables of results. */
@@ -32,7 +33,15 @@ interface Entry {
   readonly controller: AbortController;
   readonly computed: Promise<Result>;
   readonly room: CellShare;
+  /** Whether it takes a place; rows as they are in the table are read out of it, and what is kept of them has a bound of its own. */
+  readonly isCounted: boolean;
   leases: number;
+}
+
+/** Who asks for a result, for as long as the signal does not abort. */
+interface Asker {
+  readonly holder: string;
+  readonly signal: AbortSignal;
 }
 
 export interface ResultsParts {
@@ -54,6 +63,7 @@ export class Results {
   readonly #entries = new Map<string, Entry>();
   readonly #removals = new Set<Promise<void>>();
   readonly #room: CellRoom;
+  readonly #shares: ResultShares;
   /** How often a view was asked for that somebody had already. */
   readonly counts = new CacheCounts();
   #count = 0;
@@ -64,6 +74,7 @@ export class Results {
     this.#limits = limits;
     this.#onFault = onFault;
     this.#room = new CellRoom(limits.duckdbTablesCellsBytesMax);
+    this.#shares = new ResultShares(limits);
   }
 
   /** How many there are, those that are being removed included. */
@@ -72,12 +83,13 @@ export class Results {
   }
 
   /** Rejects with the reason of the signal for whoever leaves while it is computed. */
-  async acquire(hosted: HostedTable, plan: ViewPlan, signal: AbortSignal): Promise<ResultLease> {
-    const entry = this.#entryOf(hosted, plan);
+  async acquire(hosted: HostedTable, plan: ViewPlan, { holder, signal }: Asker): Promise<ResultLease> {
+    const entry = this.#entryOf(hosted, plan, holder);
     entry.leases += 1;
+    if (entry.isCounted) this.#shares.take(entry, holder);
     let isHeld = true;
     const release = (): void => {
-      if (isHeld) this.#release(entry);
+      if (isHeld) this.#release(entry, holder);
       isHeld = false;
     };
     try {
@@ -93,17 +105,13 @@ export class Results {
     await Promise.all(this.#removals);
   }
 
-  #entryOf(hosted: HostedTable, plan: ViewPlan): Entry {
+  #entryOf(hosted: HostedTable, plan: ViewPlan, holder: string): Entry {
     const key = `${hosted.id} ${plan.key}`;
     const known = this.#entries.get(key);
     this.counts.count(known !== undefined);
     if (known !== undefined) return known;
-    const { duckdbTablesResultsMax } = this.#limits;
-    if (this.#entries.size >= duckdbTablesResultsMax) {
-      throw new CovistaError('memory_limit', `there are ${this.#entries.size} different views already; close some of them`, {
-        duckdbTablesResultsMax,
-      });
-    }
+    const isOfTable = plan.isLazy && plan.shape === 'flat';
+    if (!isOfTable) this.#shares.assertRoom(holder);
     this.#count += 1;
     const name = `${RESULT_NAME}${this.#count}`;
     const controller = new AbortController();
@@ -111,10 +119,10 @@ export class Results {
     const shared: Query = (work) => this.#queries.run('interactive', controller.signal, work);
     const { viewColumnsMax: columnsMax, viewBytesMax: bytesMax } = this.#limits;
     const computation = { table: hosted.table, plan, name, tableRows: hosted.rows, columnsMax, bytesMax, room, shared };
-    const computed = this.#queries.run(plan.isLazy && plan.shape === 'flat' ? 'interactive' : 'bulk', controller.signal, (session) =>
+    const computed = this.#queries.run(isOfTable ? 'interactive' : 'bulk', controller.signal, (session) =>
       plan.isLazy ? Result.compute(session, { ...computation, source: hosted.table }) : this.#compute(session, hosted, computation),
     );
-    const entry: Entry = { key, name, controller, computed, room, leases: 0 };
+    const entry: Entry = { key, name, controller, computed, room, isCounted: !isOfTable, leases: 0 };
     this.#entries.set(key, entry);
     return entry;
   }
@@ -131,8 +139,9 @@ export class Results {
     }
   }
 
-  #release(entry: Entry): void {
+  #release(entry: Entry, holder: string): void {
     entry.leases -= 1;
+    if (entry.isCounted) this.#shares.give(entry, holder);
     if (entry.leases > 0) return;
     this.#entries.delete(entry.key);
     entry.controller.abort(new CovistaError('cancelled', 'nobody waits for the view any more'));

@@ -20,6 +20,8 @@ export interface TableSessionParts {
   readonly hosted: HostedTable;
   /** The name under which the table is hosted. */
   readonly key: string;
+  /** Whose session it is. */
+  readonly holder: string;
   readonly limits: Limits;
   readonly queries: Queries;
   readonly results: Results;
@@ -114,11 +116,11 @@ export class TableSession {
   }
 
   async #createView(wire: Extract<PerspectiveRequest, { kind: 'table_make_view' }>['body']['config'], signal: AbortSignal): Promise<View> {
-    const { hosted, results } = this.#parts;
+    const { hosted, holder, results } = this.#parts;
     const expressions = await checkedExpressions(this.#context, wire);
     const plan = planView(hosted.table, readWireConfig(wire), expressions);
     throwIfAborted(signal);
-    const view = new View(plan, await results.acquire(hosted, plan, signal), wire);
+    const view = new View(plan, await results.acquire(hosted, plan, { holder, signal }), wire);
     try {
       throwIfAborted(signal);
       await unlessAborted(view.start(), signal);

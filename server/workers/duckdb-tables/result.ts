@@ -3,6 +3,7 @@ import type { Session } from '../../storage/parquet/session.ts';
 import type { Cells } from './cells.ts';
 import type { ColumnKind } from './column-types.ts';
 import {
+  checkPaths,
   computeFlat,
   computeGroups,
   computeSplit,
@@ -11,7 +12,6 @@ import {
   pathsStatement,
   shownAliases,
   splitNames,
-  tooManyColumns,
   valueNames,
 } from './compute.ts';
 import type { Frame, FrameColumn, FramePaths, Grid, RowChoice, Value } from './frame.ts';
@@ -68,8 +68,8 @@ export class Result {
         return new Result({ ...own, rows, columnPaths: [[]], cells: await keptRows(session, { name, rows, plan, room }) });
       }
       case 'splitRows': {
-        const columnPaths = transposed(await readGrid(session, pathsStatement(source, plan), bytesMax));
-        if (columnPaths.length * plan.columns.length > columnsMax) throw tooManyColumns(columnPaths.length, columnsMax);
+        const columnPaths = transposed(await readGrid(session, pathsStatement(source, plan, columnsMax), bytesMax));
+        checkPaths(columnPaths.length, plan, columnsMax);
         if (plan.isLazy) return new Result({ ...own, name: null, rows: tableRows, columnPaths });
         return new Result({ ...own, rows: await computeFlat(session, source, plan, name), columnPaths });
       }

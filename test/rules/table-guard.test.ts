@@ -30,7 +30,7 @@ function fakeTable(options: { readonly bytes?: number; readonly fail?: boolean }
     table: {
       rows: 10,
       bytes: options.bytes ?? 0,
-      schema: { a: 'integer' },
+      schema: new Map([['a', 'integer']]),
       features: FEATURES,
       connect: (peer) => {
         respond = (bytes) => peer.respond(bytes);
@@ -93,6 +93,15 @@ test('TB11 no name or number that a client chose reaches the engine, and the cli
     body: { message: `no ${engineId} here`, status_code: 'server_error' },
   });
   expect(guard.answers).toMatchObject([{ msgId: 77, entityId: 'mine', kind: 'server_error', body: { message: 'no this view here' } }]);
+});
+
+test('TB2 a session is told the columns of its table in their order, whatever their names', () => {
+  const fake = fakeTable();
+  const names = ['country', '2020', '2019'];
+  const guard = openGuard({ ...fake, table: { ...fake.table, schema: new Map(names.map((name) => [name, 'integer'])) } });
+  guard.ask({ msgId: 1, entityId: ID, kind: 'table_schema', body: {} });
+  const schema = names.map((name) => ({ name, type: 'integer' }));
+  expect(guard.answers).toMatchObject([{ kind: 'table_schema', body: { schema: { schema } } }]);
 });
 
 test('TB15 what the engine lacks has a code over REST and RPC, which no session gets', async () => {

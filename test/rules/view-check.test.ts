@@ -1,11 +1,16 @@
 import { describe, expect, test } from 'vitest';
 import { defaultLimits } from '../../protocol/limits.ts';
 import { exprtkForEngine } from '../../server/services/tables/exprtk-dialect.ts';
+import type { CheckedTable } from '../../server/services/tables/named-columns.ts';
 import { checkConfig, checkExpressions } from '../../server/services/tables/view-check.ts';
 import type { WireViewConfig, WireWindow } from '../../server/shared/perspective/types.ts';
 import { DUCKDB_FEATURES } from '../../server/workers/duckdb-tables/features.ts';
 
-const schema = { n: 'integer', text: 'string', day: 'date' } as const;
+const schema: CheckedTable['table']['schema'] = new Map([
+  ['n', 'integer'],
+  ['text', 'string'],
+  ['day', 'date'],
+]);
 const checked = { table: { schema, features: DUCKDB_FEATURES }, dialect: 'exprtk', limits: defaultLimits } as const;
 const NOTHING: WireViewConfig = {
   ...{ group_by: [], split_by: [], columns: null, filter: [], sort: [], expressions: {}, aggregates: {}, filter_op: 'and', windows: {} },

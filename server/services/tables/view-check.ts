@@ -13,8 +13,7 @@ import { addWindows } from './windows-check.ts';
 export function checkConfig(config: WireViewConfig | null, checked: CheckedTable): WireViewConfig {
   const given = config ?? EMPTY;
   const { limits, table } = checked;
-  const own = new Map<string, PerspectiveType | undefined>(Object.entries(table.schema));
-  const withExpressions = addExpressions(own, given.expressions, checked);
+  const withExpressions = addExpressions(table.schema, given.expressions, checked);
   const columns = addWindows(withExpressions, given.windows, checked);
   const names = given.columns?.columns?.columns ?? [...columns.keys()];
   bounded('columns', names, limits.columnsMax);
@@ -85,12 +84,12 @@ function addExpressions(columns: Columns, expressions: WireViewConfig['expressio
 
 function checkOne(name: string, text: string, { table, dialect, limits }: CheckedTable): void {
   boundedName('an expression', name, limits);
-  if (Object.hasOwn(table.schema, name)) throw new RequestFault(`the expression ${JSON.stringify(name)} has the name of a column`);
+  if (table.schema.has(name)) throw new RequestFault(`the expression ${JSON.stringify(name)} has the name of a column`);
   if (text.length > limits.viewTextCharsMax) {
     throw new RequestFault(`the expression ${JSON.stringify(name)} is longer than ${limits.viewTextCharsMax} characters`);
   }
   // Expressions in SQL are parsed by their engine, which has the grammar.
-  const fault = dialect === 'exprtk' ? checkExpression(text, Object.keys(table.schema), limits) : undefined;
+  const fault = dialect === 'exprtk' ? checkExpression(text, [...table.schema.keys()], limits) : undefined;
   if (fault !== undefined) throw new RequestFault(`the expression ${JSON.stringify(name)}: ${fault}`);
 }
 

@@ -37,7 +37,7 @@ export interface DuckdbTablesSession {
 
 interface LoadedTable {
   readonly rows: number;
-  readonly schema: Readonly<Record<string, PerspectiveType>>;
+  readonly schema: ReadonlyMap<string, PerspectiveType>;
   readonly hasDecimals: boolean;
 }
 
@@ -195,7 +195,7 @@ const lostError = (): CovistaError => new CovistaError('unavailable', 'the engin
 class DuckdbTable {
   readonly rows: number;
   readonly bytes = 0;
-  readonly schema: Readonly<Record<string, PerspectiveType>>;
+  readonly schema: ReadonlyMap<string, PerspectiveType>;
   readonly hasDecimals: boolean;
   readonly features: WireFeatures = DUCKDB_FEATURES;
   readonly #thread: TablesThread;

@@ -47,7 +47,7 @@ export type FromDuckdbTables =
       readonly kind: 'loaded';
       readonly table: number;
       readonly rows: number;
-      readonly schema: Readonly<Record<string, PerspectiveType>>;
+      readonly schema: ReadonlyMap<string, PerspectiveType>;
       readonly hasDecimals: boolean;
     }
   | { readonly kind: 'failed'; readonly table: number; readonly error: ErrorBody }

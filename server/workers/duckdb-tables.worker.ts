@@ -50,7 +50,7 @@ async function load(id: number, key: string, source: DuckdbTableSource): Promise
     tables.set(id, { key, hosted: { id, table, rows } });
     columns.open(id);
     const hasDecimals = table.columns.some(({ type }) => type.startsWith('DECIMAL'));
-    post({ kind: 'loaded', table: id, rows, schema: Object.fromEntries(table.columns.map(({ name, kind }) => [name, kind])), hasDecimals });
+    post({ kind: 'loaded', table: id, rows, schema: new Map(table.columns.map(({ name, kind }) => [name, kind])), hasDecimals });
   } catch (fault) {
     post({ kind: 'failed', table: id, error: errorBody(loadError(fault)) });
   } finally {

@@ -17,7 +17,7 @@ interface MemorySource {
 
 export interface MemoryTable extends MemoryHosted {
   readonly rows: number;
-  readonly schema: Readonly<Record<string, PerspectiveType>>;
+  readonly schema: ReadonlyMap<string, PerspectiveType>;
 }
 
 interface PerspectiveMemoryOptions {
@@ -147,7 +147,7 @@ function describe(hosted: MemoryHosted, { rows, schema }: TableArrow, bytes: num
   return {
     rows,
     bytes,
-    schema: Object.fromEntries(schema.map(({ name, type }) => [name, type])),
+    schema: new Map(schema.map(({ name, type }) => [name, type])),
     features: hosted.features,
     connect: (peer) => hosted.connect(peer),
     onLost: (listener) => hosted.onLost(listener),

@@ -48,7 +48,7 @@ describe('values', () => {
     withEngine(async (engine) => {
       const typed = contentOfIngested(await content.ingest(await typedParquet(`${content.directory}/types.parquet`)));
       const table = await engine.load('typed', sourceOf(typed), calm());
-      expect(table.schema).toEqual({ ...TYPES, forever: 'date', ancient: 'date', eternal: 'datetime' });
+      expect(Object.fromEntries(table.schema)).toEqual({ ...TYPES, forever: 'date', ancient: 'date', eternal: 'datetime' });
       const { client, session } = await connectClient(table);
       const view = await (await client.open_table('typed')).view();
       const arrow = tableFromIPC(new Uint8Array(await view.to_arrow()));

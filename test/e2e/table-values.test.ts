@@ -6,6 +6,7 @@ import type { Client } from '../../client/index.ts';
 import type { ENGINES } from '../../protocol/operations/table.ts';
 import type { ViewConfigInput } from '../../protocol/operations/view.ts';
 import type { Rest } from '../support/rest.ts';
+import { csv } from '../support/samples.ts';
 import { startTestServer, type TestServer } from '../support/server.ts';
 import { parquetOf } from '../support/table-cells.ts';
 
@@ -93,6 +94,15 @@ describe.each(['memory', 'duckdb'] as const)('values of the engine %s', (engine)
       { id: 5, name: null },
     ]);
     expect(await fetched(view, 'data?format=csv&startRow=4&endRow=5')).toBe('"id","name"\n4,"},{""b""\\"\n');
+  });
+
+  test('TB2 columns whose names are whole numbers are in the order of the version', async () => {
+    const { datasetId: years } = await owner.dataset.create({ name: 'Years' });
+    await owner.version.commit({ datasetId: years, branch: 'main' }, { body: csv('country,2020,2019', 'AT,2,1') });
+    const { tableId, schema } = await owner.table.open({ datasetId: years, ref: 'main', engine }, { perspective: false });
+    const view = await owner.view.create({ tableId });
+    for (const columns of [schema, view.schema]) expect(columns.map(({ name }) => name)).toEqual(['country', '2020', '2019']);
+    expect(await fetched({ tableId, ...view }, 'export?format=csv')).toBe('"country","2020","2019"\n"AT",2,1\n');
   });
 
   test('TB15 a window has no more bytes than it may, whatever view it is of', async () => {

@@ -21,7 +21,7 @@ function prepare(name: TableEngine['name'], fails = false) {
   const table: EngineTable = {
     rows: 1,
     bytes: 2,
-    schema: {},
+    schema: new Map(),
     features: {} as EngineTable['features'],
     connect: () => ({ handle: () => undefined, close: () => undefined }),
     onLost: (listener) => {

@@ -55,6 +55,15 @@ test('TB11 no name or number that a client chose reaches the engine, and the cli
   expect(guard.answers).toMatchObject([{ msgId: 77, entityId: 'mine', kind: 'server_error', body: { message: 'no this view here' } }]);
 });
 
+test('TB2 a session is told the columns of its table in their order, whatever their names', () => {
+  const fake = fakeTable();
+  const names = ['country', '2020', '2019'];
+  const guard = openGuard({ ...fake, table: { ...fake.table, schema: new Map(names.map((name) => [name, 'integer'])) } });
+  guard.ask({ msgId: 1, entityId: ID, kind: 'table_schema', body: {} });
+  const schema = names.map((name) => ({ name, type: 'integer' }));
+  expect(guard.answers).toMatchObject([{ kind: 'table_schema', body: { schema: { schema } } }]);
+});
+
 test('TB15 what the engine lacks has a code over REST and RPC, which no session gets', async () => {
   const { fake, guard, engineId } = withView();
   guard.ask({ msgId: 5, entityId: 'mine', kind: 'view_to_csv', body: { viewport: null } });

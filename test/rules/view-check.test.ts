@@ -1,11 +1,16 @@
 import { describe, expect, test } from 'vitest';
 import { defaultLimits } from '../../protocol/limits.ts';
 import { exprtkForEngine } from '../../server/services/tables/exprtk-dialect.ts';
-import { checkConfig } from '../../server/services/tables/view-check.ts';
+import type { CheckedTable } from '../../server/services/tables/named-columns.ts';
+import { checkConfig, checkExpressions } from '../../server/services/tables/view-check.ts';
 import type { WireViewConfig, WireWindow } from '../../server/shared/perspective/types.ts';
 import { DUCKDB_FEATURES } from '../../server/workers/duckdb-tables/features.ts';
 
-const schema = { n: 'integer', text: 'string', day: 'date' } as const;
+const schema: CheckedTable['table']['schema'] = new Map([
+  ['n', 'integer'],
+  ['text', 'string'],
+  ['day', 'date'],
+]);
 const checked = { table: { schema, features: DUCKDB_FEATURES }, dialect: 'exprtk', limits: defaultLimits } as const;
 const NOTHING: WireViewConfig = {
   ...{ group_by: [], split_by: [], columns: null, filter: [], sort: [], expressions: {}, aggregates: {}, filter_op: 'and', windows: {} },
@@ -44,6 +49,19 @@ describe('windows', () => {
   ])('TB3 what does not fit is said: %j', (more, said) => {
     expect(() => checkConfig(withWindow(more), checked)).toThrow(said);
   });
+});
+
+test('TB3 names of expressions and of windows are as long as those of columns at most', () => {
+  const [longest, longer] = [defaultLimits.columnNameCharsMax, defaultLimits.columnNameCharsMax + 1].map((length) => 'n'.repeat(length)) as [
+    string,
+    string,
+  ];
+  expect(() => checkConfig({ ...NOTHING, expressions: { [longest]: '1' } }, checked)).not.toThrow();
+  expect(() => checkConfig({ ...NOTHING, windows: { [longest]: window({ rows: 0 }) } }, checked)).not.toThrow();
+  const said = 'has 1001 characters; at most 1000 are allowed';
+  expect(() => checkConfig({ ...NOTHING, expressions: { [longer]: '1' } }, checked)).toThrow(`the name of an expression ${said}`);
+  expect(() => checkConfig({ ...NOTHING, windows: { [longer]: window({}) } }, checked)).toThrow(`the name of a window ${said}`);
+  expect([...checkExpressions({ [longest]: '1', [longer]: '1' }, checked)]).toEqual([[longer, `the name of an expression ${said}`]]);
 });
 
 describe('filters', () => {

@@ -30,7 +30,7 @@ export function fakeTable(options: FakeOptions = {}): FakeEngine {
     table: {
       rows: 10,
       bytes: options.bytes ?? 0,
-      schema: { a: 'integer' },
+      schema: new Map([['a', 'integer']]),
       features: FEATURES,
       connect: (peer) => {
         respond = (bytes) => peer.respond(bytes);

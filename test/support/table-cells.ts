@@ -32,6 +32,11 @@ const EDGES: Readonly<Record<string, readonly [sql: string, sql: string]>> = {
   blob: ["'\\x00\\xFF'::BLOB", "''::BLOB"],
   list: ['[1, NULL, 3]', '[]::INTEGER[]'],
   map: ["MAP {'a': 1}", 'MAP {}'],
+  times: ["[TIMESTAMP '2026-07-31 12:34:56.5', NULL]", "[TIMESTAMP '1969-12-31 00:00:00']"],
+  moneys: ['[1.50::DECIMAL(18,2)]', '[(-0.01)::DECIMAL(18,2)]'],
+  bigs: ['[9007199254740993::BIGINT, 1]', '[]::BIGINT[]'],
+  days: ["MAP {1: DATE '2026-07-31'}", "MAP {2: DATE '0001-01-01'}"],
+  blobs: ["{'a': '\\x00\\xFF'::BLOB}", "{'a': ''::BLOB}"],
   struct: ["{'a': 1, 'b': 'x'}", "{'a': NULL, 'b': 'y'}"],
 };
 
@@ -39,7 +44,18 @@ export const TYPES = {
   ...{ flag: 'boolean', tiny: 'integer', utiny: 'integer', small: 'integer', usmall: 'integer', whole: 'integer', uwhole: 'integer' },
   ...{ big: 'integer', ubig: 'integer', float: 'float', double: 'float', money: 'float', day: 'date', forever: 'string', ancient: 'string' },
   ...{ moment: 'datetime', eternal: 'string', zoned: 'datetime', nanos: 'datetime', text: 'string', clock: 'string', id: 'string', blob: 'string' },
-  ...{ list: 'string', struct: 'string', map: 'string', gap: 'string', wide: 'float' },
+  ...{
+    list: 'string',
+    struct: 'string',
+    map: 'string',
+    times: 'string',
+    moneys: 'string',
+    bigs: 'string',
+    days: 'string',
+    blobs: 'string',
+    gap: 'string',
+    wide: 'float',
+  },
 };
 
 export const CELLS: Readonly<Record<string, readonly unknown[]>> = {
@@ -70,6 +86,11 @@ export const CELLS: Readonly<Record<string, readonly unknown[]>> = {
   blob: ['AP8=', '', null],
   list: ['[1,null,3]', '[]', null],
   map: ['{"a":1}', '{}', null],
+  times: ['["2026-07-31T12:34:56.500Z",null]', '["1969-12-31T00:00:00Z"]', null],
+  moneys: ['["1.50"]', '["-0.01"]', null],
+  bigs: ['["9007199254740993",1]', '[]', null],
+  days: ['[{"key":1,"value":"2026-07-31"}]', '[{"key":2,"value":"0001-01-01"}]', null],
+  blobs: ['{"a":"AP8="}', '{"a":""}', null],
   struct: ['{"a":1,"b":"x"}', '{"a":null,"b":"y"}', null],
 };
 

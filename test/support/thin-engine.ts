@@ -55,7 +55,7 @@ export function thinEngine(content: Pick<ContentStore, 'rows' | 'count'>, name: 
       return {
         rows: rows.length,
         bytes: 1_000 * rows.length,
-        schema: Object.fromEntries((schema.body.schema?.schema ?? []).map((column) => [column.name, column.type])),
+        schema: new Map((schema.body.schema?.schema ?? []).map((column) => [column.name, column.type])),
         features: features.body,
         connect: (peer) => {
           let queue = Promise.resolve();

@@ -58,8 +58,8 @@ export interface EngineTable {
   readonly rows: number;
   /** What it takes of memory, as well as the engine can tell. */
   readonly bytes: number;
-  /** In the order of the columns. */
-  readonly schema: Readonly<Record<string, PerspectiveType>>;
+  /** In the order of the columns, which an object would not keep: names that are whole numbers come first in it. */
+  readonly schema: ReadonlyMap<string, PerspectiveType>;
   /** Whether columns are decimals, which may have more digits than a double; absent: none is. */
   readonly hasDecimals?: boolean;
   /** What the engine answers to `get_features`, by which configurations are checked before they reach it. */

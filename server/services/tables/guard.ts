@@ -131,7 +131,7 @@ export class Guard {
     else if (kind === 'table_make_port') this.#answer(request, kind, { port_id: 0 });
     else if (kind === 'table_size') this.#answer(request, kind, { size: table.rows });
     else if (kind === 'table_schema') {
-      this.#answer(request, kind, { schema: { schema: Object.entries(table.schema).map(([name, type]) => ({ name, type })) } });
+      this.#answer(request, kind, { schema: { schema: [...table.schema].map(([name, type]) => ({ name, type })) } });
     } else if (kind === 'get_hosted_tables') {
       // Who subscribes is called when tables come or go, which they do not.
       if (request.body.subscribe) this.#listen(request);

@@ -7,7 +7,10 @@ import { RequestFault } from './request-fault.ts';
 export interface CheckedTable {
   readonly table: Pick<EngineTable, 'schema' | 'features'>;
   readonly dialect: TableEngine['dialect'];
-  readonly limits: Pick<Limits, 'columnsMax' | 'viewEntriesMax' | 'viewValuesMax' | 'viewTextCharsMax' | 'viewTextGrowthMax' | 'viewGroupsMax'>;
+  readonly limits: Pick<
+    Limits,
+    'columnsMax' | 'columnNameCharsMax' | 'viewEntriesMax' | 'viewValuesMax' | 'viewTextCharsMax' | 'viewTextGrowthMax' | 'viewGroupsMax'
+  >;
 }
 
 /** The columns that a configuration can name: those of the table, and those that it makes itself, whose type only the engine knows. */
@@ -15,6 +18,11 @@ export type Columns = ReadonlyMap<string, PerspectiveType | undefined>;
 
 export function bounded(what: string, items: readonly unknown[], most: number): void {
   if (items.length > most) throw new RequestFault(`${what} has ${items.length} entries; at most ${most} are allowed`);
+}
+
+/** Names that a configuration gives come back with every row that is written as JSON. */
+export function boundedName(what: string, name: string, { columnNameCharsMax: most }: Pick<Limits, 'columnNameCharsMax'>): void {
+  if (name.length > most) throw new RequestFault(`the name of ${what} has ${name.length} characters; at most ${most} are allowed`);
 }
 
 export function known(columns: Columns, name: string, where: string): PerspectiveType | undefined {

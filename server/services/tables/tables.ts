@@ -282,7 +282,7 @@ function unlessUnfit(fault: unknown): undefined {
 
 function infoOf({ origin, totalRows }: Known, { tableId, engine, table }: LoadedTable): TableInfo {
   const { datasetId, versionId } = origin.kind === 'version' ? origin : { datasetId: null, versionId: null };
-  const schema = Object.entries(table.schema).map(([name, type]) => ({ name, type }));
+  const schema = [...table.schema].map(([name, type]) => ({ name, type }));
   const { rows } = table;
   return { tableId, datasetId, versionId, engine: engine.name, dialect: engine.dialect, rows, totalRows, truncated: rows < totalRows, schema };
 }

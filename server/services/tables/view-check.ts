@@ -1,7 +1,7 @@
 import type { PerspectiveType, WireFilter, WireScalar, WireViewConfig } from '../../shared/perspective/types.ts';
 import { checkExpression } from './expression-check.ts';
 import { exprtkForEngine } from './exprtk-dialect.ts';
-import { bounded, type CheckedTable, type Columns, describe, known, optionsOf } from './named-columns.ts';
+import { bounded, boundedName, type CheckedTable, type Columns, describe, known, optionsOf } from './named-columns.ts';
 import { patternFault } from './pattern-check.ts';
 import { RequestFault } from './request-fault.ts';
 import { addWindows } from './windows-check.ts';
@@ -13,8 +13,7 @@ import { addWindows } from './windows-check.ts';
 export function checkConfig(config: WireViewConfig | null, checked: CheckedTable): WireViewConfig {
   const given = config ?? EMPTY;
   const { limits, table } = checked;
-  const own = new Map<string, PerspectiveType | undefined>(Object.entries(table.schema));
-  const withExpressions = addExpressions(own, given.expressions, checked);
+  const withExpressions = addExpressions(table.schema, given.expressions, checked);
   const columns = addWindows(withExpressions, given.windows, checked);
   const names = given.columns?.columns?.columns ?? [...columns.keys()];
   bounded('columns', names, limits.columnsMax);
@@ -84,12 +83,13 @@ function addExpressions(columns: Columns, expressions: WireViewConfig['expressio
 }
 
 function checkOne(name: string, text: string, { table, dialect, limits }: CheckedTable): void {
-  if (Object.hasOwn(table.schema, name)) throw new RequestFault(`the expression ${JSON.stringify(name)} has the name of a column`);
+  boundedName('an expression', name, limits);
+  if (table.schema.has(name)) throw new RequestFault(`the expression ${JSON.stringify(name)} has the name of a column`);
   if (text.length > limits.viewTextCharsMax) {
     throw new RequestFault(`the expression ${JSON.stringify(name)} is longer than ${limits.viewTextCharsMax} characters`);
   }
   // Expressions in SQL are parsed by their engine, which has the grammar.
-  const fault = dialect === 'exprtk' ? checkExpression(text, Object.keys(table.schema), limits) : undefined;
+  const fault = dialect === 'exprtk' ? checkExpression(text, [...table.schema.keys()], limits) : undefined;
   if (fault !== undefined) throw new RequestFault(`the expression ${JSON.stringify(name)}: ${fault}`);
 }
 

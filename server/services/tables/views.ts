@@ -218,7 +218,7 @@ interface Wish {
   readonly tableId: TableId;
   readonly config: ViewConfigInput;
   /** The types of the table's columns. */
-  readonly table: Readonly<Record<string, PerspectiveType>>;
+  readonly table: ReadonlyMap<string, PerspectiveType>;
   readonly hasDecimals: boolean;
 }
 
@@ -230,13 +230,15 @@ async function make(asker: Asker, { tableId, config, table, hasDecimals }: Wish)
     asker.ask('view_dimensions', ENTITY, {}),
   ]);
   const columns = new Map(Object.entries(shown));
-  const names =
-    config.columns?.filter((name) => name !== null) ?? [table, config.expressions, config.windows].flatMap((own) => Object.keys(own ?? {}));
+  const names = config.columns?.filter((name) => name !== null) ?? [
+    ...table.keys(),
+    ...[config.expressions, config.windows].flatMap((own) => Object.keys(own ?? {})),
+  ];
   const schema = names.flatMap((name) => {
     const type = columns.get(name);
     return type === undefined ? [] : [{ name, type }];
   });
-  const own = new Map(Object.entries({ ...expressions, ...table }));
+  const own = new Map([...Object.entries(expressions), ...table]);
   const windows = new Map(Object.entries(config.windows ?? {}));
   // What windows show of times are times of the column that they go over.
   const groups = (config.group_by ?? []).map((name) => own.get(name) ?? own.get(windows.get(name)?.column ?? ''));

@@ -1,5 +1,5 @@
 import type { PerspectiveType, WireViewConfig, WireWindow } from '../../shared/perspective/types.ts';
-import { bounded, type CheckedTable, type Columns, describe, known, optionsOf } from './named-columns.ts';
+import { bounded, boundedName, type CheckedTable, type Columns, describe, known, optionsOf } from './named-columns.ts';
 import { RequestFault } from './request-fault.ts';
 
 /** Columns that are numbers or times, so that there is a distance between their values. */
@@ -10,6 +10,7 @@ export function addWindows(columns: Columns, windows: WireViewConfig['windows'],
   const entries = Object.entries(windows);
   bounded('windows', entries, checked.limits.viewEntriesMax);
   for (const [name, window] of entries) {
+    boundedName('a window', name, checked.limits);
     if (columns.has(name)) throw new RequestFault(`the window ${JSON.stringify(name)} has the name of another column`);
     checkWindow(columns, name, window, checked);
   }
@@ -22,8 +23,7 @@ function checkWindow(columns: Columns, name: string, window: WireWindow, { table
   bounded(`${where}: partition_by`, window.partition_by, limits.viewGroupsMax);
   for (const column of [...window.partition_by, ...(window.order_by === null ? [] : [window.order_by.column])]) {
     known(columns, column, where);
-    if (!Object.hasOwn(table.schema, column))
-      throw new RequestFault(`${where}: rows go by columns of the table, which ${JSON.stringify(column)} is not`);
+    if (!table.schema.has(column)) throw new RequestFault(`${where}: rows go by columns of the table, which ${JSON.stringify(column)} is not`);
   }
   const offered = optionsOf(table.features.window_aggregates, type).flatMap(({ options }) => options);
   const aggregate = offered.find((candidate) => candidate.name === window.op);
@@ -38,7 +38,7 @@ function checkWindow(columns: Columns, name: string, window: WireWindow, { table
 }
 
 function checkRange(where: string, { range, order_by: order }: WireWindow, schema: CheckedTable['table']['schema']): void {
-  const type = order === null ? undefined : schema[order.column];
+  const type = order === null ? undefined : schema.get(order.column);
   if (type === undefined || !MEASURED.includes(type)) throw new RequestFault(`${where}: a range needs order_by a column of numbers or times`);
   if (!(range !== undefined && range > 0 && Number.isFinite(range))) throw new RequestFault(`${where}: a range is a number above 0`);
 }

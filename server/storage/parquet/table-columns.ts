@@ -44,6 +44,9 @@ const SAME: Readonly<Partial<Record<string, PerspectiveType>>> = {
   DOUBLE: 'float',
 };
 
+/** A list of decimals is none. */
+export const isDecimal = (type: string): boolean => /^DECIMAL\([^)]*\)$/.test(type);
+
 /** Engines of tables count years in four digits, and know no infinite times. */
 const BOUNDS = { DATE: ['0001-01-01', '9999-12-31'], TIMESTAMP: ['0001-01-01 00:00:00', '9999-12-31 23:59:59.999'] } as const;
 
@@ -53,7 +56,7 @@ export function unusualTimeSql({ name, type }: Column): string | undefined {
   if (type === 'DATE') return `NOT (${column} BETWEEN DATE '${BOUNDS.DATE[0]}' AND DATE '${BOUNDS.DATE[1]}')`;
   // Times of nanoseconds cannot be as early or late as that.
   if (type === 'TIMESTAMP_NS') return `NOT isfinite(${column})`;
-  if (!type.startsWith('TIMESTAMP')) return undefined;
+  if (!type.startsWith('TIMESTAMP') || parseType(type).kind !== 'plain') return undefined;
   const moment = type === 'TIMESTAMP WITH TIME ZONE' ? `timezone('UTC', ${column})` : column;
   return `NOT (${moment} BETWEEN TIMESTAMP '${BOUNDS.TIMESTAMP[0]}' AND TIMESTAMP '${BOUNDS.TIMESTAMP[1]}')`;
 }
@@ -64,7 +67,7 @@ export function tableColumn(column: Column, isUnusual: boolean): TableColumn {
   const value = identifier(name);
   const same = SAME[type];
   if (same !== undefined) return { name, type: same, sql: value, sqlType: type as TableSqlType };
-  if (type === 'HUGEINT' || type === 'UHUGEINT' || type.startsWith('DECIMAL(')) {
+  if (type === 'HUGEINT' || type === 'UHUGEINT' || isDecimal(type)) {
     return { name, type: 'float', sql: `CAST(${value} AS DOUBLE)`, sqlType: 'DOUBLE' };
   }
   if (!isUnusual && type === 'DATE') return { name, type: 'date', sql: value, sqlType: 'DATE' };
@@ -84,7 +87,7 @@ function millisecondsSql(value: string, type: string): string | undefined {
 const floorSql = (value: string, step: number): string => `((${value} - ((${value} % ${step}) + ${step}) % ${step}) // ${step})`;
 
 /** The text that stands for a value in JSON. */
-function textSql(value: string, type: string): string {
+export function textSql(value: string, type: string): string {
   const tree = parseType(type);
   if (tree.kind !== 'plain') return `CAST(to_json(${jsonValue(value, tree)}) AS VARCHAR)`;
   return type === 'VARCHAR' ? value : `CAST(${jsonValue(value, tree)} AS VARCHAR)`;

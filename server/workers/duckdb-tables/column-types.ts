@@ -1,4 +1,5 @@
 import { identifier } from '../../storage/parquet/quote.ts';
+import { isDecimal, textSql } from '../../storage/parquet/table-columns.ts';
 import type { Column } from '../../storage/stores.ts';
 
 /** The types of columns that Perspective's protocol knows. */
@@ -38,7 +39,7 @@ const PLAIN_KINDS: Readonly<Record<string, ColumnKind>> = {
 
 /** What kind of column holds values of a SQL type as they are; undefined where they must be converted. */
 export function kindOfType(type: string): ColumnKind | undefined {
-  return PLAIN_KINDS[type] ?? (/^DECIMAL\(/.test(type) ? 'float' : undefined);
+  return PLAIN_KINDS[type] ?? (isDecimal(type) ? 'float' : undefined);
 }
 
 /**
@@ -62,10 +63,4 @@ function millisecondsOfNanos(column: string): string {
   const nanos = `epoch_ns(${column})`;
   const millis = `${nanos} // 1000000 - CASE WHEN ${nanos} % 1000000 < 0 THEN 1 ELSE 0 END`;
   return `CASE WHEN isfinite(${column}) THEN make_timestamp_ms(${millis}) ELSE CAST(${column} AS TIMESTAMP) END`;
-}
-
-function textSql(column: string, type: string): string {
-  if (type === 'BLOB') return `to_base64(${column})`;
-  if (/\[\d*\]$|^(STRUCT|MAP|UNION)\(/.test(type)) return `CAST(to_json(${column}) AS VARCHAR)`;
-  return `CAST(${column} AS VARCHAR)`;
 }

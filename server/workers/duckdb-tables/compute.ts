@@ -5,8 +5,14 @@ import type { PlannedAggregate, ViewPlan } from './plan.ts';
 import type { RowSource, Statement } from './table.ts';
 import { ViewFault } from './view-fault.ts';
 
-export const tooManyColumns = (paths: number, columnsMax: number): ViewFault =>
-  new ViewFault(`the split has ${paths} columns of each kind; all of them may be at most ${columnsMax}`);
+/** How many paths a split may have. */
+const pathsMaxOf = ({ columns }: ViewPlan, columnsMax: number): number => Math.floor(columnsMax / Math.max(1, columns.length));
+
+export function checkPaths(paths: number, plan: ViewPlan, columnsMax: number): void {
+  const pathsMax = pathsMaxOf(plan, columnsMax);
+  if (paths <= pathsMax) return;
+  throw new ViewFault(`the split makes more than ${pathsMax} columns of each kind; all of them may be at most ${columnsMax} (viewColumnsMax)`);
+}
 
 /** The statements that make the tables of a result. `name` is the beginning of their names. */
 
@@ -48,12 +54,12 @@ async function create(session: Session, name: string, { sql, values }: Statement
   return Number(row?.rows ?? 0);
 }
 
-/** The distinct paths of a split, as columns `s1`, `s2` … in their order. */
-export function pathsStatement(source: RowSource, plan: ViewPlan): Statement {
+/** The distinct paths of a split, as columns `s1`, `s2` … in their order; one more than may be where there are too many. */
+export function pathsStatement(source: RowSource, plan: ViewPlan, columnsMax: number): Statement {
   const { sql, values } = rowsOf(source, plan, false);
   const items = plan.splits.map(({ sql: split }, index) => `${split} AS s${index + 1}`).join(', ');
   const order = splitNames(plan).map((split) => `${split} NULLS FIRST`);
-  return { sql: `SELECT DISTINCT ${items} FROM (${sql}) ORDER BY ${order.join(', ')}`, values };
+  return { sql: `SELECT DISTINCT ${items} FROM (${sql}) ORDER BY ${order.join(', ')} LIMIT ${pathsMaxOf(plan, columnsMax) + 1}`, values };
 }
 
 interface Levels {
@@ -227,7 +233,7 @@ export async function computeSplit(session: Session, source: RowSource, plan: Vi
     sorts: plan.sorts.filter(({ sort }) => sort.isOfColumns),
     isNested: true,
   });
-  if (paths * plan.columns.length > columnsMax) throw tooManyColumns(paths, columnsMax);
+  checkPaths(paths, plan, columnsMax);
   await session.execute(`CREATE TABLE ${name}_cells AS ${cellsSql(plan, name)}`);
   await session.execute(`DROP TABLE ${name}_groups`);
   return rows;

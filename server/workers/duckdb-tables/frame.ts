@@ -64,20 +64,21 @@ export function valuesOf(chunk: DuckDBDataChunk, index: number): Value[] {
 /** Bytes that a text takes in a vector, the first of which are its length. */
 const TEXT_ENTRY_BYTES = 16;
 
-/** How many bytes the texts of chunks have, found without making any of them. */
-export function textBytesOf(chunks: readonly DuckDBDataChunk[]): number {
+/** How many bytes the texts of a chunk have, found without making any of them. */
+export function textBytesOf(chunk: DuckDBDataChunk): number {
   let bytes = 0;
-  for (const chunk of chunks) {
-    for (let index = 0; index < chunk.columnCount; index += 1) {
-      const vector = chunk.getColumnVector(index);
-      const { dataView } = rawOf(vector);
-      if (!(vector instanceof DuckDBVarCharVector) || !(dataView instanceof DataView)) continue;
-      const mask = maskOf(vector);
-      for (let row = 0; row < chunk.rowCount; row += 1) if (isSet(mask, row)) bytes += dataView.getUint32(row * TEXT_ENTRY_BYTES, true);
-    }
+  for (let index = 0; index < chunk.columnCount; index += 1) {
+    const vector = chunk.getColumnVector(index);
+    const { dataView } = rawOf(vector);
+    if (!(vector instanceof DuckDBVarCharVector) || !(dataView instanceof DataView)) continue;
+    const mask = maskOf(vector);
+    for (let row = 0; row < chunk.rowCount; row += 1) if (isSet(mask, row)) bytes += dataView.getUint32(row * TEXT_ENTRY_BYTES, true);
   }
   return bytes;
 }
+
+/** How many rows there are. */
+export const countOf = (rows: RowChoice): number => ('start' in rows ? rows.end - rows.start : rows.length);
 
 /** A value as DuckDB has it, in the terms of views. */
 export function cellOf(value: DuckDBValue): Value {

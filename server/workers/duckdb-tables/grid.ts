@@ -1,19 +1,31 @@
 import type { Session } from '../../storage/parquet/session.ts';
 import type { Cells } from './cells.ts';
-import { type Grid, type RowChoice, textBytesOf, type Value, valuesOf } from './frame.ts';
+import type { ColumnKind } from './column-types.ts';
+import { type FrameColumn, type Grid, type RowChoice, textBytesOf, type Value, valuesOf } from './frame.ts';
 import type { Statement } from './table.ts';
 import { ViewFault } from './view-fault.ts';
 
 const tooLarge = (bytesMax: number): ViewFault =>
   new ViewFault(`the window has more than ${bytesMax} bytes of text; read fewer rows`, 'payload_too_large');
 
-/** What a statement yields; refused where its texts have more bytes than they may. */
-export async function readGrid(session: Session, { sql, values }: Statement, bytesMax: number): Promise<Grid> {
-  const { types, chunks } = await session.whole(sql, values);
-  if (textBytesOf(chunks) > bytesMax) throw tooLarge(bytesMax);
-  const columns: Value[][] = types.map(() => []);
-  for (const chunk of chunks) for (const [index, column] of columns.entries()) for (const value of valuesOf(chunk, index)) column.push(value);
-  return { types: types.map(String), values: columns, rows: chunks.reduce((rows, chunk) => rows + chunk.rowCount, 0) };
+/** A chunk of DuckDB has so many rows: a stream of no more takes more ways to the engine and spares no memory. */
+const CHUNK_ROWS = 2_048;
+
+/**
+ * What a statement yields, `rowsMax` rows at most; refused as soon as its texts have more bytes than they may. The stream is not read
+ * to its end then, so that the session must be closed.
+ */
+export async function readGrid(session: Session, { sql, values }: Statement, rowsMax: number, bytesMax: number): Promise<Grid> {
+  const result = rowsMax > CHUNK_ROWS ? await session.chunks(sql, values) : await session.whole(sql, values);
+  const columns: Value[][] = result.types.map(() => []);
+  let [rows, bytes] = [0, 0];
+  for await (const chunk of 'chunks' in result ? result.chunks : result) {
+    bytes += textBytesOf(chunk);
+    if (bytes > bytesMax) throw tooLarge(bytesMax);
+    rows += chunk.rowCount;
+    for (const [index, column] of columns.entries()) for (const value of valuesOf(chunk, index)) column.push(value);
+  }
+  return { types: result.types.map(String), values: columns, rows };
 }
 
 /** The same of cells that are kept. */
@@ -38,4 +50,8 @@ export function chosen(column: string, rows: RowChoice): string {
 
 export function transposed({ values, rows }: Grid): Value[][] {
   return Array.from({ length: rows }, (_unused, row) => values.map((column) => column[row] ?? null));
+}
+
+export function frameColumn(grid: Grid, index: number, path: readonly Value[], kind: ColumnKind): FrameColumn {
+  return { path, kind, type: grid.types[index] ?? '', values: grid.values[index] ?? [] };
 }

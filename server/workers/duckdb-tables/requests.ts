@@ -72,6 +72,7 @@ export interface ViewRequestContext {
   readonly view: View;
   readonly query: Query;
   readonly hosted: HostedTable;
+  readonly limits: Limits;
 }
 
 /** Requests about a view that was made; which are answered one after the other. */
@@ -88,9 +89,9 @@ export const VIEW_REQUESTS: { readonly [Kind in RequestKind]?: (context: ViewReq
       num_view_columns: view.columns,
     },
   }),
-  view_column_paths: ({ view }, { start_col, end_col }) => ({
+  view_column_paths: ({ view, limits }, { start_col, end_col }) => ({
     kind: 'view_column_paths',
-    body: { paths: view.columnPaths(start_col ?? 0, end_col ?? view.columns) },
+    body: { paths: view.columnPaths(start_col ?? 0, end_col ?? view.columns, limits.viewBytesMax) },
   }),
   view_get_min_max: async ({ view, query }, { column_name }) => ({ kind: 'view_get_min_max', body: await view.extremes(query, column_name) }),
   view_expand: async ({ view }, { row_index }) => ({ kind: 'view_expand', body: { num_changed: await view.expand(row_index) } }),

@@ -3,6 +3,7 @@ import type { Session } from '../../storage/parquet/session.ts';
 import type { Cells } from './cells.ts';
 import type { ColumnKind } from './column-types.ts';
 import {
+  checkPaths,
   computeFlat,
   computeGroups,
   computeSplit,
@@ -11,11 +12,10 @@ import {
   pathsStatement,
   shownAliases,
   splitNames,
-  tooManyColumns,
   valueNames,
 } from './compute.ts';
-import type { Frame, FrameColumn, FramePaths, Grid, RowChoice, Value } from './frame.ts';
-import { boundedGrid, chosen, readGrid, transposed } from './grid.ts';
+import { countOf, type Frame, type FramePaths, type Grid, type RowChoice, type Value } from './frame.ts';
+import { boundedGrid, chosen, frameColumn, readGrid, transposed } from './grid.ts';
 import { type CellShare, keptRows, keptTable } from './kept-cells.ts';
 import type { ViewPlan } from './plan.ts';
 import type { Range, RowSource, Statement, Table } from './table.ts';
@@ -68,8 +68,8 @@ export class Result {
         return new Result({ ...own, rows, columnPaths: [[]], cells: await keptRows(session, { name, rows, plan, room }) });
       }
       case 'splitRows': {
-        const columnPaths = transposed(await readGrid(session, pathsStatement(source, plan), bytesMax));
-        if (columnPaths.length * plan.columns.length > columnsMax) throw tooManyColumns(columnPaths.length, columnsMax);
+        const columnPaths = transposed(await readGrid(session, pathsStatement(source, plan, columnsMax), columnsMax, bytesMax));
+        checkPaths(columnPaths.length, plan, columnsMax);
         if (plan.isLazy) return new Result({ ...own, name: null, rows: tableRows, columnPaths });
         return new Result({ ...own, rows: await computeFlat(session, source, plan, name), columnPaths });
       }
@@ -80,7 +80,8 @@ export class Result {
       case 'split': {
         const rows = await computeSplit(session, source, plan, name, columnsMax);
         const items = ['e', ...splitNames(plan)].join(', ');
-        const paths = transposed(await readGrid(session, { sql: `SELECT ${items} FROM ${name}_columns ORDER BY c`, values: [] }, bytesMax));
+        const statement = { sql: `SELECT ${items} FROM ${name}_columns ORDER BY c`, values: [] };
+        const paths = transposed(await readGrid(session, statement, columnsMax, bytesMax));
         return new Result({ ...own, rows, columnPaths: paths.map(([depth, ...path]) => path.slice(0, Number(depth))) });
       }
     }
@@ -109,7 +110,7 @@ export class Result {
   depths(): Promise<Uint8Array> {
     if (this.#cells !== undefined) return Promise.resolve(Uint8Array.from(this.#cells.valuesOf('d'), Number));
     const statement = { sql: `SELECT d FROM ${this.#name}_rows ORDER BY rowid`, values: [] };
-    this.#depths ??= this.#shared((session) => readGrid(session, statement, this.#bytesMax)).then(({ values }) =>
+    this.#depths ??= this.#shared((session) => readGrid(session, statement, this.rows, this.#bytesMax)).then(({ values }) =>
       Uint8Array.from(values[0] ?? [], Number),
     );
     // A failed read is not what later views should find.
@@ -125,7 +126,7 @@ export class Result {
     const shown = this.#plan.columns[index];
     if (shown === undefined) throw new ViewFault(`the view has no column ${JSON.stringify(column)}`);
     if (this.#cells !== undefined) return { ...this.#keptExtremes(this.#cells, index, depth), kind: shown.kind };
-    const grid = await query((session) => readGrid(session, this.#extremesOf(index, depth), this.#bytesMax));
+    const grid = await query((session) => readGrid(session, this.#extremesOf(index, depth), 1, this.#bytesMax));
     return { least: grid.values[0]?.[0] ?? null, greatest: grid.values[1]?.[0] ?? null, kind: shown.kind };
   }
 
@@ -149,7 +150,9 @@ export class Result {
   async #gridOf(query: Query, names: readonly string[], rows: RowChoice, statement: () => Statement): Promise<Grid> {
     if (this.#cells !== undefined) return boundedGrid(this.#cells, { names, rows }, this.#bytesMax);
     const { sql, values } = statement();
-    return query((session) => readGrid(session, { sql: `SELECT ${names.join(', ') || 'NULL'} FROM (${sql})`, values }, this.#bytesMax));
+    return query((session) =>
+      readGrid(session, { sql: `SELECT ${names.join(', ') || 'NULL'} FROM (${sql})`, values }, countOf(rows), this.#bytesMax),
+    );
   }
 
   async #readFlat(query: Query, rows: RowChoice, columns: Range): Promise<Frame> {
@@ -163,7 +166,7 @@ export class Result {
   async #readSplitRows(session: Session, rows: RowChoice, range: Range): Promise<Frame> {
     const { sql, values } = this.#flatRows(rows);
     const [names, splits] = [valueNames(this.#plan), splitNames(this.#plan)];
-    const grid = await readGrid(session, { sql: `SELECT ${[...names, ...splits].join(', ')} FROM (${sql})`, values }, this.#bytesMax);
+    const grid = await readGrid(session, { sql: `SELECT ${[...names, ...splits].join(', ')} FROM (${sql})`, values }, countOf(rows), this.#bytesMax);
     const places = new Map(this.columnPaths.map((path, index) => [pathKey(path), index]));
     const own = Array.from({ length: grid.rows }, (_unused, row) =>
       places.get(pathKey(splits.map((_split, at) => grid.values[names.length + at]?.[row] ?? null))),
@@ -205,6 +208,7 @@ export class Result {
     const grid = await readGrid(
       session,
       { sql: `SELECT ${items} FROM ${this.#name}_rows WHERE ${chosen('n', rows)} ORDER BY n`, values: [] },
+      countOf(rows),
       this.#bytesMax,
     );
     const numbers = grid.values.at(-1) ?? [];
@@ -235,6 +239,7 @@ export class Result {
     return readGrid(
       session,
       { sql: `SELECT ${items} FROM ${this.#name}_cells WHERE ${chosen('n', rows)} AND ${places}`, values: [] },
+      countOf(rows) * columns.length,
       this.#bytesMax,
     );
   }
@@ -292,7 +297,3 @@ const pathKey = (path: readonly Value[]): string =>
   JSON.stringify(path, (_key, value: unknown) =>
     typeof value === 'bigint' || (typeof value === 'number' && !Number.isFinite(value)) ? `${value}n` : value,
   );
-
-function frameColumn(grid: Grid, index: number, path: readonly Value[], kind: ColumnKind): FrameColumn {
-  return { path, kind, type: grid.types[index] ?? '', values: grid.values[index] ?? [] };
-}

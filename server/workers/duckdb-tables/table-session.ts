@@ -97,7 +97,7 @@ export class TableSession {
     if (ofTable !== undefined) return ofTable(this.#context, request.body);
     const ofView = VIEW_REQUESTS[request.kind] as ((context: ViewRequestContext, body: unknown) => Promise<Answer> | Answer) | undefined;
     if (ofView === undefined) throw new ViewFault(`"${request.kind}" cannot be done: the table is read only`);
-    return this.#onView(request.entityId, (view) => ofView({ view, query: this.#context.query, hosted: this.#parts.hosted }, request.body));
+    return this.#onView(request.entityId, (view) => ofView({ ...this.#context, view }, request.body));
   }
 
   async #makeView({ view_id: id, config }: Extract<PerspectiveRequest, { kind: 'table_make_view' }>['body']): Promise<Answer> {

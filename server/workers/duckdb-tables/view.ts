@@ -5,6 +5,7 @@ import type { ViewPlan } from './plan.ts';
 import type { Query } from './result.ts';
 import type { ResultLease } from './results.ts';
 import { RowTree } from './row-tree.ts';
+import { ViewFault } from './view-fault.ts';
 import { resolvedWireConfig } from './wire-config.ts';
 
 /** A view of one session: its share in a result, and which rows of it are open. */
@@ -66,10 +67,19 @@ export class View {
     return { ...frame, columns: frame.columns.map((column) => ({ ...column, path: this.#labelled(column.path) })) };
   }
 
-  columnPaths(start: number, end: number): string[] {
-    const names = this.plan.columns.map(({ name }) => name);
-    const all = this.#lease.result.columnPaths.flatMap((path) => names.map((name) => this.#labelled([...path, name]).join('|')));
-    return all.slice(start, end);
+  /** Refused where they have more bytes than they may: texts of rows are in them. */
+  columnPaths(start: number, end: number, bytesMax: number): string[] {
+    const { columns } = this.plan;
+    const paths: string[] = [];
+    let bytes = 0;
+    for (let at = start; at < Math.min(end, this.columns); at += 1) {
+      const path = this.#lease.result.columnPaths[Math.floor(at / columns.length)] ?? [];
+      const text = this.#labelled([...path, columns[at % columns.length]?.name ?? '']).join('|');
+      bytes += Buffer.byteLength(text);
+      if (bytes > bytesMax) throw new ViewFault(`the paths of the columns have more than ${bytesMax} bytes; read fewer columns`, 'payload_too_large');
+      paths.push(text);
+    }
+    return paths;
   }
 
   async extremes(query: Query, column: string): Promise<{ min: WireScalar; max: WireScalar }> {

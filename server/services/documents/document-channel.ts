@@ -235,7 +235,8 @@ export class DocumentChannel implements Channel, Participant {
     const scan = document.scan(update);
     if (!this.#options.canWrite) return this.#judgeReader(scan);
     if (scan.added.length === 0 && !scan.removes && !scan.misses) return undefined;
-    if (scan.structs > documentUpdateStructsMax) return tooLarge(`an edit has at most ${documentUpdateStructsMax} items`);
+    if (scan.structs + scan.removals > documentUpdateStructsMax)
+      return tooLarge(`an edit has at most ${documentUpdateStructsMax} items and removals`);
     if (!document.clients.areTheirs(scan.added, this.subject)) return foreign();
     if (document.clients.areTooMany(scan.added, this.subject)) return tooLarge('comes under more new Yjs client ids than one person may use');
     if (scan.misses) return this.#missing();

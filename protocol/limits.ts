@@ -174,7 +174,11 @@ export const LIMITS = {
   documentConnectionsMax: limit(5_000, 'count', 'Channels of one document'),
   documentIdleMs: limit(30 * SECOND, 'ms', 'A document that nobody has open is unloaded after this'),
   documentLeaseMs: limit(15 * SECOND, 'ms', 'A server that was killed keeps its documents from others on the same database for so long'),
-  documentPendingBytesMax: limit(16 * MiB, 'bytes', 'Edits of one document that wait for the database'),
+  documentPendingBytesMax: limit(
+    16 * MiB,
+    'bytes',
+    'Edits of one document that wait for the database, and answers to who asks for its state that wait for them',
+  ),
   documentQueuedBytesMax: limit(
     1 * MiB,
     'bytes',

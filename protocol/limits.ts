@@ -158,7 +158,11 @@ export const LIMITS = {
   presenceIdCharsMax: limit(300, 'chars', 'The id of a table that a person looks at'),
   awarenessStateBytesMax: limit(16 * KiB, 'bytes', 'The awareness state of one client, with a view config for those who follow'),
   documentUpdateBytesMax: limit(1 * MiB, 'bytes', 'One message of a document channel, such as all edits of a day offline'),
-  documentUpdateStructsMax: limit(50_000, 'count', 'Items of one edit, each of which takes memory and time, however few its bytes'),
+  documentUpdateStructsMax: limit(
+    50_000,
+    'count',
+    'Items of one edit, and ranges that it removes, each of which takes memory and time, however few its bytes',
+  ),
   documentNewClientsMax: limit(2_000, 'count', 'Yjs clients that become somebody’s with one edit: every start of a page that was offline is one'),
   documentClientsMax: limit(50_000, 'count', 'Yjs clients of one person in one document; a page that edits is one'),
   documentBytesMax: limit(32 * MiB, 'bytes', 'One document, encoded'),
@@ -170,7 +174,11 @@ export const LIMITS = {
   documentConnectionsMax: limit(5_000, 'count', 'Channels of one document'),
   documentIdleMs: limit(30 * SECOND, 'ms', 'A document that nobody has open is unloaded after this'),
   documentLeaseMs: limit(15 * SECOND, 'ms', 'A server that was killed keeps its documents from others on the same database for so long'),
-  documentPendingBytesMax: limit(16 * MiB, 'bytes', 'Edits of one document that wait for the database'),
+  documentPendingBytesMax: limit(
+    16 * MiB,
+    'bytes',
+    'Edits of one document that wait for the database, and answers to who asks for its state that wait for them',
+  ),
   documentQueuedBytesMax: limit(
     1 * MiB,
     'bytes',

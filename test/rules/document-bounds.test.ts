@@ -4,6 +4,7 @@ import { WebSocket } from 'ws';
 import { CLOSE_CODES } from '../../protocol/close-codes.ts';
 import { defaultLimits } from '../../protocol/limits.ts';
 import { Allowances } from '../../server/services/documents/allowance.ts';
+import { awarenessMessage, encodeAwareness } from '../../server/services/documents/messages.ts';
 import type { Channel, ChannelPeer, Opening } from '../../server/shared/channel.ts';
 import { savedView } from '../support/entries.ts';
 import { memoryDocument, quiet } from '../support/live-document.ts';
@@ -58,6 +59,22 @@ describe('what one channel sends', () => {
     for (let row = 0; row < 30; row += 1) alice.awareness.setLocalState({ selection: { row } });
     await quiet();
     expect(alice.closedBy).toMatchObject({ code: 'rate_limited' });
+  });
+
+  test('DOC15 a presence message has so many bytes and no more, and large ones count as several', async () => {
+    const memory = memoryDocument({ documentUpdateBytesMax: 8_000, awarenessMessagesPerSecond: 1 });
+    const [alice, bob, carol] = [memory.connect('alice'), memory.connect('bob'), memory.connect('carol')];
+    await quiet();
+    const present = (client: typeof bob, bytes: number): void =>
+      client.send(
+        awarenessMessage(encodeAwareness([{ clientId: client.doc.clientID, clock: 1, json: JSON.stringify({ text: 'x'.repeat(bytes) }) }])),
+      );
+    present(bob, 8_000);
+    for (let time = 0; time < 2; time += 1) present(carol, 7_900);
+    await quiet();
+    expect(bob.closedBy).toMatchObject({ code: 'payload_too_large', details: { documentUpdateBytesMax: 8_000 } });
+    expect(carol.closedBy).toMatchObject({ code: 'rate_limited' });
+    expect(alice.isClosed).toBe(false);
   });
 
   test('DOC15 too many bytes of edits at once end the channel', async () => {

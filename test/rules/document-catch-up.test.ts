@@ -91,7 +91,7 @@ test('DOC17 who asks for the whole state again while it is under way is sent no 
   await expect.poll(() => textOf(bob)).toBe(textOf(alice));
 });
 
-test('DOC17 so it is where both answers wait for the same commit', async () => {
+test('DOC17 so it is where both requests wait for the same commit, and are answered as one', async () => {
   const { memory, alice } = await large();
   const gate = Promise.withResolvers<void>();
   memory.beforeCommit = () => gate.promise;
@@ -104,12 +104,12 @@ test('DOC17 so it is where both answers wait for the same commit', async () => {
   const before = bob.received.length;
   gate.resolve();
   await quiet();
-  // Both states have come, of which nothing is read.
-  expect(bob.received.length).toBe(before + 2);
+  // The state has come, of which nothing is read.
+  expect(bob.received.length).toBe(before + 1);
   bob.queuedBytes = 50_000;
   bodyOf(alice).insert(0, 'more ');
   await quiet();
-  expect({ isClosed: bob.isClosed, received: bob.received.length }).toEqual({ isClosed: false, received: before + 2 });
+  expect({ isClosed: bob.isClosed, received: bob.received.length }).toEqual({ isClosed: false, received: before + 1 });
   bob.queuedBytes = 0;
   await expect.poll(() => textOf(bob)).toBe(textOf(alice));
 });

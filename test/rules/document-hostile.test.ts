@@ -2,6 +2,8 @@ import { createEncoder, toUint8Array, writeAny, writeVarString, writeVarUint } f
 import { expect, test } from 'vitest';
 import * as Y from 'yjs';
 import { defaultLimits } from '../../protocol/limits.ts';
+import { Removals } from '../../server/services/documents/removals.ts';
+import { type ClockRange, removalOf } from '../../server/services/documents/update-scan.ts';
 import { annotation, reply, savedView } from '../support/entries.ts';
 import { type MemoryClient, type MemoryDocument, memoryDocument, quiet } from '../support/live-document.ts';
 
@@ -212,6 +214,41 @@ test('DOC15 an edit has so many items and no more, however few its bytes', async
   expect(mallory.refusals).toMatchObject([{ rule: 'DOC15', code: 'payload_too_large', rebuild: true }]);
   expect(mallory.closedBy).toMatchObject({ code: 'payload_too_large' });
   expect(alice.refusals).toEqual([]);
+});
+
+/** Removes every second one of the first clocks of a client. */
+const everySecond = (clientId: number, count: number): ClockRange[] =>
+  Array.from({ length: count }, (_, index) => ({ clientId, clock: 2 * index, length: 1 }));
+
+test('DOC15 an edit removes so many ranges and no more, those of what is removed already not counted', async () => {
+  const memory = memoryDocument({ documentUpdateStructsMax: 100 });
+  const [alice, bob, mallory] = [memory.connect('alice'), memory.connect('bob'), memory.connect('mallory')];
+  await quiet();
+  alice.doc.getText('own').insert(0, 'x'.repeat(1_000));
+  await quiet();
+  const { clientID } = alice.doc;
+  const ranges = everySecond(clientID, 51);
+  mallory.sendEdit(removalOf([...ranges.toReversed(), ...ranges]));
+  await quiet();
+  expect(mallory.refusals).toMatchObject([{ rule: 'DOC15', code: 'payload_too_large', rebuild: true }]);
+  expect(memory.document.doc.getText('own').length).toBe(1_000);
+  for (const count of [50, 100, 150]) alice.sendEdit(removalOf(everySecond(clientID, count)));
+  await quiet();
+  expect(memory.document.doc.getText('own').length).toBe(850);
+  // Who comes back tells all that was ever removed.
+  bob.sendEdit(removalOf(everySecond(clientID, 150)));
+  await quiet();
+  expect([...alice.refusals, ...bob.refusals]).toEqual([]);
+});
+
+test('DOC13 ranges that an update removes are put together, in whatever order they come', () => {
+  const ranges = [10, 4, 0, 2, 3, 3].map((clock) => ({ clock, len: 2 }));
+  const removals = new Removals(new Map([[1, ranges]]));
+  const covered = (clock: number, length: number): boolean => removals.cover(Y.createID(1, clock), length);
+  expect([covered(0, 6), covered(1, 4), covered(10, 2)]).toEqual([true, true, true]);
+  expect([covered(5, 2), covered(6, 1), covered(9, 2), covered(11, 2), covered(12, 1)]).toEqual([false, false, false, false, false]);
+  expect(removals.cover(Y.createID(2, 0), 1)).toBe(false);
+  expect([removals.exceed(() => 11), removals.exceed(() => 12)]).toEqual([true, false]);
 });
 
 const ids = (from: number, count: number): Part[] => Array.from({ length: count }, (_, index) => [from + count - index, 'own', 'value']);

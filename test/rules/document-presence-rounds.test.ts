@@ -1,4 +1,5 @@
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
+import { encodeAwareness } from '../../server/services/documents/messages.ts';
 import { Presence } from '../../server/services/documents/presence.ts';
 import { type Listener, PresenceRounds } from '../../server/services/documents/presence-rounds.ts';
 
@@ -24,7 +25,10 @@ beforeEach(() => {
   toldAtMs = [];
   const first = { queuedBytes: 0, send: () => void toldAtMs.push(performance.now() - beganAtMs) };
   const others = Array.from({ length: READERS - 1 }, () => ({ queuedBytes: 0, send: () => undefined }));
-  const presence = new Presence({ awarenessKeepMs: 30_000, awarenessStateBytesMax: 1_000, awarenessClientsMax: 2 }, { now: () => 0 });
+  const limits = { awarenessKeepMs: 30_000, awarenessStateBytesMax: 1_000, awarenessClientsMax: 4, documentUpdateBytesMax: 8_000 };
+  const presence = new Presence(limits, { now: () => 0 });
+  const entries = [1, 2, 3, 4].map((clientId) => ({ clientId, clock: 1, json: '{}' }));
+  presence.receive(encodeAwareness(entries), { subject: 'alice', mayWrite: true });
   participants = new Set([first, ...others]);
   rounds = new PresenceRounds({ presence, participants, limits: LIMITS });
 });

@@ -1,9 +1,9 @@
 import { describe, expect, test } from 'vitest';
-import { encodeAwareness } from '../../server/services/documents/messages.ts';
+import { awarenessMessage, encodeAwareness } from '../../server/services/documents/messages.ts';
 import { Presence, type Teller } from '../../server/services/documents/presence.ts';
 import { memoryDocument, quiet } from '../support/live-document.ts';
 
-const LIMITS = { awarenessKeepMs: 30_000, awarenessClientsMax: 2, awarenessStateBytesMax: 1_000 };
+const LIMITS = { awarenessKeepMs: 30_000, awarenessClientsMax: 2, awarenessStateBytesMax: 1_000, documentUpdateBytesMax: 8_000 };
 const [ALICE, BOB] = [
   { subject: 'alice', mayWrite: true },
   { subject: 'bob', mayWrite: true },
@@ -55,7 +55,7 @@ describe('presence', () => {
     tell(ALICE, 1, 5, { a: 1 });
     board.leave(ALICE);
     expect(tell({ ...ALICE }, 1, 5, { a: 1 }).arrived).toEqual([1]);
-    expect([...board.encode([1])]).toEqual([...encodeAwareness([{ clientId: 1, clock: 6, json: '{"a":1}' }])]);
+    expect(board.messages([1])).toEqual([awarenessMessage(encodeAwareness([{ clientId: 1, clock: 6, json: '{"a":1}' }]))]);
   });
 
   test('DOC20 that is not renewed is forgotten', () => {
@@ -80,6 +80,26 @@ describe('presence', () => {
     const many = Array.from({ length: 100 }, (_unused, index) => ({ clientId: index + 1, clock: 1, json: '{}' }));
     expect(board.receive(encodeAwareness(many), ALICE).arrived).toEqual([1, 2]);
     expect(board.present()).toEqual([1, 2]);
+  });
+
+  test('DOC20 of each client in one message only the last state counts', () => {
+    const { board } = presence();
+    const states = ['{', JSON.stringify({ user: { subject: 'bob' } }), '{"a":1}', '{"a":2}'];
+    const again = states.map((json, index) => ({ clientId: 1, clock: index + 1, json }));
+    const other = { clientId: 2, clock: 1, json: '{}' };
+    const told = board.receive(encodeAwareness([...again.slice(0, 2), other, ...again.slice(2)]), ALICE);
+    expect(told).toEqual({ changed: [], arrived: [1, 2], renewed: [], fault: undefined });
+    expect(board.messages([1])).toEqual([awarenessMessage(encodeAwareness(again.slice(-1)))]);
+  });
+
+  test('DOC20 many states are told in several messages, and those of nobody in none', () => {
+    const { board, tell } = presence();
+    const tellers = [1, 2, 3, 4, 5].map((clientId) => ({ clientId, teller: { ...ALICE } }));
+    for (const { clientId, teller } of tellers) tell(teller, clientId, 1, { text: 'x'.repeat(600) });
+    const messages = board.messages(board.present());
+    expect(messages).toHaveLength(3);
+    for (const { length } of messages) expect(length).toBeLessThan(2_000);
+    expect(board.messages([6])).toEqual([]);
   });
 
   test('DOC20 nobody makes others keep more of who left, nor of who never was there', () => {

@@ -7,16 +7,8 @@ import type { Clock } from '../../shared/clock.ts';
 import { ALLOWED_BY, type Allowances, type Allowed } from './allowance.ts';
 import { CatchUp } from './catch-up.ts';
 import type { LiveDocument, Participant } from './live-document.ts';
-import {
-  awarenessMessage,
-  type ClientMessage,
-  decodeMessage,
-  decoding,
-  deniedMessage,
-  durableMessage,
-  refusedMessage,
-  updateMessage,
-} from './messages.ts';
+import { type ClientMessage, decodeMessage, decoding, deniedMessage, durableMessage, refusedMessage, updateMessage } from './messages.ts';
+import { pieceBytes } from './presence.ts';
 import { foreign, malformed, type Refused, tooLarge } from './refused.ts';
 import { removalOf, type UpdateScan } from './update-scan.ts';
 
@@ -173,7 +165,8 @@ export class DocumentChannel implements Channel, Participant {
   }
 
   #count(message: ClientMessage): void {
-    if (message.kind === 'awareness' || message.kind === 'queryAwareness') this.#take('awareness', 1, 'awareness messages');
+    if (message.kind === 'awareness') this.#countPresence(message.update.length);
+    else if (message.kind === 'queryAwareness') this.#countPresence(0);
     else if (message.kind !== 'step1') {
       this.#take('updates', 1, 'edits');
       this.#take('updateBytes', message.update.length, 'bytes of edits');
@@ -181,6 +174,16 @@ export class DocumentChannel implements Channel, Participant {
       if (this.#hasAsked) this.#take('syncs', 1, 'requests for the state of the document');
       this.#hasAsked = true;
     }
+  }
+
+  /** Much of it costs as much as many messages. */
+  #countPresence(bytes: number): void {
+    const { limits } = this.#options;
+    const { documentUpdateBytesMax } = limits;
+    if (bytes > documentUpdateBytesMax) {
+      throw new CovistaError('payload_too_large', `a presence message has at most ${documentUpdateBytesMax} bytes`, { documentUpdateBytesMax });
+    }
+    this.#take('awareness', 1 + Math.floor(bytes / pieceBytes(limits)), 'awareness messages');
   }
 
   #take(what: Allowed, amount: number, text: string): void {
@@ -203,7 +206,7 @@ export class DocumentChannel implements Channel, Participant {
   }
 
   #tellPresence(clientIds: readonly number[]): void {
-    if (clientIds.length > 0) this.send(awarenessMessage(this.#options.document.presence.encode(clientIds)));
+    for (const message of this.#options.document.presence.messages(clientIds)) this.send(message);
   }
 
   #receiveAwareness(update: Uint8Array): void {
@@ -235,7 +238,8 @@ export class DocumentChannel implements Channel, Participant {
     const scan = document.scan(update);
     if (!this.#options.canWrite) return this.#judgeReader(scan);
     if (scan.added.length === 0 && !scan.removes && !scan.misses) return undefined;
-    if (scan.structs > documentUpdateStructsMax) return tooLarge(`an edit has at most ${documentUpdateStructsMax} items`);
+    if (scan.structs + scan.removals > documentUpdateStructsMax)
+      return tooLarge(`an edit has at most ${documentUpdateStructsMax} items and removals`);
     if (!document.clients.areTheirs(scan.added, this.subject)) return foreign();
     if (document.clients.areTooMany(scan.added, this.subject)) return tooLarge('comes under more new Yjs client ids than one person may use');
     if (scan.misses) return this.#missing();

@@ -50,6 +50,10 @@ export class DocumentLog {
     return this.#pendingBytes;
   }
 
+  get isPending(): boolean {
+    return this.#pendingBytes.edit + this.#pendingBytes.own > 0;
+  }
+
   append(update: Uint8Array, bindings: readonly ClientBinding[], origin: Origin): void {
     if (this.#isLost) return;
     this.#pendingBytes[origin] += update.length;

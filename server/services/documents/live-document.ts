@@ -7,6 +7,7 @@ import type { CacheCounts } from '../../shared/cache-counts.ts';
 import type { Clock } from '../../shared/clock.ts';
 import type { Logger } from '../../shared/log.ts';
 import type { ClientBinding, DocumentLease, DocumentStore, StoredDocument } from '../../storage/stores.ts';
+import { Answers, type Asker } from './answers.ts';
 import { updatesOf } from './compaction.ts';
 import { DocumentLog, type Origin } from './document-log.ts';
 import { Growth } from './growth.ts';
@@ -19,14 +20,10 @@ import { scanUpdate, type UpdateScan } from './update-scan.ts';
 import { YjsClients } from './yjs-clients.ts';
 
 /** Somebody who has the document open. */
-export interface Participant {
+export interface Participant extends Asker {
   readonly subject: Subject;
   readonly mayWrite: boolean;
-  /** Bytes that wait for them. */
-  readonly queuedBytes: number;
   send(message: Uint8Array): void;
-  /** What they lack; with the state that they have then where so much waits for them that edits are not to come behind it. */
-  sendState(message: Uint8Array, stateVector: Uint8Array | undefined, isAsked: boolean): void;
   /** Edits that are committed; within their limit, or it lets go. */
   relay(message: Uint8Array): void;
   /** Tells how many of their edits are settled, if that has changed. */
@@ -86,6 +83,7 @@ export class LiveDocument {
   readonly #options: LiveDocumentOptions;
   readonly #integration: Integration;
   readonly #messages: SyncMessages;
+  readonly #answers: Answers;
   readonly #growth: Growth;
   readonly #participants = new Set<Participant>();
   readonly #toAcknowledge = new Set<Participant>();
@@ -110,6 +108,7 @@ export class LiveDocument {
     this.#growth = new Growth(stored, { limits, clock });
     const sequence = stored.batches.at(-1)?.sequence ?? stored.state?.sequence ?? 0;
     this.log = new DocumentLog({ store, lease, sequence, onLost: (reason) => this.lose(reason) });
+    this.#answers = new Answers({ doc: this.doc, messages: this.#messages, log: this.log, limits });
     this.doc.on('update', (update: Uint8Array) => {
       this.#emitted = update;
     });
@@ -130,6 +129,7 @@ export class LiveDocument {
   leave(participant: Participant): void {
     this.#participants.delete(participant);
     this.#toAcknowledge.delete(participant);
+    this.#answers.leave(participant);
     this.rounds.leave(participant);
   }
 
@@ -176,12 +176,9 @@ export class LiveDocument {
     participant.send(this.#messages.ask());
   }
 
-  /** What a participant lacks; sent when all of it is committed, so that nobody ever has what a crash could take back. */
+  /** What a participant lacks, once all of it is committed; one answer to all that they ask until then. */
   sync(stateVector: Uint8Array, to: Participant, isAsked: boolean): void {
-    const message = this.#messages.difference(stateVector);
-    const isLarge = to.queuedBytes + message.length > this.#options.limits.documentQueuedBytesMax;
-    const reached = isLarge ? Y.encodeStateVector(this.doc) : undefined;
-    this.log.whenCommitted(() => to.sendState(message, reached, isAsked));
+    this.#answers.ask(stateVector, to, isAsked);
   }
 
   /** Tells a participant that an edit of theirs is settled, once all that came before it is. */

@@ -81,19 +81,26 @@ export interface AwarenessHead extends Omit<AwarenessEntry, 'json'> {
   readonly hasLeft: boolean;
 }
 
-/** The entries that are wanted; the others are passed over without a look at their states. */
+/** The entries that are wanted, of each client the last one; the others are passed over without a look at their states. */
 export function decodeAwareness(update: Uint8Array, isWanted: (head: AwarenessHead) => boolean): AwarenessEntry[] {
   return decoding(() => {
-    const decoder = createDecoder(update);
     const wanted: AwarenessEntry[] = [];
-    for (let left = readVarUint(decoder); left > 0; left -= 1) {
-      const clientId = readVarUint(decoder);
-      const clock = readVarUint(decoder);
-      const text = readVarUint8Array(decoder);
-      if (isWanted({ clientId, clock, hasLeft: LEFT.equals(text) })) wanted.push({ clientId, clock, json: UTF8.decode(text) });
-    }
+    for (const { text, ...head } of lastHeads(update))
+      if (isWanted(head)) wanted.push({ clientId: head.clientId, clock: head.clock, json: UTF8.decode(text) });
     return wanted;
   });
+}
+
+function lastHeads(update: Uint8Array): Iterable<AwarenessHead & { readonly text: Uint8Array }> {
+  const decoder = createDecoder(update);
+  const heads = new Map<number, AwarenessHead & { readonly text: Uint8Array }>();
+  for (let left = readVarUint(decoder); left > 0; left -= 1) {
+    const clientId = readVarUint(decoder);
+    const clock = readVarUint(decoder);
+    const text = readVarUint8Array(decoder);
+    heads.set(clientId, { clientId, clock, hasLeft: LEFT.equals(text), text });
+  }
+  return heads.values();
 }
 
 export function encodeAwareness(entries: readonly AwarenessEntry[]): Uint8Array {

@@ -1,5 +1,4 @@
 import type { Limits } from '../../../protocol/limits.ts';
-import { awarenessMessage } from './messages.ts';
 import type { Presence } from './presence.ts';
 
 export interface Listener {
@@ -148,11 +147,11 @@ export class PresenceRounds {
 
   #tellOf(changed: ReadonlySet<number>): void {
     const { participants, presence, limits } = this.#options;
-    const message = awarenessMessage(presence.encode(changed));
+    const messages = presence.messages(changed);
     for (const listener of participants) {
       if (listener.queuedBytes > limits.awarenessQueuedBytesMax) this.#miss(listener, changed);
       else if (this.#missed.has(listener)) this.#catchUp(listener, changed);
-      else if (changed.size > 0) listener.send(message);
+      else for (const message of messages) listener.send(message);
     }
   }
 
@@ -165,6 +164,6 @@ export class PresenceRounds {
   #catchUp(listener: Listener, changed: ReadonlySet<number>): void {
     const missed = this.#missed.get(listener) ?? new Set();
     this.#missed.delete(listener);
-    listener.send(awarenessMessage(this.#options.presence.encode(new Set([...missed, ...changed]))));
+    for (const message of this.#options.presence.messages(new Set([...missed, ...changed]))) listener.send(message);
   }
 }

@@ -2,7 +2,7 @@ import { type Fault, presenceFault } from '../../../protocol/documents/index.ts'
 import type { Subject } from '../../../protocol/ids.ts';
 import type { Limits } from '../../../protocol/limits.ts';
 import type { Clock } from '../../shared/clock.ts';
-import { type AwarenessEntry, type AwarenessHead, decodeAwareness, encodeAwareness } from './messages.ts';
+import { type AwarenessEntry, type AwarenessHead, awarenessMessage, decodeAwareness, encodeAwareness } from './messages.ts';
 
 /** Whoever tells presence: as many Yjs clients as there are programs behind one channel. */
 export interface Teller {
@@ -28,9 +28,15 @@ export interface Told {
   readonly fault: Fault | undefined;
 }
 
-export type PresenceLimits = Pick<Limits, 'awarenessKeepMs' | 'awarenessClientsMax' | 'awarenessStateBytesMax'>;
+export type PresenceLimits = Pick<Limits, 'awarenessKeepMs' | 'awarenessClientsMax' | 'awarenessStateBytesMax' | 'documentUpdateBytesMax'>;
 
 const LEFT = 'null';
+
+/**
+ * What is told goes in pieces, since clients of y-websocket send each back as one message, which is to be within what a message may
+ * have: numbers come back up to five times as long as they were written.
+ */
+export const pieceBytes = ({ documentUpdateBytesMax }: Pick<Limits, 'documentUpdateBytesMax'>): number => documentUpdateBytesMax / 8;
 
 /**
  * Who is there, by Yjs client id. What somebody tells of themselves replaces what they told before; nobody tells of others:
@@ -100,13 +106,21 @@ export class Presence {
     return [...this.#states].flatMap(([clientId, { hasLeft }]) => (hasLeft ? [] : [clientId]));
   }
 
-  encode(clientIds: Iterable<number>): Uint8Array {
-    const entries: AwarenessEntry[] = [];
+  /** What tells of these; nothing where there is nothing to tell. */
+  messages(clientIds: Iterable<number>): Uint8Array[] {
+    const pieces: AwarenessEntry[][] = [];
+    let bytes = Number.POSITIVE_INFINITY;
     for (const clientId of clientIds) {
       const state = this.#states.get(clientId);
-      if (state !== undefined) entries.push({ clientId, clock: state.clock, json: state.json });
+      if (state === undefined) continue;
+      if (bytes > pieceBytes(this.#limits)) {
+        pieces.push([]);
+        bytes = 0;
+      }
+      pieces.at(-1)?.push({ clientId, clock: state.clock, json: state.json });
+      bytes += Buffer.byteLength(state.json);
     }
-    return encodeAwareness(entries);
+    return pieces.map((entries) => awarenessMessage(encodeAwareness(entries)));
   }
 
   /** What is to be known of the client now; undefined when that is nothing new. */

@@ -3,6 +3,7 @@ import * as Y from 'yjs';
 import { CovistaError } from '../../../protocol/errors.ts';
 import { decoding } from './messages.ts';
 import { isTooDeep } from './nesting.ts';
+import { Removals, type RemovedRanges } from './removals.ts';
 
 /** Consecutive clocks of one Yjs client. */
 export interface ClockRange {
@@ -15,6 +16,8 @@ export interface ClockRange {
 export interface UpdateScan {
   /** How many structs it has: items, and what stands for those that are gone. */
   readonly structs: number;
+  /** How many ranges it has that remove something, but for what the document has as removed. */
+  readonly removals: number;
   /** What the document lacks of it, by client. */
   readonly added: readonly ClockRange[];
   /** Whether any of what is added has content that was not removed already. */
@@ -32,7 +35,6 @@ export interface UpdateScan {
 }
 
 type Struct = Y.Item | Y.GC | Y.Skip;
-type Removals = ReadonlyMap<number, readonly { readonly clock: number; readonly len: number }[]>;
 
 /**
  * Throws `invalid_input` for what is no update. Reading it this way first also protects from numbers of structs that lie: the
@@ -41,7 +43,7 @@ type Removals = ReadonlyMap<number, readonly { readonly clock: number; readonly 
 export function scanUpdate(doc: Y.Doc, update: Uint8Array, levelsMax: number): UpdateScan {
   const { structs, removals } = decoding(() => {
     const { structs, ds } = Y.decodeUpdate(update);
-    return { structs: structs as Struct[], removals: ds.clients as Removals };
+    return { structs: structs as Struct[], removals: new Removals(ds.clients as RemovedRanges) };
   });
   requireInOrder(structs);
   const ends = new Map<number, number>();
@@ -61,12 +63,14 @@ export function scanUpdate(doc: Y.Doc, update: Uint8Array, levelsMax: number): U
   }
   const isKnown = (id: Y.ID | null): boolean => id === null || id.clock < endOf(id.client);
   const items = fresh.filter((struct) => struct instanceof Y.Item);
+  const { removes, ranges } = removals.in(doc);
   return {
     structs: structs.length,
+    removals: ranges,
     added,
-    addsContent: items.some((item) => !(item.content instanceof Y.ContentDeleted) && !isWithin(removals, item)),
-    removes: removesLive(doc, removals),
-    misses: hasGap || items.some((item) => !dependencies(item).every(isKnown)) || removesUnknown(removals, endOf),
+    addsContent: items.some((item) => !(item.content instanceof Y.ContentDeleted) && !removals.cover(item.id, item.length)),
+    removes,
+    misses: hasGap || items.some((item) => !dependencies(item).every(isKnown)) || removals.exceed(endOf),
     newRoots: [...new Set(items.flatMap(({ parent }) => (typeof parent === 'string' && !doc.share.has(parent) ? [parent] : [])))],
     hasSubdocument: items.some(({ content }) => content instanceof Y.ContentDoc),
     isTooDeep: isTooDeep(doc, fresh, levelsMax),
@@ -88,32 +92,6 @@ function requireInOrder(structs: readonly Struct[]): void {
 
 function dependencies({ origin, rightOrigin, parent }: Y.Item): (Y.ID | null)[] {
   return [origin, rightOrigin, parent instanceof Y.ID ? parent : null];
-}
-
-function isWithin(removals: Removals, { id, length }: Y.Item): boolean {
-  return removals.get(id.client)?.some(({ clock, len }) => clock <= id.clock && id.clock + length <= clock + len) === true;
-}
-
-function removesUnknown(removals: Removals, endOf: (clientId: number) => number): boolean {
-  return [...removals].some(([clientId, ranges]) => ranges.some(({ clock, len }) => clock + len > endOf(clientId)));
-}
-
-function removesLive(doc: Y.Doc, removals: Removals): boolean {
-  return [...removals].some(([clientId, ranges]) => {
-    const structs = doc.store.clients.get(clientId);
-    return structs !== undefined && ranges.some((range) => hasLive(structs, range));
-  });
-}
-
-function hasLive(structs: readonly (Y.Item | Y.GC)[], { clock, len }: { readonly clock: number; readonly len: number }): boolean {
-  const last = structs[structs.length - 1];
-  if (last === undefined || last.id.clock + last.length <= clock) return false;
-  for (let index = Y.findIndexSS(structs as Parameters<typeof Y.findIndexSS>[0], clock); index < structs.length; index += 1) {
-    const struct = structs[index];
-    if (struct === undefined || struct.id.clock >= clock + len) return false;
-    if (!struct.deleted) return true;
-  }
-  return false;
 }
 
 /** An update that does nothing but remove. */

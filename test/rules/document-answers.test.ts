@@ -1,0 +1,120 @@
+import { expect, test } from 'vitest';
+import * as Y from 'yjs';
+import { readMessage } from '../../client/documents/wire.ts';
+import { defaultLimits } from '../../protocol/limits.ts';
+import { Answers } from '../../server/services/documents/answers.ts';
+import { step1Message } from '../../server/services/documents/messages.ts';
+import { SyncMessages } from '../../server/services/documents/sync-messages.ts';
+import { CacheCounts } from '../../server/shared/cache-counts.ts';
+import { type MemoryClient, memoryDocument, quiet } from '../support/live-document.ts';
+
+const NOTHING = Y.encodeStateVector(new Y.Doc());
+const ASKING_FOR_ALL = step1Message(NOTHING);
+
+/** What is in the answers that somebody received from a place on. */
+function answersTo(client: MemoryClient, from: number): Y.Doc[] {
+  return client.received.slice(from).flatMap((bytes) => {
+    const message = readMessage(bytes);
+    if (message.kind !== 'difference') return [];
+    const doc = new Y.Doc();
+    Y.applyUpdate(doc, message.update);
+    return [doc];
+  });
+}
+
+/** Two people, and commits that wait until each is let through. */
+async function held() {
+  const memory = memoryDocument();
+  const [alice, bob] = [memory.connect('alice'), memory.connect('bob')];
+  await quiet();
+  const gates: (() => void)[] = [];
+  memory.beforeCommit = () =>
+    new Promise((resolve) => {
+      gates.push(resolve);
+    });
+  const commit = async (): Promise<void> => {
+    gates.shift()?.();
+    await quiet();
+  };
+  return { memory, alice, bob, commit };
+}
+
+test('DOC21 who asks again and again while an edit is on its way gets one answer, once it is committed', async () => {
+  const { alice, bob, commit } = await held();
+  alice.doc.getMap('own').set('a', 1);
+  await quiet();
+  const before = bob.received.length;
+  for (let time = 0; time < 50; time += 1) bob.send(ASKING_FOR_ALL);
+  await quiet();
+  expect(bob.received.length).toBe(before);
+  await commit();
+  expect(answersTo(bob, before).map((doc) => doc.getMap('own').toJSON())).toEqual([{ a: 1 }]);
+  bob.send(ASKING_FOR_ALL);
+  await quiet();
+  expect(answersTo(bob, before)).toHaveLength(2);
+});
+
+test('DOC21 an answer has nothing that is not committed, and comes though others go on editing', async () => {
+  const { alice, bob, commit } = await held();
+  alice.doc.getMap('own').set('a', 1);
+  await quiet();
+  const before = bob.received.length;
+  bob.send(ASKING_FOR_ALL);
+  alice.doc.getMap('own').set('b', 2);
+  await quiet();
+  await commit();
+  bob.send(ASKING_FOR_ALL);
+  alice.doc.getMap('own').set('c', 3);
+  await quiet();
+  expect(answersTo(bob, before)).toEqual([]);
+  expect(bob.doc.getMap('own').toJSON()).toEqual({ a: 1 });
+  await commit();
+  expect(answersTo(bob, before).map((doc) => doc.getMap('own').toJSON())).toEqual([{ a: 1, b: 2 }]);
+  await commit();
+  expect(answersTo(bob, before).map((doc) => doc.getMap('own').toJSON())).toEqual([
+    { a: 1, b: 2 },
+    { a: 1, b: 2, c: 3 },
+  ]);
+});
+
+test('DOC21 one answer has what each of the programs behind a channel lacks, and what is no question is refused at once', async () => {
+  const { memory, alice, bob, commit } = await held();
+  alice.doc.getMap('own').set('a', 1);
+  await quiet();
+  const before = bob.received.length;
+  bob.send(step1Message(Y.encodeStateVector(memory.document.doc)));
+  bob.send(ASKING_FOR_ALL);
+  await commit();
+  expect(answersTo(bob, before).map((doc) => doc.getMap('own').toJSON())).toEqual([{ a: 1 }]);
+  alice.doc.getMap('own').set('b', 2);
+  await quiet();
+  bob.send(step1Message(Uint8Array.of(255, 255)));
+  await quiet();
+  expect(bob.closedBy).toMatchObject({ code: 'invalid_input' });
+  await commit();
+  expect(alice.isClosed).toBe(false);
+});
+
+test('DOC21 of answers to many only so much waits, and each is sent in the end', () => {
+  const doc = new Y.Doc();
+  doc.getText('own').insert(0, 'x'.repeat(1_000));
+  const waiting: (() => void)[] = [];
+  const log = { isPending: true, whenCommitted: (callback: () => void) => void (log.isPending ? waiting.push(callback) : callback()) };
+  const commit = (): void => {
+    for (const callback of waiting.splice(0)) callback();
+  };
+  const limits = { ...defaultLimits, documentPendingBytesMax: 500 };
+  const answers = new Answers({ doc, messages: new SyncMessages(doc, limits, new CacheCounts()), log, limits });
+  const told: number[] = [];
+  const askers = [0, 1, 2, 3].map((index) => ({ queuedBytes: 0, sendState: () => void told.push(index) }));
+  for (const asker of askers) answers.ask(NOTHING, asker, true);
+  answers.leave(askers[3] as (typeof askers)[number]);
+  const seen = [0, 1, 2].map(() => {
+    commit();
+    return told.length;
+  });
+  expect(seen).toEqual([0, 1, 2]);
+  log.isPending = false;
+  commit();
+  expect(told).toEqual([0, 1, 2]);
+});

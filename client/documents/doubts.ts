@@ -1,5 +1,5 @@
 import * as Y from 'yjs';
-import type { Sending } from './settlement.ts';
+import type { Added, Sending } from './settlement.ts';
 import { readMessage } from './wire.ts';
 
 /**
@@ -30,16 +30,17 @@ export class Doubts {
 }
 
 /** Whether anything is left of what the message added. */
-function isPresent({ store, clientID }: Y.Doc, { fromClock, toClock }: Sending): boolean {
-  const structs = store.clients.get(clientID) ?? [];
-  return structs.some(({ id, length, deleted }) => !deleted && id.clock < toClock && id.clock + length > fromClock);
+function isPresent({ store }: Y.Doc, { added }: Sending): boolean {
+  return added.some(({ clientId, fromClock, toClock }) => {
+    const structs = store.clients.get(clientId) ?? [];
+    return structs.some(({ id, length, deleted }) => !deleted && id.clock < toClock && id.clock + length > fromClock);
+  });
 }
 
-/** How much of this copy's own an edit completes; 0 of one that adds nothing. */
-export function clockBehind(message: Uint8Array, { clientID }: Y.Doc): number {
+/** What a message to the server adds, also of the clients of Yjs that earlier pages were, whose edits are taken up from a kept copy. */
+export function addedBy(message: Uint8Array): Added[] {
   const edit = readMessage(message);
-  return edit.kind === 'difference' || edit.kind === 'update' ? (Y.parseUpdateMeta(edit.update).to.get(clientID) ?? 0) : 0;
+  if (edit.kind !== 'difference' && edit.kind !== 'update') return [];
+  const { from, to } = Y.parseUpdateMeta(edit.update);
+  return [...from].map(([clientId, fromClock]) => ({ clientId, fromClock, toClock: to.get(clientId) ?? fromClock }));
 }
-
-/** How much of this copy's own is in a state. */
-export const clockIn = (stateVector: Uint8Array, { clientID }: Y.Doc): number => Y.decodeStateVector(stateVector).get(clientID) ?? 0;

@@ -30,16 +30,16 @@ export async function openDatabase(name: string): Promise<IDBDatabase> {
 /** Carries out work in one transaction, which is undone when the work fails. */
 export async function inTransaction<Result>(database: IDBDatabase, work: (stores: Stores) => Promise<Result>): Promise<Result> {
   const transaction = database.transaction(['documents', 'updates'], 'readwrite');
-  let isOver = false;
+  let end: 'complete' | 'abort' | undefined;
   const { promise: ended, resolve } = Promise.withResolvers<void>();
-  transaction.oncomplete = transaction.onabort = () => {
-    isOver = true;
+  transaction.oncomplete = transaction.onabort = ({ type }) => {
+    end = type === 'complete' ? 'complete' : 'abort';
     resolve();
   };
   const stores = { documents: transaction.objectStore('documents'), updates: transaction.objectStore('updates') };
   const [outcome] = await Promise.allSettled([
     work(stores).catch((fault: unknown) => {
-      if (!isOver) transaction.abort();
+      if (end === undefined) transaction.abort();
       throw fault;
     }),
     ended,
@@ -47,8 +47,12 @@ export async function inTransaction<Result>(database: IDBDatabase, work: (stores
   // A full disk may show as the reason of the whole transaction.
   if (transaction.error !== null) throw told(transaction.error);
   if (outcome.status === 'rejected') throw told(outcome.reason);
+  // A browser that closes the database may give no reason for what it undoes.
+  if (end === 'abort') throw brokenOff();
   return outcome.value;
 }
+
+export const brokenOff = (): CovistaError => new CovistaError('unavailable', 'the browser has closed the database in which documents are kept');
 
 function told(fault: unknown): unknown {
   if (!(fault instanceof DOMException) || fault.name !== 'QuotaExceededError') return fault;

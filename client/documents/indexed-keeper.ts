@@ -2,7 +2,7 @@ import * as Y from 'yjs';
 import type { DocumentOpened } from '../../protocol/documents/messages.ts';
 import { CovistaError } from '../../protocol/errors.ts';
 import { randomKey } from '../values.ts';
-import { answered, inTransaction, openDatabase, type Stores } from './indexed-database.ts';
+import { answered, brokenOff, inTransaction, openDatabase, type Stores } from './indexed-database.ts';
 import type { KeeperOptions } from './keep.ts';
 import type { DocumentKeeper, KeptDocument } from './keeper.ts';
 
@@ -46,13 +46,17 @@ class IndexedKeeper implements DocumentKeeper {
   readonly #page = randomKey();
   /** What was unsettled of the documents that were taken up. */
   readonly #takenUp = new Map<string, KeptRecord['unsettled']>();
-  /** Erased, here or by another page: nothing is kept any more. */
+  /** Erased, here or by another page: nothing is to be kept any more. */
   #isOver = false;
+  /** Closed by the browser, as when the data of the site are cleared: nothing can be kept any more, which whoever asks for it learns. */
+  #fault: CovistaError | undefined;
 
   constructor(options: IndexedOptions) {
     this.#options = options;
     options.database.onversionchange = () => this.#end();
-    options.database.onclose = () => this.#end();
+    options.database.onclose = () => {
+      this.#fault = brokenOff();
+    };
   }
 
   load(name: string): Promise<KeptDocument | undefined> {
@@ -135,7 +139,9 @@ class IndexedKeeper implements DocumentKeeper {
   }
 
   async #change<Result>(whenOver: Result, work: (stores: Stores) => Promise<Result>): Promise<Result> {
-    return this.#isOver ? whenOver : inTransaction(this.#options.database, work);
+    if (this.#isOver) return whenOver;
+    if (this.#fault !== undefined) throw this.#fault;
+    return inTransaction(this.#options.database, work);
   }
 }
 

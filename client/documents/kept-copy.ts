@@ -12,8 +12,8 @@ export class KeptCopy {
   /** Why nothing is kept any more. */
   #fault: CovistaError | undefined;
   #unsettled = false;
-  /** Updates that are written together, as soon as what is being written is. */
-  #updates: Uint8Array[] = [];
+  /** Updates that one write, which is queued, takes together; what comes behind another queued step is of a batch of its own. */
+  #batch: Uint8Array[] = [];
 
   constructor(keeper: DocumentKeeper, name: string, failed: (reason: CovistaError) => void) {
     this.#keeper = keeper;
@@ -36,14 +36,17 @@ export class KeptCopy {
   }
 
   append(update: Uint8Array, unsettled: boolean): void {
+    if (this.#fault !== undefined) return;
     this.#unsettled = unsettled;
-    this.#updates.push(update);
-    if (this.#updates.length === 1) this.#queue(() => this.#write());
+    const batch = this.#batch;
+    batch.push(update);
+    if (batch.length === 1) this.#queue(() => this.#write(batch));
   }
 
   settle(): void {
     if (!this.#unsettled) return;
     this.#unsettled = false;
+    this.#batch = [];
     this.#queue(() => this.#keeper.settle(this.#name));
   }
 
@@ -55,13 +58,15 @@ export class KeptCopy {
 
   forget(): void {
     this.#unsettled = false;
-    this.#updates = [];
+    // Nothing of these is to be written, where their write has not begun.
+    this.#batch.length = 0;
+    this.#batch = [];
     this.#queue(() => this.#keeper.forget(this.#name));
   }
 
-  #write(): Promise<void> {
-    const [first, ...rest] = this.#updates;
-    this.#updates = [];
+  #write(batch: Uint8Array[]): Promise<void> {
+    if (batch === this.#batch) this.#batch = [];
+    const [first, ...rest] = batch;
     if (first === undefined) return Promise.resolve();
     return this.#keeper.append(this.#name, rest.length === 0 ? first : Y.mergeUpdates([first, ...rest]), this.#unsettled);
   }
@@ -72,7 +77,7 @@ export class KeptCopy {
 
   #fail(fault: unknown): void {
     this.#fault = fault instanceof CovistaError ? fault : new CovistaError('unavailable', `${this.#name} cannot be kept here`, {}, fault);
-    this.#updates = [];
+    this.#batch = [];
     this.#failed(this.#fault);
   }
 }

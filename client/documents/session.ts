@@ -3,7 +3,7 @@ import { DOCUMENT_SHAPES } from '../../protocol/documents/shape.ts';
 import { CovistaError, ERRORS, errorFromBody } from '../../protocol/errors.ts';
 import { backoffMs } from '../backoff.ts';
 import type { DocumentState } from './document-state.ts';
-import { clockBehind, clockIn, Doubts } from './doubts.ts';
+import { addedBy, Doubts } from './doubts.ts';
 import { KeptCopy } from './kept-copy.ts';
 import { isForWhatWasSent, isSame, type Line, readOnly, removedUnderWay } from './line.ts';
 import { Listeners } from './listeners.ts';
@@ -222,7 +222,6 @@ export class DocumentSession {
   #share(line: Line, stateVector: Uint8Array): void {
     if (line.channel.opened.canWrite) {
       const messages = this.#outgoing.difference(this.#replica.doc, stateVector);
-      this.#settlement.serverHas(clockIn(stateVector, this.#replica.doc));
       line.shared ??= messages.length;
       this.#outgoing.clear();
       this.#send(messages);
@@ -233,7 +232,7 @@ export class DocumentSession {
   #send(messages: readonly Uint8Array[]): void {
     for (const [index, message] of messages.entries()) {
       this.#line?.channel.send(message);
-      this.#settlement.sent(clockBehind(message, this.#replica.doc), index === messages.length - 1);
+      this.#settlement.sent(addedBy(message), index === messages.length - 1);
     }
   }
 

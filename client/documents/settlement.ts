@@ -6,12 +6,18 @@ interface Waiter {
   readonly reject: (reason: CovistaError) => void;
 }
 
-/** A message to the server: the edits behind `afterEdit` up to `edit`, which have added what lies between the clocks. */
+/** What lies between two clocks of a client of Yjs. */
+export interface Added {
+  readonly clientId: number;
+  readonly fromClock: number;
+  readonly toClock: number;
+}
+
+/** A message to the server: the edits behind `afterEdit` up to `edit`, and what they have added. */
 export interface Sending {
   readonly afterEdit: number;
   readonly edit: number;
-  readonly fromClock: number;
-  readonly toClock: number;
+  readonly added: readonly Added[];
 }
 
 /**
@@ -22,7 +28,6 @@ export interface Sending {
 export class Settlement {
   #made = 0;
   #settled = 0;
-  #settledClock = 0;
   /** The messages of this channel that are not settled. */
   #underWay: Sending[] = [];
   #settledMessages = 0;
@@ -37,15 +42,10 @@ export class Settlement {
     this.#made += 1;
   }
 
-  /** The server has so much of this copy: what it makes of the messages to come says nothing of that. */
-  serverHas(clock: number): void {
-    this.#settledClock = Math.max(this.#settledClock, clock);
-  }
-
-  /** A message left that adds what lies before this clock; with the last one, everything made so far has left. */
-  sent(toClock: number, isLast = true): void {
-    const { edit: afterEdit, toClock: fromClock } = this.#underWay.at(-1) ?? { edit: this.#settled, toClock: this.#settledClock };
-    this.#underWay.push({ afterEdit, edit: isLast ? this.#made : afterEdit, fromClock, toClock: Math.max(fromClock, toClock) });
+  /** A message left that adds this; with the last one, everything made so far has left. */
+  sent(added: readonly Added[], isLast = true): void {
+    const afterEdit = this.#underWay.at(-1)?.edit ?? this.#settled;
+    this.#underWay.push({ afterEdit, edit: isLast ? this.#made : afterEdit, added });
   }
 
   /** The next channel counts from the beginning. Answers what was under way, which may or may not have arrived. */
@@ -61,9 +61,7 @@ export class Settlement {
     const count = Math.min(messages - this.#settledMessages, this.#underWay.length);
     if (count <= 0) return;
     this.#settledMessages += count;
-    const last = this.#underWay.splice(0, count).at(-1);
-    this.#settled = last?.edit ?? this.#settled;
-    this.#settledClock = last?.toClock ?? this.#settledClock;
+    this.#settled = this.#underWay.splice(0, count).at(-1)?.edit ?? this.#settled;
     const done = this.#waiters.filter(({ upTo }) => upTo <= this.#settled);
     this.#waiters = this.#waiters.filter(({ upTo }) => upTo > this.#settled);
     for (const { resolve } of done) resolve();
@@ -91,7 +89,6 @@ export class Settlement {
   /** All edits are given up. */
   abandon(reason: CovistaError): void {
     this.#settled = this.#made;
-    this.#settledClock = 0;
     this.interrupted();
     this.#reject(() => true, reason);
   }

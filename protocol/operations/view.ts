@@ -23,7 +23,8 @@ const few = <Value extends z.ZodType>(value: Value) =>
     `must have at most ${defaultLimits.viewEntriesMax} entries`,
   );
 
-const window = z
+/** What makes a column of neighbouring rows. */
+export const viewWindow = z
   .object({
     column: columnName,
     aggregate: name,
@@ -56,7 +57,7 @@ export const viewConfig = {
     .optional(),
   aggregates: record(columnName, z.union([name, z.tuple([name, z.array(columnName).max(8)])], NO_AGGREGATE)).optional(),
   expressions: few(text).optional(),
-  windows: few(window).optional(),
+  windows: few(viewWindow).optional(),
   group_by_depth: z.int().min(0).max(1_000).nullable().optional(),
   group_rollup_mode: z.enum(['rollup', 'flat', 'total']).optional(),
   split_rollup_mode: z.enum(['flat', 'rollup']).optional(),

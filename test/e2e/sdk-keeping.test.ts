@@ -1,21 +1,10 @@
-import { resolve } from 'node:path';
-import { build } from 'esbuild';
 import type { Browser, BrowserContext, Page } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { Client } from '../../client/index.ts';
 import { hasBrowser, launchBrowser } from '../support/browser.ts';
 import { until } from '../support/documents.ts';
+import { clientScript, type PageScope } from '../support/page-client.ts';
 import { startTestServer, type TestServer } from '../support/server.ts';
-
-/** What runs in the page: `covista` is the client; each function gets what the test passes. */
-type Covista = typeof import('../../client/index.ts');
-interface PageScope {
-  readonly covista: Covista;
-  live: Awaited<ReturnType<Client['document']['open']>>;
-  keeper: Awaited<ReturnType<Covista['keepDocuments']>>;
-  client: Client;
-  errors: string[];
-}
 
 describe.skipIf(!hasBrowser)('documents kept in a browser (needs Chromium: apt-get install chromium)', () => {
   let server: TestServer;
@@ -28,15 +17,7 @@ describe.skipIf(!hasBrowser)('documents kept in a browser (needs Chromium: apt-g
     alice = await server.client('alice');
     // A page that the test makes up has no address, and would not be let near a local one.
     browser = await launchBrowser('--disable-features=LocalNetworkAccessChecks');
-    const { outputFiles } = await build({
-      entryPoints: [resolve(import.meta.dirname, '../../client/index.ts')],
-      bundle: true,
-      platform: 'browser',
-      format: 'iife',
-      globalName: 'covista',
-      write: false,
-    });
-    script = `${outputFiles[0]?.text}\nglobalThis.covista = covista;`;
+    script = await clientScript();
   });
 
   afterAll(async () => {
@@ -259,6 +240,20 @@ describe.skipIf(!hasBrowser)('documents kept in a browser (needs Chromium: apt-g
       return [...told, await covista.keepDocuments({ subject: 'bob' }).then(() => 'kept', codeOf)];
     });
     expect(codes).toEqual(['storage_full', 'unavailable', 'unavailable']);
+    await context.close();
+  });
+
+  test('LIVE16 data of the site that the browser clears are told of once as `unavailable`, and the document goes on', async () => {
+    const { name } = await newDataset();
+    const context = await browser.newContext();
+    const page = await newPage(context);
+    await open(page, { name, subject: 'bob' });
+    await save(page, 'kept');
+    const devTools = await context.newCDPSession(page);
+    await devTools.send('Storage.clearDataForOrigin', { origin: server.url, storageTypes: 'indexeddb' });
+    for (const saved of ['lost', 'lost too']) await expect(save(page, saved)).rejects.toThrow(/kept/);
+    await page.evaluate(async () => (globalThis as unknown as PageScope).live.whenDurable());
+    expect(await page.evaluate(() => (globalThis as unknown as PageScope).errors)).toEqual(['unavailable']);
     await context.close();
   });
 

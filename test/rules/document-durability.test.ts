@@ -1,7 +1,8 @@
 import { expect, test } from 'vitest';
 import { CovistaError } from '../../protocol/errors.ts';
 import { defaultLimits } from '../../protocol/limits.ts';
-import { errorsOf, newRelay, openAs, text, until, write } from '../support/documents.ts';
+import { errorsOf, hubOf, newRelay, openAs, text, until, write } from '../support/documents.ts';
+import { MemoryKeeper } from '../support/memory-keeper.ts';
 
 test('LIVE3 whenDurable waits for what was made before it, deletions included', async () => {
   const relay = newRelay();
@@ -79,6 +80,33 @@ test('LIVE3 a refusal of which the word is lost is told from what the server had
   relay.drop();
   await expect(durable).rejects.toMatchObject({ code: 'conflict' });
   await until(document, () => text(document) === 'kept ');
+});
+
+test('LIVE3 what an earlier page edited and a refusal of which the word is lost has taken back is not taken for kept', async () => {
+  const relay = newRelay();
+  const keeper = new MemoryKeeper();
+  const online = await openAs(relay, 'alice', { keeper });
+  write(online, 'kept ');
+  await online.whenDurable();
+  online.close();
+  relay.refuseOpening = new CovistaError('unavailable', 'down');
+  const offline = await hubOf(relay, 'alice').open('dataset/7', { keeper });
+  write(offline, 'refused');
+  await offline.whenKept();
+  offline.close();
+  relay.refuseOpening = undefined;
+  relay.rule = () => 'hold';
+  const reached = new Promise<void>((resolve) => relay.doc.once('update', () => resolve()));
+  const document = await hubOf(relay, 'alice').open('dataset/7', { keeper });
+  const errors = errorsOf(document);
+  const durable = document.whenDurable();
+  await reached;
+  relay.doc.getText('note').delete(5, 7);
+  relay.rule = () => undefined;
+  relay.drop();
+  await expect(durable).rejects.toMatchObject({ code: 'conflict' });
+  await until(document, () => text(document) === 'kept ');
+  expect(errors).toMatchObject([{ code: 'conflict' }]);
 });
 
 test('LIVE3 of what goes in several messages, one of which the refusal is lost is not taken for kept', async () => {

@@ -30,6 +30,25 @@ test.each<[string, Record<string, unknown>, RegExp | undefined]>([
   ['a number of a case of SQL', { expressions: { us: 'CASE salary WHEN 90210 THEN true END' } }, /numbers/],
   ['a condition of SQL', { expressions: { high: 'CASE WHEN salary > 15 THEN true END' } }, undefined],
   ['a field of another viewer', { having: [['region', '==', 'US']] }, /"having"/],
+  [
+    'a window of known fields',
+    {
+      windows: {
+        w: { column: 'salary', aggregate: 'sum', partition_by: ['region'], order_by: ['salary', 'asc'], rows: 2, range: null, cumulative: true },
+      },
+    },
+    undefined,
+  ],
+  [
+    'a field of a window of another viewer',
+    { windows: { v: { column: 'salary', aggregate: 'sum' }, w: { column: 'salary', aggregate: 'sum', where: ['region', '==', 'US'] } } },
+    /"w"/,
+  ],
+  [
+    'a known field of a window that is of another form',
+    { windows: { w: { column: 'salary', aggregate: 'sum', rows: ['region', '==', 'US'] } } },
+    /"w"/,
+  ],
 ])('DOC31 %s may tell of rows, or not', (_, config, doubt) => {
   const at = '2026-11-23T00:00:00.000Z';
   const view = { name: 'View', config, plugin: 'Datagrid', dialect: 'sql', ref: 'main', author: 'alice', createdAt: at, updatedAt: at };

@@ -15,10 +15,10 @@ test('LIVE3 the acknowledgement of a message settles every edit that it carries,
   settlement.edited();
   settlement.edited();
   const first = settlement.whenSettled();
-  settlement.sent(0);
+  settlement.sent([]);
   settlement.edited();
   const second = settlement.whenSettled();
-  settlement.sent(0);
+  settlement.sent([]);
   settlement.settle(1);
   expect([await stateOf(first), await stateOf(second), settlement.isOpen]).toEqual(['settled', 'open', true]);
   settlement.settle(1);
@@ -29,15 +29,15 @@ test('LIVE3 the acknowledgement of a message settles every edit that it carries,
 test('LIVE3 a new channel counts from the beginning', async () => {
   const settlement = new Settlement();
   settlement.edited();
-  settlement.sent(0);
+  settlement.sent([]);
   settlement.settle(1);
   settlement.edited();
-  settlement.sent(0);
+  settlement.sent([]);
   const waiting = settlement.whenSettled();
   settlement.interrupted();
   settlement.settle(1);
   expect(await stateOf(waiting)).toBe('open');
-  settlement.sent(0);
+  settlement.sent([]);
   settlement.settle(1);
   expect(await stateOf(waiting)).toBe('settled');
 });
@@ -46,10 +46,10 @@ test('LIVE4 who waits for a refused edit learns of it, who waits for an earlier 
   const settlement = new Settlement();
   settlement.edited();
   const earlier = settlement.whenSettled();
-  settlement.sent(0);
+  settlement.sent([]);
   settlement.edited();
   const refused = settlement.whenSettled();
-  settlement.sent(0);
+  settlement.sent([]);
   settlement.refuse(2, new CovistaError('invalid_input', 'no'));
   settlement.settle(2);
   expect([await stateOf(earlier), await stateOf(refused), settlement.isOpen]).toEqual(['settled', 'invalid_input', false]);

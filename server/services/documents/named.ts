@@ -1,4 +1,5 @@
 import { type Annotation, columnsOfAnchor, columnsOfConfig, type SharedView, savedViewConfig } from '../../../protocol/documents/index.ts';
+import { viewWindow } from '../../../protocol/operations/view.ts';
 
 type Scalar = string | number | boolean;
 
@@ -42,7 +43,10 @@ function doubtOf(config: SharedView['config']): string | undefined {
   if (expressions.some((expression) => TEXT.test(expression))) return 'an expression with texts in it';
   if (expressions.some(equalsNumber)) return 'an expression that asks whether something equals what it has numbers for';
   const unknown = Object.keys(config).find((field) => !Object.hasOwn(savedViewConfig.shape, field));
-  return unknown === undefined ? undefined : `the field ${JSON.stringify(unknown)} of the config, which is not known here,`;
+  if (unknown !== undefined) return `the field ${JSON.stringify(unknown)} of the config, which is not known here,`;
+  // A saved view keeps whatever a newer viewer puts into a window, also in a field of a known name.
+  const [odd] = Object.entries(config.windows ?? {}).find(([, window]) => !viewWindow.safeParse(window).success) ?? [];
+  return odd === undefined ? undefined : `the window ${JSON.stringify(odd)} of the config, of which not everything is known here,`;
 }
 
 export function namedByAnnotation({ anchor }: Annotation): Named {

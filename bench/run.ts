@@ -16,7 +16,7 @@ const USAGE = `npm run bench [-- FLAGS] [SCENARIO…]
 
   --quick          the scenarios that have targets, with smaller data and fewer runs
   --long           the scenarios that take long as well
-  --compare FILE   then say what got worse than in these results beyond noise; status 1 if anything did
+  --compare FILE   then say which targets are no longer met, and what got worse than in these results beyond noise; status 1 if anything got worse
   --readme FILE    put the tables of these results into README.md and the operator's chapter, and run nothing
 `;
 

@@ -84,10 +84,19 @@ function describe(people: number, crowds: readonly Met[]): Measurement[] {
     ];
   });
   const failed = crowds.flatMap(({ errors }) => Object.values(errors)).reduce((sum, count) => sum + count, 0);
+  const memories = crowds.map(({ memory }) => memory);
   const target = (limit: number) => (isFull ? ({ limit, bound: 'at most' } as const) : {});
   return [
     ...figures,
     { area: AREA, name: 'errors', value: failed, unit: 'count', at, ...target(0) },
-    { area: AREA, name: 'memory of the server', ...summaryOf(crowds.map(({ memory }) => memory)), unit: 'MiB', at, ...target(GIGABYTE_AND_A_HALF) },
+    {
+      area: AREA,
+      name: 'memory of the server',
+      ...summaryOf(memories),
+      value: Math.max(...memories),
+      unit: 'MiB',
+      at,
+      ...target(GIGABYTE_AND_A_HALF),
+    },
   ];
 }

@@ -94,7 +94,12 @@ function describe(restarts: readonly Restart[]): Measurement[] {
   const back = (name: string, share: number): Measurement =>
     figure(name, 'ms', ({ report: { backMs } }) => Math.min(GIVE_UP_MS, Math.max(0, percentile(backMs, share))));
   return [
-    { ...figure(`share of ${clients} clients that are back within ${BACK_MS / 1_000} s`, 'ratio', backInTime), limit: 0.999, bound: 'at least' },
+    {
+      ...figure(`share of ${clients} clients that are back within ${BACK_MS / 1_000} s`, 'ratio', backInTime),
+      // Of all restarts together: one of them that keeps people waiting is not to be left out.
+      value: restarts.reduce((sum, restarted) => sum + backInTime(restarted), 0) / restarts.length,
+      ...{ limit: 0.999, bound: 'at least' },
+    },
     never('commands that were acknowledged and lost', ({ lost }) => lost),
     never('commands that failed', ({ failed }) => failed.length),
     { ...figure('commands that were acknowledged', 'count', ({ report: { commands } }) => commands.acknowledged), better: 'higher' },

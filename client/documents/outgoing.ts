@@ -95,8 +95,14 @@ export class Outgoing {
   }
 }
 
-/** How many items an update has. */
-const structsOf = (update: Uint8Array): number => Y.decodeUpdate(update).structs.length;
+/** How many items an update has, or how many removals where these are more. */
+function structsOf(update: Uint8Array): number {
+  const { structs, ds } = Y.decodeUpdate(update);
+  return Math.max(
+    structs.length,
+    [...ds.clients.values()].reduce((sum, ranges) => sum + ranges.length, 0),
+  );
+}
 
 /** Updates joined in order to as few as stay within the bounds; one that is larger by itself stays alone. */
 function portions(updates: readonly Uint8Array[], { bytesMax, structsMax }: Bounds): Uint8Array[] {

@@ -42,6 +42,8 @@ export class DocumentChannel implements Channel, Participant {
   #hasAsked = false;
   /** Whether they have answered the question of what the server lacks. */
   #hasSynced = false;
+  /** Whether the state that they lack is still to come. */
+  #awaitsState = false;
   #isEnding = false;
   #catchUp: CatchUp | undefined;
   /** Whether something was committed while they caught up. */
@@ -98,6 +100,7 @@ export class DocumentChannel implements Channel, Participant {
 
   sendState(message: Uint8Array, stateVector: Uint8Array | undefined, isAsked: boolean): void {
     const wasBehind = this.#catchUp !== undefined;
+    this.#awaitsState = false;
     this.#catchUp?.end();
     this.#catchUp = undefined;
     this.send(message);
@@ -109,7 +112,7 @@ export class DocumentChannel implements Channel, Participant {
     this.#stateBytes = message.length;
     this.#excessBytes = isMuch && !isShrinking ? message.length : 0;
     if (stateVector === undefined || this.#isEnding || !isMuch || !isShrinking) {
-      if (wasBehind) this.acknowledge();
+      this.acknowledge();
       return;
     }
     this.#hasMissed = false;
@@ -148,8 +151,9 @@ export class DocumentChannel implements Channel, Participant {
     this.end(new CovistaError('unavailable', 'you fell too far behind; come back and sync'));
   }
 
+  /** Not before a state that was asked for: who hears first that their edits are settled takes what it lacks of them for others' doing. */
   acknowledge(): void {
-    if (this.#catchUp === undefined) this.#tellSettled();
+    if (this.#catchUp === undefined && !this.#awaitsState) this.#tellSettled();
   }
 
   #tellSettled(): void {
@@ -183,7 +187,7 @@ export class DocumentChannel implements Channel, Participant {
     if (bytes > documentUpdateBytesMax) {
       throw new CovistaError('payload_too_large', `a presence message has at most ${documentUpdateBytesMax} bytes`, { documentUpdateBytesMax });
     }
-    this.#take('awareness', 1 + Math.floor(bytes / pieceBytes(limits)), 'awareness messages');
+    this.#take('awareness', 1 + Math.floor(bytes / (2 * pieceBytes(limits))), 'awareness messages');
   }
 
   #take(what: Allowed, amount: number, text: string): void {
@@ -195,6 +199,7 @@ export class DocumentChannel implements Channel, Participant {
 
   /** A state vector that is none shows only when it is read. */
   #sync(stateVector: Uint8Array, isAsked: boolean): void {
+    this.#awaitsState = true;
     decoding(() => {
       this.#options.document.sync(stateVector, this, isAsked);
       return true;
@@ -238,8 +243,8 @@ export class DocumentChannel implements Channel, Participant {
     const scan = document.scan(update);
     if (!this.#options.canWrite) return this.#judgeReader(scan);
     if (scan.added.length === 0 && !scan.removes && !scan.misses) return undefined;
-    if (scan.structs + scan.removals > documentUpdateStructsMax)
-      return tooLarge(`an edit has at most ${documentUpdateStructsMax} items and removals`);
+    if (Math.max(scan.structs, scan.removals) > documentUpdateStructsMax)
+      return tooLarge(`an edit has at most ${documentUpdateStructsMax} items, and as many removals`);
     if (!document.clients.areTheirs(scan.added, this.subject)) return foreign();
     if (document.clients.areTooMany(scan.added, this.subject)) return tooLarge('comes under more new Yjs client ids than one person may use');
     if (scan.misses) return this.#missing();

@@ -177,6 +177,9 @@ export class TablePool {
         known.entry.catch(() => undefined),
         control.signal,
       );
+      const reason: unknown = known.controller.signal.reason;
+      // Where it was ended rather than left, what it would be made of is gone too.
+      if (!(reason instanceof CovistaError && reason.code === 'cancelled')) throw reason;
       return this.#entries.get(request.tableId) ?? this.#join(request, control);
     }
     const loading = known ?? this.#start(request);

@@ -46,98 +46,115 @@ interface Made {
   readonly conversion: Conversion;
 }
 
-export function createUploadSources({ uploads, content, staging, limits, counts, used, onGone }: UploadSourcesOptions): UploadSources {
-  const removals = new Set<Promise<void>>();
-  const discard = (path: string): void => {
-    const removal = staging.discard(path).finally(() => removals.delete(removal));
-    removals.add(removal);
-  };
-  const { uploadSourcesMax: sourcesMax } = limits;
-  const sources = new LRUCache<UploadId, Source>({
-    max: sourcesMax,
-    // Tables that read the rows end first. One that failed has left nothing.
-    dispose: (source, uploadId) => {
-      onGone(uploadId);
-      void source.made.then(({ content: { files } }) => files.map(({ path }) => discard(path)).length).catch(() => undefined);
+export function createUploadSources(options: UploadSourcesOptions): UploadSources {
+  const kept = new KeptSources(options);
+  const sweeper = setInterval(() => void kept.sweep(), Math.max(10, Math.min(60_000, options.limits.tableIdleMs / 4)));
+  sweeper.unref();
+  return {
+    sweep: () => kept.sweep(),
+    content: async (uploadId, { subject }, control) => (await kept.made(uploadId, subject, control)).content,
+    conversion: async (uploadId, { subject }, control) => (await kept.made(uploadId, subject, control)).conversion,
+    close: async () => {
+      clearInterval(sweeper);
+      await kept.close();
     },
-  });
+  };
+}
 
-  const ingest = (uploadId: UploadId, subject: string, control: Control): Promise<Made> =>
-    uploads.read(uploadId, subject, control.signal, async ({ path, bytes }) => {
-      const ingested = await content.ingest({ path, bytes, format: undefined, onto: undefined }, control);
-      return { content: contentOf(uploadId, ingested), conversion: ingested.conversion };
+/** What uploads became, by upload; the one that was not used for the longest time makes room. */
+class KeptSources {
+  readonly #options: UploadSourcesOptions;
+  readonly #sources: LRUCache<UploadId, Source>;
+  readonly #removals = new Set<Promise<void>>();
+
+  constructor(options: UploadSourcesOptions) {
+    this.#options = options;
+    this.#sources = new LRUCache<UploadId, Source>({
+      max: options.limits.uploadSourcesMax,
+      // Tables that read the rows end first. One that failed has left nothing.
+      dispose: (source, uploadId) => {
+        options.onGone(uploadId);
+        void source.made.then(({ content: { files } }) => files.map(({ path }) => this.#discard(path)).length).catch(() => undefined);
+      },
     });
+  }
+
+  /** What an upload became, of the bytes that it has. */
+  async made(uploadId: UploadId, subject: string, control: Control): Promise<Made> {
+    const bytes = await this.#bytesOf(uploadId, subject);
+    const found = this.#sources.get(uploadId);
+    this.#options.counts.count(found?.bytes === bytes);
+    if (found === undefined || found.bytes !== bytes) return this.#begin(uploadId, { subject, bytes }, control).made;
+    // Whoever began it may have gone away, which is no reason for others.
+    return found.made.catch((fault: unknown) => {
+      if (control.signal.aborted || !(fault instanceof CovistaError) || fault.code !== 'cancelled') throw fault;
+      return this.made(uploadId, subject, control);
+    });
+  }
+
+  async sweep(): Promise<void> {
+    // What cannot be asked now is asked the next time.
+    for (const [uploadId, { subject }] of [...this.#sources.entries()]) await this.#bytesOf(uploadId, subject).catch(() => undefined);
+  }
+
+  async close(): Promise<void> {
+    const all = [...this.#sources.values()];
+    this.#sources.clear();
+    await Promise.allSettled(all.map(({ made }) => made));
+    await Promise.all(this.#removals);
+  }
 
   /** How much of an upload is there. One that was given up, became a version or expired lets go of what was made of it. */
-  const bytesOf = async (uploadId: UploadId, subject: string): Promise<number> => {
+  async #bytesOf(uploadId: UploadId, subject: string): Promise<number> {
     try {
-      return (await uploads.status(uploadId, subject)).offset;
+      return (await this.#options.uploads.status(uploadId, subject)).offset;
     } catch (fault) {
       // To others it does not exist either, and a failure tells nothing of it.
-      const isGone = fault instanceof CovistaError && fault.code === 'not_found' && sources.peek(uploadId)?.subject === subject;
-      if (isGone) sources.delete(uploadId);
+      const isGone = fault instanceof CovistaError && fault.code === 'not_found' && this.#sources.peek(uploadId)?.subject === subject;
+      if (isGone) this.#sources.delete(uploadId);
       throw fault;
     }
-  };
+  }
 
-  const sweep = async (): Promise<void> => {
-    // What cannot be asked now is asked the next time.
-    for (const [uploadId, { subject }] of [...sources.entries()]) await bytesOf(uploadId, subject).catch(() => undefined);
-  };
-  const sweeper = setInterval(() => void sweep(), Math.max(10, Math.min(60_000, limits.tableIdleMs / 4)));
-  sweeper.unref();
-
-  /** The one that was not used for the longest time makes room, but for those that are being made and those of tables in use. */
-  const makeRoom = (): void => {
-    if (sources.size < sourcesMax) return;
-    const inUse = used();
-    const idle = [...sources.rkeys()].find((uploadId) => sources.peek(uploadId)?.isMade === true && !inUse.has(uploadId));
-    if (idle === undefined) {
-      throw new CovistaError('rate_limited', `${sourcesMax} uploads are in use as tables already`, {
-        uploadSourcesMax: sourcesMax,
-        retryAfterMs: 1_000,
-      });
-    }
-    sources.delete(idle);
-  };
-
-  const begin = (uploadId: UploadId, subject: string, bytes: number, control: Control): Source => {
-    if (!sources.has(uploadId)) makeRoom();
-    const source: Source = { subject, bytes, made: ingest(uploadId, subject, control), isMade: false };
-    sources.set(uploadId, source);
+  #begin(uploadId: UploadId, of: Pick<Source, 'subject' | 'bytes'>, control: Control): Source {
+    if (!this.#sources.has(uploadId)) this.#makeRoom();
+    const source: Source = { ...of, made: this.#ingest(uploadId, of.subject, control), isMade: false };
+    this.#sources.set(uploadId, source);
     source.made.then(
       () => {
         source.isMade = true;
       },
-      () => sources.peek(uploadId) === source && sources.delete(uploadId),
+      () => this.#sources.peek(uploadId) === source && this.#sources.delete(uploadId),
     );
     return source;
-  };
+  }
 
-  const sourceOf = async (uploadId: UploadId, subject: string, control: Control): Promise<Made> => {
-    const bytes = await bytesOf(uploadId, subject);
-    const found = sources.get(uploadId);
-    counts.count(found?.bytes === bytes);
-    if (found === undefined || found.bytes !== bytes) return begin(uploadId, subject, bytes, control).made;
-    // Whoever began it may have gone away, which is no reason for others.
-    return found.made.catch((fault: unknown) => {
-      if (control.signal.aborted || !(fault instanceof CovistaError) || fault.code !== 'cancelled') throw fault;
-      return sourceOf(uploadId, subject, control);
+  #ingest(uploadId: UploadId, subject: string, control: Control): Promise<Made> {
+    const { uploads, content } = this.#options;
+    return uploads.read(uploadId, subject, control.signal, async ({ path, bytes }) => {
+      const ingested = await content.ingest({ path, bytes, format: undefined, onto: undefined }, control);
+      return { content: contentOf(uploadId, ingested), conversion: ingested.conversion };
     });
-  };
+  }
 
-  return {
-    sweep,
-    content: async (uploadId, { subject }, control) => (await sourceOf(uploadId, subject, control)).content,
-    conversion: async (uploadId, { subject }, control) => (await sourceOf(uploadId, subject, control)).conversion,
-    close: async () => {
-      clearInterval(sweeper);
-      const all = [...sources.values()];
-      sources.clear();
-      await Promise.allSettled(all.map(({ made }) => made));
-      await Promise.all(removals);
-    },
-  };
+  /** But for those that are being made and those of tables in use. */
+  #makeRoom(): void {
+    const { limits, used } = this.#options;
+    const { uploadSourcesMax } = limits;
+    if (this.#sources.size < uploadSourcesMax) return;
+    const inUse = used();
+    const idle = [...this.#sources.rkeys()].find((uploadId) => this.#sources.peek(uploadId)?.isMade === true && !inUse.has(uploadId));
+    if (idle === undefined) {
+      const message = `${uploadSourcesMax} uploads are in use as tables already`;
+      throw new CovistaError('rate_limited', message, { uploadSourcesMax, retryAfterMs: 1_000 });
+    }
+    this.#sources.delete(idle);
+  }
+
+  #discard(path: string): void {
+    const removal = this.#options.staging.discard(path).finally(() => this.#removals.delete(removal));
+    this.#removals.add(removal);
+  }
 }
 
 function contentOf(uploadId: UploadId, { schema, schemaHash, file, conversion }: Ingested): Content {

@@ -10,6 +10,8 @@ import { type MemoryClient, memoryDocument, quiet } from '../support/live-docume
 
 const NOTHING = Y.encodeStateVector(new Y.Doc());
 const ASKING_FOR_ALL = step1Message(NOTHING);
+/** The answer to the server's question of who has nothing that it lacks. */
+const NOTHING_NEW = Uint8Array.of(0, 1, 2, 0, 0);
 
 /** What is in the answers that somebody received from a place on. */
 function answersTo(client: MemoryClient, from: number): Y.Doc[] {
@@ -75,6 +77,22 @@ test('DOC21 an answer has nothing that is not committed, and comes though others
     { a: 1, b: 2 },
     { a: 1, b: 2, c: 3 },
   ]);
+});
+
+test('LIVE3 that edits are settled is told after the state that was asked for before them, also while others go on editing', async () => {
+  const { alice, bob, commit } = await held();
+  alice.doc.getMap('own').set('a', 1);
+  await quiet();
+  const before = bob.received.length;
+  bob.send(ASKING_FOR_ALL);
+  bob.send(NOTHING_NEW);
+  alice.doc.getMap('own').set('b', 2);
+  await quiet();
+  const kinds = (): string[] => bob.received.slice(before).map((bytes) => readMessage(bytes).kind);
+  await commit();
+  expect(kinds()).not.toContain('durable');
+  await commit();
+  expect(kinds().filter((kind) => kind === 'difference' || kind === 'durable')).toEqual(['difference', 'durable']);
 });
 
 test('DOC21 one answer has what each of the programs behind a channel lacks, and what is no question is refused at once', async () => {

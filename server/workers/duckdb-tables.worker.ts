@@ -4,6 +4,7 @@ import { CovistaError, errorBody } from '../../protocol/errors.ts';
 import { present } from '../shared/assert.ts';
 import { EngineError } from '../storage/parquet/engine-error.ts';
 import { createHardenedInstance } from '../storage/parquet/instance.ts';
+import { isDecimal } from '../storage/parquet/table-columns.ts';
 import { COLUMN_NAME, KeptColumns } from './duckdb-tables/kept-columns.ts';
 import { Queries } from './duckdb-tables/queries.ts';
 import { type HostedTable, RESULT_NAME, Results } from './duckdb-tables/results.ts';
@@ -49,7 +50,7 @@ async function load(id: number, key: string, source: DuckdbTableSource): Promise
     controller.signal.throwIfAborted();
     tables.set(id, { key, hosted: { id, table, rows } });
     columns.open(id);
-    const hasDecimals = table.columns.some(({ type }) => type.startsWith('DECIMAL'));
+    const hasDecimals = table.columns.some(({ type }) => isDecimal(type));
     post({ kind: 'loaded', table: id, rows, schema: new Map(table.columns.map(({ name, kind }) => [name, kind])), hasDecimals });
   } catch (fault) {
     post({ kind: 'failed', table: id, error: errorBody(loadError(fault)) });

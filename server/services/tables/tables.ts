@@ -6,6 +6,7 @@ import type { OpenTableInfo, TableInfo, UploadTableInfo } from '../../../protoco
 import { present } from '../../shared/assert.ts';
 import type { Clock } from '../../shared/clock.ts';
 import type { Hits } from '../../shared/metrics.ts';
+import { RecentSet } from '../../shared/recent-set.ts';
 import type { Control, Scope } from '../../storage/content-store.ts';
 import type { EventNotice, SavedTable } from '../../storage/stores.ts';
 import { type Actor, NOBODY } from '../access/actor.ts';
@@ -44,7 +45,7 @@ interface Known {
   readonly options: TableOptions;
   readonly totalRows: number;
   /** Who opened it and did not close it. */
-  readonly holders: LRUCache<string, true>;
+  readonly holders: RecentSet<string>;
 }
 
 export interface TableMemory {
@@ -221,7 +222,7 @@ export class Tables {
     const plan = await this.#planner.plan(origin, { actor, scope, options }, control);
     const { loaded } = await this.#load(plan, undefined, control);
     const known = this.#remember(plan, options);
-    known.holders.set(actor.subject, true);
+    known.holders.add(actor.subject);
     return infoOf(known, loaded);
   }
 
@@ -263,7 +264,7 @@ export class Tables {
       scope,
       options: { ...options, engine: engine.name },
       totalRows,
-      holders: new LRUCache({ max: this.#options.limits.tableHoldersMax }),
+      holders: new RecentSet(this.#options.limits.tableHoldersMax),
     };
     this.#known.set(tableId, known);
     return known;

@@ -53,8 +53,7 @@ async function measure(server: BenchServer, options: ScenarioOptions): Promise<M
   }
   await everybody;
   owner.close();
-  const second = looks.slice(LOOKS / 2);
-  const [middle, last] = [second[0], second.at(-1)];
+  const [middle, last] = [looks[LOOKS / 2 - 1], looks.at(-1)];
   const growth = middle === undefined || last === undefined ? 0 : (last.bytes - middle.bytes) / MiB;
   return [
     ...looks.map(

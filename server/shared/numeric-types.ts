@@ -23,6 +23,9 @@ export function decimalDigits(type: string): Digits | undefined {
   return { whole: Number(match[1]) - scale, scale };
 }
 
+/** Not of lists of decimals, whose types begin alike. */
+export const isDecimal = (type: string): boolean => decimalDigits(type) !== undefined;
+
 /** Digits of integers and decimals; undefined for floating point and for what no DECIMAL holds. */
 export function exactDigits(type: string): Digits | undefined {
   const whole = WHOLE_DIGITS[type];

@@ -139,6 +139,7 @@ describe('DIFF3 equality', () => {
     ['VARCHAR', "''", 'VARCHAR', 'NULL'],
     ['INTEGER', 'NULL', 'VARCHAR', "'NULL'"],
     ['INTEGER[]', '[1, NULL]', 'INTEGER[]', '[1]'],
+    ['DECIMAL(4,1)[]', '[1.0]', 'DOUBLE', '1.0'],
   ];
 
   const compare = async (cases: typeof SAME): Promise<string[]> => {

@@ -1,4 +1,5 @@
 import type { Limits } from '../../../protocol/limits.ts';
+import { isDecimal } from '../../shared/numeric-types.ts';
 import type { RowCondition } from '../../storage/content-store.ts';
 import type { CheckedFilter, FilterParameter } from '../../storage/stores.ts';
 
@@ -56,7 +57,7 @@ function textOf(value: unknown, type: string): string | undefined {
   if (type === 'DATE') return isDay(text) ? text : undefined;
   if (type.startsWith('TIMESTAMP')) return instantOf(text);
   if (type === 'DOUBLE' || type === 'FLOAT') return isNumber(text) ? text : undefined;
-  return type.startsWith('DECIMAL') ? decimalOf(text, type) : integerOf(text, type);
+  return isDecimal(type) ? decimalOf(text, type) : integerOf(text, type);
 }
 
 const wellFormed = (text: string): string | undefined => (text.isWellFormed() && !text.includes('\0') ? text : undefined);

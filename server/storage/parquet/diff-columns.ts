@@ -1,4 +1,4 @@
-import { exactDigits, WHOLE_DIGITS } from '../../shared/numeric-types.ts';
+import { exactDigits, isDecimal, WHOLE_DIGITS } from '../../shared/numeric-types.ts';
 import { identifier } from './quote.ts';
 
 export type Side = 'from' | 'to';
@@ -69,4 +69,4 @@ function widest(types: readonly string[], candidates: readonly string[]): string
 }
 
 const isWhole = (type: string): boolean => type in WHOLE_DIGITS || type === 'HUGEINT' || type === 'UHUGEINT';
-const isNumeric = (type: string): boolean => isWhole(type) || type === 'FLOAT' || type === 'DOUBLE' || type.startsWith('DECIMAL(');
+const isNumeric = (type: string): boolean => isWhole(type) || type === 'FLOAT' || type === 'DOUBLE' || isDecimal(type);

@@ -1,4 +1,5 @@
 import type { Limits } from '../../../protocol/limits.ts';
+import { isDecimal } from '../../shared/numeric-types.ts';
 import type { Content } from '../content-store.ts';
 import type { ComparedColumn } from './diff-columns.ts';
 import type { DiffPlan, DiffSide } from './diff-plan.ts';
@@ -44,7 +45,7 @@ const SIZES = { row: 32, number: 8, text: 16, inlineText: 12, cellMax: 256 };
 
 /** What a row takes in a hash table, roughly: as texts and nested values have any length, some are looked at. */
 export async function rowBytes(session: Session, { from, to }: DiffPlan, columns: readonly ComparedColumn[]): Promise<number> {
-  const long = columns.filter(({ type }) => type === 'VARCHAR' || type === 'BLOB' || (/[([]/.test(type) && !type.startsWith('DECIMAL')));
+  const long = columns.filter(({ type }) => type === 'VARCHAR' || type === 'BLOB' || (/[([]/.test(type) && !isDecimal(type)));
   const fixed = SIZES.row + SIZES.number * (columns.length - long.length) + SIZES.text * long.length;
   const [ofFrom, ofTo] = [long.filter((column) => column.from !== null), long.filter((column) => column.from === null)];
   return fixed + (await bytesBeyond(session, from, ofFrom)) + (await bytesBeyond(session, to, ofTo));

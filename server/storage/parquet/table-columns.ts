@@ -1,3 +1,4 @@
+import { isDecimal } from '../../shared/numeric-types.ts';
 import type { PerspectiveType } from '../../shared/perspective/types.ts';
 import type { Column } from '../stores.ts';
 import { jsonValue } from './json-select.ts';
@@ -43,9 +44,6 @@ const SAME: Readonly<Partial<Record<string, PerspectiveType>>> = {
   FLOAT: 'float',
   DOUBLE: 'float',
 };
-
-/** A list of decimals is none. */
-export const isDecimal = (type: string): boolean => /^DECIMAL\([^)]*\)$/.test(type);
 
 /** Engines of tables count years in four digits, and know no infinite times. */
 const BOUNDS = { DATE: ['0001-01-01', '9999-12-31'], TIMESTAMP: ['0001-01-01 00:00:00', '9999-12-31 23:59:59.999'] } as const;

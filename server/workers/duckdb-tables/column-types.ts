@@ -1,5 +1,6 @@
+import { isDecimal } from '../../shared/numeric-types.ts';
 import { identifier } from '../../storage/parquet/quote.ts';
-import { isDecimal, textSql } from '../../storage/parquet/table-columns.ts';
+import { textSql } from '../../storage/parquet/table-columns.ts';
 import type { Column } from '../../storage/stores.ts';
 
 /** The types of columns that Perspective's protocol knows. */

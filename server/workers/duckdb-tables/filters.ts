@@ -1,3 +1,4 @@
+import { isDecimal } from '../../shared/numeric-types.ts';
 import { literal } from '../../storage/parquet/quote.ts';
 import type { Term } from './aggregates.ts';
 import type { ColumnKind } from './column-types.ts';
@@ -99,7 +100,7 @@ function numberSql(value: Exclude<Scalar, null>, term: Term): string {
   const text = String(value).trim();
   const decimal = decimalFor(term.type, text);
   if (decimal !== undefined) return `CAST(${literal(text)} AS ${decimal})`;
-  if (!term.type.startsWith('DECIMAL(') && /^[-+]?\d{1,38}$/.test(text)) return `CAST(${literal(text)} AS HUGEINT)`;
+  if (!isDecimal(term.type) && /^[-+]?\d{1,38}$/.test(text)) return `CAST(${literal(text)} AS HUGEINT)`;
   const number = typeof value === 'boolean' || text === '' ? Number.NaN : Number(text);
   if (!Number.isFinite(number)) throw new ViewFault(`the filter on ${term.name} compares with ${JSON.stringify(value)}, which is no number`);
   return `CAST(${literal(String(number))} AS DOUBLE)`;

@@ -50,7 +50,7 @@ interface Met extends Outcome {
 /** People who come, explore for a while and leave. */
 async function gather(server: BenchServer, out: string, { people, options }: Crowd): Promise<Met> {
   options.say(`${people} people`);
-  const [duration, ramp] = sizeOf<readonly [number, number]>(options, [[2, 1], [4, 2], people < TARGET_PEOPLE ? [8, 4] : [15, 8]]);
+  const [duration, ramp] = sizeOf<readonly [number, number]>(options, [[2, 1], [4, 2], people < TARGET_PEOPLE ? [6, 3] : [15, 8]]);
   const flags = { people, duration, ramp, rows: sizeOf(options, [2_000, 20_000, 100_000]), out, think: sizeOf(options, [50, 2_000, 2_000]) };
   const args = Object.entries(flags).map(([name, value]) => `--${name}=${value}`);
   server.resetPeak();

@@ -10,8 +10,14 @@ import { settledMemory, settledWithin } from '../support/settled.ts';
 const AREA = 'table memory';
 const MiB = 2 ** 20;
 
+/** How many tables of so many rows a figure is the mean of. */
+interface RowsSize {
+  readonly rows: number;
+  readonly tables: number;
+}
+
 interface Size {
-  readonly rows: readonly number[];
+  readonly rows: readonly RowsSize[];
   /** Of the table of which columns and copies are counted. */
   readonly middleRows: number;
   readonly columns: readonly number[];
@@ -19,9 +25,19 @@ interface Size {
   readonly views: number;
 }
 
-const SMOKE: Size = { rows: [1_000], middleRows: 1_000, columns: [2], tables: [2], views: 2 };
-const QUICK: Size = { rows: [10_000], middleRows: 10_000, columns: [3], tables: [2], views: 2 };
-const FULL: Size = { rows: [10_000, 100_000, 1_000_000], middleRows: 100_000, columns: [2, 5, 10], tables: [1, 5, 20], views: 5 };
+const SMOKE: Size = { rows: [{ rows: 1_000, tables: 2 }], middleRows: 1_000, columns: [2], tables: [2], views: 2 };
+const QUICK: Size = { rows: [{ rows: 10_000, tables: 2 }], middleRows: 10_000, columns: [3], tables: [2], views: 2 };
+const FULL: Size = {
+  rows: [
+    { rows: 10_000, tables: 40 },
+    { rows: 100_000, tables: 6 },
+    { rows: 1_000_000, tables: 1 },
+  ],
+  middleRows: 100_000,
+  columns: [2, 5, 10],
+  tables: [1, 5, 10],
+  views: 5,
+};
 
 const WARM_UP_ROWS = 1_000;
 /** So long a server may take to give back what it does. */
@@ -40,7 +56,7 @@ export const tableMemory: Scenario = {
     const server = await startBenchServer({ COVISTA_MEMORY_THREADS_MAX: '1' }, undefined, await freePort());
     try {
       const versions = new Map<number, CommittedOrders>();
-      for (const rows of new Set([WARM_UP_ROWS, ...size.rows, size.middleRows]))
+      for (const rows of new Set([WARM_UP_ROWS, ...size.rows.map(({ rows }) => rows), size.middleRows]))
         versions.set(rows, await commitOrders(server, { workspace, duckdb, rows }));
       const measurements: Measurement[] = [];
       for (const engine of ENGINES) {
@@ -67,8 +83,8 @@ interface Bench {
 async function measureEngine(bench: Bench): Promise<Measurement[]> {
   const { engine, size } = bench;
   const measurements: Measurement[] = [];
-  for (const rows of size.rows.filter((count) => engine === 'duckdb' || count <= MEMORY_ROWS_MAX))
-    measurements.push(...(await measureRows(bench, rows)));
+  for (const each of size.rows.filter(({ rows }) => engine === 'duckdb' || rows <= MEMORY_ROWS_MAX))
+    measurements.push(...(await measureRows(bench, each)));
   return [...measurements, ...(await measureCopies(bench))];
 }
 
@@ -114,28 +130,34 @@ async function afresh({ server, engine, version, size }: Bench): Promise<Desk> {
 const memoryOf = ({ server, options }: Bench): Promise<number> => settledMemory(server, { ...options, quick: true });
 const grown = (from: number, to: number): number => Math.max(0, to - from) / MiB;
 
-/** A table and its views by rows, and what is kept of them. */
-async function measureRows(bench: Bench, rows: number): Promise<Measurement[]> {
+/**
+ * A table and its views by rows, and what is kept of them. What reading one table leaves behind the next one takes up, so that one
+ * of the size is open before; each further one has a row less, or it would be the same table.
+ */
+async function measureRows(bench: Bench, { rows, tables }: RowsSize): Promise<Measurement[]> {
   const { server, engine, size, options } = bench;
   options.say(`${engine}: ${rows} rows`);
   const desk = await afresh(bench);
+  const { datasetId } = bench.version(rows);
+  const atFirst = await memoryOf(bench);
+  const first = await desk.open({ datasetId, ref: 'main', engine });
   const before = await memoryOf(bench);
-  const tableId = await desk.open({ datasetId: bench.version(rows).datasetId, ref: 'main', engine });
+  for (let copy = 1; copy <= tables; copy += 1) await desk.open({ datasetId, ref: 'main', engine, rowLimit: rows - copy });
   const opened = await memoryOf(bench);
-  await desk.view(tableId, size.views);
+  await desk.view(first, size.views);
   const viewed = await memoryOf(bench);
   await desk.clear();
-  const kept = await settledWithin(server, before, RETURN_MS);
+  const kept = await settledWithin(server, atFirst, RETURN_MS);
   const at = { of: 'rows', value: rows };
   return [
-    { area: AREA, name: 'a table', value: grown(before, opened), unit: 'MiB', at },
+    { area: AREA, name: 'a table', value: grown(before, opened) / tables, unit: 'MiB', at },
     { area: AREA, name: 'a view', value: grown(opened, viewed) / size.views, unit: 'MiB', at },
-    { area: AREA, name: `kept of a table with ${size.views} views`, value: grown(before, kept), unit: 'MiB', at },
+    { area: AREA, name: `kept of tables with ${size.views} views`, value: grown(atFirst, kept), unit: 'MiB', at },
   ];
 }
 
 const COLUMNS = ['order_id', 'email', 'quantity', 'city', 'ordered_at', 'product', 'unit_price', 'category', 'discount', 'note'];
-/** Tables of which each figure by columns is the mean: what reading one leaves behind, the next one takes up. */
+/** Tables of which each figure by columns is the mean. */
 const COPIES = 5;
 
 /** Further tables, each beside those before it, and by a row less another one: of more and more columns, and then of all of them, together. */

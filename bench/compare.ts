@@ -1,4 +1,4 @@
-import type { Measurement } from './measurement.ts';
+import { betterOf, betterOfUnit, type Measurement, median, spreadOf } from './measurement.ts';
 import { labelOf, type Results, rounded } from './results.ts';
 
 /** A figure that is worse than it was by more than the spreads of both runs, or else the noise of a machine, explain. */
@@ -43,17 +43,30 @@ function factorOf(before: Measurement, now: Measurement): number {
   return better === 'higher' ? before.value / now.value : now.value / before.value;
 }
 
-/** A bound says it, then the figure, then its unit. */
-function betterOf({ bound, better, unit }: Measurement): NonNullable<Measurement['better']> {
-  if (bound !== undefined) return bound === 'at least' ? 'higher' : 'lower';
-  return better ?? (unit === 'per second' ? 'higher' : 'lower');
-}
-
 /** How many figures both have, without which nothing can be told. */
 export function comparable(base: Results, current: Results): number {
   const before = new Set(base.measurements.map(labelOf));
   return current.measurements.filter((now) => before.has(labelOf(now))).length;
 }
+
+/**
+ * How much longer peers and floors took than in the base, which is the machine's doing. Nothing where the two have none in common; their
+ * memory and ratios tell nothing of how fast it was.
+ */
+export function driftOf(base: Results, current: Results): string | undefined {
+  const before = new Map(base.measurements.map((measurement) => [labelOf(measurement), measurement.value]));
+  const factors = current.measurements.filter(isSpeedOfOthers).flatMap((now) => {
+    const then = before.get(labelOf(now)) ?? 0;
+    if (then <= 0 || now.value <= 0) return [];
+    return [betterOfUnit(now.unit) === 'higher' ? then / now.value : now.value / then];
+  });
+  if (factors.length === 0) return undefined;
+  const [low, high] = spreadOf(factors).map(rounded);
+  return `peers and floors, which are no code of ours, took ${rounded(median(factors))} times as long as before (median of ${factors.length}, ${low} to ${high})`;
+}
+
+const isSpeedOfOthers = (measurement: Measurement): boolean =>
+  betterOf(measurement) === 'neither' && (measurement.unit === 'ms' || measurement.unit === 'per second');
 
 /** Targets that were met before and are not now, however little it takes. */
 export function missedSince(base: Results, current: Results): string[] {

@@ -52,6 +52,14 @@ export function isMet({ value, limit, bound }: Measurement): boolean | undefined
   return bound === 'at least' ? value >= limit : value <= limit;
 }
 
+/** A bound says it, then the figure, then its unit. */
+export function betterOf({ bound, better, unit }: Pick<Measurement, 'bound' | 'better' | 'unit'>): NonNullable<Measurement['better']> {
+  if (bound !== undefined) return bound === 'at least' ? 'higher' : 'lower';
+  return better ?? betterOfUnit(unit);
+}
+
+export const betterOfUnit = (unit: Measurement['unit']): 'higher' | 'lower' => (unit === 'per second' ? 'higher' : 'lower');
+
 export function median(values: readonly number[]): number {
   const sorted = [...values].sort((a, b) => a - b);
   const middle = sorted.length >> 1;

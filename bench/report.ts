@@ -1,5 +1,5 @@
 import { readable } from './families.ts';
-import { isMet, type Measurement } from './measurement.ts';
+import { betterOf, betterOfUnit, isMet, type Measurement } from './measurement.ts';
 import { type Curve, type Plot, plotSvg } from './plot.ts';
 import { labelOf, type Results, rounded, type Target } from './results.ts';
 import { scalingOf } from './scaling.ts';
@@ -18,7 +18,7 @@ export function reportOf(results: Results, name: string): Report {
       .map((plot) => {
         const file = `${name}-${plots.size + 1}.svg`;
         plots.set(file, plotSvg(plot));
-        return `![${plot.title} over ${plot.over}](${file})\n\n${plot.curves.map((curve) => scalingSentence(curve, plot.unit)).join('\n')}`;
+        return `![${plot.title} over ${plot.over}](${file})\n\n${plot.curves.map((curve) => scalingSentence(curve)).join('\n')}`;
       });
     return [`## ${area}`, tableOf(measurements), ...drawn].join('\n\n');
   });
@@ -66,22 +66,30 @@ function areasOf(measurements: readonly Measurement[]): [string, Measurement[]][
 
 /** Figures of an area that were taken over the same load and in the same unit share a plot. */
 function plotsOf(area: string, measurements: readonly Measurement[]): Plot[] {
-  const plots = new Map<string, Map<string, [number, number][]>>();
-  for (const { name, unit, at, value } of measurements) {
+  const plots = new Map<string, Map<string, Curve>>();
+  for (const measurement of measurements) {
+    const { name, unit, at, value } = measurement;
     if (at === undefined) continue;
     const key = JSON.stringify([at.of, unit]);
-    const curves = plots.get(key) ?? new Map<string, [number, number][]>();
-    plots.set(key, curves.set(name, [...(curves.get(name) ?? []), [at.value, value]]));
+    const curves = plots.get(key) ?? new Map<string, Curve>();
+    const points = [...(curves.get(name)?.points ?? []), [at.value, value] as const];
+    plots.set(key, curves.set(name, { name, points, better: directionOf(measurement) }));
   }
   return [...plots].map(([key, curves]) => {
     const [over, unit] = JSON.parse(key) as [string, string];
-    const sorted = [...curves].map(([name, points]) => ({ name, points: points.sort(([one], [other]) => one - other) }));
+    const sorted = [...curves.values()].map((curve) => ({ ...curve, points: curve.points.toSorted(([one], [other]) => one - other) }));
     return { title: area, over, unit, curves: sorted };
   });
 }
 
-function scalingSentence({ name, points }: Curve, unit: string): string {
-  const scaling = scalingOf(points, unit === 'per second' ? 'higher' : 'lower');
+/** Of peers and floors neither way is better for us, but one of them is for themselves. */
+function directionOf(measurement: Measurement): Curve['better'] {
+  const better = betterOf(measurement);
+  return better === 'neither' ? betterOfUnit(measurement.unit) : better;
+}
+
+function scalingSentence({ name, points, better }: Curve): string {
+  const scaling = scalingOf(points, better);
   if (scaling === undefined) return `- ${name}: too few figures for a trend`;
   const { exponent, knee } = scaling;
   const bend = knee === undefined ? 'too few figures for a knee' : knee === null ? 'no knee' : `a knee at ${knee}`;

@@ -2,12 +2,13 @@ import { appendFileSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
-import { comparable, describeRegressions, missedSince, regressions } from './compare.ts';
+import { comparable, describeRegressions, driftOf, missedSince, regressions } from './compare.ts';
 import { isMet, type Measurement, type Scenario } from './measurement.ts';
 import { reportOf, targetTable } from './report.ts';
 import { beginRun, earlierResults, labelOf, type Results, readResults, resultsOf, rounded, unmeasuredTargets, unusedName } from './results.ts';
 import { scenarios } from './scenarios/index.ts';
 import { sizingTable } from './sizing.ts';
+import { isBrokenOff, leaveNothingWhenInterrupted, untilEnded } from './support/remains.ts';
 import { forgetDataDir } from './support/server.ts';
 
 const RESULTS = join(import.meta.dirname, 'results');
@@ -70,6 +71,8 @@ async function measure(names: readonly string[], { quick, long, base }: Run): Pr
   const name = unusedName(RESULTS, begun);
   for (const scenario of chosen) {
     await runScenario(scenario, { quick, found });
+    // What breaks a run off is no finding.
+    if (isBrokenOff()) return untilEnded();
     // A run that is cut short leaves what it measured until then.
     write(name, resultsOfRun({ ...begun, quick }, found, earlier));
   }
@@ -84,6 +87,8 @@ async function measure(names: readonly string[], { quick, long, base }: Run): Pr
     return 1;
   }
   if (JSON.stringify(base.machine) !== JSON.stringify(results.machine)) say('\nthe two were measured on different machines');
+  const drift = driftOf(base, results);
+  if (drift !== undefined) say(`\n${drift}`);
   const missed = missedSince(base, results);
   if (missed.length > 0) say(`\nno longer met: ${missed.join(', ')}`);
   const worse = regressions(base, results);
@@ -173,5 +178,6 @@ function say(text: string): void {
 
 // Hundreds of programs are started, most of them alike: none of them translates again what another has.
 process.env.NODE_COMPILE_CACHE ??= join(tmpdir(), 'covista-bench-code');
+leaveNothingWhenInterrupted();
 // Clients of a scenario that broke off may wait for their server for ever.
 process.exit(await main(process.argv.slice(2)));

@@ -4,14 +4,20 @@ export type Points = readonly (readonly [x: number, y: number])[];
 export interface Scaling {
   /** By which power of the load the figure grows: 0 not at all, 1 in proportion. */
   readonly exponent: number;
-  /** The load behind which the curve clearly bends for the worse; null where it does not, undefined where the points are too few to tell. */
+  /**
+   * The load behind which the curve clearly bends for the worse, a cost to more than in proportion; null where it does not, undefined
+   * where the points are too few to tell.
+   */
   readonly knee: number | null | undefined;
 }
 
 /** How much steeper, in powers of the load, the curve must become for a knee. */
 const KNEE_STEEPER = 0.5;
-/** What grows by less than this power of the load does not rise. */
-const RISING = 0.1;
+/**
+ * Up to about this power of the load, a cost behind the bend rises no more than in proportion: what has a fixed part and one that goes
+ * with the load looks over logarithms as if it bent.
+ */
+const IN_PROPORTION = 1.2;
 /** Where the most is less than so many times the least, what bends is noise. */
 const NOISE = 1.5;
 /** A bend needs something before it and something behind it. */
@@ -45,8 +51,8 @@ function bendOf(logs: Points, direction: 1 | -1): number | null {
   let steepest = KNEE_STEEPER;
   for (let index = 1; index < logs.length - 1; index += 1) {
     const behind = slopeOf(logs.slice(index, index + 2));
-    // A cost that only falls less than before has not begun to rise; a rate that no longer rises has met its bound.
-    if (direction === 1 && behind < RISING) continue;
+    // A rate that no longer rises has met its bound.
+    if (direction === 1 && behind < IN_PROPORTION) continue;
     const steeper = direction * (behind - slopeOf(logs.slice(0, index + 1)));
     if (steeper <= steepest) continue;
     steepest = steeper;

@@ -1,6 +1,6 @@
-import { setTimeout as delay, setImmediate as turn } from 'node:timers/promises';
 import { type Client, connect } from '../../client/index.ts';
 import { Recorder } from '../../server/cli/load/recorder.ts';
+import { flatOut, pace } from '../support/pace.ts';
 
 /**
  * A process that asks one thing after the other of a server, over as many connections as are wanted: at a steady rate, where a
@@ -32,7 +32,7 @@ export interface PacedFigures {
 
 interface Place {
   readonly client: Client;
-  readonly orders: PacedOrders;
+  readonly orders: Pick<PacedOrders, 'datasetId' | 'rows' | 'tableId'>;
   readonly viewId: string;
   /** Of all requests of the process, so that names are not given twice. */
   readonly number: number;
@@ -94,77 +94,29 @@ interface Crew {
   readonly viewId: string;
 }
 
-/** A quarter of the time goes before it is counted, for what is warmed up. */
-const WARM_UP = 0.25;
-/** Behind so many, what comes further waits for those in front of it and tells nothing new. */
-const UNDER_WAY_MAX = 100;
-const ASKED_AT_ONCE = 16;
 /** Connections and code that were never used are those of a client that was just started. */
 const FIRST_SECONDS = 0.3;
+/** Of all kinds of requests. */
 let asked = 0;
 
 type Ask = (place: Place) => Promise<unknown>;
 
-async function measure(orders: PacedOrders, crew: Crew, { name, perSecond }: PacedOrders['operations'][number]): Promise<PacedFigures> {
+async function measure(
+  { seconds, ...orders }: PacedOrders,
+  { clients, viewId }: Crew,
+  { name, perSecond }: PacedOrders['operations'][number],
+): Promise<PacedFigures> {
+  const ask: Ask = ASK[name];
   const recorder = new Recorder();
-  if (perSecond === undefined) await flatOut(orders, crew, { name, recorder });
-  else await pace(orders, crew, { name, recorder, perSecond });
+  const work = (): Promise<unknown> => {
+    const number = asked++;
+    return ask({ client: clients[number % clients.length] as Client, orders, viewId, number });
+  };
+  const run = { action: name, seconds, recorder, work };
+  await (perSecond === undefined ? flatOut({ ...run, callers: clients.length }) : pace({ ...run, perSecond }));
   const [figures] = recorder.figures();
   if (figures === undefined) throw new Error(`${name} was not asked`);
   return { name, ...figures, failures: recorder.errors };
-}
-
-interface Turn {
-  readonly name: PacedName;
-  readonly recorder: Recorder;
-}
-
-async function pace(
-  orders: PacedOrders,
-  { clients, viewId }: Crew,
-  { name, recorder, perSecond }: Turn & { readonly perSecond: number },
-): Promise<void> {
-  const ask: Ask = ASK[name];
-  const total = Math.ceil(perSecond * orders.seconds * (1 + WARM_UP));
-  const startMs = performance.now();
-  const answers: Promise<unknown>[] = [];
-  for (let request = 0; request < total; request += 1) {
-    const dueAtMs = startMs + (request * 1_000) / perSecond;
-    await until(dueAtMs);
-    // Answers are read also where more is due than can be asked.
-    if (request % ASKED_AT_ONCE === 0) await turn();
-    if (request === Math.floor(total - perSecond * orders.seconds)) recorder.restart();
-    const client = clients[asked % clients.length] as Client;
-    answers.push(recorder.measure(name, dueAtMs, (): Promise<unknown> => ask({ client, orders, viewId, number: asked })));
-    asked += 1;
-  }
-  await Promise.all(answers);
-}
-
-/** Not a moment before: timers are as coarse as a millisecond, and some come early. */
-async function until(atMs: number): Promise<void> {
-  for (let waitMs = atMs - performance.now(); waitMs > 0; waitMs = atMs - performance.now()) await (waitMs > 2 ? delay(1) : turn());
-}
-
-async function flatOut(orders: PacedOrders, { clients, viewId }: Crew, { name, recorder }: Turn): Promise<void> {
-  const ask: Ask = ASK[name];
-  const startMs = performance.now();
-  const endMs = startMs + orders.seconds * 1_000 * (1 + WARM_UP);
-  let isOver = false;
-  const loop = async (): Promise<void> => {
-    while (!isOver) {
-      const number = asked++;
-      const client = clients[number % clients.length] as Client;
-      await recorder.measure(name, performance.now(), (): Promise<unknown> => ask({ client, orders, viewId, number }));
-    }
-  };
-  const loops = Promise.all(Array.from({ length: Math.min(clients.length, UNDER_WAY_MAX) }, loop));
-  await delay(orders.seconds * 1_000 * WARM_UP);
-  recorder.restart();
-  await delay(endMs - performance.now());
-  isOver = true;
-  // The rate is that of all answers until the last one.
-  await loops;
 }
 
 const orders = JSON.parse(process.argv[2] as string) as PacedOrders;
@@ -172,6 +124,6 @@ const clients = await connectAll(orders);
 const first = clients[0] as Client;
 const { viewId } = await first.view.create({ tableId: orders.tableId, columns: ['order_id', 'city', 'quantity', 'unit_price'] });
 const crew = { clients, viewId };
-await flatOut({ ...orders, seconds: FIRST_SECONDS }, crew, { name: 'session.whoami', recorder: new Recorder() });
+await measure({ ...orders, seconds: FIRST_SECONDS }, crew, { name: 'session.whoami' });
 for (const operation of orders.operations) process.stdout.write(`${JSON.stringify(await measure(orders, crew, operation))}\n`);
 for (const client of clients) client.close();

@@ -12,6 +12,7 @@ import { createLog } from '../../server/shared/log.ts';
 import { listen } from '../../server/socket/listen.ts';
 import { UNRESTRICTED } from '../../server/storage/content-store.ts';
 import type { EffectiveGrant, GrantStore } from '../../server/storage/stores.ts';
+import { UNLIMITED_PER_SECOND } from '../support/load.ts';
 
 /**
  * The wire and the gateway with a handler that answers at once: `granted` asks the grants of a dataset what the caller may do
@@ -19,7 +20,7 @@ import type { EffectiveGrant, GrantStore } from '../../server/storage/stores.ts'
  */
 const isGranted = process.argv[2] === 'granted';
 const SECRET = 'a secret of the bench, long enough for HS256';
-const limits = resolveLimits();
+const limits = resolveLimits({ requestsPerSubjectPerSecond: UNLIMITED_PER_SECOND });
 const log = createLog('warn', false);
 
 const grant = (grantId: number, principal: string, rowFilter: string | null): EffectiveGrant => ({

@@ -59,6 +59,7 @@ async function startPeer(kind: 'granted' | 'open', children: ChildProcess[]): Pr
     ...{ name: kind, path: '/rpc', greetings: 1, isText: false, port, pid: child.pid as number },
     hello: hex([FRAME.hello, PROTOCOL_VERSION, searchParams.get('token') ?? '', 'bench']),
     requests: Array.from({ length: DEPTH }, (_, index) => request(index + 1)),
+    answer: new RegExp(`^\\[${FRAME.response},\\d+,\\{\\}\\]$`),
   };
 }
 

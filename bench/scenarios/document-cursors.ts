@@ -1,8 +1,9 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { type Measurement, percentile, type Scenario, type ScenarioOptions, sizeOf } from '../measurement.ts';
 import { cursorMessage, numbersIn } from '../support/document-edits.ts';
-import { covistaOf, cpuSecondsOf, createDatasets, type OpenDocument, openMany } from '../support/document-servers.ts';
+import { covistaOf, createDatasets, type OpenDocument, openMany } from '../support/document-servers.ts';
 import { startBenchServer } from '../support/server.ts';
+import { cpuSecondsOf } from '../support/watched.ts';
 
 const AREA = 'cursors';
 const MOVES_PER_SECOND = 10;

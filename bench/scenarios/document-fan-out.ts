@@ -3,7 +3,8 @@ import { type Measurement, median, percentile, type Scenario, type ScenarioOptio
 import { commitTimes } from '../support/commit-floor.ts';
 import { startBenchDatabase } from '../support/database.ts';
 import { cursorMessage, numberIn, Writer } from '../support/document-edits.ts';
-import { cpuSecondsOf, type DocumentServer, type OpenDocument, openMany, type Rivals, startRivals } from '../support/document-servers.ts';
+import { type DocumentServer, type OpenDocument, openMany, type Rivals, startRivals } from '../support/document-servers.ts';
+import { threadSecondsOf } from '../support/watched.ts';
 
 const AREA = 'document fan-out';
 /** Edits, and separately moves of a cursor, a second. */
@@ -120,12 +121,12 @@ async function fanOut({ server, readers, options, into }: FanOut): Promise<void>
   const clientId = 1 + Math.floor(Math.random() * 2 ** 30);
   // The first ones pay for code that is compiled.
   await deliver({ writer, crowd, count: 10, perSecond: EDITS_PER_SECOND, message: (number) => edits.rename(number) });
-  const before = cpuSecondsOf(server.pid);
+  const before = threadSecondsOf(server.pid);
   const editTimes = await deliver({
     ...{ writer, crowd, count: seconds * EDITS_PER_SECOND, perSecond: EDITS_PER_SECOND },
     message: (number) => edits.rename(number),
   });
-  into.cpuUs.push(((cpuSecondsOf(server.pid) - before) * 1e6) / editTimes.length);
+  into.cpuUs.push(((threadSecondsOf(server.pid) - before) * 1e6) / editTimes.length);
   into.editMs.push(percentile(editTimes, 0.99));
   const moves = { writer, crowd, perSecond: MOVES_PER_SECOND };
   // Of who comes many hear later than of who moves.

@@ -1,9 +1,9 @@
 import { mintToken } from '../../server/gateway/mint.ts';
 import { freePort } from '../../test/support/process-server.ts';
 import { type Measurement, percentile, type Scenario, type ScenarioOptions, sizeOf, summaryOf } from '../measurement.ts';
-import { cpuSecondsOf } from '../support/document-servers.ts';
 import { meetRestart, type RestartReport } from '../support/restart-crowd.ts';
 import { type BenchServer, startBenchServer } from '../support/server.ts';
+import { cpuSecondsOf } from '../support/watched.ts';
 
 const AREA = 'restart';
 const KiB = 1024;

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { FRAME } from '../../protocol/frame.ts';
 import { PROTOCOL_VERSION } from '../../protocol/version.ts';
 import { type Measurement, median, type Scenario, type ScenarioOptions, sizeOf, summaryOf } from '../measurement.ts';
-import { firstLine, flood, hex, type Load, type Target } from '../support/load.ts';
+import { firstLine, flood, hex, type Load, type Target, UNLIMITED_PER_SECOND } from '../support/load.ts';
 import { startBenchServer } from '../support/server.ts';
 
 const CONNECTIONS = 100;
@@ -20,9 +20,21 @@ const whoami = Array.from({ length: DEPTH }, (_, index) => hex([FRAME.request, i
 const numbered = (message: (number: number) => string): string[] => Array.from({ length: DEPTH }, (_, index) => text(message(index + 1)));
 
 /** The practical limit, and what people would use instead; the messages are those of their own clients. */
-const ECHO: Peer = { name: 'bare uWebSockets.js echo', program: 'echo', path: '/rpc', hello: '', greetings: 0, requests: whoami, isText: false };
+const ECHO: Peer = {
+  ...{ name: 'bare uWebSockets.js echo', program: 'echo', path: '/rpc', hello: '', greetings: 0, requests: whoami, isText: false },
+  answer: /^\[1,\d+,"session.whoami",/,
+};
 const PEERS: readonly Peer[] = [
-  { name: 'ws', program: 'ws', path: '/', hello: '', greetings: 0, requests: numbered((id) => `{"id":${id},"method":"whoami"}`), isText: true },
+  {
+    name: 'ws',
+    program: 'ws',
+    path: '/',
+    hello: '',
+    greetings: 0,
+    requests: numbered((id) => `{"id":${id},"method":"whoami"}`),
+    answer: /^\{"id":\d+,"method":"whoami"\}$/,
+    isText: true,
+  },
   {
     name: 'tRPC over ws',
     program: 'trpc',
@@ -30,6 +42,7 @@ const PEERS: readonly Peer[] = [
     hello: '',
     greetings: 0,
     requests: numbered((id) => `{"id":${id},"jsonrpc":"2.0","method":"query","params":{"path":"whoami"}}`),
+    answer: /"result":.*"subject":"bench"/,
     isText: true,
   },
   {
@@ -39,6 +52,7 @@ const PEERS: readonly Peer[] = [
     hello: text('40'),
     greetings: 2,
     requests: numbered((id) => `42${id}["whoami"]`),
+    answer: /^43\d+\[\{"subject":"bench"/,
     isText: true,
   },
 ];
@@ -51,7 +65,7 @@ export const rpc: Scenario = {
 };
 
 async function measure(options: ScenarioOptions): Promise<Measurement[]> {
-  const server = await startBenchServer();
+  const server = await startBenchServer({ COVISTA_REQUESTS_PER_SUBJECT_PER_SECOND: String(UNLIMITED_PER_SECOND) });
   const children: ChildProcess[] = [];
   try {
     const start = (peer: Peer): Promise<Target> => startPeer(peer, children);
@@ -60,6 +74,7 @@ async function measure(options: ScenarioOptions): Promise<Measurement[]> {
       port: new URL(server.url).port,
       pid: server.pid,
       hello: hex([FRAME.hello, PROTOCOL_VERSION, server.token('bench'), 'bench']),
+      answer: new RegExp(`^\\[${FRAME.response},\\d+,\\{"subject":"bench"`),
     };
     const echo = await start(ECHO);
     const against = await compare({ ours, echo }, options);

@@ -1,8 +1,8 @@
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
-import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { type BareDuckdb, quoted } from './duckdb.ts';
+import { newDirectory, removeDirectory } from './remains.ts';
 
 /** Flights of real airlines, 3,000,000 rows × 5 columns. */
 export const FLIGHTS = join(dirname(createRequire(import.meta.url).resolve('vega-datasets')), '../data/flights-3m.parquet');
@@ -14,11 +14,11 @@ export interface Workspace {
 }
 
 export function createWorkspace(): Workspace {
-  const directory = mkdtempSync(join(tmpdir(), 'covista-bench-data-'));
+  const directory = newDirectory('data');
   return {
     directory,
     path: (name) => join(directory, name),
-    remove: () => rmSync(directory, { recursive: true, force: true }),
+    remove: () => removeDirectory(directory),
   };
 }
 

@@ -1,12 +1,10 @@
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { createPgDriverFactory } from '@slonik/pg-driver';
 import { createPool, type DatabasePool } from 'slonik';
 import { defaultLimits } from '../../protocol/limits.ts';
 import { createLog } from '../../server/shared/log.ts';
 import { startEmbedded } from '../../server/storage/postgres/embedded.ts';
 import { migrate } from '../../server/storage/postgres/migrate.ts';
+import { endedWithRun, newDirectory, removeDirectory } from './remains.ts';
 
 /** A migrated PostgreSQL that the server and bare statements share, so that both meet the same disk and the same caches. */
 export interface BenchDatabase {
@@ -17,9 +15,11 @@ export interface BenchDatabase {
 }
 
 export async function startBenchDatabase(): Promise<BenchDatabase> {
-  const dataDir = mkdtempSync(join(tmpdir(), 'covista-bench-database-'));
+  const dataDir = newDirectory('database');
   const log = createLog('warn', false);
-  const embedded = await startEmbedded({ dataDir, log });
+  const starting = startEmbedded({ dataDir, log });
+  const ended = endedWithRun(async () => (await starting).stop());
+  const embedded = await starting;
   await migrate(embedded.url, log);
   const pool = await createPool(embedded.url, {
     driverFactory: createPgDriverFactory(),
@@ -41,7 +41,8 @@ export async function startBenchDatabase(): Promise<BenchDatabase> {
     stop: async () => {
       await pool.end();
       await embedded.stop();
-      rmSync(dataDir, { recursive: true, force: true });
+      ended();
+      removeDirectory(dataDir);
     },
   };
 }

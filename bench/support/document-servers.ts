@@ -1,5 +1,5 @@
 import type { ChildProcess } from 'node:child_process';
-import { readdirSync, readFileSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { createEncoder, toUint8Array, writeUint8Array, writeVarString, writeVarUint } from 'lib0/encoding';
 import { updateMessage } from './document-edits.ts';
@@ -165,12 +165,6 @@ export async function openMany(server: DocumentServer, documents: readonly numbe
     opened.push(...(await Promise.all(documents.slice(at, at + BATCH).map((document) => OpenDocument.open(server, document)))));
   }
   return opened;
-}
-
-/** CPU time that the threads of a process have used, in seconds (proc(5), schedstat). */
-export function cpuSecondsOf(pid: number): number {
-  const tasks = `/proc/${pid}/task`;
-  return readdirSync(tasks).reduce((sum, task) => sum + Number(readFileSync(`${tasks}/${task}/schedstat`, 'utf8').split(' ')[0]), 0) / 1e9;
 }
 
 /** Resident memory of a process in bytes. */

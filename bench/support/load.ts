@@ -1,10 +1,10 @@
 import { type ChildProcess, execFile } from 'node:child_process';
 import { once } from 'node:events';
-import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { promisify } from 'node:util';
 import { encodeFrame } from '../../protocol/frame.ts';
+import { cpuSecondsOf } from './watched.ts';
 
 /** A server under load, and the messages that it is loaded with. */
 export interface Target {
@@ -17,6 +17,8 @@ export interface Target {
   /** How many messages come before requests are taken. */
   readonly greetings: number;
   readonly requests: readonly string[];
+  /** What an answer to any of them is; of a binary message, as JSON. */
+  readonly answer: RegExp;
   readonly isText: boolean;
 }
 
@@ -28,7 +30,10 @@ export interface Load {
 /** A frame as the load generator takes it. */
 export const hex = (frame: Parameters<typeof encodeFrame>[0]): string => Buffer.from(encodeFrame(frame)).toString('hex');
 
-/** Loads a server from a process of its own. */
+/** Of one person who is many connections; what it refuses would be counted as nothing. */
+export const UNLIMITED_PER_SECOND = 1_000_000_000;
+
+/** Loads a server from a process of its own; rejects where that says anything but answers. */
 export async function flood(target: Target, connections: number, seconds: number): Promise<Load> {
   const flags = {
     port: target.port,
@@ -39,20 +44,13 @@ export async function flood(target: Target, connections: number, seconds: number
     depth: target.requests.length,
     seconds,
     requests: target.requests.join(','),
+    answer: target.answer.source,
   };
   const args = [...Object.entries(flags).map(([name, value]) => `--${name}=${value}`), ...(target.isText ? ['--text'] : [])];
-  const before = cpuSeconds(target.pid);
+  const before = cpuSecondsOf(target.pid);
   const { stdout } = await promisify(execFile)(process.execPath, [join(import.meta.dirname, 'flood.ts'), ...args]);
   const perSecond = Number(stdout);
-  return { perSecond, perCpuSecond: (perSecond * seconds) / (cpuSeconds(target.pid) - before) };
-}
-
-/** CPU time that a process has used (proc(5), stat, fields 14 and 15, in hundredths of a second). */
-function cpuSeconds(pid: number): number {
-  const fields = readFileSync(`/proc/${pid}/stat`, 'utf8')
-    .replace(/^.*\) /, '')
-    .split(' ');
-  return (Number(fields[11]) + Number(fields[12])) / 100;
+  return { perSecond, perCpuSecond: (perSecond * seconds) / (cpuSecondsOf(target.pid) - before) };
 }
 
 /** The first line that a program prints, which is its address. */

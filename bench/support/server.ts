@@ -1,10 +1,10 @@
 import { type ChildProcess, execFileSync } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
+import { setTimeout as delay } from 'node:timers/promises';
 import { type Client, connect } from '../../client/index.ts';
+import { assertGoesOn, endedWithRun, newDirectory, removeDirectory, wereAllTold } from './remains.ts';
 import { collect, type LoopDelay, loopDelay, memoryOf, resetPeak, spawnWatched } from './watched.ts';
 
 /** A Covista server in a process of its own, on a data directory that goes with it. */
@@ -41,9 +41,10 @@ export async function startBenchServer(settings: Readonly<Record<string, string>
   const dataDir = givenDir ?? (await newDataDir(settings));
   const start = (): ChildProcess => serve(environment, dataDir, port);
   let child = start();
+  const end = (): Promise<void> => endOf(child);
+  const ended = endedWithRun(end);
   const url = await firstLine(child);
   const pid = (): number => child.pid as number;
-  const end = (): Promise<void> => endOf(child);
   const token = (subject: string): string => {
     const key = `${environment.COVISTA_JWT_SECRET} ${subject}`;
     const minted = tokens.get(key) ?? mint(subject, environment);
@@ -70,7 +71,8 @@ export async function startBenchServer(settings: Readonly<Record<string, string>
     },
     stop: async () => {
       await end();
-      rmSync(dataDir, { recursive: true, force: true });
+      ended();
+      removeDirectory(dataDir);
     },
   };
 }
@@ -82,15 +84,22 @@ const environmentOf = (settings: Readonly<Record<string, string>>): NodeJS.Proce
   ...settings,
 });
 
-const serve = (environment: NodeJS.ProcessEnv, dataDir: string, port: number): ChildProcess =>
-  spawnWatched([MAIN, 'serve', '--port', String(port), '--data-dir', dataDir], environment);
-
-async function endOf(child: ChildProcess): Promise<void> {
-  child.kill('SIGTERM');
-  if (child.exitCode === null) await once(child, 'exit');
+function serve(environment: NodeJS.ProcessEnv, dataDir: string, port: number): ChildProcess {
+  assertGoesOn();
+  return spawnWatched([MAIN, 'serve', '--port', String(port), '--data-dir', dataDir], environment);
 }
 
-const newDirectory = (): string => mkdtempSync(join(tmpdir(), 'covista-bench-'));
+/** How long a server may take for its end that has heard of Ctrl-C by itself. */
+const TOLD_MS = 30_000;
+
+async function endOf(child: ChildProcess): Promise<void> {
+  if (child.exitCode !== null || child.signalCode !== null) return;
+  const exit = once(child, 'exit');
+  // A second signal would end it before its database.
+  if (wereAllTold()) await Promise.race([exit, delay(TOLD_MS)]);
+  child.kill('SIGTERM');
+  await exit;
+}
 
 /** What a server makes of an empty directory, made once in a run. */
 let made: Promise<string> | undefined;
@@ -110,18 +119,20 @@ async function newDataDir(settings: Readonly<Record<string, string>>): Promise<s
   return directory;
 }
 
-/** Removes what was copied; a signal leaves no time for it. */
+/** Removes what was copied. */
 export async function forgetDataDir(): Promise<void> {
   const directory = await made;
   made = undefined;
-  if (directory !== undefined) rmSync(directory, { recursive: true, force: true });
+  if (directory !== undefined) removeDirectory(directory);
 }
 
 async function makeDataDir(): Promise<string> {
   const directory = newDirectory();
   const child = serve(environmentOf({}), directory, 0);
+  const ended = endedWithRun(() => endOf(child));
   await firstLine(child);
   await endOf(child);
+  ended();
   return directory;
 }
 

@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { readFileSync, writeFileSync } from 'node:fs';
+import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Question } from './observed.ts';
 
@@ -44,4 +44,18 @@ export function memoryOf(pid: number): { readonly now: number; readonly peak: nu
 /** Lets the kernel count the peak from now on. */
 export function resetPeak(pid: number): void {
   writeFileSync(`/proc/${pid}/clear_refs`, '5');
+}
+
+/** CPU time that a process has used, also in threads that have ended, in seconds, to a hundredth of one (proc(5), stat, fields 14 and 15). */
+export function cpuSecondsOf(pid: number): number {
+  const fields = readFileSync(`/proc/${pid}/stat`, 'utf8')
+    .replace(/^.*\) /, '')
+    .split(' ');
+  return (Number(fields[11]) + Number(fields[12])) / 100;
+}
+
+/** CPU time that the threads of a process have used which are there, in seconds, to the nanosecond (proc(5), schedstat): for a moment in which none ends. */
+export function threadSecondsOf(pid: number): number {
+  const tasks = `/proc/${pid}/task`;
+  return readdirSync(tasks).reduce((sum, task) => sum + Number(readFileSync(`${tasks}/${task}/schedstat`, 'utf8').split(' ')[0]), 0) / 1e9;
 }

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { describe, expect, test } from 'vitest';
-import { describeRegressions, missedSince, regressions } from '../../bench/compare.ts';
+import { describeRegressions, driftOf, missedSince, regressions } from '../../bench/compare.ts';
 import type { Measurement } from '../../bench/measurement.ts';
 import { reportOf } from '../../bench/report.ts';
 import { beginRun, earlierResults, type Results, resultsOf, unmeasuredTargets, unusedName } from '../../bench/results.ts';
@@ -126,6 +126,19 @@ describe('comparing runs', () => {
     expect(regressions(high, low)).toHaveLength(worse === 'fall' ? 1 : 0);
   });
 
+  test('tells by how much the machine was slower, as the speed of peers and floors has it', () => {
+    const peers = (ms: number, perSecond: number): Measurement[] => [
+      figure('bare SQL', ms, { better: 'neither' }),
+      figure('bare echo', perSecond, { better: 'neither', unit: 'per second' }),
+      figure('memory of a peer', ms, { better: 'neither', unit: 'MiB' }),
+      figure('ours', 10 * ms),
+    ];
+    expect(driftOf(resultsWith(...peers(10, 100)), resultsWith(...peers(20, 25)))).toContain(
+      'took 3.00 times as long as before (median of 2, 2.00 to 4.00)',
+    );
+    expect(driftOf(resultsWith(figure('ours', 1)), resultsWith(figure('ours', 2)))).toBeUndefined();
+  });
+
   test('tells which targets are no longer met, however little it takes', () => {
     const target = { limit: 10, bound: 'at most' } as const;
     const base = resultsWith(figure('one', 9.9, target), figure('other', 11, target), figure('third', 1, target));
@@ -154,7 +167,7 @@ describe('scaling', () => {
   });
 
   test.each([10, 100, 1_000])('finds that a figure bends up at %d', (at) => {
-    const flatThenSteep = curve(LOADS, (x) => (x <= at ? 5 : (5 * x) / at));
+    const flatThenSteep = curve(LOADS, (x) => (x <= at ? 5 : 5 * (x / at) ** 2));
     expect(scalingOf(flatThenSteep)?.knee).toBe(at);
     // What bends down instead is no knee, except of a rate.
     expect(scalingOf(flatThenSteep, 'higher')?.knee).toBe(null);
@@ -164,7 +177,7 @@ describe('scaling', () => {
   });
 
   test('leaves out figures of nought, and names the load of the knee all the same', () => {
-    expect(scalingOf(curve([0.1, 1, 10, 100, 1_000], (x) => (x < 1 ? 0 : x <= 100 ? 5 : 50)))?.knee).toBe(100);
+    expect(scalingOf(curve([0.1, 1, 10, 100, 1_000], (x) => (x < 1 ? 0 : x <= 100 ? 5 : 500)))?.knee).toBe(100);
   });
 
   test('says nothing of what is too little', () => {
@@ -177,7 +190,7 @@ describe('scaling', () => {
   });
 
   test('a figure that bends by far has a knee, also where it ends about where it began', () => {
-    const measured = [29, 9.2, 10, 8.4, 19, 37.9];
+    const measured = [29, 9.2, 10, 8.4, 19, 75.8];
     expect(scalingOf(measured.map((y, index) => [[1, 10, 50, 100, 500, 1_000][index] ?? 0, y] as const))?.knee).toBe(500);
     const answered: Points = [
       [1, 8_612],
@@ -185,6 +198,11 @@ describe('scaling', () => {
       [1_000, 3_672],
     ];
     expect(scalingOf(answered, 'higher')?.knee).toBe(100);
+  });
+
+  test('a fixed cost and one that goes with the load together have no knee, though their logarithms bend', () => {
+    expect(scalingOf(curve(LOADS, (x) => 100 + x))?.knee).toBe(null);
+    expect(scalingOf(curve(LOADS, (x) => 100 + x * x))?.knee).toBe(10);
   });
 
   test('a cost that falls and then no longer does has no knee', () => {
@@ -244,6 +262,15 @@ describe('the report', () => {
     const curve = [1, 100].map((value) => figure('errors', 0, { at: { of: 'people', value } }));
     const [svg = ''] = reportOf(resultsWith(...curve), 'today').plots.values();
     expect(svg).not.toMatch(/NaN|Infinity|e\+/);
+  });
+
+  test('finds knees in the direction that a figure names, rather than in that of its unit', () => {
+    const frames = [10, 100, 1_000].map((value) => ({ unit: 'per second' as const, at: { of: 'people', value }, value: value > 100 ? 900 : 9 }));
+    const reportWith = (more: Partial<Measurement>): string =>
+      reportOf(resultsWith(...frames.map(({ value, ...rest }) => figure('frames', value, { ...rest, ...more }))), 'today').markdown;
+    expect(reportWith({ better: 'lower' })).toMatch(/- frames: .* a knee at 100$/m);
+    expect(reportWith({})).toMatch(/- frames: .* no knee$/m);
+    expect(reportWith({ better: 'neither' })).toMatch(/- frames: .* no knee$/m);
   });
 
   test('says of how few samples a percentile is the longest', () => {

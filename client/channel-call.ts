@@ -14,7 +14,7 @@ export interface ChannelListener {
 /** A channel that the server has opened. */
 export interface OpenChannel<Opened> {
   readonly opened: Opened;
-  /** Sends a message; on a channel that is over it goes nowhere, since `onClose` has told so. */
+  /** Sends a message; on a channel that is over it goes nowhere, since `onClose` has told so. Throws `payload_too_large` for what the server would not take. */
   send(bytes: Uint8Array): void;
   close(): void;
 }

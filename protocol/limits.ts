@@ -165,6 +165,11 @@ export const LIMITS = {
   ),
   documentNewClientsMax: limit(2_000, 'count', 'Yjs clients that become somebody’s with one edit: every start of a page that was offline is one'),
   documentClientsMax: limit(50_000, 'count', 'Yjs clients of one person in one document; a page that edits is one'),
+  documentToldClientsMax: limit(
+    1_000,
+    'count',
+    'Yjs clients of one person in one document that told presence and edited nothing yet, which nobody else edits under; the oldest go',
+  ),
   documentBytesMax: limit(32 * MiB, 'bytes', 'One document, encoded'),
   documentRootsMax: limit(64, 'count', 'Shared types at the root of a document'),
   documentLevelsMax: limit(64, 'count', 'Shared types within each other, and values within each other, in a document'),

@@ -3,6 +3,7 @@ import { countFault, type EntryChange, entryFault, type Fault } from '../../prot
 import { CovistaError } from '../../protocol/errors.ts';
 import { randomKey, withoutUndefined } from '../values.ts';
 import type { DocumentSession } from './session.ts';
+import { assertWritable } from './writable.ts';
 
 type Plain = Readonly<Record<string, unknown>>;
 
@@ -82,7 +83,7 @@ export class Entries {
 
   /** Answers whether there was such an entry. */
   remove(id: string): boolean {
-    this.#assertWritable();
+    assertWritable(this.#session);
     if (!this.map.has(id)) return false;
     this.#session.replica.edit(() => this.map.delete(id));
     return true;
@@ -130,15 +131,9 @@ export class Entries {
   }
 
   #check(id: string, after: unknown): void {
-    this.#assertWritable();
+    assertWritable(this.#session);
     const fault = entryFault({ kind: this.#kind, map: this.#name, id, before: plain(this.map.get(id)), after, subject: this.subject });
     if (fault !== undefined) throw refusedBy(fault);
-  }
-
-  #assertWritable(): void {
-    const { state, opened, name } = this.#session;
-    if (state.kind === 'closed') throw state.reason;
-    if (opened?.canWrite !== true) throw new CovistaError('forbidden', `you may read ${name} but not change it`, { name });
   }
 }
 

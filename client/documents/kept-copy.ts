@@ -61,7 +61,8 @@ export class KeptCopy {
     // Nothing of these is to be written, where their write has not begun.
     this.#batch.length = 0;
     this.#batch = [];
-    this.#queue(() => this.#keeper.forget(this.#name));
+    // Also once keeping has failed: what was kept before that is still there.
+    this.#inOrder(() => this.#keeper.forget(this.#name));
   }
 
   #write(batch: Uint8Array[]): Promise<void> {
@@ -72,10 +73,18 @@ export class KeptCopy {
   }
 
   #queue(work: () => Promise<void>): void {
-    this.#tail = this.#tail.then(() => (this.#fault === undefined ? work() : undefined)).catch((fault: unknown) => this.#fail(fault));
+    this.#inOrder(async () => {
+      if (this.#fault === undefined) await work();
+    });
+  }
+
+  #inOrder(work: () => Promise<void>): void {
+    this.#tail = this.#tail.then(work).catch((fault: unknown) => this.#fail(fault));
   }
 
   #fail(fault: unknown): void {
+    // A keeper that is over for good says the same again, which was told.
+    if (fault === this.#fault) return;
     this.#fault = fault instanceof CovistaError ? fault : new CovistaError('unavailable', `${this.#name} cannot be kept here`, {}, fault);
     this.#batch = [];
     this.#failed(this.#fault);

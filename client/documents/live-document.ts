@@ -9,7 +9,7 @@ import { Preferences } from './preferences.ts';
 import { Presences } from './presence.ts';
 import { SavedViews } from './saved-views.ts';
 import type { DocumentSession } from './session.ts';
-import { takeStep } from './undo.ts';
+import { canTakeStep, takeStep } from './undo.ts';
 
 /**
  * A live document: a Yjs document that is kept in step with everyone else's. Whoever opens a document twice gets two of
@@ -112,23 +112,24 @@ export class LiveDocument {
 
   /**
    * Takes back the last step of this client; what others did stays. Answers whether that came about: not where there is none, nor where
-   * others changed what it rests on, which is told by `onError` as `conflict`.
+   * others changed what it rests on, which is told by `onError` as `conflict`. Throws CovistaError where nothing can be changed: `forbidden`, or why it is closed.
    */
   undo(): boolean {
     return takeStep(this.#session, 'undo');
   }
 
-  /** Does again what was taken back last; answers as `undo` does. */
+  /** Does again what was taken back last; answers and throws as `undo` does. */
   redo(): boolean {
     return takeStep(this.#session, 'redo');
   }
 
+  /** Whether there is a step to take back, and one may. */
   get canUndo(): boolean {
-    return this.#session.replica.undo.canUndo();
+    return canTakeStep(this.#session, 'undo');
   }
 
   get canRedo(): boolean {
-    return this.#session.replica.undo.canRedo();
+    return canTakeStep(this.#session, 'redo');
   }
 
   close(): void {

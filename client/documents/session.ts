@@ -5,7 +5,7 @@ import { backoffMs } from '../backoff.ts';
 import type { DocumentState } from './document-state.ts';
 import { addedBy, Doubts } from './doubts.ts';
 import { KeptCopy } from './kept-copy.ts';
-import { isForWhatWasSent, isSame, type Line, readOnly, removedUnderWay } from './line.ts';
+import { isForWhatWasSent, isSame, type Line, openLine, readOnly, removedUnderWay, sendEdit, sendPresence } from './line.ts';
 import { Listeners } from './listeners.ts';
 import { Outgoing } from './outgoing.ts';
 import { Paced } from './paced.ts';
@@ -13,7 +13,7 @@ import { introduce } from './presence.ts';
 import { KEPT, REMOTE, Replica } from './replica.ts';
 import type { SessionOptions } from './session-options.ts';
 import { type Sending, Settlement } from './settlement.ts';
-import { askMessage, awarenessMessage, readMessage, type ServerMessage } from './wire.ts';
+import { askMessage, readMessage, type ServerMessage } from './wire.ts';
 
 /** One document of a client: a copy of it, and the channel that keeps the copy in step. */
 export class DocumentSession {
@@ -43,8 +43,8 @@ export class DocumentSession {
     this.name = options.name;
     this.#maps = Object.keys(DOCUMENT_SHAPES[options.name.startsWith('user/') ? 'user' : 'dataset']);
     this.#replica = this.#newReplica();
-    this.#outgoing = new Outgoing(options.settings.editIntervalMs, (messages) => this.#send(messages));
-    this.#presenting = new Paced(options.settings.presenceIntervalMs, () => this.#line?.channel.send(awarenessMessage(this.#replica.awareness)));
+    this.#outgoing = new Outgoing(options.settings.editIntervalMs, (messages) => this.#line && this.#send(this.#line, messages));
+    this.#presenting = new Paced(options.settings.presenceIntervalMs, () => this.#line && this.#present(this.#line));
     if (options.keeper !== undefined) this.#kept = new KeptCopy(options.keeper, options.name, (reason) => this.onError.tell(reason));
   }
 
@@ -111,25 +111,12 @@ export class DocumentSession {
   }
 
   #connect(): void {
-    const early: Uint8Array[] = [];
-    let line: Line | undefined;
-    const connecting = this.#options.connect(this.name, {
-      onMessage: (bytes) => {
-        if (line === undefined) early.push(bytes);
-        else if (line === this.#line) this.#receive(line, bytes);
-      },
-      onClose: (reason) => line !== undefined && line === this.#line && this.#lost(line, reason),
-      signal: this.#leaving.signal,
-      timeoutMs: Number.POSITIVE_INFINITY,
+    openLine(this.#options, this.#leaving.signal, {
+      opened: (line) => this.#begin(line),
+      notOpened: (reason) => this.#notOpened(reason),
+      received: (line, bytes) => line === this.#line && this.#receive(line, bytes),
+      lost: (line, reason) => line === this.#line && this.#lost(line, reason),
     });
-    connecting.then(
-      (channel) => {
-        line = { channel, sinceMs: Date.now(), shared: undefined };
-        this.#begin(line);
-        for (const bytes of early) if (line === this.#line) this.#receive(line, bytes);
-      },
-      (reason: CovistaError) => this.#notOpened(reason),
-    );
   }
 
   #begin(line: Line): void {
@@ -195,8 +182,13 @@ export class DocumentSession {
 
   #meet(line: Line, message: Extract<ServerMessage, { kind: 'awareness' | 'queryAwareness' | 'denied' }>): void {
     if (message.kind === 'awareness') this.#replica.applyAwareness(message.update);
-    else if (message.kind === 'queryAwareness') line.channel.send(awarenessMessage(this.#replica.awareness));
+    else if (message.kind === 'queryAwareness') this.#present(line);
     else this.onError.tell(new CovistaError('forbidden', message.reason));
+  }
+
+  #present(line: Line): void {
+    const fault = sendPresence(line, this.#replica.awareness);
+    if (fault !== undefined) this.onError.tell(fault);
   }
 
   /** An observer of the document that throws does not keep it from being synced. */
@@ -224,14 +216,18 @@ export class DocumentSession {
       const messages = this.#outgoing.difference(this.#replica.doc, stateVector);
       line.shared ??= messages.length;
       this.#outgoing.clear();
-      this.#send(messages);
+      this.#send(line, messages);
     } else if (this.#settlement.isOpen) this.#giveUp(line, readOnly(this.name));
   }
 
   /** Sends messages that together carry everything that the server was not sent before. */
-  #send(messages: readonly Uint8Array[]): void {
+  #send(line: Line, messages: readonly Uint8Array[]): void {
     for (const [index, message] of messages.entries()) {
-      this.#line?.channel.send(message);
+      const fault = sendEdit(line, message);
+      if (fault !== undefined) {
+        this.#giveUpSoon(line, fault);
+        return;
+      }
       this.#settlement.sent(addedBy(message), index === messages.length - 1);
     }
   }
@@ -257,6 +253,11 @@ export class DocumentSession {
     this.#hangUp();
     this.#replace(reason);
     this.#again(reason);
+  }
+
+  /** Behind the change that is being made: its document is not to go meanwhile. */
+  #giveUpSoon(line: Line, reason: CovistaError): void {
+    queueMicrotask(() => line === this.#line && this.#giveUp(line, reason));
   }
 
   #replace(reason: CovistaError): void {
@@ -293,7 +294,7 @@ export class DocumentSession {
     this.#outgoing.note(update);
     const line = this.#line;
     if (line === undefined) return;
-    if (!line.channel.opened.canWrite) queueMicrotask(() => line === this.#line && this.#giveUp(line, readOnly(this.name)));
+    if (!line.channel.opened.canWrite) this.#giveUpSoon(line, readOnly(this.name));
     else if (line.shared !== undefined) this.#outgoing.gather(update);
   }
 }

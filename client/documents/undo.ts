@@ -5,14 +5,22 @@ import { entryFault } from '../../protocol/documents/validate.ts';
 import { CovistaError } from '../../protocol/errors.ts';
 import { plain } from './entries.ts';
 import type { DocumentSession } from './session.ts';
+import { assertWritable, whyNotWritable } from './writable.ts';
 
 type Step = 'undo' | 'redo';
+
+/** Whether there is a step to take, and it may be taken. */
+export function canTakeStep(session: DocumentSession, step: Step): boolean {
+  const { undo } = session.replica;
+  return whyNotWritable(session) === undefined && (step === 'undo' ? undo.canUndo() : undo.canRedo());
+}
 
 /**
  * Takes a step of this client back, or does it again; answers whether that came about. Where others changed meanwhile what the
  * step rests on, so that nothing of it or half an entry would be left, the step is given up instead.
  */
 export function takeStep(session: DocumentSession, step: Step): boolean {
+  assertWritable(session);
   const { undo, doc } = session.replica;
   const stack = step === 'undo' ? undo.undoStack : undo.redoStack;
   if (stack.length === 0) return false;

@@ -3,6 +3,7 @@ import pg from 'pg';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type * as Y from 'yjs';
 import { type Client, connect } from '../../client/index.ts';
+import { defaultLimits } from '../../protocol/limits.ts';
 import { errorsOf, until } from '../support/documents.ts';
 import { savedView } from '../support/entries.ts';
 import { query } from '../support/inspect.ts';
@@ -158,6 +159,27 @@ describe('documents of the SDK on a server', () => {
     await until(other, () => other.savedViews().list().length === 1);
     expect(other.doc.getMap('views').has('forged')).toBe(false);
     for (const document of [one, other]) document.close();
+  });
+
+  test('LIVE4 an edit that is larger than a request may be is given up, at once or after others, and what follows counts', async () => {
+    const document = await alice.document.open(`dataset/${await newDataset()}`);
+    await document.whenSynced();
+    const errors = errorsOf(document);
+    for (const isAlone of [true, false]) {
+      const { doc } = document;
+      if (!isAlone) document.savedViews().create({ name: 'sent before', config: {} });
+      doc.getMap('files').set('large', new Uint8Array(defaultLimits.requestBytesMax));
+      await expect(document.whenDurable()).rejects.toMatchObject({ code: 'payload_too_large', details: { rule: 'DOC15' } });
+      await until(document, () => document.doc !== doc && document.state.kind === 'synced');
+    }
+    document.savedViews().create({ name: 'after', config: {} });
+    await document.whenDurable();
+    const names = document
+      .savedViews()
+      .list()
+      .map(({ name }) => name);
+    expect({ names, errors: errors.length }).toEqual({ names: ['after', 'sent before'], errors: 2 });
+    document.close();
   });
 
   test('LIVE5 a reader sees everything and is told that nothing can be changed', async () => {

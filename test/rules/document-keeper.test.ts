@@ -65,6 +65,7 @@ test('LIVE16 the copy of a document tells once of a database that the browser cl
   kept.append(new Uint8Array([0, 0]), true);
   await expect(kept.whenKept()).rejects.toMatchObject({ code: 'unavailable' });
   kept.append(new Uint8Array([0, 0]), true);
+  kept.forget();
   await expect(kept.whenKept()).rejects.toMatchObject({ code: 'unavailable' });
   expect(told).toMatchObject([{ code: 'unavailable' }]);
 });

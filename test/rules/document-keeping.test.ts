@@ -63,6 +63,23 @@ test('LIVE17 the copy of a document that was deleted meanwhile is erased, and th
   expect(document.state).toMatchObject({ reason: { code: 'not_found' } });
 });
 
+test('LIVE17 a copy that could not be kept on is erased with its document all the same', async () => {
+  const relay = newRelay();
+  const keeper = new MemoryKeeper();
+  const document = await openAs(relay, 'alice', { keeper });
+  document.savedViews().create({ name: 'kept', config: {} });
+  await document.whenDurable();
+  await document.whenKept();
+  keeper.fault = new CovistaError('storage_full', 'there is no room');
+  document.savedViews().create({ name: 'too much', config: {} });
+  await expect(document.whenKept()).rejects.toMatchObject({ code: 'storage_full' });
+  expect(keeper.kept.get(NAME)?.updates.length).toBeGreaterThan(0);
+  relay.refuseOpening = new CovistaError('not_found', 'there is no dataset 7');
+  relay.drop();
+  await until(document, () => document.state.kind === 'closed');
+  await expect.poll(() => keeper.kept.size).toBe(0);
+});
+
 test('LIVE15 what ends a document otherwise leaves its copy, such as closing the client while it has no connection', async () => {
   const relay = newRelay();
   const keeper = new MemoryKeeper();

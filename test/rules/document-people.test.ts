@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest';
+import { CovistaError } from '../../protocol/errors.ts';
 import { errorsOf, fault, newRelay, openAs, twoPeople, until } from '../support/documents.ts';
 
 describe('LIVE11 presence', () => {
@@ -93,6 +94,41 @@ describe('LIVE12 undo', () => {
     expect(relay.doc.toJSON()).toEqual(state);
     expect(alice.undo()).toBe(false);
     expect(alice.canUndo).toBe(false);
+  });
+
+  test('LIVE5 who may only read from now on takes no step, and has the same copy', async () => {
+    const relay = newRelay();
+    const document = await openAs(relay, 'alice');
+    const errors = errorsOf(document);
+    document.savedViews().create({ name: 'one', config: {} });
+    document.savedViews().create({ name: 'two', config: {} });
+    document.undo();
+    await document.whenDurable();
+    const { doc } = document;
+    relay.opened = { ...relay.opened, canWrite: false };
+    relay.drop();
+    await until(document, () => !document.canWrite && document.state.kind === 'synced');
+    expect({ canUndo: document.canUndo, canRedo: document.canRedo }).toEqual({ canUndo: false, canRedo: false });
+    for (const step of ['undo', 'redo'] as const) expect(fault(() => document[step]())).toMatchObject({ code: 'forbidden' });
+    relay.opened = { ...relay.opened, canWrite: true };
+    relay.drop();
+    await until(document, () => document.canWrite && document.state.kind === 'synced');
+    expect(document.redo()).toBe(true);
+    await document.whenDurable();
+    expect({ isSame: document.doc === doc, errors, views: relay.doc.getMap('views').size }).toEqual({ isSame: true, errors: [], views: 2 });
+  });
+
+  test('LIVE5 no step is taken in a document that is closed', async () => {
+    const relay = newRelay();
+    const document = await openAs(relay, 'alice');
+    document.savedViews().create({ name: 'one', config: {} });
+    await document.whenDurable();
+    relay.refuseOpening = new CovistaError('not_found', 'there is no dataset 7');
+    relay.drop();
+    await until(document, () => document.state.kind === 'closed');
+    const state = document.doc.toJSON();
+    expect(fault(() => document.undo())).toMatchObject({ code: 'not_found' });
+    expect({ canUndo: document.canUndo, state: document.doc.toJSON() }).toEqual({ canUndo: false, state });
   });
 
   test('LIVE12 a removed annotation comes back whole', async () => {

@@ -28,7 +28,7 @@ beforeEach(() => {
   const limits = { awarenessKeepMs: 30_000, awarenessStateBytesMax: 1_000, awarenessClientsMax: 4, documentUpdateBytesMax: 8_000 };
   const presence = new Presence(limits, { now: () => 0 });
   const entries = [1, 2, 3, 4].map((clientId) => ({ clientId, clock: 1, json: '{}' }));
-  presence.receive(encodeAwareness(entries), { subject: 'alice', mayWrite: true });
+  presence.receive(encodeAwareness(entries), { subject: 'alice' });
   participants = new Set([first, ...others]);
   rounds = new PresenceRounds({ presence, participants, limits: LIMITS });
 });

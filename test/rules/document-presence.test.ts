@@ -4,10 +4,7 @@ import { Presence, type Teller } from '../../server/services/documents/presence.
 import { memoryDocument, quiet } from '../support/live-document.ts';
 
 const LIMITS = { awarenessKeepMs: 30_000, awarenessClientsMax: 2, awarenessStateBytesMax: 1_000, documentUpdateBytesMax: 8_000 };
-const [ALICE, BOB] = [
-  { subject: 'alice', mayWrite: true },
-  { subject: 'bob', mayWrite: true },
-];
+const [ALICE, BOB] = [{ subject: 'alice' }, { subject: 'bob' }];
 
 function presence(nowMs = { now: 0 }) {
   const board = new Presence(LIMITS, { now: () => nowMs.now });
@@ -25,13 +22,6 @@ describe('presence', () => {
     expect(board.present()).toEqual([1]);
     expect(tell(ALICE, 1, 1, null).changed).toEqual([1]);
     expect(board.present()).toEqual([]);
-  });
-
-  test('DOC16 who may write keeps the client that they tell of, and a mere reader keeps nobody from one', () => {
-    const { board, tell } = presence();
-    tell(ALICE, 1, 1, { a: 1 });
-    expect(tell({ subject: 'eve', mayWrite: false }, 2, 1, { a: 1 }).arrived).toEqual([2]);
-    expect([board.writerOf(1), board.writerOf(2), board.writerOf(3)]).toEqual(['alice', undefined, undefined]);
   });
 
   test('DOC9 what breaks a rule is not passed on, and the rest is', () => {

@@ -29,6 +29,8 @@ export class DocumentRelay {
   /** Set: the next openings fail with it. */
   refuseOpening: CovistaError | undefined;
   rule: EditRule = () => undefined;
+  /** Set: no channel takes a longer message, as no request of a link may be longer. */
+  messageBytesMax = Number.POSITIVE_INFINITY;
   /** Set: what it does before it answers the next who opens it; they have its edits as everybody else. */
   beforeAnswering: (() => void) | undefined;
   /** Every message that arrived, as its type and, of a sync message, its kind. */
@@ -47,7 +49,7 @@ export class DocumentRelay {
       const line: RelayLine = { options, opened: { ...this.opened, subject }, clients: new Set(), edits: 0, isOpen: true };
       this.#lines.add(line);
       queueMicrotask(() => this.#greet(line));
-      return { opened: line.opened, send: (bytes) => queueMicrotask(() => this.#receive(line, bytes)), close: () => this.#close(line, undefined) };
+      return { opened: line.opened, send: (bytes) => this.#take(line, bytes), close: () => this.#close(line, undefined) };
     };
   }
 
@@ -84,6 +86,12 @@ export class DocumentRelay {
     removeAwarenessStates(this.awareness, [...line.clients], 'closed');
     this.#relay(line, (other) => this.#present(other, encodeAwarenessUpdate(this.awareness, [...line.clients])));
     queueMicrotask(() => line.options.onClose?.(reason));
+  }
+
+  #take(line: RelayLine, bytes: Uint8Array): void {
+    if (!line.isOpen) return;
+    if (bytes.length > this.messageBytesMax) throw new CovistaError('payload_too_large', `${bytes.length} bytes`, { bytesMax: this.messageBytesMax });
+    queueMicrotask(() => this.#receive(line, bytes));
   }
 
   #receive(line: RelayLine, bytes: Uint8Array): void {

@@ -46,6 +46,8 @@ export class Room {
       this.annotations.observe(noted),
       this.#shared.observe(changed),
       this.annotations.observe(changed),
+      // Who may only read from now on takes nothing back.
+      document.onState(changed),
       document.presence.observe(present),
       document.onError(refused),
       own.onError(refused),

@@ -32,7 +32,6 @@ export interface ParticipantOptions {
 /** One channel of a document. */
 export class DocumentChannel implements Channel, Participant {
   readonly subject: Subject;
-  readonly mayWrite: boolean;
   readonly #options: ParticipantOptions;
   /** Edits received, and of these how many are settled and how many of that was told. */
   #edits = 0;
@@ -56,7 +55,6 @@ export class DocumentChannel implements Channel, Participant {
   constructor(options: ParticipantOptions) {
     this.#options = options;
     this.subject = options.subject;
-    this.mayWrite = options.canWrite;
   }
 
   get queuedBytes(): number {
@@ -218,6 +216,8 @@ export class DocumentChannel implements Channel, Participant {
     if (this.#options.isVisitor) return;
     const { document } = this.#options;
     const { changed, arrived, renewed, fault } = document.presence.receive(update, this);
+    // A mere reader keeps no id from others.
+    if (this.#options.canWrite) document.clients.told([...arrived, ...changed, ...renewed], this.subject);
     document.rounds.change(changed);
     document.rounds.arrive(arrived);
     document.rounds.renew(renewed);

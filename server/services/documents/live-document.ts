@@ -22,7 +22,6 @@ import { YjsClients } from './yjs-clients.ts';
 /** Somebody who has the document open. */
 export interface Participant extends Asker {
   readonly subject: Subject;
-  readonly mayWrite: boolean;
   send(message: Uint8Array): void;
   /** Edits that are committed; within their limit, or it lets go. */
   relay(message: Uint8Array): void;
@@ -100,7 +99,7 @@ export class LiveDocument {
     this.lease = lease;
     this.#options = options;
     this.presence = new Presence(limits, clock);
-    this.clients = new YjsClients({ bindings: stored.bindings, own: this.doc.clientID, presence: this.presence, limits });
+    this.clients = new YjsClients({ bindings: stored.bindings, own: this.doc.clientID, limits });
     this.rounds = new PresenceRounds({ presence: this.presence, participants: this.#participants, limits });
     this.#messages = new SyncMessages(this.doc, limits, options.answers);
     this.#integration = new Integration({ doc: this.doc, kind, limits });

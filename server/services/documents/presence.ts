@@ -7,7 +7,6 @@ import { type AwarenessEntry, type AwarenessHead, awarenessMessage, decodeAwaren
 /** Whoever tells presence: as many Yjs clients as there are programs behind one channel. */
 export interface Teller {
   readonly subject: Subject;
-  readonly mayWrite: boolean;
 }
 
 interface State {
@@ -81,12 +80,6 @@ export class Presence {
       else (known?.json === next.json ? renewed : changed).push(entry.clientId);
     }
     return { changed, arrived, renewed, fault };
-  }
-
-  /** Who may write under a Yjs client that is told of, also for a while after they left: a mere reader keeps nobody from it. */
-  writerOf(clientId: number): Subject | undefined {
-    const teller = this.#states.get(clientId)?.teller;
-    return teller?.mayWrite === true ? teller.subject : undefined;
   }
 
   /** Somebody is gone; answers with the clients that they told of. */

@@ -2,15 +2,14 @@ import type { Subject } from '../../../protocol/ids.ts';
 import type { Limits } from '../../../protocol/limits.ts';
 import { assert } from '../../shared/assert.ts';
 import type { BindingRecord, ClientBinding } from '../../storage/stores.ts';
-import type { Presence } from './presence.ts';
+import { ToldClients } from './told-clients.ts';
 import type { ClockRange } from './update-scan.ts';
 
 export interface YjsClientsOptions {
   readonly bindings: readonly Pick<BindingRecord, 'clientId' | 'subject'>[];
   /** Under which the server itself edits. */
   readonly own: number;
-  readonly presence: Pick<Presence, 'writerOf'>;
-  readonly limits: Pick<Limits, 'documentNewClientsMax' | 'documentClientsMax'>;
+  readonly limits: Pick<Limits, 'documentNewClientsMax' | 'documentClientsMax' | 'documentToldClientsMax'>;
 }
 
 /** Whose the Yjs clients of a document are; those under which the server edited are nobody's. */
@@ -19,18 +18,24 @@ export class YjsClients {
   readonly #subjects = new Map<number, Subject | null>();
   /** How many are each person's. */
   readonly #counts = new Map<Subject, number>();
+  readonly #told: ToldClients;
 
   constructor(options: YjsClientsOptions) {
     this.#options = options;
+    this.#told = new ToldClients(options.limits.documentToldClientsMax);
     for (const binding of options.bindings) this.#set(binding);
   }
 
-  /** Whether all that is added goes under ids that are the subject's, or nobody's yet: an id that is seen in somebody's presence is theirs. */
+  /** Who may write tells presence under these ids: what is nobody's yet is kept for them. */
+  told(clientIds: readonly number[], subject: Subject): void {
+    for (const clientId of clientIds) if (!this.#subjects.has(clientId)) this.#told.keep(clientId, subject);
+  }
+
+  /** Whether all that is added goes under ids that are the subject's, or nobody's yet and not kept for somebody else. */
   areTheirs(added: readonly ClockRange[], subject: Subject): boolean {
-    const { own, presence } = this.#options;
     return added.every(({ clientId }) => {
       if (this.#subjects.has(clientId)) return this.#subjects.get(clientId) === subject;
-      return clientId !== own && (presence.writerOf(clientId) ?? subject) === subject;
+      return clientId !== this.#options.own && (this.#told.subjectOf(clientId) ?? subject) === subject;
     });
   }
 
@@ -60,6 +65,7 @@ export class YjsClients {
     const { clientId, subject } = binding;
     assert(!this.#subjects.has(clientId), 'a Yjs client is bound once');
     this.#subjects.set(clientId, subject);
+    this.#told.forget(clientId);
     if (subject !== null) this.#counts.set(subject, (this.#counts.get(subject) ?? 0) + 1);
     return binding;
   }

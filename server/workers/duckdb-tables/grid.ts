@@ -3,10 +3,7 @@ import type { Cells } from './cells.ts';
 import type { ColumnKind } from './column-types.ts';
 import { type FrameColumn, type Grid, type RowChoice, textBytesOf, type Value, valuesOf } from './frame.ts';
 import type { Statement } from './table.ts';
-import { ViewFault } from './view-fault.ts';
-
-const tooLarge = (bytesMax: number): ViewFault =>
-  new ViewFault(`the window has more than ${bytesMax} bytes of text; read fewer rows`, 'payload_too_large');
+import { windowTooLarge } from './text-room.ts';
 
 /** A chunk of DuckDB has so many rows: a stream of no more takes more ways to the engine and spares no memory. */
 const CHUNK_ROWS = 2_048;
@@ -21,7 +18,7 @@ export async function readGrid(session: Session, { sql, values }: Statement, row
   let [rows, bytes] = [0, 0];
   for await (const chunk of 'chunks' in result ? result.chunks : result) {
     bytes += textBytesOf(chunk);
-    if (bytes > bytesMax) throw tooLarge(bytesMax);
+    if (bytes > bytesMax) throw windowTooLarge(bytesMax, 'bytes of text');
     rows += chunk.rowCount;
     for (const [index, column] of columns.entries()) for (const value of valuesOf(chunk, index)) column.push(value);
   }
@@ -31,7 +28,7 @@ export async function readGrid(session: Session, { sql, values }: Statement, row
 /** The same of cells that are kept. */
 export function boundedGrid(cells: Cells, { names, rows }: { readonly names: readonly string[]; readonly rows: RowChoice }, bytesMax: number): Grid {
   const grid = cells.grid(names, rows);
-  if (cells.bytes > bytesMax && charsOf(grid) > bytesMax) throw tooLarge(bytesMax);
+  if (cells.bytes > bytesMax && charsOf(grid) > bytesMax) throw windowTooLarge(bytesMax, 'bytes of text');
   return grid;
 }
 

@@ -2,6 +2,8 @@ import type { Table, ViewConfigUpdate } from '@perspective-dev/client';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { defaultLimits, type Limits } from '../../protocol/limits.ts';
 import type { ScopedContent } from '../../server/storage/content-store.ts';
+import { columnsJson, rowsJson, rowsNdjson } from '../../server/workers/duckdb-tables/frame-text.ts';
+import { TextRoom } from '../../server/workers/duckdb-tables/text-room.ts';
 import { bytes, contentOfIngested, openTestContent, type TestContent, unrestricted } from '../support/content.ts';
 import { duckdbEngine, openTable } from '../support/table-engines.ts';
 
@@ -59,7 +61,7 @@ test('TB15 a window whose texts have more than viewBytesMax bytes is refused bef
       for (let time = 0; time < 3; time += 1) {
         for (const window of [{}, { end_row: 3_002 }]) await expect(view.to_columns(window)).rejects.toThrow(said);
         // Some come in one piece, others in several.
-        for (const end_row of [2_000, 2_900]) expect(((await view.to_columns({ end_row })) as Columns).text).toHaveLength(end_row);
+        for (const end_row of [2_000, 2_600]) expect(((await view.to_columns({ end_row })) as Columns).text).toHaveLength(end_row);
       }
       await view.delete();
     }
@@ -76,3 +78,28 @@ test('TB15 paths of columns that have more than viewBytesMax bytes are refused, 
     expect(await view.column_paths({ start_col: 299, end_col: 400 })).toEqual([`${path(149)}|half`]);
     expect(await view.column_paths({ start_col: 300, end_col: 400 })).toEqual([]);
   }));
+
+test('TB15 names of columns count with every row that has them, before any is written', () =>
+  withTable({ viewBytesMax: 300_000 }, async (table) => {
+    const said = 'the window has more than 300000 bytes; read fewer rows';
+    const view = await table.view({ columns: ['id'], group_by: ['id'], split_by: ['text'], filter: [['id', '<', 100]] });
+    const refused = (reads: Promise<unknown>[]): Promise<unknown> => Promise.all(reads.map((read) => expect(read).rejects.toThrow(said)));
+    await refused([view.to_json(), view.to_ndjson()]);
+    expect(await view.to_json({ end_row: 20 })).toHaveLength(20);
+    expect(Object.keys((await view.to_columns()) as Columns)).toHaveLength(101);
+    const more = await table.view({ columns: ['id', 'half', 'text'], split_by: ['text'], filter: [['id', '<', 1_000]] });
+    const nothing = { end_row: 0 };
+    await refused([more.to_columns(nothing), more.to_json(nothing), more.to_ndjson(nothing), more.to_csv(nothing), more.to_arrow(nothing)]);
+    expect(Object.keys((await more.to_columns({ end_row: 1, end_col: 6 })) as Columns)).toHaveLength(6);
+  }));
+
+test('TB15 texts count as JSON has them, however few their characters', () => {
+  const frame = (text: string) =>
+    ({ rows: 1, columns: [{ path: ['text'], kind: 'string', type: 'VARCHAR', values: [text] }], paths: undefined }) as const;
+  for (const write of [columnsJson, rowsJson, rowsNdjson]) {
+    const written = (text: string): string => write(frame(text), { isFormatted: false, room: new TextRoom(1_000) });
+    expect(written('x'.repeat(900))).toContain('x'.repeat(900));
+    expect(written('\u0001'.repeat(150))).toContain('\\u0001'.repeat(150));
+    expect(() => written('\u0001'.repeat(200))).toThrow('the window has more than 1000 bytes');
+  }
+});

@@ -26,14 +26,15 @@ import {
 } from 'apache-arrow';
 import type { Frame, FrameColumn, Value } from './frame.ts';
 import { columnName } from './frame-text.ts';
+import type { TextRoom } from './text-room.ts';
 import { ViewFault } from './view-fault.ts';
 
 /** A window as an Arrow IPC stream, with the types that Perspective's own engine gives its columns. */
-export function arrowBytes(frame: Frame, groupNames: readonly string[]): Uint8Array {
+export function arrowBytes(frame: Frame, groupNames: readonly string[], room: TextRoom): Uint8Array {
   const paths = frame.paths?.columns ?? [];
   const columns = [
     ...paths.map((column, index) => ({ name: groupNames[index] ?? '', data: arrowData(column, index) })),
-    ...frame.columns.map((column, index) => ({ name: columnName(column), data: arrowData(column, paths.length + index) })),
+    ...frame.columns.map((column, index) => ({ name: columnName(column, room), data: arrowData(column, paths.length + index) })),
   ];
   const schema = new Schema(columns.map(({ name, data }) => new Field(name, data.type, true)));
   const data = makeData({ type: new Struct(schema.fields), length: frame.rows, nullCount: 0, children: columns.map((column) => column.data) });

@@ -4,9 +4,10 @@ import { type CheckedExpression, checkExpression } from './expressions.ts';
 import { ExpressionFault } from './exprtk-tokens.ts';
 import { DUCKDB_FEATURES } from './features.ts';
 import { arrowBytes } from './frame-arrow.ts';
-import { columnsJson, csvText, rowsJson, rowsNdjson } from './frame-text.ts';
+import { columnsJson, csvText, rowsJson, rowsNdjson, type TextOptions } from './frame-text.ts';
 import type { Query } from './result.ts';
 import type { HostedTable } from './results.ts';
+import { TextRoom } from './text-room.ts';
 import type { View } from './view.ts';
 import { ViewFault } from './view-fault.ts';
 
@@ -75,6 +76,11 @@ export interface ViewRequestContext {
   readonly limits: Limits;
 }
 
+const textOptions = ({ limits }: ViewRequestContext, formatted: boolean | undefined): TextOptions => ({
+  isFormatted: formatted === true,
+  room: new TextRoom(limits.viewBytesMax),
+});
+
 /** Requests about a view that was made; which are answered one after the other. */
 export const VIEW_REQUESTS: { readonly [Kind in RequestKind]?: (context: ViewRequestContext, body: Body<Kind>) => Promise<Answer> | Answer } = {
   view_schema: ({ view }) => ({ kind: 'view_schema', body: { schema: view.schema } }),
@@ -103,25 +109,26 @@ export const VIEW_REQUESTS: { readonly [Kind in RequestKind]?: (context: ViewReq
   view_remove_on_update: () => ({ kind: 'view_remove_on_update', body: {} }),
   view_remove_delete: () => ({ kind: 'view_remove_delete', body: {} }),
   view_remove_on_remove: () => ({ kind: 'view_remove_on_remove', body: {} }),
-  view_to_columns_string: async ({ view, query }, { viewport, formatted }) => {
-    const frame = await view.read(query, viewport);
-    return { kind: 'view_to_columns_string', body: { json_string: columnsJson(frame, { isFormatted: formatted === true }) } };
+  view_to_columns_string: async (context, { viewport, formatted }) => {
+    const frame = await context.view.read(context.query, viewport);
+    return { kind: 'view_to_columns_string', body: { json_string: columnsJson(frame, textOptions(context, formatted)) } };
   },
-  view_to_rows_string: async ({ view, query }, { viewport, formatted }) => {
-    const frame = await view.read(query, viewport);
-    return { kind: 'view_to_rows_string', body: { json_string: rowsJson(frame, { isFormatted: formatted === true }) } };
+  view_to_rows_string: async (context, { viewport, formatted }) => {
+    const frame = await context.view.read(context.query, viewport);
+    return { kind: 'view_to_rows_string', body: { json_string: rowsJson(frame, textOptions(context, formatted)) } };
   },
-  view_to_ndjson_string: async ({ view, query }, { viewport, formatted }) => {
-    const frame = await view.read(query, viewport);
-    return { kind: 'view_to_ndjson_string', body: { ndjson_string: rowsNdjson(frame, { isFormatted: formatted === true }) } };
+  view_to_ndjson_string: async (context, { viewport, formatted }) => {
+    const frame = await context.view.read(context.query, viewport);
+    return { kind: 'view_to_ndjson_string', body: { ndjson_string: rowsNdjson(frame, textOptions(context, formatted)) } };
   },
-  view_to_csv: async ({ view, query }, { viewport }) => {
+  view_to_csv: async ({ view, query, limits }, { viewport }) => {
     const frame = await view.read(query, viewport);
-    return { kind: 'view_to_csv', body: { csv: csvText(frame, view.groupNames(true)) } };
+    return { kind: 'view_to_csv', body: { csv: csvText(frame, view.groupNames(true), new TextRoom(limits.viewBytesMax)) } };
   },
-  view_to_arrow: async ({ view, query }, { viewport }) => {
+  view_to_arrow: async ({ view, query, limits }, { viewport }) => {
     const frame = await view.read(query, viewport);
-    return { kind: 'view_to_arrow', body: { arrow: arrowBytes(frame, view.groupNames(viewport?.emit_legacy_row_path_names !== false)) } };
+    const names = view.groupNames(viewport?.emit_legacy_row_path_names !== false);
+    return { kind: 'view_to_arrow', body: { arrow: arrowBytes(frame, names, new TextRoom(limits.viewBytesMax)) } };
   },
 };
 

@@ -12,6 +12,7 @@ import type { Queries } from './queries.ts';
 import { checkedExpressions, SUBSCRIPTIONS, TABLE_REQUESTS, type TableRequestContext, VIEW_REQUESTS, type ViewRequestContext } from './requests.ts';
 import type { Query } from './result.ts';
 import type { HostedTable, Results } from './results.ts';
+import { windowTooLarge } from './text-room.ts';
 import { View } from './view.ts';
 import { ViewFault } from './view-fault.ts';
 import { readWireConfig } from './wire-config.ts';
@@ -85,7 +86,11 @@ export class TableSession {
   }
 
   #send(response: PerspectiveResponse): void {
-    if (!this.#controller.signal.aborted) this.#parts.respond(encodeResponse(response));
+    if (this.#controller.signal.aborted) return;
+    const bytes = encodeResponse(response);
+    const { viewBytesMax } = this.#parts.limits;
+    if (bytes.length <= viewBytesMax) this.#parts.respond(bytes);
+    else this.#parts.respond(encodeResponse({ ...response, kind: 'server_error', body: this.#errorBody(windowTooLarge(viewBytesMax)) }));
   }
 
   async #answer(request: PerspectiveRequest): Promise<Answer | undefined> {
@@ -120,7 +125,7 @@ export class TableSession {
     const expressions = await checkedExpressions(this.#context, wire);
     const plan = planView(hosted.table, readWireConfig(wire), expressions);
     throwIfAborted(signal);
-    const view = new View(plan, await results.acquire(hosted, plan, { holder, signal }), wire);
+    const view = new View(await results.acquire(hosted, { plan, wire }, { holder, signal }), plan.config.groupDepth);
     try {
       throwIfAborted(signal);
       await unlessAborted(view.start(), signal);

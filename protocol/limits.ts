@@ -205,6 +205,11 @@ export const LIMITS = {
   documentSnapshotIntervalMs: limit(1 * HOUR, 'ms', 'While a document is edited, a snapshot of it is kept this often'),
   documentPeriodicSnapshotsMax: limit(168, 'count', 'Snapshots of one document that are kept by themselves, the newest'),
   documentNamedSnapshotsMax: limit(200, 'count', 'Snapshots of one document that people have taken'),
+  documentColumnFormsMax: limit(
+    10_000,
+    'count',
+    'Columns of all versions of a dataset, in every type that they had, whose names are looked for in what is published to those who see less',
+  ),
   documentRemovedEntriesMax: limit(
     500,
     'count',

@@ -33,7 +33,7 @@ const EXAMPLE_SCOPE = '0123456789abcdef0123456789abcdef';
 
 const snapshot = z.object({
   snapshotId,
-  label: z.string().nullable().describe('Null: one of those that are kept from time to time'),
+  label: z.string().nullable().describe('Null: one of those that are kept from time to time, or the caller does not see everything'),
   takenBy: z.string().nullable(),
   takenAt: instant,
   bytes: z.int(),

@@ -1,5 +1,6 @@
 import { CovistaError } from '../../protocol/errors.ts';
 import type { Column } from './stores.ts';
+import { valueMatch } from './value-match.ts';
 
 /**
  * What a caller may see of a dataset: the union of what grants show. A cell is visible if one part shows both its row and its
@@ -91,20 +92,19 @@ export function isWhole(parts: readonly VisiblePart[], column: string): boolean 
 }
 
 /**
- * The rows of a scope that have these values, as texts, in columns that are visible there; undefined: it has none, since some of the
- * columns are hidden everywhere. It is for counting only.
+ * The rows of a scope that have these values, in columns that are visible there; undefined: it has none, since some of the columns are
+ * hidden everywhere. It is for counting only.
  */
 export function showing(schema: readonly Column[], scope: Scope, values: Readonly<Record<string, string | number | boolean>>): Scope | undefined {
-  const names = Object.keys(values);
-  const wanted = names.map((name) => `CAST("${name.replaceAll('"', '""')}" AS VARCHAR) = ?`).join(' AND ');
-  const texts = Object.values(values).map(String);
-  const columns = schema.filter(({ name }) => names.includes(name));
-  const parts = visibleParts(schema, scope).filter((part) => names.every((name) => part.columns.has(name)));
+  const wanted = new Map(Object.entries(values));
+  const columns = schema.filter(({ name }) => wanted.has(name));
+  const matches = columns.map((column) => valueMatch(column, wanted.get(column.name) ?? ''));
+  const parts = visibleParts(schema, scope).filter((part) => [...wanted.keys()].every((name) => part.columns.has(name)));
   const narrowed = parts.flatMap(({ conditions }) =>
     (conditions ?? [null]).map((condition) => ({
       rows: {
-        sql: condition === null ? wanted : `(${condition.sql}) AND ${wanted}`,
-        values: [...(condition?.values ?? []), ...texts],
+        sql: [...(condition === null ? [] : [`(${condition.sql})`]), ...matches.map(({ sql }) => sql)].join(' AND '),
+        values: [...(condition?.values ?? []), ...matches.flatMap((match) => match.values)],
         columns: [...(condition?.columns ?? []), ...columns],
       },
       mask: null,

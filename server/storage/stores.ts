@@ -243,6 +243,14 @@ export interface HistoryPage {
   readonly frontier: VersionId[];
 }
 
+export interface ColumnFormsWanted {
+  readonly except: readonly string[];
+  readonly beside: readonly string[];
+  readonly limit: number;
+}
+
+export type ColumnForm = readonly [Column, ...Column[]];
+
 export interface VersionStore {
   /** The record, of removed versions too. */
   get(datasetId: DatasetId, versionId: VersionId): Promise<VersionRecord | undefined>;
@@ -253,6 +261,11 @@ export interface VersionStore {
   ancestor(datasetId: DatasetId, versionId: VersionId, steps: number): Promise<VersionId | undefined>;
   /** The newest version of the dataset that was made in mode replace, with complete conversion, of a file with this hash. */
   findByOriginal(datasetId: DatasetId, sha256: string): Promise<Manifest | undefined>;
+  /**
+   * The columns of all versions, of removed ones too, but for those of some names: each in every form in which a version had it,
+   * followed by the columns that the version had of the names `beside`. At most so many.
+   */
+  columnForms(datasetId: DatasetId, wanted: ColumnFormsWanted): Promise<ColumnForm[]>;
   /**
    * Lands commits of one dataset in order, in one transaction: checks heads, assigns version ids without gaps, calls
    * `publish` with the files' final object keys (`datasets/{datasetId}/{versionId}/…`) once they are known and before it

@@ -67,7 +67,7 @@ export async function startServices(config: Config, { stores, engines, watch, lo
   const visible = createVisibleVersions({ content: stores.content, reader, limits });
   const states = new DocumentStatesThread(limits, metrics.threads);
   closers.add(() => states.close());
-  const sources = { refs, reader, content: stores.content };
+  const sources = { refs, reader, versions: metadata.versions, content: stores.content };
   const documents = createDocuments({ ...sources, store: metadata.documents, states, authorizer, limits, clock: systemClock, log });
   closers.add(() => documents.close());
   metrics.jobs(documents.jobs);

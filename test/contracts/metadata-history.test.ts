@@ -85,3 +85,20 @@ test('DB11 a branch that was reset gives its next commit the right ancestors', a
   const back = (steps: number) => metadata.store.versions.ancestor(datasetId, next.versionId, steps);
   expect([next.parents, await back(1), await back(4), await back(7), await back(8)]).toEqual([[7], 7, 4, 1, undefined]);
 });
+
+test('DOC31 columns are told in every form that a version had, with what was beside them', async () => {
+  const { datasetId } = await createDataset(metadata.store);
+  const landWith = (branch: string, ...schema: [name: string, type: string][]) =>
+    landOne(metadata.store, datasetId, { branch, schema: schema.map(([name, type]) => ({ name, type, nullable: true })) });
+  await landWith('main', ['id', 'BIGINT'], ['region', 'VARCHAR'], ['bonus', 'BIGINT']);
+  await landWith('main', ['id', 'BIGINT'], ['region', 'VARCHAR']);
+  await landWith('main', ['id', 'BIGINT'], ['region', 'VARCHAR'], ['bonus', 'DOUBLE']);
+  await landWith('main', ['id', 'BIGINT'], ['region', 'VARCHAR'], ['bonus', 'DOUBLE']);
+  await landWith('other', ['id', 'BIGINT'], ['raise', 'BIGINT']);
+  const wanted = { except: ['id', 'region'], beside: ['region', 'nothing'], limit: 10 };
+  const forms = await metadata.store.versions.columnForms(datasetId, wanted);
+  const plain = forms.map((form) => form.map(({ columnId, name, type }) => `${columnId} ${name} ${type}`).join(', '));
+  expect(plain.sort()).toEqual(['3 bonus BIGINT, 2 region VARCHAR', '4 bonus DOUBLE, 2 region VARCHAR', '5 raise BIGINT']);
+  expect(await metadata.store.versions.columnForms(datasetId, { ...wanted, limit: 2 })).toHaveLength(2);
+  expect(await metadata.store.versions.columnForms(datasetId, { ...wanted, except: ['id', 'region', 'bonus', 'raise'] })).toEqual([]);
+});

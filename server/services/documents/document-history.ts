@@ -2,6 +2,7 @@ import { DOCUMENT_SHAPES, mapShape } from '../../../protocol/documents/index.ts'
 import { CovistaError } from '../../../protocol/errors.ts';
 import type { Limits } from '../../../protocol/limits.ts';
 import type { PagedEntry } from '../../shared/document-entries.ts';
+import { isUnrestricted } from '../../storage/content-store.ts';
 import type { DocumentSnapshotRecord, DocumentStore, DocumentTarget, Page, Provenance, RestoredSnapshot } from '../../storage/stores.ts';
 import { type DocumentStates, updatesOf } from './compaction.ts';
 import { type DocumentRequest, resolve, type WithDocument } from './document-request.ts';
@@ -54,8 +55,12 @@ export function createHistory({ store, states, limits, withDocument }: HistoryOp
     },
 
     snapshots: async (request, page) => {
-      const documentId = await store.find((await resolve(request, store)).target.name);
-      return documentId === undefined ? [] : store.snapshots(documentId, page);
+      const { target } = await resolve(request, store);
+      const documentId = await store.find(target.name);
+      const taken = documentId === undefined ? [] : await store.snapshots(documentId, page);
+      // Those who see everything wrote the labels of such a document, and nobody has judged what these name.
+      const isLabelled = target.scope === null || (request.access !== undefined && isUnrestricted(request.access.scope));
+      return isLabelled ? taken : taken.map((snapshot) => ({ ...snapshot, label: null }));
     },
 
     readSnapshot: async (request, { snapshotId, map, limit, after = '' }) => {

@@ -55,20 +55,3 @@ export function namedByAnnotation({ anchor }: Annotation): Named {
   const doubt = row === undefined ? inPivot : 'the position of a row';
   return { columns: columnsOfAnchor(anchor), values: rowKey === undefined ? [] : [rowKey], doubt };
 }
-
-/** Every text in an entry, names of fields included, as it is read: in JSON a line break would be a letter before a word. */
-export function textsOf(value: unknown): string[] {
-  if (typeof value === 'string') return [value];
-  if (typeof value !== 'object' || value === null) return [];
-  if (Array.isArray(value)) return value.flatMap(textsOf);
-  return Object.entries(value).flatMap(([field, inner]) => [field, ...textsOf(inner)]);
-}
-
-/** The first of some names that a text has as a word of its own, in any case of letters. */
-export function nameIn(texts: readonly string[], names: readonly string[]): string | undefined {
-  return names.find((name) => {
-    const escaped = name.normalize().replace(/[.*+?^${}()|[\]\\]/g, '\\$&');
-    const pattern = new RegExp(`(?<![\\p{L}\\p{N}_])${escaped}(?![\\p{L}\\p{N}_])`, 'iu');
-    return texts.some((text) => pattern.test(text.normalize()));
-  });
-}

@@ -2,6 +2,7 @@ import { isDeepStrictEqual } from 'node:util';
 import { type Annotation, countFault, mapShape, type SharedView } from '../../../protocol/documents/index.ts';
 import { CovistaError } from '../../../protocol/errors.ts';
 import type { DatasetId, VersionId } from '../../../protocol/ids.ts';
+import type { Limits } from '../../../protocol/limits.ts';
 import { assert, present } from '../../shared/assert.ts';
 import {
   type ContentStore,
@@ -12,15 +13,16 @@ import {
   showing,
   showsAllRows,
   visibleParts,
-  visibleSchema,
 } from '../../storage/content-store.ts';
-import type { Column, DocumentStore, DocumentTarget, Page, Provenance, PublishedEntry } from '../../storage/stores.ts';
+import type { Column, DocumentStore, DocumentTarget, Page, Provenance, PublishedEntry, VersionStore } from '../../storage/stores.ts';
 import type { Access } from '../access/access.ts';
 import type { RefResolver } from '../versioning/refs.ts';
 import type { VersionReader } from '../versioning/version-reader.ts';
 import type { WithDocument } from './document-request.ts';
+import { textsOf } from './entry-texts.ts';
+import { hiddenNameIn, unshowable, visibleNames } from './hidden-names.ts';
 import type { LiveDocument } from './live-document.ts';
-import { type Named, namedByAnnotation, namedByView, nameIn, textsOf } from './named.ts';
+import { type Named, namedByAnnotation, namedByView } from './named.ts';
 import { plainEntry, sharedEntry, whenStored } from './restoring.ts';
 import type { StoredScope } from './scope-documents.ts';
 
@@ -49,11 +51,13 @@ export interface Publications {
 export interface PublicationSources {
   readonly refs: Pick<RefResolver, 'head'>;
   readonly reader: Pick<VersionReader, 'record' | 'scoped'>;
+  readonly versions: Pick<VersionStore, 'columnForms'>;
   readonly content: Pick<ContentStore, 'count'>;
 }
 
 export interface PublicationsOptions extends PublicationSources {
   readonly store: DocumentStore;
+  readonly limits: Pick<Limits, 'documentColumnFormsMax'>;
   readonly withDocument: WithDocument;
 }
 
@@ -95,7 +99,7 @@ export function createPublications(options: PublicationsOptions): Publications {
       const { datasetId } = access;
       const target = await narrower(access, published.scopeId);
       const entry = await read(datasetId, published);
-      const shown = await shownOf({ ...options, datasetId, scope: target.scope, signal }, published.map, entry);
+      const shown = await shownOf({ ...options, datasetId, scope: target.scope, signal }, published, entry);
       await withDocument({ target, kind: 'dataset' }, (document) => put(document, published, shown));
       return store.recordPublished(datasetId, published, provenance);
     },
@@ -131,14 +135,15 @@ async function put(document: LiveDocument, { map, id }: PublishedEntry, entry: u
 }
 
 interface Checking extends PublicationSources {
+  readonly limits: Pick<Limits, 'documentColumnFormsMax'>;
   readonly datasetId: DatasetId;
   /** Of those who are to see the entry. */
   readonly scope: Scope;
   readonly signal: AbortSignal;
 }
 
-/** What is copied of an entry; refuses what names a column, a row or a value that the scope does not show in the newest version of main, or may name one. */
-async function shownOf(checking: Checking, map: string, entry: unknown): Promise<unknown> {
+/** What is copied of an entry; refuses what names a column, a row or a value that the scope does not show in the newest version of main, or may name one, and in texts a column that it hides in any. */
+async function shownOf(checking: Checking, { map, id }: PublishedEntry, entry: unknown): Promise<unknown> {
   const { refs, reader, datasetId, scope } = checking;
   const head = await refs.head(datasetId, 'main');
   const schema = head === undefined ? [] : (await reader.record(datasetId, head.versionId)).schema;
@@ -147,10 +152,10 @@ async function shownOf(checking: Checking, map: string, entry: unknown): Promise
   const shown = map === 'views' && !seesAllRows ? withoutDrawing(entry as SharedView) : entry;
   const all = new Set(schema.map(({ name }) => name));
   const named = map === 'views' ? namedByView(entry as SharedView, all) : namedByAnnotation(entry as Annotation);
-  const column = named.columns.find((name) => !visible.has(name)) ?? nameIn(textsOf(shown), hiddenNames(schema, scope, visible));
-  if (column !== undefined) throw refused(`it names the column ${JSON.stringify(column)}`, { column });
+  const column = named.columns.find((name) => !visible.has(name)) ?? (await hiddenNameIn([id, ...textsOf(map, shown)], { ...checking, visible }));
+  if (column !== undefined) throw unshowable(`it names the column ${JSON.stringify(column)}`, { column });
   if (seesAllRows) return shown;
-  if (named.doubt !== undefined) throw refused(`${named.doubt} may tell of rows`, {});
+  if (named.doubt !== undefined) throw unshowable(`${named.doubt} may tell of rows`, {});
   if (head !== undefined && visible.size > 0) await checkValues({ ...checking, schema, versionId: head.versionId }, named);
   return shown;
 }
@@ -174,26 +179,6 @@ async function checkValues(
   for (const value of values) {
     const rows = showing(schema, scope, value);
     if (rows !== undefined && (await content.count(await reader.scoped({ datasetId, versionId, scope: rows }), { signal })) > 0) continue;
-    throw refused(`no row that they see has ${JSON.stringify(value)}`, { value });
+    throw unshowable(`no row that they see has ${JSON.stringify(value)}`, { value });
   }
-}
-
-function visibleNames(schema: readonly Column[], scope: Scope): Set<string> {
-  try {
-    return new Set(visibleSchema(schema, scope).map(({ name }) => name));
-  } catch (error) {
-    if (error instanceof CovistaError && error.code === 'forbidden') return new Set();
-    throw error;
-  }
-}
-
-/** Of the newest version, and of those before it. */
-function hiddenNames(schema: readonly Column[], { parts }: Scope, visible: ReadonlySet<string>): string[] {
-  const masked = parts.flatMap(({ mask }) => mask?.hidden ?? []);
-  const shown = new Set([...visible].map((name) => name.toLowerCase()));
-  return [...new Set([...schema.map(({ name }) => name), ...masked])].filter((name) => !shown.has(name.toLowerCase()));
-}
-
-function refused(why: string, details: Record<string, unknown>): CovistaError {
-  return new CovistaError('unprocessable_data', `this cannot be shown to those who see less: ${why}`, { rule: 'DOC31', ...details });
 }

@@ -1,5 +1,7 @@
 import type { DatasetId, VersionId } from '../../../protocol/ids.ts';
 import type {
+  ColumnForm,
+  ColumnFormsWanted,
   HistoryPage,
   LandedVersion,
   Landing,
@@ -58,6 +60,20 @@ export class PostgresVersionStore implements VersionStore {
         AND v.mode = 'replace' AND v.conversion ->> 'status' = 'complete'
         ORDER BY v.version_id DESC LIMIT 1`,
     );
+  }
+
+  /** Most versions have the schema of another one. */
+  async columnForms(datasetId: DatasetId, { except, beside, limit }: ColumnFormsWanted): Promise<ColumnForm[]> {
+    const rows = await this.#database.rows(sql<{ form: ColumnForm }>`
+      SELECT DISTINCT jsonb_build_array(c.value) || b.columns AS form
+      FROM (SELECT DISTINCT schema FROM versions WHERE dataset_id = ${datasetId}) v
+      CROSS JOIN LATERAL (
+        SELECT coalesce(jsonb_agg(e.value ORDER BY e.value ->> 'name'), '[]') AS columns FROM jsonb_array_elements(v.schema) e
+        WHERE e.value ->> 'name' = ANY (${array(beside, 'text')})
+      ) b
+      CROSS JOIN LATERAL jsonb_array_elements(v.schema) c
+      WHERE c.value ->> 'name' <> ALL (${array(except, 'text')}) LIMIT ${limit}`);
+    return rows.map(({ form }) => form);
   }
 
   land(datasetId: DatasetId, commits: readonly PendingCommit[], publish: (files: readonly Publication[]) => Promise<void>): Promise<Landing[]> {

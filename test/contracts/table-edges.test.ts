@@ -118,6 +118,14 @@ test('TB18 a filter compares every digit of numbers that are given as texts', as
     ['money', '==', '1234567890123456.78', [1]],
     ['money', '<=', '100000000000000000000', [1, 2, 3, 5, 6]],
     ['money', '>', '1234567890123456.775', [1, 2]],
+    ['big', '==', '9007199254740993.5', []],
+    ['big', '>', '9007199254740993.5', [2]],
+    ['ubig', '<', '18446744073709551614.5', [2, 3, 5, 6]],
+    ['big', 'in', ['9007199254740992', 0.5], []],
+    ['big', 'in', ['9007199254740993', 0.5, -1], [3, 5]],
+    ['big', 'not in', ['9007199254740992', 0.5, '-1'], [1, 2, 3, 4, 6]],
+    ['money', 'in', ['1234567890123456.78', 1e-9, '0.100'], [1, 3]],
+    ['money', 'not in', ['1234567890123456.78', 1e-9], [2, 3, 4, 5, 6]],
   ] as const) {
     const config = { filter: [[column, operator, value]] } as unknown as ViewConfigUpdate;
     expect(await idsOf(tables.duckdb.table, config), column).toEqual(ids);

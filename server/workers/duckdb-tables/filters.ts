@@ -103,7 +103,7 @@ function constantOf(value: Exclude<Scalar, null>, term: Term): Constant {
   }
 }
 
-/** A number given as text keeps every digit of it. */
+/** A number given as text keeps every digit of it that the column can have. */
 function numberConstant(value: Exclude<Scalar, null>, term: Term): Constant {
   const cast = (text: string, type: string): Constant => ({ type, sql: `CAST(${literal(text)} AS ${type})` });
   const text = String(value).trim();
@@ -112,7 +112,9 @@ function numberConstant(value: Exclude<Scalar, null>, term: Term): Constant {
   if (decimal !== undefined) return cast(text, decimal);
   const number = typeof value === 'boolean' || text === '' ? Number.NaN : Number(text);
   if (!Number.isFinite(number)) throw new ViewFault(`the filter on ${term.name} compares with ${JSON.stringify(value)}, which is no number`);
-  return cast(String(number), 'DOUBLE');
+  // A column of 32 bits has no 0.1 but the number of 32 bits that is next to it.
+  const isSingle = term.type === 'FLOAT' && Number.isFinite(Math.fround(number));
+  return cast(String(isSingle ? Math.fround(number) : number), isSingle ? 'FLOAT' : 'DOUBLE');
 }
 
 const DECIMAL_DIGITS_MAX = 38;

@@ -200,6 +200,30 @@ test('TB16 idle tables make room, least recently used first; those in use stay, 
   pool.close();
 });
 
+test('TB16 idle tables stay where their room would not be enough, and those that take none stay where only room is short', async () => {
+  const { pool, request } = poolOf();
+  const [used, idle, light] = [fakeTable({ bytes: 60 }), fakeTable({ bytes: 30 }), fakeTable({ bytes: 0 })];
+  await pool.use(request(1, light), undefined, { signal });
+  const lease = await pool.use(request(2, used), { ended: () => undefined }, { signal });
+  await pool.use(request(3, idle), undefined, { signal });
+  await expect(pool.use(request(4, fakeTable({ bytes: 50 })), undefined, { signal })).rejects.toMatchObject({ code: 'memory_limit' });
+  expect([light.closed, idle.closed]).toEqual([0, 0]);
+  lease.release();
+  await pool.use(request(4, fakeTable({ bytes: 100 })), undefined, { signal });
+  expect([light.closed, used.closed, idle.closed]).toEqual([0, 1, 1]);
+  pool.close();
+});
+
+test('TB16 where tables are too many, the one that was not used for the longest time makes room, whatever it takes', async () => {
+  const { pool, request } = poolOf({ tablesMax: 2 });
+  const [first, second] = [fakeTable({ bytes: 0 }), fakeTable({ bytes: 50 })];
+  await pool.use(request(1, first), undefined, { signal });
+  await pool.use(request(2, second), undefined, { signal });
+  await pool.use(request(3, fakeTable({ bytes: 0 })), undefined, { signal });
+  expect([first.closed, second.closed]).toEqual([1, 0]);
+  pool.close();
+});
+
 test('TB4 who asks for a table whose only waiter has just left gets it loaded anew, once the first load has ended', async () => {
   const { pool, request } = poolOf();
   const [left, fresh] = [fakeTable(), fakeTable()];

@@ -141,9 +141,13 @@ function timeConstant(value: Exclude<Scalar, null>, term: Term): Constant {
   return term.kind === 'date' ? { type: 'DATE', sql: `CAST(${stamp} AS DATE)` } : { type: 'TIMESTAMP', sql: stamp };
 }
 
+/** The name of a zone, or an offset, which comes behind a time or such a name: elsewhere it is a year. */
+const ZONE = /(?:\d\s*Z|\b(?:UTC?|GMT|[ECMP][SD]T)|(?:\d:\d{2}(?::\d{2}(?:\.\d+)?)?(?:\s*[AP]M)?|\b(?:UTC?|GMT))\s*[-+]\d{1,2}(?::?\d{2})?)$/i;
+
 function parseTime(text: string): number {
   const plain = /^(\d{4}-\d{2}-\d{2})(?:[ T](\d{2}:\d{2}(?::\d{2}(?:\.\d+)?)?))?$/.exec(text.trim());
   if (plain !== null) return Date.parse(`${plain[1]}T${plain[2] ?? '00:00'}Z`);
-  const zoned = /(Z|[+-]\d{2}:?\d{2}|GMT|UTC)\)?$/i.test(text.trim());
-  return Date.parse(zoned ? text : `${text} UTC`);
+  // Behind an offset, `Date` writes the name of the zone in brackets.
+  const bare = text.replace(/\([^()]*\)/g, ' ').trim();
+  return Date.parse(ZONE.test(bare) ? bare : `${bare} UTC`);
 }

@@ -131,6 +131,17 @@ test('TB13 the callbacks of a view go with it', () => {
   expect(guard.answers.map(({ msgId, kind }) => [msgId, kind])).toEqual([[7, 'view_delete']]);
 });
 
+test('TB13 the callbacks of a view that could not be made go with it', () => {
+  const fake = fakeTable();
+  const guard = openGuard(fake, { sessionCallbacksMax: 1 });
+  guard.ask(makeView(1, 'mine'));
+  guard.ask({ msgId: 2, entityId: 'mine', kind: 'view_on_delete', body: {} });
+  const body = { message: 'no room', status_code: 'server_error' as const };
+  fake.respond({ msgId: fake.asked[0]?.msgId ?? 0, entityId: ID, kind: 'server_error', body });
+  guard.ask({ msgId: 3, entityId: ID, kind: 'get_hosted_tables', body: { subscribe: true } });
+  expect(guard.answers).toMatchObject([{ msgId: 1, kind: 'server_error' }]);
+});
+
 test('TB15 requests that wait for their answer, views and callbacks of a session are bounded', () => {
   const { guard } = withView({ sessionRequestsMax: 2, sessionViewsMax: 1, sessionCallbacksMax: 1 });
   guard.ask(makeView(2, 'second'));

@@ -123,6 +123,12 @@ export class TablePool {
     return [...this.#entries.values()].map(describe);
   }
 
+  /** Tables that somebody uses, and those that are being loaded. */
+  inUse(): TableId[] {
+    const used = [...this.#entries.values()].filter(({ users }) => users.size > 0);
+    return [...used.map(({ tableId }) => tableId), ...this.#loading.keys()];
+  }
+
   /** Marks a table as used now. */
   touch(tableId: TableId): void {
     const entry = this.#entries.get(tableId);

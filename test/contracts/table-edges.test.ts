@@ -18,15 +18,16 @@ const COLUMNS = [
   { name: 'real', type: 'DOUBLE' },
   { name: 'toString', type: 'INTEGER' },
   { name: 'constructor', type: 'VARCHAR' },
+  { name: 'single', type: 'FLOAT' },
 ] as const;
 
 const SELECT = `SELECT * FROM (VALUES
-  (1, -128, 255, -9223372036854775808, 18446744073709551615, 99999999999999999999999999999999999999, 1234567890123456.78, CAST(5.5 AS DOUBLE), 1, 'a'),
-  (2, 127, 7, 9223372036854775807, 2, 99999999999999999999999999999999999999, 1234567890123456.79, 'nan', 2, 'b'),
-  (3, 5, 0, 9007199254740993, 1, 1, 0.10, 3.25, 3, 'a'),
-  (4, NULL, NULL, NULL, NULL, NULL, NULL, NULL, 4, 'b'),
-  (5, -1, 1, -1, 1, 1, -5, 'inf', 5, 'a'),
-  (6, 0, 0, 0, 0, 0, 7, 'nan', 6, 'b')
+  (1, -128, 255, -9223372036854775808, 18446744073709551615, 99999999999999999999999999999999999999, 1234567890123456.78, CAST(5.5 AS DOUBLE), 1, 'a', CAST(0.1 AS FLOAT)),
+  (2, 127, 7, 9223372036854775807, 2, 99999999999999999999999999999999999999, 1234567890123456.79, 'nan', 2, 'b', 16777216),
+  (3, 5, 0, 9007199254740993, 1, 1, 0.10, 3.25, 3, 'a', -0.1),
+  (4, NULL, NULL, NULL, NULL, NULL, NULL, NULL, 4, 'b', NULL),
+  (5, -1, 1, -1, 1, 1, -5, 'inf', 5, 'a', 'inf'),
+  (6, 0, 0, 0, 0, 0, 7, 'nan', 6, 'b', 3.25)
 ) AS rows(${COLUMNS.map(({ name }) => `"${name}"`).join(', ')})`;
 
 let workshop: ParquetWorkshop;
@@ -118,9 +119,42 @@ test('TB18 a filter compares every digit of numbers that are given as texts', as
     ['money', '==', '1234567890123456.78', [1]],
     ['money', '<=', '100000000000000000000', [1, 2, 3, 5, 6]],
     ['money', '>', '1234567890123456.775', [1, 2]],
+    ['big', '==', '9007199254740993.5', []],
+    ['big', '>', '9007199254740993.5', [2]],
+    ['ubig', '<', '18446744073709551614.5', [2, 3, 5, 6]],
+    ['big', 'in', ['9007199254740992', 0.5], []],
+    ['big', 'in', ['9007199254740993', 0.5, -1], [3, 5]],
+    ['big', 'not in', ['9007199254740992', 0.5, '-1'], [1, 2, 3, 4, 6]],
+    ['money', 'in', ['1234567890123456.78', 1e-9, '0.100'], [1, 3]],
+    ['money', 'not in', ['1234567890123456.78', 1e-9], [2, 3, 4, 5, 6]],
   ] as const) {
     const config = { filter: [[column, operator, value]] } as unknown as ViewConfigUpdate;
     expect(await idsOf(tables.duckdb.table, config), column).toEqual(ids);
+  }
+});
+
+test('TB18 a filter of numbers of 32 bits compares with the one that is next to its value, as the memory engine does', async () => {
+  for (const [operator, value, ids] of [
+    ['==', 0.1, [1]],
+    ['!=', 0.1, [2, 3, 4, 5, 6]],
+    ['>', 0.1, [2, 5, 6]],
+    ['>=', 0.1, [1, 2, 5, 6]],
+    ['<', 0.1, [3]],
+    ['<=', 0.1, [1, 3]],
+    ['==', 16_777_217, [2]],
+    ['==', 3.25, [6]],
+  ] as const) {
+    const config = { filter: [['single', operator, value]] } as unknown as ViewConfigUpdate;
+    for (const [name, { table }] of Object.entries(tables)) expect(await idsOf(table, config), `${name}: ${operator} ${value}`).toEqual(ids);
+  }
+  for (const [operator, value, ids] of [
+    ['in', [0.1, 7, 1e300], [1]],
+    ['not in', [0.1, 3.25, 1e300], [2, 3, 4, 5]],
+    ['==', '0.1', [1]],
+    ['>', 1e300, [5]],
+  ] as const) {
+    const config = { filter: [['single', operator, value]] } as unknown as ViewConfigUpdate;
+    expect(await idsOf(tables.duckdb.table, config), `${operator} ${JSON.stringify(value)}`).toEqual(ids);
   }
 });
 

@@ -131,6 +131,17 @@ test('TB13 the callbacks of a view go with it', () => {
   expect(guard.answers.map(({ msgId, kind }) => [msgId, kind])).toEqual([[7, 'view_delete']]);
 });
 
+test('TB13 the callbacks of a view that could not be made go with it', () => {
+  const fake = fakeTable();
+  const guard = openGuard(fake, { sessionCallbacksMax: 1 });
+  guard.ask(makeView(1, 'mine'));
+  guard.ask({ msgId: 2, entityId: 'mine', kind: 'view_on_delete', body: {} });
+  const body = { message: 'no room', status_code: 'server_error' as const };
+  fake.respond({ msgId: fake.asked[0]?.msgId ?? 0, entityId: ID, kind: 'server_error', body });
+  guard.ask({ msgId: 3, entityId: ID, kind: 'get_hosted_tables', body: { subscribe: true } });
+  expect(guard.answers).toMatchObject([{ msgId: 1, kind: 'server_error' }]);
+});
+
 test('TB15 requests that wait for their answer, views and callbacks of a session are bounded', () => {
   const { guard } = withView({ sessionRequestsMax: 2, sessionViewsMax: 1, sessionCallbacksMax: 1 });
   guard.ask(makeView(2, 'second'));
@@ -197,6 +208,30 @@ test('TB16 idle tables make room, least recently used first; those in use stay, 
   other.release();
   await pool.use(request(4, fakeTable({ bytes: 50 })), undefined, { signal });
   expect(first.closed + third.closed).toBe(1);
+  pool.close();
+});
+
+test('TB16 idle tables stay where their room would not be enough, and those that take none stay where only room is short', async () => {
+  const { pool, request } = poolOf();
+  const [used, idle, light] = [fakeTable({ bytes: 60 }), fakeTable({ bytes: 30 }), fakeTable({ bytes: 0 })];
+  await pool.use(request(1, light), undefined, { signal });
+  const lease = await pool.use(request(2, used), { ended: () => undefined }, { signal });
+  await pool.use(request(3, idle), undefined, { signal });
+  await expect(pool.use(request(4, fakeTable({ bytes: 50 })), undefined, { signal })).rejects.toMatchObject({ code: 'memory_limit' });
+  expect([light.closed, idle.closed]).toEqual([0, 0]);
+  lease.release();
+  await pool.use(request(4, fakeTable({ bytes: 100 })), undefined, { signal });
+  expect([light.closed, used.closed, idle.closed]).toEqual([0, 1, 1]);
+  pool.close();
+});
+
+test('TB16 where tables are too many, the one that was not used for the longest time makes room, whatever it takes', async () => {
+  const { pool, request } = poolOf({ tablesMax: 2 });
+  const [first, second] = [fakeTable({ bytes: 0 }), fakeTable({ bytes: 50 })];
+  await pool.use(request(1, first), undefined, { signal });
+  await pool.use(request(2, second), undefined, { signal });
+  await pool.use(request(3, fakeTable({ bytes: 0 })), undefined, { signal });
+  expect([first.closed, second.closed]).toEqual([1, 0]);
   pool.close();
 });
 

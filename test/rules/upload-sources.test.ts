@@ -2,8 +2,11 @@ import { expect, test } from 'vitest';
 import { CovistaError } from '../../protocol/errors.ts';
 import { defaultLimits } from '../../protocol/limits.ts';
 import type { Actor } from '../../server/services/access/actor.ts';
+import type { EngineTable } from '../../server/services/tables/engine.ts';
+import { Tables } from '../../server/services/tables/tables.ts';
 import { createUploadSources } from '../../server/services/tables/upload-sources.ts';
 import { CacheCounts } from '../../server/shared/cache-counts.ts';
+import { fakeTable } from '../support/fake-table.ts';
 
 const actor = { subject: 'alice' } as Actor;
 const calm = { signal: new AbortController().signal };
@@ -133,4 +136,27 @@ test('TB9 uploads whose tables nobody uses make room for others; those in use st
   expect(await read('one')).toMatchObject({ rows: 1 });
   expect(events).not.toContain('gone one');
   await sources.close();
+});
+
+test('TB9 an upload of which a table is being loaded is in use, and takes the table with it', async () => {
+  const loading = Promise.withResolvers<EngineTable>();
+  const content = { schema: [{ columnId: 1, name: 'a', type: 'INTEGER', nullable: true }], rows: 1, files: [] };
+  const tables = new Tables({
+    engines: [{ name: 'memory', dialect: 'exprtk', load: () => loading.promise }],
+    uploadSources: { content: async () => content },
+    idCounts: new CacheCounts(),
+    key: 'key',
+    limits: defaultLimits,
+    clock: { now: () => 0 },
+    times: { loaded: () => undefined },
+  } as never);
+  const options = { columns: null, rowLimit: null, engine: 'memory' } as const;
+  const opening = tables.openUpload({ uploadId: 'one' as never, actor, options }, calm).catch((fault: unknown) => fault);
+  await expect.poll(() => [...tables.usedUploads()]).toEqual(['one']);
+  tables.forgetUpload('one' as never);
+  const fake = fakeTable();
+  loading.resolve(fake.table);
+  expect(await opening).toMatchObject({ code: 'not_found' });
+  expect([fake.closed, tables.usedUploads().size]).toEqual([1, 0]);
+  tables.close();
 });

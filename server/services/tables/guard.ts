@@ -146,26 +146,32 @@ export class Guard {
       this.#engine.send({ ...request, body: { view_id: view.engineId, config } }, (header, bytes) => {
         if (header.kind === 'table_make_view') this.#answer(request, header.kind, { view_id: view.clientId });
         else {
-          this.#views.delete(view);
+          this.#forget(view);
           this.#pass(request, header, bytes);
         }
       });
     } catch (fault) {
-      this.#views.delete(view);
+      this.#forget(view);
       throw fault;
     }
+  }
+
+  /** A view is no more, and nobody listens to it. */
+  #forget(view: SessionView): void {
+    for (const msgId of view.callbacks) this.#callbacks.delete(msgId);
+    view.callbacks.clear();
+    this.#views.delete(view);
   }
 
   /** Whatever the engine says of a deletion: for the session the view is gone. */
   #drop(request: PerspectiveRequest, view: SessionView): void {
     this.#engine.send({ ...request, entityId: view.engineId }, (header, bytes) => {
-      for (const msgId of view.callbacks) this.#callbacks.delete(msgId);
       for (const msgId of view.onDelete) {
         this.#options.respond(encodeResponse({ msgId, entityId: view.clientId, kind: 'view_on_delete', body: {} }));
       }
       this.#pass(request, header, bytes);
     });
-    this.#views.delete(view);
+    this.#forget(view);
   }
 
   /** The engine sees what passed; what did not is added to its answer. */

@@ -6,6 +6,7 @@ import type { Clock } from '../../shared/clock.ts';
 import type { Hits } from '../../shared/metrics.ts';
 import type { Control } from '../../storage/content-store.ts';
 import type { EngineTable, TableEngine } from './engine.ts';
+import { noRoom, refusing, tablesInTheWay, tooLarge } from './table-room.ts';
 import type { EngineTimes } from './times.ts';
 
 /** Whoever keeps a table from being unloaded: a channel or a view. */
@@ -120,6 +121,12 @@ export class TablePool {
 
   all(): LoadedTable[] {
     return [...this.#entries.values()].map(describe);
+  }
+
+  /** Tables that somebody uses, and those that are being loaded. */
+  inUse(): TableId[] {
+    const used = [...this.#entries.values()].filter(({ users }) => users.size > 0);
+    return [...used.map(({ tableId }) => tableId), ...this.#loading.keys()];
   }
 
   /** Marks a table as used now. */
@@ -239,20 +246,14 @@ export class TablePool {
     return entry;
   }
 
-  /** Unloads idle tables until there is room for so many bytes more. */
+  /** Unloads idle tables until there is room for one more of so many bytes; none of them where all would not be enough. */
   #makeRoom(bytes: number, loadingId?: TableId): void {
     const { tableBytesMax, tablesBytesMax, tablesMax } = this.#options.limits;
     if (bytes > tableBytesMax) throw tooLarge(bytes, tableBytesMax);
-    const isFull = (): boolean => this.#bytes(loadingId) + bytes > tablesBytesMax || this.#entries.size >= tablesMax;
-    for (const entry of [...this.#entries.values()]) {
-      if (!isFull()) return;
-      if (entry.users.size === 0) this.#unload(entry);
-    }
-    if (!isFull()) return;
-    throw new CovistaError('memory_limit', 'the tables that are in use leave no room for this one; close some, or open fewer rows or columns', {
-      tablesBytesMax,
-      bytes,
-    });
+    const over = { bytes: this.#bytes(loadingId) + bytes - tablesBytesMax, tables: this.#entries.size + 1 - tablesMax };
+    const inTheWay = tablesInTheWay(this.#entries.values(), over);
+    if (inTheWay === undefined) throw noRoom(bytes, tablesBytesMax);
+    for (const entry of inTheWay) this.#unload(entry);
   }
 
   #bytes(loadingId: TableId | undefined): number {
@@ -286,14 +287,4 @@ export class TablePool {
 function describe(entry: Entry): LoadedTable {
   const { tableId, engine, table, loadTimeMs, openedAtMs, lastUsedAtMs, users } = entry;
   return { tableId, engine, table, loadTimeMs, openedAtMs, lastUsedAtMs, connections: users.size };
-}
-
-function refusing(tablesBytesMax: number): CovistaError {
-  const message = 'tables take so much memory that no further ones are loaded; close some, or use the engine duckdb';
-  return new CovistaError('memory_limit', message, { tablesBytesMax, retryAfterMs: 5_000 });
-}
-
-function tooLarge(bytes: number, bytesMax: number): CovistaError {
-  const message = `the table would take ${bytes} bytes of memory, more than ${bytesMax}; open fewer rows or columns, or another engine`;
-  return new CovistaError('memory_limit', message, { bytes, tableBytesMax: bytesMax });
 }

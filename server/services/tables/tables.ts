@@ -162,9 +162,9 @@ export class Tables {
     this.#pool.remove(isGone, new CovistaError('not_found', `there is no upload ${uploadId}`, { uploadId }));
   }
 
-  /** Uploads whose tables somebody uses. */
+  /** Uploads whose tables somebody uses, or that are being loaded. */
   usedUploads(): Set<UploadId> {
-    const origins = this.#pool.all().flatMap(({ tableId, connections }) => (connections > 0 ? [this.#known.peek(tableId)?.origin] : []));
+    const origins = this.#pool.inUse().map((tableId) => this.#known.peek(tableId)?.origin);
     return new Set(origins.flatMap((origin) => (origin?.kind === 'upload' ? [origin.uploadId] : [])));
   }
 
@@ -220,8 +220,9 @@ export class Tables {
 
   async #open(origin: TableOrigin, { actor, options, scope }: OpenRequest & Pick<TableAt, 'scope'>, control: Control): Promise<TableInfo> {
     const plan = await this.#planner.plan(origin, { actor, scope, options }, control);
-    const { loaded } = await this.#load(plan, undefined, control);
+    // What it is made of must be known while it is loaded.
     const known = this.#remember(plan, options);
+    const { loaded } = await this.#load(plan, undefined, control);
     known.holders.add(actor.subject);
     return infoOf(known, loaded);
   }

@@ -27,7 +27,7 @@ interface UploadSourcesOptions {
   readonly limits: Pick<Limits, 'uploadSourcesMax' | 'tableIdleMs'>;
   /** Where it is counted how often what an upload became was there. */
   readonly counts: CacheCounts;
-  /** Uploads whose tables somebody uses. */
+  /** Uploads whose tables somebody uses, or that are being loaded. */
   readonly used: () => ReadonlySet<UploadId>;
   /** Told of uploads whose rows are about to be removed. */
   readonly onGone: (uploadId: UploadId) => void;

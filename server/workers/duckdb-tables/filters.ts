@@ -1,4 +1,3 @@
-import { isDecimal } from '../../shared/numeric-types.ts';
 import { literal } from '../../storage/parquet/quote.ts';
 import type { Term } from './aggregates.ts';
 import type { ColumnKind } from './column-types.ts';
@@ -44,7 +43,7 @@ function conditionOf({ operator, values }: Filter, term: Term): string {
 /** NULL equals nothing and differs from nothing but values: that a value is unlike another holds of NULL too, and of what is no number. */
 function comparison(operator: string, value: Scalar, term: Term): string {
   if (value === null) return operator === '!=' ? 'true' : 'false';
-  const other = valueSql(value, term);
+  const other = constantOf(value, term).sql;
   if (operator === '==') return `${term.sql} = ${other}`;
   if (operator === '!=') return `${term.sql} IS DISTINCT FROM ${other}`;
   const condition = `${term.sql} ${operator} ${other}`;
@@ -52,10 +51,12 @@ function comparison(operator: string, value: Scalar, term: Term): string {
   return operator.startsWith('>') && /^(DOUBLE|FLOAT)$/.test(term.type) ? `${condition} AND NOT isnan(${term.sql})` : condition;
 }
 
+/** A list for each type of constants: of several in one, DuckDB would compare all in a type that may have fewer digits. */
 function listCondition(isNegated: boolean, values: readonly Scalar[], term: Term): string {
-  const list = values.flatMap((value) => (value === null ? [] : [valueSql(value, term)]));
-  if (list.length === 0) return isNegated ? 'true' : 'false';
-  const condition = `${term.sql} IN (${list.join(', ')})`;
+  const constants = values.flatMap((value) => (value === null ? [] : [constantOf(value, term)]));
+  if (constants.length === 0) return isNegated ? 'true' : 'false';
+  const lists = [...Map.groupBy(constants, ({ type }) => type).values()];
+  const condition = lists.map((list) => `${term.sql} IN (${list.map(({ sql }) => sql).join(', ')})`).join(' OR ');
   return isNegated ? `${term.sql} IS NULL OR NOT (${condition})` : condition;
 }
 
@@ -80,37 +81,50 @@ function textLiteral(value: string): string {
   return literal(value);
 }
 
-function valueSql(value: Exclude<Scalar, null>, term: Term): string {
+/** What a column is compared with. */
+interface Constant {
+  /** The SQL type that it has. */
+  readonly type: string;
+  readonly sql: string;
+}
+
+function constantOf(value: Exclude<Scalar, null>, term: Term): Constant {
   switch (term.kind) {
     case 'string':
-      return textLiteral(String(value));
+      return { type: 'VARCHAR', sql: textLiteral(String(value)) };
     case 'boolean':
-      return value === true || value === 'true' || value === 1 ? 'true' : 'false';
+      return { type: 'BOOLEAN', sql: value === true || value === 'true' || value === 1 ? 'true' : 'false' };
     case 'integer':
     case 'float':
-      return numberSql(value, term);
+      return numberConstant(value, term);
     case 'date':
     case 'datetime':
-      return timeSql(value, term);
+      return timeConstant(value, term);
   }
 }
 
-/** A number given as text keeps every digit of it. */
-function numberSql(value: Exclude<Scalar, null>, term: Term): string {
+/** A number given as text keeps every digit of it that the column can have. */
+function numberConstant(value: Exclude<Scalar, null>, term: Term): Constant {
+  const cast = (text: string, type: string): Constant => ({ type, sql: `CAST(${literal(text)} AS ${type})` });
   const text = String(value).trim();
+  if (term.kind === 'integer' && /^[-+]?\d{1,38}$/.test(text)) return cast(text, 'HUGEINT');
   const decimal = decimalFor(term.type, text);
-  if (decimal !== undefined) return `CAST(${literal(text)} AS ${decimal})`;
-  if (!isDecimal(term.type) && /^[-+]?\d{1,38}$/.test(text)) return `CAST(${literal(text)} AS HUGEINT)`;
+  if (decimal !== undefined) return cast(text, decimal);
   const number = typeof value === 'boolean' || text === '' ? Number.NaN : Number(text);
   if (!Number.isFinite(number)) throw new ViewFault(`the filter on ${term.name} compares with ${JSON.stringify(value)}, which is no number`);
-  return `CAST(${literal(String(number))} AS DOUBLE)`;
+  // A column of 32 bits has no 0.1 but the number of 32 bits that is next to it.
+  const isSingle = term.type === 'FLOAT' && Number.isFinite(Math.fround(number));
+  return cast(String(isSingle ? Math.fround(number) : number), isSingle ? 'FLOAT' : 'DOUBLE');
 }
 
 const DECIMAL_DIGITS_MAX = 38;
 
-/** The type of decimals in which a number, as it is written, can be compared with those of another; undefined where there is none. */
+/** Integers that a DOUBLE does not hold, by type with the width of a decimal that does. */
+const INTEGER_WIDTHS: Readonly<Record<string, number>> = { BIGINT: 19, UBIGINT: 20 };
+
+/** The type of decimals in which a number, as it is written, can be compared with those of another type; undefined where there is none. */
 function decimalFor(type: string, text: string): string | undefined {
-  const [, width, scale] = /^DECIMAL\((\d+),(\d+)\)$/.exec(type) ?? [];
+  const [, width = INTEGER_WIDTHS[type], scale = 0] = /^DECIMAL\((\d+),(\d+)\)$/.exec(type) ?? [];
   const [, whole, fraction = ''] = /^[-+]?(\d+)(?:\.(\d+))?$/.exec(text) ?? [];
   if (width === undefined || whole === undefined) return undefined;
   const digits = Math.max(Number(width) - Number(scale), whole.length) + Math.max(Number(scale), fraction.length);
@@ -118,18 +132,22 @@ function decimalFor(type: string, text: string): string | undefined {
 }
 
 /** Milliseconds since 1970, or a date or time in ISO 8601 or as `Date` of JavaScript reads it, in UTC where no zone is given. */
-function timeSql(value: Exclude<Scalar, null>, term: Term): string {
+function timeConstant(value: Exclude<Scalar, null>, term: Term): Constant {
   const ms = typeof value === 'number' ? value : parseTime(String(value));
   if (!Number.isFinite(ms) || Math.abs(ms) > 8.64e15) {
     throw new ViewFault(`the filter on ${term.name} compares with ${JSON.stringify(value)}, which is no date or time`);
   }
   const stamp = `make_timestamp_ms(CAST(${Math.floor(ms)} AS BIGINT))`;
-  return term.kind === 'date' ? `CAST(${stamp} AS DATE)` : stamp;
+  return term.kind === 'date' ? { type: 'DATE', sql: `CAST(${stamp} AS DATE)` } : { type: 'TIMESTAMP', sql: stamp };
 }
+
+/** The name of a zone, or an offset, which comes behind a time or such a name: elsewhere it is a year. */
+const ZONE = /(?:\d\s*Z|\b(?:UTC?|GMT|[ECMP][SD]T)|(?:\d:\d{2}(?::\d{2}(?:\.\d+)?)?(?:\s*[AP]M)?|\b(?:UTC?|GMT))\s*[-+]\d{1,2}(?::?\d{2})?)$/i;
 
 function parseTime(text: string): number {
   const plain = /^(\d{4}-\d{2}-\d{2})(?:[ T](\d{2}:\d{2}(?::\d{2}(?:\.\d+)?)?))?$/.exec(text.trim());
   if (plain !== null) return Date.parse(`${plain[1]}T${plain[2] ?? '00:00'}Z`);
-  const zoned = /(Z|[+-]\d{2}:?\d{2}|GMT|UTC)\)?$/i.test(text.trim());
-  return Date.parse(zoned ? text : `${text} UTC`);
+  // Behind an offset, `Date` writes the name of the zone in brackets.
+  const bare = text.replace(/\([^()]*\)/g, ' ').trim();
+  return Date.parse(ZONE.test(bare) ? bare : `${bare} UTC`);
 }

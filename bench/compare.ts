@@ -1,6 +1,9 @@
 import { betterOf, betterOfUnit, type Measurement, median, spreadOf } from './measurement.ts';
 import { labelOf, type Results, rounded } from './results.ts';
 
+/** What a comparison needs to know of a run; also what `covista load --out` writes has it. */
+export type Compared = Pick<Results, 'machine' | 'quick' | 'targets' | 'measurements'>;
+
 /** A figure that is worse than it was by more than the spreads of both runs, or else the noise of a machine, explain. */
 export interface Regression {
   readonly label: string;
@@ -17,7 +20,7 @@ const NOISE_OF_ONE = 2;
 /** What nobody notices, of figures that were taken once: a factor of next to nothing says nothing. */
 const UNNOTICED: Readonly<Record<Measurement['unit'], number>> = { ms: 1, KiB: 1, MiB: 16, ratio: 0, 'per second': 0, count: 0 };
 
-export function regressions(base: Results, current: Results): Regression[] {
+export function regressions(base: Compared, current: Compared): Regression[] {
   const before = new Map(base.measurements.map((measurement) => [labelOf(measurement), measurement]));
   return current.measurements.flatMap((now) => {
     const then = before.get(labelOf(now));
@@ -44,7 +47,7 @@ function factorOf(before: Measurement, now: Measurement): number {
 }
 
 /** How many figures both have, without which nothing can be told. */
-export function comparable(base: Results, current: Results): number {
+export function comparable(base: Compared, current: Compared): number {
   const before = new Set(base.measurements.map(labelOf));
   return current.measurements.filter((now) => before.has(labelOf(now))).length;
 }
@@ -53,7 +56,7 @@ export function comparable(base: Results, current: Results): number {
  * How much longer peers and floors took than in the base, which is the machine's doing. Nothing where the two have none in common; their
  * memory and ratios tell nothing of how fast it was.
  */
-export function driftOf(base: Results, current: Results): string | undefined {
+export function driftOf(base: Compared, current: Compared): string | undefined {
   const before = new Map(base.measurements.map((measurement) => [labelOf(measurement), measurement.value]));
   const factors = current.measurements.filter(isSpeedOfOthers).flatMap((now) => {
     const then = before.get(labelOf(now)) ?? 0;
@@ -69,9 +72,25 @@ const isSpeedOfOthers = (measurement: Measurement): boolean =>
   betterOf(measurement) === 'neither' && (measurement.unit === 'ms' || measurement.unit === 'per second');
 
 /** Targets that were met before and are not now, however little it takes. */
-export function missedSince(base: Results, current: Results): string[] {
+export function missedSince(base: Compared, current: Compared): string[] {
   const met = new Set(base.targets.filter((target) => target.met).map(labelOf));
   return current.targets.filter((target) => !target.met && met.has(labelOf(target))).map(labelOf);
+}
+
+/** What became of the figures and targets that both have, in lines; nothing got worse where `passes`. */
+export function compare(base: Compared, current: Compared): { readonly lines: readonly string[]; readonly passes: boolean } {
+  if (comparable(base, current) === 0) return { lines: ['nothing could be compared: no figure is in both'], passes: false };
+  const isElsewhere = JSON.stringify(base.machine) !== JSON.stringify(current.machine);
+  const drift = driftOf(base, current);
+  const missed = missedSince(base, current);
+  const worse = regressions(base, current);
+  const lines = [
+    ...(isElsewhere ? ['the two were measured on different machines'] : []),
+    ...(drift === undefined ? [] : [drift]),
+    ...(missed.length > 0 ? [`no longer met: ${missed.join(', ')}`] : []),
+    describeRegressions(worse),
+  ];
+  return { lines, passes: worse.length === 0 };
 }
 
 export function describeRegressions(found: readonly Regression[]): string {

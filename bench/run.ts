@@ -2,7 +2,7 @@ import { appendFileSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
-import { comparable, describeRegressions, driftOf, missedSince, regressions } from './compare.ts';
+import { type Compared, compare } from './compare.ts';
 import { isMet, type Measurement, type Scenario } from './measurement.ts';
 import { reportOf, targetTable } from './report.ts';
 import { beginRun, earlierResults, labelOf, type Results, readResults, resultsOf, rounded, unmeasuredTargets, unusedName } from './results.ts';
@@ -17,7 +17,8 @@ const USAGE = `npm run bench [-- FLAGS] [SCENARIO…]
 
   --quick          the scenarios that have targets, with smaller data and fewer runs
   --long           the scenarios that take long as well
-  --compare FILE   then say which targets are no longer met, and what got worse than in these results beyond noise; status 1 if anything got worse
+  --compare FILE   then say which targets are no longer met, and what got worse than in these results beyond noise; status 1 if anything got worse;
+                   with another file of results instead of scenarios, such as one of \`covista load --out\`, the two are compared and nothing is run
   --readme FILE    put the tables of these results into README.md and the operator's chapter, and run nothing
 `;
 
@@ -34,6 +35,7 @@ async function main(args: readonly string[]): Promise<number> {
       help: { type: 'boolean' },
     },
   });
+  if (values.compare !== undefined && isFile(positionals)) return compareFiles(values.compare, positionals[0]);
   const unknown = positionals.filter((name) => !scenarios.some((scenario) => scenario.name === name));
   if (values.help === true) say(USAGE);
   else if (unknown.length > 0) {
@@ -44,13 +46,30 @@ async function main(args: readonly string[]): Promise<number> {
     // Before an hour of measuring whose comparison would fail.
     const base = values.compare === undefined ? undefined : readResults(values.compare);
     const quick = values.quick === true;
-    if (base !== undefined && base.quick !== quick) {
-      process.stderr.write(`${values.compare} is of a run ${base.quick ? 'with' : 'without'} --quick, whose figures are of other sizes\n`);
-      return 2;
-    }
+    if (base !== undefined && base.quick !== quick) return refuse(values.compare, base);
     return measure(positionals, { quick, long: values.long === true, base });
   }
   return 0;
+}
+
+/** No scenario is named like that. */
+const isFile = (operands: readonly string[]): operands is readonly [string] => operands.length === 1 && operands[0]?.endsWith('.json') === true;
+
+function compareFiles(...paths: readonly [string, string]): number {
+  const [base, other] = [readResults(paths[0]), readResults(paths[1])];
+  return base.quick === other.quick ? tellComparison(base, other) : refuse(paths[0], base);
+}
+
+function refuse(path: string | undefined, { quick }: Compared): number {
+  process.stderr.write(`${path} is of a run ${quick ? 'with' : 'without'} --quick, whose figures are of other sizes\n`);
+  return 2;
+}
+
+/** Answers the exit status. */
+function tellComparison(base: Compared, current: Compared): number {
+  const { lines, passes } = compare(base, current);
+  for (const line of lines) say(`\n${line}`);
+  return passes ? 0 : 1;
 }
 
 interface Run {
@@ -81,19 +100,8 @@ async function measure(names: readonly string[], { quick, long, base }: Run): Pr
   keepInHistory(results);
   say(`\n${results.targets.filter(({ met }) => met).length} of ${results.targets.length} targets met`);
   if (found.brokeOff.length > 0) say(`failed: ${results.failed?.join(', ')}`);
-  if (base === undefined) return found.brokeOff.length === 0 ? 0 : 1;
-  if (comparable(base, results) === 0) {
-    say('\nnothing could be compared: no figure is in both');
-    return 1;
-  }
-  if (JSON.stringify(base.machine) !== JSON.stringify(results.machine)) say('\nthe two were measured on different machines');
-  const drift = driftOf(base, results);
-  if (drift !== undefined) say(`\n${drift}`);
-  const missed = missedSince(base, results);
-  if (missed.length > 0) say(`\nno longer met: ${missed.join(', ')}`);
-  const worse = regressions(base, results);
-  say(`\n${describeRegressions(worse)}`);
-  return worse.length + found.brokeOff.length === 0 ? 0 : 1;
+  const compared = base === undefined ? 0 : tellComparison(base, results);
+  return found.brokeOff.length === 0 ? compared : 1;
 }
 
 /** What a run found so far. */

@@ -6,6 +6,7 @@ import { CovistaError } from '../../protocol/errors.ts';
 import { COMMIT_MODES } from '../../protocol/operations/version.ts';
 import { CONNECT_ATTEMPTS_MAX, type Command, type FlagValues, type Invocation, listFlag, textFlag, UsageError } from './command.ts';
 import { showProgress } from './progress.ts';
+import { serverUrl } from './server-url.ts';
 import type { Terminal } from './terminal.ts';
 
 const READ_BYTES = 1024 * 1024;
@@ -60,12 +61,11 @@ function readPlan(flags: FlagValues): Plan {
   };
 }
 
-function openClient({ flags, client, config }: Invocation): Client {
+function openClient(invocation: Invocation): Client {
+  const { flags, client } = invocation;
   const token = textFlag(flags, 'token') ?? client.token;
   if (token === undefined) throw new UsageError('import needs --token or COVISTA_TOKEN; "covista token --sub NAME" prints one');
-  const url = textFlag(flags, 'url') ?? client.url ?? `http://${config.host}:${config.port}`;
-  if (!URL.canParse(url)) throw new UsageError(`--url takes a URL, not "${url}"`);
-  return connect({ url, token, name: 'covista-import', settings: { attemptsMax: CONNECT_ATTEMPTS_MAX } });
+  return connect({ url: serverUrl(invocation), token, name: 'covista-import', settings: { attemptsMax: CONNECT_ATTEMPTS_MAX } });
 }
 
 interface FileImport {

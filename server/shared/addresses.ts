@@ -62,3 +62,8 @@ const LOOPBACK = parseNetworks(['127.0.0.0/8', '::1']);
 export function isLoopback(host: string): boolean {
   return host === 'localhost' || isWithin(canonicalAddress(host) ?? '', LOOPBACK);
 }
+
+/** The address by HTTP of what listens there. */
+export function httpUrl({ host, port, tls }: { readonly host: string; readonly port: number; readonly tls: object | undefined }): string {
+  return `${tls === undefined ? 'http' : 'https'}://${isIP(host) === 6 ? `[${host}]` : host}:${port}`;
+}

@@ -8,6 +8,7 @@ import { loadOrCreateSecret } from '../gateway/mint.ts';
 import { createRest } from '../gateway/rest.ts';
 import { createHandlers } from '../operations/index.ts';
 import type { Services } from '../operations/services.ts';
+import { httpUrl } from '../shared/addresses.ts';
 import { CacheCounts } from '../shared/cache-counts.ts';
 import { systemClock } from '../shared/clock.ts';
 import type { Closers } from '../shared/closers.ts';
@@ -67,12 +68,11 @@ export async function openDoors(config: Config, { services, watch, log, closers,
   });
   const rest = withMetrics(createRest({ gateway, authenticator, limits, log }), { metrics, authenticator, isReachable: isReachable(config) });
   const ready = async (): Promise<boolean> => (await Promise.allSettled([metadata.ping()]))[0].status === 'fulfilled';
-  const { host } = config;
   const listener = await listen({
     allowedOrigins: config.allowedOrigins,
     tls: config.tls,
     trustedProxies: config.trustedProxies,
-    host,
+    host: config.host,
     port: config.port,
     gateway,
     rest,
@@ -86,7 +86,7 @@ export async function openDoors(config: Config, { services, watch, log, closers,
   maintenance.bind({ drainOthers: (reason) => listener.drainOthers(reason) });
   closers.add(() => listener.close());
   watchListener(metrics, listener);
-  const url = `${config.tls === undefined ? 'http' : 'https'}://${host.includes(':') ? `[${host}]` : host}:${listener.port}`;
+  const url = httpUrl({ ...config, port: listener.port });
   log.info({ url }, 'serving');
   maintenance.preload();
   return {

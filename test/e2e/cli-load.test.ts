@@ -2,15 +2,12 @@ import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { comparable, regressions } from '../../bench/compare.ts';
+import { comparable, compare } from '../../bench/compare.ts';
 import type { Measurement } from '../../bench/measurement.ts';
 import { CovistaError } from '../../protocol/errors.ts';
 import { CleanUp } from '../../server/cli/load/clean-up.ts';
 import { Admission } from '../../server/cli/load/guests.ts';
-import { judge, readObjective } from '../../server/cli/load/objectives.ts';
-import { Random } from '../../server/cli/load/random.ts';
-import { Recorder } from '../../server/cli/load/recorder.ts';
-import { makeWorld, pivotsOf } from '../../server/cli/load/world.ts';
+import { makeWorld } from '../../server/cli/load/world.ts';
 import { runCli, startCli } from '../support/cli.ts';
 import { SECRET, startTestServer, type TestServer } from '../support/server.ts';
 
@@ -29,31 +26,42 @@ afterAll(async () => {
   await rm(directory, { recursive: true, force: true });
 });
 
-const SMALL = ['--people', '4', '--ramp', '1', '--think', '50', '--rows', '2000'];
+const FEW = ['--people', '4', '--ramp', '1', '--think', '50'];
+const SMALL = [...FEW, '--rows', '2000'];
 
 /** A short run. */
-const load = (...flags: string[]) => runCli(['load', '--url', server.url, '--scenario', 'browse', ...SMALL, '--duration', '2', ...flags]);
+const load = (...flags: string[]) => {
+  const size = flags.includes('--dataset') ? FEW : SMALL;
+  return runCli(['load', '--url', server.url, '--scenario', 'browse', ...size, '--duration', '2', ...flags]);
+};
 
 describe('load', () => {
   test('CLI9 CLI10 says what became of every action, meets its objectives and leaves nothing behind', async () => {
     const out = join(directory, 'outcome.json');
-    const run = await load('--token', token, '--slo', '*:errors=0', '--slo', 'version.preview:p99=60s', '--out', out);
+    const objectives = ['*:errors=0', 'version.preview:p99=60s', 'connection:errors=0', 'sit:errors=0'].flatMap((text) => ['--slo', text]);
+    const run = await load('--token', token, ...objectives, '--out', out);
     expect(run).toMatchObject({ status: 0 });
     expect(run.out).toMatch(/^version\.preview +\d+ +0 /m);
+    expect(run.out).not.toMatch(/^(sit|connection) /m);
     const outcome = JSON.parse(await readFile(out, 'utf8'));
-    expect(outcome).toMatchObject({ scenario: 'browse', people: 4, seed: 1, errors: {}, objectives: [{ met: true }, { met: true }] });
-    expect(outcome.targets).toMatchObject([{ area: 'browse', name: '*: errors', value: 0, limit: 0, unit: 'count', met: true }, { unit: 'ms' }]);
+    const at = { of: 'people', value: 4 };
+    expect(outcome).toMatchObject({ scenario: 'browse', people: 4, seed: 1, errors: {}, quick: false, scenarios: ['browse'] });
+    expect(outcome.objectives.map(({ met }: { met: boolean }) => met)).toEqual([true, true, true, true]);
+    const none = { name: '*: errors', value: 0, limit: 0, unit: 'count', bound: 'at most', met: true };
+    expect(outcome.targets[0]).toEqual({ area: 'browse', ...none, at });
     expect(outcome.measurements).toEqual(
       expect.arrayContaining([
-        { area: 'browse', name: 'version.preview: p50', value: expect.any(Number), unit: 'ms' },
-        { area: 'browse', name: 'version.preview: p99', value: expect.any(Number), unit: 'ms', limit: 60_000, bound: 'at most' },
-        { area: 'browse', name: 'version.preview: answered', value: expect.any(Number), unit: 'per second' },
-        { area: 'browse', name: '*: errors', value: 0, unit: 'count', limit: 0, bound: 'at most' },
+        { area: 'browse', name: 'version.preview: p50', value: expect.any(Number), unit: 'ms', at },
+        { area: 'browse', name: 'version.preview: p99', value: expect.any(Number), unit: 'ms', at, limit: 60_000, bound: 'at most' },
+        { area: 'browse', name: 'version.preview: answered', value: expect.any(Number), unit: 'per second', at },
+        { area: 'browse', name: '*: errors', value: 0, unit: 'count', at, limit: 0, bound: 'at most' },
+        { area: 'browse', name: 'sit: errors', value: 0, unit: 'count', at, limit: 0, bound: 'at most' },
       ]),
     );
     expect(new Set(outcome.measurements.map(({ name }: { name: string }) => name)).size).toBe(outcome.measurements.length);
     const slower = outcome.measurements.map((figure: Measurement) => ({ ...figure, value: figure.value * 1_000 + 1_000 }));
-    expect(regressions(outcome, { ...outcome, measurements: slower }).map(({ label }) => label)).toContain('browse / version.preview: p99');
+    expect(compare(outcome, outcome).passes).toBe(true);
+    expect(compare(outcome, { ...outcome, measurements: slower }).lines.join()).toContain('browse / version.preview: p99 at 4 people');
     expect(comparable(outcome, outcome)).toBe(outcome.measurements.length);
     expect(outcome.machine).toMatchObject({ node: process.version });
     expect(outcome).toMatchObject({
@@ -111,6 +119,7 @@ describe('load', () => {
     const run = await load('--token', token, ...work, '--slo', '*:errors=0', '--slo', 'note.seen:p99=60s');
     expect(run.out).toMatch(/^view\.data +\d+ +0 /m);
     expect(run.out).toMatch(/^view\.create +\d+ +0 /m);
+    expect(run.out).toMatch(/^view\.close +\d+ +0 /m);
     expect(run.out).toMatch(/^view\.seen +\d+ +0 /m);
     expect(run.out).toMatch(/^version\.commit +\d+ +0 /m);
     expect(run).toMatchObject({ status: 0 });
@@ -173,6 +182,22 @@ describe('load', () => {
     expect(lost).toMatchObject({ status: 1, out: '', err: expect.stringContaining('ENOENT') });
   });
 
+  test('CLI10 a token that is refused is told by its line, and leaves no file that is empty', async () => {
+    const [path, out] = [join(directory, 'bad-tokens'), join(directory, 'none.json')];
+    for (const [text, line] of [
+      [`${token}\n\nnonsense\n`, 3],
+      ['nonsense\n', 1],
+    ] as const) {
+      await writeFile(path, text);
+      const run = await load('--tokens', path, '--out', out);
+      expect(run).toMatchObject({ status: 1, out: '', err: expect.stringContaining(`${path}, line ${line}: `) });
+      await expect(readFile(out)).rejects.toMatchObject({ code: 'ENOENT' });
+    }
+    await writeFile(out, 'of an earlier run');
+    await load('--tokens', path, '--out', out);
+    expect(await readFile(out, 'utf8')).toBe('of an earlier run');
+  });
+
   test('CLI9 whoever interrupts it is told what was found so far, and nothing is left behind', async () => {
     const asked = async (): Promise<number> => {
       const text = await (await fetch(`${server.url}/metrics`)).text();
@@ -218,80 +243,17 @@ describe('load', () => {
   test.each([
     [['--url', 'http://example.com'], 'example.com is another machine'],
     [['--scenario', 'dance'], 'there is no scenario "dance"'],
-    [['--token', 'x', '--people', '0'], '--people takes a whole number above 0'],
+    [['--token', 'x', '--people', '0'], '--people takes a whole number from 1 to 50000'],
+    [['--token', 'x', '--duration', '2147484'], '--duration takes a whole number from 1 to 604800'],
+    [['--as-many', '--tokens', 'x'], '--tokens and --as-many do not go together'],
+    [['--token', 'x', '--dataset', '1', '--rows', '5'], '--dataset and --rows do not go together'],
+    [['--token', 'x', '--url', 'localhost:8080'], 'not "localhost:8080"'],
+    [['--token', 'x', '--url', 'localhost:8080', '--i-own-this-server'], 'not "localhost:8080"'],
     [['--token', 'x', '--slo', 'fast'], '--slo takes'],
     [[], 'load needs --token'],
   ])('CLI10 %j makes no sense', async (flags, reason) => {
     const run = await runCli(['load', ...flags]);
     expect(run.status).toBe(2);
     expect(run.err).toContain(reason);
-  });
-});
-
-describe('pivots', () => {
-  const columns = (...types: string[]) => types.map((type, index) => ({ name: `c${index}`, type }));
-
-  test('CLI9 pivots of a dataset go by the types of its columns', () => {
-    expect(pivotsOf(columns('BIGINT', 'VARCHAR', 'VARCHAR[]', 'DATE', 'DECIMAL(18,3)', 'DOUBLE'))).toEqual({
-      groups: [['c1'], ['c1', 'c3'], ['c3', 'c1'], ['c3']],
-      measures: [
-        { column: 'c4', aggregate: 'sum' },
-        { column: 'c5', aggregate: 'avg' },
-      ],
-    });
-    expect(pivotsOf(columns('BOOLEAN'))).toEqual({ groups: [['c0']], measures: [{ column: 'c0', aggregate: 'count' }] });
-    expect(pivotsOf(columns('INTEGER'))).toEqual({ groups: [['c0']], measures: [{ column: 'c0', aggregate: 'sum' }] });
-    for (const type of ['STRUCT(a INTEGER)', 'DECIMAL(18,3)[]', "ENUM('a', 'b')[]"]) {
-      expect(() => pivotsOf(columns(type)), type).toThrow('nobody can pivot this dataset');
-    }
-  });
-});
-
-describe('figures', () => {
-  test('CLI9 times run from when an action was due', async () => {
-    const recorder = new Recorder();
-    recorder.restart();
-    await recorder.measure('late', performance.now() - 500, async () => undefined);
-    const [late] = recorder.figures();
-    expect(late).toMatchObject({ action: 'late', count: 1, errors: 0 });
-    expect(late?.p99).toBeGreaterThanOrEqual(499);
-    expect(
-      judge([readObjective('late:p50=0.4s'), readObjective('late:p50=1h'.replace('1h', '3600s'))], recorder.figures()).map(({ met }) => met),
-    ).toEqual([false, true]);
-  });
-
-  test('CLI9 an action that always failed meets no time', () => {
-    const recorder = new Recorder();
-    recorder.restart();
-    recorder.fail('look', new CovistaError('not_found', 'gone'));
-    const verdicts = judge([readObjective('look:p99=1s'), readObjective('*:max=1s'), readObjective('look:errors=1')], recorder.figures());
-    expect(verdicts.map(({ value, met }) => [value, met])).toEqual([
-      [undefined, false],
-      [undefined, false],
-      [1, true],
-    ]);
-  });
-
-  test('CLI9 what several threads recorded is told as one', () => {
-    const recorders = [new Recorder(), new Recorder()];
-    for (const [index, recorder] of recorders.entries()) {
-      recorder.restart();
-      recorder.record('look', 100 * (index + 1));
-      recorder.fail('look', new CovistaError('not_found', 'gone'));
-    }
-    const both = Recorder.of(recorders.map((recorder) => recorder.recorded()));
-    const [look] = both.figures();
-    expect(look).toMatchObject({ action: 'look', count: 2, errors: 2 });
-    expect(look?.max).toBeCloseTo(200, 0);
-    expect(both.errors).toEqual({ 'look: not_found': 2 });
-  });
-
-  test('CLI9 the same seed makes the same choices', () => {
-    const choices = (seed: number): number[] => {
-      const random = new Random(seed);
-      return Array.from({ length: 20 }, () => random.below(1_000));
-    };
-    expect(choices(7)).toEqual(choices(7));
-    expect(choices(7)).not.toEqual(choices(8));
   });
 });

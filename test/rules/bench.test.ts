@@ -39,6 +39,28 @@ describe('a run', () => {
     await expect(run).rejects.toMatchObject({ code, stdout: '', stderr: expect.stringMatching(reason) });
   });
 
+  test.each<[string, Partial<Measurement> & { quick?: boolean }, number, string]>([
+    ['the same', {}, 0, 'nothing got worse beyond noise'],
+    ['a slower one', { value: 10_000 }, 1, 'worse by 100: a / look: p99 at 5 people'],
+    ['one of other sizes', { quick: true }, 2, 'without --quick'],
+    ['one of another load', { at: { of: 'people', value: 6 } }, 1, 'nothing could be compared'],
+  ])('compares two files and measures nothing: one of a load test and %s', async (_what, { quick = false, ...changed }, code, told) => {
+    const directory = await mkdtemp(join(tmpdir(), 'covista-bench-'));
+    const measured = figure('look: p99', 100, { at: { of: 'people', value: 5 } });
+    // What `covista load --out` writes is of no commit.
+    const loads = { version: '1.0.0', machine: beginRun().machine, targets: [] };
+    const paths = [join(directory, 'base.json'), join(directory, 'other.json')];
+    await writeFile(paths[0] ?? '', JSON.stringify({ ...loads, quick: false, measurements: [measured] }));
+    await writeFile(paths[1] ?? '', JSON.stringify({ ...loads, quick, measurements: [{ ...measured, ...changed }] }));
+    const run = promisify(execFile)(process.execPath, [join(import.meta.dirname, '../../bench/run.ts'), '--compare', ...paths]);
+    const ended = await run.then(
+      ({ stdout }) => ({ code: 0, stdout, stderr: '' }),
+      (fault: { code: number; stdout: string; stderr: string }) => fault,
+    );
+    expect([ended.code, ended.stdout + ended.stderr]).toEqual([code, expect.stringContaining(told)]);
+    await rm(directory, { recursive: true });
+  });
+
   test('has a file of its own, also where one of the day and the commit is there', async () => {
     const directory = await mkdtemp(join(tmpdir(), 'covista-bench-'));
     const run = { ...beginRun(), at: '2026-01-02T03:04:05.000Z', commit: 'abc' };

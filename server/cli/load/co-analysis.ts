@@ -27,6 +27,8 @@ interface Seat {
   readonly tableId: string;
   readonly document: LiveDocument;
   pivot: View;
+  /** The pivot before, which is still open. */
+  left: View | undefined;
   readonly views: SavedViews;
   /** Oldest first. */
   readonly savedViewIds: string[];
@@ -36,36 +38,51 @@ interface Seat {
 export const coAnalysis = scenario<Seat>({
   about: 'Explore one version together: open its table, pivot, page, save views and write notes that others see, move cursors, commit',
   sit: async (person) => {
-    const { client, recorder, world } = person;
-    const at = performance.now();
-    const table = await recorder.measure('table.open', at, () =>
-      client.table.open({ datasetId: world.datasetId, ref: 'main' }, { perspective: false }),
-    );
-    const document = await openDocument(person, `dataset/${world.datasetId}`);
-    await recorder.measure('document.open', at, () => document.whenSynced());
-    if (table === undefined) throw new Error('there is no table to sit at');
+    const { client, world } = person;
+    const open = () => client.table.open({ datasetId: world.datasetId, ref: 'main' }, { perspective: false });
+    const { tableId } = await measured(person, 'table.open', open);
+    const document = await measured(person, 'document.open', () => syncedDocument(person));
     if (person.isWatching) watchEdits(document, person);
-    const { tableId } = table;
-    return { person, tableId, document, pivot: await createPivot(person, tableId), views: document.savedViews(), savedViewIds: [] };
+    const pivot = await measured(person, 'view.create', () => createPivot(person, tableId));
+    return { person, tableId, document, pivot, left: undefined, views: document.savedViews(), savedViewIds: [] };
   },
   actions: [
     { name: 'view.data', weight: 60, run: readWindow },
-    {
-      name: 'view.create',
-      weight: 6,
-      run: async (seat) => {
-        const before = seat.pivot;
-        seat.pivot = await createPivot(seat.person, seat.tableId);
-        await seat.person.client.view.close({ tableId: seat.tableId, viewId: before.viewId });
-      },
-    },
-    { name: 'presence.set', weight: 20, run: async (seat) => moveCursor(seat) },
+    { name: 'view.create', weight: 6, run: pivotAnew, after: closeLeft },
+    { name: 'presence.set', weight: 20, isLocal: true, run: async (seat) => moveCursor(seat) },
     { name: 'note', weight: 3, run: writeNote },
     { name: 'view.save', weight: 1, run: saveView },
     { name: 'version.commit', weight: 0.5, needsMadeWorld: true, run: commitFinding },
   ],
   leave: async ({ document }) => document.close(),
 });
+
+/** What somebody must have who takes a seat. */
+async function measured<Opened>({ recorder }: Person, action: string, open: () => Promise<Opened>): Promise<Opened> {
+  const opened = await recorder.measure(action, performance.now(), open);
+  if (opened === undefined) throw new Error(`there is no seat without ${action}`);
+  return opened;
+}
+
+async function syncedDocument(person: Person): Promise<LiveDocument> {
+  const document = await openDocument(person, `dataset/${person.world.datasetId}`);
+  await document.whenSynced();
+  return document;
+}
+
+async function pivotAnew(seat: Seat): Promise<void> {
+  const pivot = await createPivot(seat.person, seat.tableId);
+  seat.left = seat.pivot;
+  seat.pivot = pivot;
+}
+
+/** An action of its own, so that objectives for pivots judge nothing else. */
+async function closeLeft(seat: Seat): Promise<void> {
+  const { left, tableId, person } = seat;
+  if (left === undefined) return;
+  seat.left = undefined;
+  await person.recorder.measure('view.close', performance.now(), () => person.client.view.close({ tableId, viewId: left.viewId }));
+}
 
 async function createPivot({ client, random, world }: Person, tableId: string): Promise<View> {
   const { viewId, rows } = await client.view.create({

@@ -20,7 +20,7 @@ export class CrowdThreads {
     this.#threads = Array.from({ length: step }, (_, first) => new CrowdThread({ plan: { ...plan, first, step }, scenario }));
   }
 
-  /** How many of the people are there. */
+  /** How many of the people have taken their seats. */
   get arrived(): number {
     return this.#threads.reduce((sum, { told }) => sum + (told?.arrived ?? 0), 0);
   }

@@ -1,5 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import { connect } from '../../../client/index.ts';
+import { type Client, connect } from '../../../client/index.ts';
 import { present } from '../../shared/assert.ts';
 import { Random } from './random.ts';
 import type { Recorder } from './recorder.ts';
@@ -7,6 +7,8 @@ import type { AnyScenario, World } from './scenario.ts';
 
 /** A server that is down is given up after so many attempts in a row. */
 const ATTEMPTS_MAX = 10;
+/** So long after the end whoever waits for an answer leaves without it: a server that hangs holds nobody up. */
+const LEAVE_MS_MAX = 15_000;
 /** So many of the people, evenly among them, look at what the others do. */
 const WATCHERS_MAX = 10;
 
@@ -36,15 +38,20 @@ export interface CrowdOptions {
   readonly signal: AbortSignal;
   /** All have taken their seats, or could not. */
   readonly onSettled: () => void;
+  /** How long after the end whoever waits for an answer goes on waiting. */
+  readonly leaveMsMax?: number;
 }
 
-/** Lets the people arrive, work and leave; resolves when the last has left. `arrived` tells how many are there. */
+/** Lets the people arrive, work and leave; resolves when the last has left. `arrived` tells how many have taken their seats. */
 export class Crowd {
   readonly #plan: CrowdPlan;
   readonly #options: CrowdOptions;
   #arrived = 0;
   /** Who is still on the way. */
   readonly #coming = new Set<number>();
+  readonly #clients = new Set<Client>();
+  /** Of `performance.now()`; 0 until the end. */
+  #endedAtMs = 0;
 
   constructor(plan: CrowdPlan, options: CrowdOptions) {
     this.#plan = plan;
@@ -57,8 +64,21 @@ export class Crowd {
 
   async run(): Promise<void> {
     const { people, first, step } = this.#plan;
+    const { signal, leaveMsMax = LEAVE_MS_MAX } = this.#options;
     for (let number = first; number < people; number += step) this.#coming.add(number);
+    let leaving: NodeJS.Timeout | undefined;
+    const end = (): void => {
+      this.#endedAtMs = performance.now();
+      leaving = setTimeout(() => this.#closeAll(), leaveMsMax);
+    };
+    signal.addEventListener('abort', end, { once: true });
     await Promise.all([...this.#coming].map((number) => this.#live(number).finally(() => this.#settle(number))));
+    signal.removeEventListener('abort', end);
+    clearTimeout(leaving);
+  }
+
+  #closeAll(): void {
+    for (const client of this.#clients) client.close();
   }
 
   #settle(number: number): void {
@@ -79,17 +99,18 @@ export class Crowd {
     const dueAtMs = performance.now() + (rampMs * number) / people;
     if (!(await until(dueAtMs, signal))) return;
     const client = connect({ url, token: present(tokens[number], 'a token'), name: 'covista-load', settings: { attemptsMax: ATTEMPTS_MAX } });
+    this.#clients.add(client);
     // Why a connection was refused or lost is known here only: the client goes on trying.
     client.onState((state) => state.kind === 'waiting' && recorder.fail('connection', state.reason));
     try {
       const welcomed = await recorder.measure('connect', dueAtMs, () => client.ready());
-      if (welcomed === undefined) return;
-      this.#arrived += 1;
+      if (welcomed === undefined || signal.aborted) return;
       const isWatching = this.#isWatcher(number);
       await this.#work({ number, isWatching, client, world, recorder, random: new Random(seed + number + 1) });
     } catch (fault) {
       recorder.fail('sit', fault);
     } finally {
+      this.#clients.delete(client);
       client.close();
     }
   }
@@ -98,14 +119,17 @@ export class Crowd {
     const { thinkMs, actionsMax } = this.#plan;
     const { scenario, signal } = this.#options;
     const seat = await scenario.open(person);
+    this.#arrived += 1;
     this.#settle(person.number);
     try {
       // The next action is due when it is due, however long this one takes.
       let dueAtMs = performance.now();
       for (let actions = 0; actions < actionsMax; actions += 1) {
         dueAtMs += person.random.waitMs(thinkMs);
-        if (!(await until(dueAtMs, signal))) break;
-        await seat.act(dueAtMs);
+        if (await until(dueAtMs, signal)) await seat.act(dueAtMs);
+        // What this person was held up until after the end is charged as well, or a server that hangs at last would be charged least.
+        else if (dueAtMs <= this.#endedAtMs) seat.miss(dueAtMs);
+        else break;
       }
     } finally {
       await seat.leave();

@@ -1,7 +1,7 @@
 import { type Client, connect } from '../../../client/index.ts';
 import { CovistaError } from '../../../protocol/errors.ts';
 import type { CleanUp } from './clean-up.ts';
-import { LOAD_GROUP } from './people.ts';
+import { LOAD_GROUP, type Login, refusedLogin } from './people.ts';
 
 export interface Guest {
   readonly principal: string;
@@ -16,45 +16,48 @@ const NAMED_MAX = 10;
 /** What a token is answered that may not give what is lacking. */
 const MAY_NOT: ReadonlySet<string> = new Set(['forbidden', 'not_found', 'conflict']);
 
-/** Of these tokens, the people who may not yet do on the dataset what the people of a run do. */
-export async function guestsOf(
-  tokens: readonly string[],
-  { url, datasetId }: { readonly url: string; readonly datasetId: number },
-): Promise<Guest[]> {
-  const distinct = [...new Set(tokens)];
+interface GuestsPlace {
+  readonly url: string;
+  readonly datasetId: number;
+}
+
+/** Of these, the people who may not yet do on the dataset what the people of a run do. */
+export async function guestsOf(logins: readonly Login[], place: GuestsPlace): Promise<Guest[]> {
+  const distinct = [...new Map(logins.map((login) => [login.token, login])).values()];
   const found = new Map<string, Guest>();
   for (let from = 0; from < distinct.length; from += AT_ONCE) {
-    const some = await Promise.all(distinct.slice(from, from + AT_ONCE).map((token) => guestOf({ url, token, datasetId })));
+    const some = await Promise.all(distinct.slice(from, from + AT_ONCE).map((login) => guestOf(login, place)));
     for (const guest of some) if (guest !== undefined) found.set(guest.principal, guest);
   }
   return [...found.values()];
 }
 
-async function guestOf({
-  url,
-  token,
-  datasetId,
-}: {
-  readonly url: string;
-  readonly token: string;
-  readonly datasetId: number;
-}): Promise<Guest | undefined> {
-  const client = connect({ url, token, name: 'covista-load' });
+async function guestOf(login: Login, { url, datasetId }: GuestsPlace): Promise<Guest | undefined> {
+  const client = connect({ url, token: login.token, name: 'covista-load' });
   try {
     const { subject } = await client.session.whoami();
-    const { permission } = await client.access.get({ datasetId });
+    const permission = await permissionOf(client, datasetId);
     return permission === 'write' || permission === 'admin' ? undefined : { principal: `user:${subject}`, has: permission ?? 'no permission' };
   } catch (fault) {
-    if (!(fault instanceof CovistaError && fault.code === 'not_found')) throw fault;
-    return { principal: `user:${(await client.session.whoami()).subject}`, has: 'no permission' };
+    throw refusedLogin(login, fault);
   } finally {
     client.close();
   }
 }
 
+/** Whoever may not even know of the dataset has none on it. */
+async function permissionOf(client: Client, datasetId: number): Promise<string | null> {
+  try {
+    return (await client.access.get({ datasetId })).permission;
+  } catch (fault) {
+    if (!(fault instanceof CovistaError && fault.code === 'not_found')) throw fault;
+    return null;
+  }
+}
+
 /** Those whose tokens the harness makes are a group, and each of them has what one has. */
-export async function guestsOfGroup(token: string, at: { readonly url: string; readonly datasetId: number }): Promise<Guest[]> {
-  return (await guestsOf([token], at)).map(({ has }) => ({ principal: `group:${LOAD_GROUP}`, has }));
+export async function guestsOfGroup(login: Login, place: GuestsPlace): Promise<Guest[]> {
+  return (await guestsOf([login], place)).map(({ has }) => ({ principal: `group:${LOAD_GROUP}`, has }));
 }
 
 interface AdmissionOptions {

@@ -14,6 +14,9 @@ export interface Figures {
   readonly max: number;
 }
 
+/** What has no time, and is known by its errors alone: a connection that was refused or lost, and somebody who found no seat. */
+export const FAULTS: readonly string[] = ['connection', 'sit'];
+
 /** What came of all kinds of actions together. */
 export type Overall = Pick<Figures, 'perSecond' | 'errors' | 'p50' | 'p95' | 'p99'>;
 
@@ -33,6 +36,11 @@ export type LimitsMet = Readonly<Partial<Record<LimitName, number>>>;
 interface Entry {
   readonly times: Histogram;
   errors: number;
+}
+
+export interface ActionOptions {
+  /** It asks the server for nothing that could be waited for, so that all actions together are told without it. */
+  readonly isLocal?: boolean | undefined;
 }
 
 /** Latencies are kept in microseconds, from one to an hour, to three significant digits. */
@@ -87,17 +95,22 @@ export class Recorder {
   }
 
   /** Runs an action that was due at a time of `performance.now()`; undefined when it failed. */
-  async measure<Result>(action: string, dueAtMs: number, work: () => Promise<Result>): Promise<Result | undefined> {
+  async measure<Result>(action: string, dueAtMs: number, work: () => Promise<Result>, options?: ActionOptions): Promise<Result | undefined> {
     try {
       const result = await work();
-      const elapsedMs = performance.now() - dueAtMs;
-      this.record(action, elapsedMs);
-      this.#all.recordValue(microseconds(elapsedMs));
+      this.charge(action, dueAtMs, options);
       return result;
     } catch (fault) {
       this.fail(action, fault);
       return undefined;
     }
+  }
+
+  /** Charges an action that was due at a time of `performance.now()` with the time since. */
+  charge(action: string, dueAtMs: number, { isLocal = false }: ActionOptions = {}): void {
+    const elapsedMs = performance.now() - dueAtMs;
+    this.record(action, elapsedMs);
+    if (!isLocal) this.#all.recordValue(microseconds(elapsedMs));
   }
 
   /** Times what is no action itself, such as how the action of another is seen. */
@@ -121,7 +134,10 @@ export class Recorder {
     return Object.fromEntries(this.#limits);
   }
 
-  /** What came of all actions together; what those who watch see of the actions of others is not counted once more. */
+  /**
+   * What came of all actions together, but for those that no server answers; what those who watch see of the actions of others is
+   * not counted once more.
+   */
   overall(): Overall {
     const errors = [...this.#entries.values()].reduce((total, entry) => total + entry.errors, 0);
     return { perSecond: this.#all.totalCount / this.#seconds(), errors, ...percentilesOf(this.#all) };
@@ -164,6 +180,9 @@ export class Recorder {
     return made;
   }
 }
+
+/** What is told of an action that never happened. */
+export const nothingOf = (action: string): Figures => ({ action, count: 0, errors: 0, perSecond: 0, p50: 0, p95: 0, p99: 0, max: 0 });
 
 function percentilesOf(times: Histogram): Pick<Figures, 'p50' | 'p95' | 'p99'> {
   const at = (percentile: number): number => times.getValueAtPercentile(percentile) / 1_000;

@@ -1,21 +1,26 @@
 import type { Terminal } from '../terminal.ts';
 import type { Machine } from './machine.ts';
 import type { Verdict } from './objectives.ts';
-import type { Figures, LimitsMet, Overall } from './recorder.ts';
+import { FAULTS, type Figures, type LimitsMet, type Overall } from './recorder.ts';
 
 const MiB = 1024 * 1024;
 
-/** Everything that a run found out; what `--out` writes. */
+/** Everything that a run found out; what `--out` writes. `npm run bench -- --compare` reads it as results of the benchmark. */
 export interface Outcome {
   readonly at: string;
+  /** Of the package that measured. */
+  readonly version: string;
   readonly machine: Machine;
+  /** As the benchmark says that its sizes were those of `--quick`. */
+  readonly quick: false;
   readonly scenario: string;
+  readonly scenarios: readonly [string];
   readonly people: number;
-  /** Of these, those who came. */
+  /** Of these, those who came and took their seats. */
   readonly arrived: number;
   readonly seconds: number;
   readonly seed: number;
-  /** Of all actions together, since all people were there. */
+  /** Of all actions together that the server answers, since all people were there. */
   readonly overall: Overall;
   readonly actions: readonly Figures[];
   /** Of the time in which the people arrived. */
@@ -28,7 +33,7 @@ export interface Outcome {
   readonly objectives: readonly Verdict[];
   /** The same as the benchmarks write them. */
   readonly targets: readonly Target[];
-  /** Every figure of `actions` and the memory of the server as the benchmarks write theirs, so that their `--compare` reads them. */
+  /** Every figure of `actions` and the memory of the server as the benchmarks write theirs. */
   readonly measurements: readonly Measurement[];
 }
 
@@ -48,17 +53,27 @@ export interface Target {
   readonly limit: number;
   readonly unit: 'ms' | 'count';
   readonly bound: 'at most';
+  readonly at: AtPeople;
   readonly met: boolean;
 }
 
-export const targetsOf = (scenario: string, objectives: readonly Verdict[]): Target[] =>
+/** At which load something was measured. */
+interface AtPeople {
+  readonly of: 'people';
+  readonly value: number;
+}
+
+const atPeople = (value: number): AtPeople => ({ of: 'people', value });
+
+export const targetsOf = ({ name, people }: { readonly name: string; readonly people: number }, objectives: readonly Verdict[]): Target[] =>
   objectives.map(({ action, measure, value, limit, met }) => ({
-    area: scenario,
+    area: name,
     name: `${action}: ${measure}`,
     value: value ?? null,
     limit,
     unit: measure === 'errors' ? 'count' : 'ms',
     bound: 'at most',
+    at: atPeople(people),
     met,
   }));
 
@@ -68,26 +83,31 @@ export interface Measurement {
   readonly name: string;
   readonly value: number;
   readonly unit: 'ms' | 'count' | 'per second' | 'MiB';
+  readonly at: AtPeople;
   readonly limit?: number;
   readonly bound?: 'at most';
 }
 
-export function measurementsOf({ scenario, actions, serverMemoryBytes, targets }: Omit<Outcome, 'measurements'>): Measurement[] {
+export function measurementsOf({ scenario, people, actions, serverMemoryBytes, targets }: Omit<Outcome, 'measurements'>): Measurement[] {
+  const at = atPeople(people);
   const figures = actions.flatMap(({ action, count, errors, perSecond, ...times }): Measurement[] => {
     const figure = (name: string, value: number, unit: Measurement['unit']): Measurement => ({
       area: scenario,
       name: `${action}: ${name}`,
       value,
       unit,
+      at,
     });
+    const failed = figure('errors', errors, 'count');
+    if (FAULTS.includes(action)) return [failed];
     // What always failed took no time.
     const took = count === 0 ? [] : TIMES.map((time) => figure(time, times[time], 'ms'));
-    return [...took, figure('errors', errors, 'count'), figure('answered', perSecond, 'per second')];
+    return [...took, failed, figure('answered', perSecond, 'per second')];
   });
   const named = new Set(figures.map(({ name }) => name));
-  const ofAll = targets.flatMap(({ area, name, value, unit }) => (value === null || named.has(name) ? [] : [{ area, name, value, unit }]));
+  const ofAll = targets.flatMap(({ area, name, value, unit }) => (value === null || named.has(name) ? [] : [{ area, name, value, unit, at }]));
   const memory: Measurement[] =
-    serverMemoryBytes === null ? [] : [{ area: scenario, name: 'memory of the server', value: serverMemoryBytes / MiB, unit: 'MiB' }];
+    serverMemoryBytes === null ? [] : [{ area: scenario, name: 'memory of the server', value: serverMemoryBytes / MiB, unit: 'MiB', at }];
   const limits = new Map(targets.map(({ name, limit, bound }) => [name, { limit, bound }]));
   return [...figures, ...ofAll, ...memory].map((measurement) => ({ ...measurement, ...limits.get(measurement.name) }));
 }
@@ -105,7 +125,8 @@ export function liveLine(
 
 /** The whole outcome as a table. */
 export function printOutcome(terminal: Terminal, outcome: Outcome): void {
-  const rows = [['action', 'count', 'errors', 'per s', 'p50', 'p95', 'p99', 'max'], ...outcome.actions.map(cellsOf)];
+  const happened = outcome.actions.filter(({ count, errors }) => count + errors > 0);
+  const rows = [['action', 'count', 'errors', 'per s', 'p50', 'p95', 'p99', 'max'], ...happened.map(cellsOf)];
   const widths = (rows[0] ?? []).map((_, column) => Math.max(...rows.map((row) => row[column]?.length ?? 0)));
   const line = (row: readonly string[]): string =>
     row.map((cell, column) => (column === 0 ? cell.padEnd(widths[0] ?? 0) : cell.padStart(widths[column] ?? 0))).join('  ');

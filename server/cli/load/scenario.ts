@@ -1,6 +1,6 @@
 import type { Client } from '../../../client/index.ts';
 import type { Random } from './random.ts';
-import type { Recorder } from './recorder.ts';
+import type { ActionOptions, Recorder } from './recorder.ts';
 
 /** What the people work on. */
 export interface World {
@@ -32,13 +32,15 @@ export interface Person {
 }
 
 /** Something that a person does now and then; its name is that of the figures. */
-export interface Action<Seat> {
+export interface Action<Seat> extends ActionOptions {
   readonly name: string;
   /** How often it is chosen, relative to the others. */
   readonly weight: number;
   /** Only in a world that was made for the run. */
   readonly needsMadeWorld?: true;
   run(seat: Seat): Promise<unknown>;
+  /** What it leaves to do, whether or not it failed; not part of its time. */
+  after?(seat: Seat): Promise<unknown>;
 }
 
 /** A way in which people work. A seat is what one person has open. */
@@ -59,6 +61,8 @@ export interface AnyScenario {
 export interface OpenSeat {
   /** Does one thing, chosen at random by weight, that was due at a time of `performance.now()`. */
   act(dueAtMs: number): Promise<void>;
+  /** Charges one thing, chosen likewise, that was due and that there was no time to begin. */
+  miss(dueAtMs: number): void;
   leave(): Promise<void>;
 }
 
@@ -80,10 +84,16 @@ export function scenario<Seat>({ about, sit, actions, leave }: Scenario<Seat>): 
     open: async (person) => {
       const seat = await sit(person);
       const choose = chooser(person);
+      const { recorder } = person;
       return {
         act: async (dueAtMs) => {
-          const { name, run } = choose();
-          await person.recorder.measure(name, dueAtMs, () => run(seat));
+          const action = choose();
+          await recorder.measure(action.name, dueAtMs, () => action.run(seat), action);
+          await action.after?.(seat);
+        },
+        miss: (dueAtMs) => {
+          const action = choose();
+          recorder.charge(action.name, dueAtMs, action);
         },
         leave: () => leave(seat),
       };

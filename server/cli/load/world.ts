@@ -7,6 +7,9 @@ import type { World } from './scenario.ts';
 const REGIONS = ['North', 'East', 'South', 'West'] as const;
 const PRODUCTS = ['Desk', 'Chair', 'Lamp', 'Shelf', 'Table', 'Sofa', 'Bed', 'Mirror', 'Rug', 'Clock'] as const;
 
+/** Orders that are sent at once. */
+const PIECE_BYTES = 64 * 1_024;
+
 const ORDER_GROUPS: World['groups'] = [['region', 'product'], ['product', 'region'], ['region', 'day'], ['product']];
 const ORDER_MEASURES: World['measures'] = [
   { column: 'quantity', aggregate: 'sum' },
@@ -61,15 +64,22 @@ export async function makeWorld(client: Client, options: NewWorld): Promise<Worl
   }
 }
 
-function orders({ rows, seed }: { readonly rows: number; readonly seed: number }): Uint8Array {
+/** Never all of them at once, so that there may be as many as the server takes. */
+async function* orders({ rows, seed }: { readonly rows: number; readonly seed: number }): AsyncGenerator<Uint8Array> {
   const random = new Random(seed);
-  const lines = ['order,day,region,product,customer,quantity,price,discount'];
+  const encoder = new TextEncoder();
+  let text = 'order,day,region,product,customer,quantity,price,discount\n';
   for (let order = 1; order <= rows; order += 1) {
-    const day = new Date(Date.UTC(2024, 0, 1 + random.below(730))).toISOString().slice(0, 10);
-    const [quantity, price] = [1 + random.below(20), (5 + random.below(200_000) / 100).toFixed(2)];
-    lines.push(
-      `${order},${day},${random.pick(REGIONS)},${random.pick(PRODUCTS)},customer ${random.below(5_000)},${quantity},${price},${random.below(30) / 100}`,
-    );
+    text += `${orderOf(order, random)}\n`;
+    if (text.length < PIECE_BYTES) continue;
+    yield encoder.encode(text);
+    text = '';
   }
-  return new TextEncoder().encode(`${lines.join('\n')}\n`);
+  yield encoder.encode(text);
+}
+
+function orderOf(order: number, random: Random): string {
+  const day = new Date(Date.UTC(2024, 0, 1 + random.below(730))).toISOString().slice(0, 10);
+  const [quantity, price] = [1 + random.below(20), (5 + random.below(200_000) / 100).toFixed(2)];
+  return `${order},${day},${random.pick(REGIONS)},${random.pick(PRODUCTS)},customer ${random.below(5_000)},${quantity},${price},${random.below(30) / 100}`;
 }

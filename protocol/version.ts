@@ -130,4 +130,10 @@ export const PROTOCOL_HISTORY: readonly { readonly version: number; readonly dat
       fingerprint: 'b09fa7f8131045d3',
       change: 'dataset.cleanup is a conflict where more versions are kept by the time it removes them than when they were counted',
     },
+    {
+      version: 1,
+      date: '2026-11-28',
+      fingerprint: '4da3f46ffe64a9ae',
+      change: 'a snapshot that was kept before another was restored names in takenBy who restored',
+    },
   ];

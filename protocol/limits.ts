@@ -204,12 +204,20 @@ export const LIMITS = {
   ),
   documentSnapshotIntervalMs: limit(1 * HOUR, 'ms', 'While a document is edited, a snapshot of it is kept this often'),
   documentPeriodicSnapshotsMax: limit(168, 'count', 'Snapshots of one document that are kept by themselves, the newest'),
+  documentRestoreSnapshotsMax: limit(30, 'count', 'Snapshots of one document that are kept before others are restored, the newest'),
   documentNamedSnapshotsMax: limit(200, 'count', 'Snapshots of one document that people have taken'),
   documentColumnFormsMax: limit(
     10_000,
     'count',
     'Columns of all versions of a dataset, in every type that they had, whose names are looked for in what is published to those who see less',
   ),
+  documentHistoryAtOnceMax: limit(
+    2,
+    'count',
+    'Snapshots that are saved, read or restored at once, each of which takes a few times the size of its document in memory',
+  ),
+  documentHistoryQueueMax: limit(32, 'count', 'Snapshots that wait to be saved, read or restored'),
+  documentHistoryPerSubjectMax: limit(4, 'count', 'Snapshots that one person saves, reads or restores, those that wait included'),
   documentRemovedEntriesMax: limit(
     500,
     'count',
@@ -394,6 +402,10 @@ const RELATIONS: readonly { readonly text: string; readonly holds: (limits: Limi
   { text: 'pageBytesMax < outboxBytesMax', holds: (l) => l.pageBytesMax < l.outboxBytesMax },
   { text: 'channelOutboxBytesMax <= outboxBytesMax', holds: (l) => l.channelOutboxBytesMax <= l.outboxBytesMax },
   { text: 'documentUpdateBytesMax <= documentBytesMax', holds: (l) => l.documentUpdateBytesMax <= l.documentBytesMax },
+  {
+    text: 'documentHistoryPerSubjectMax <= documentHistoryQueueMax',
+    holds: (l) => l.documentHistoryPerSubjectMax <= l.documentHistoryQueueMax,
+  },
   { text: 'awarenessRenewalMs < awarenessKeepMs / 2', holds: (l) => l.awarenessRenewalMs < l.awarenessKeepMs / 2 },
   { text: 'awarenessStateBytesMax < documentUpdateBytesMax', holds: (l) => l.awarenessStateBytesMax < l.documentUpdateBytesMax },
   { text: 'tableBytesMax <= memoryThreadBytesMax', holds: (l) => l.tableBytesMax <= l.memoryThreadBytesMax },

@@ -136,4 +136,10 @@ export const PROTOCOL_HISTORY: readonly { readonly version: number; readonly dat
       fingerprint: 'e43c61afaabe6c9a',
       change: 'Labels of snapshots of the document of those who see less are null to them',
     },
+    {
+      version: 1,
+      date: '2026-11-28',
+      fingerprint: '0000000000000000',
+      change: 'A snapshot that was kept before another was restored names in takenBy who restored',
+    },
   ];

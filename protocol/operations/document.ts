@@ -33,8 +33,8 @@ const EXAMPLE_SCOPE = '0123456789abcdef0123456789abcdef';
 
 const snapshot = z.object({
   snapshotId,
-  label: z.string().nullable().describe('Null: one of those that are kept from time to time, or the caller does not see everything'),
-  takenBy: z.string().nullable(),
+  label: z.string().nullable().describe('Null: one of those that are kept from time to time, or before another is restored; or the caller does not see everything'),
+  takenBy: z.string().nullable().describe('Who took it, or restored another after it; null: nobody, it is kept from time to time'),
   takenAt: instant,
   bytes: z.int(),
 });
@@ -139,7 +139,7 @@ export const documentOperations = {
   restoreSnapshot: operation({
     kind: 'command',
     summary:
-      'Make the entries of a document what they were in a snapshot, for everybody who has it open; what they are now is kept as a snapshot first',
+      'Make the entries of a document what they were in a snapshot, for everybody who has it open; what they are now, if that is something else, is kept as a snapshot first',
     input: z.object({ name, snapshotId }),
     output: z.object({
       snapshotId,

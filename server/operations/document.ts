@@ -13,7 +13,8 @@ export function documentHandlers({ documents, limits }: Services): ResourceHandl
       const whenRenewed = (listener: (actor: Actor) => void): void => context.whenRenewed(listener);
       return documents.open({ name, receipts, actor, access, connection, whenRenewed });
     },
-    saveSnapshot: ({ name, label }, { actor, access, provenance }) => documents.saveSnapshot({ name, actor, access }, label, provenance),
+    saveSnapshot: ({ name, label }, { actor, access, provenance, signal }) =>
+      documents.saveSnapshot({ name, actor, access }, label, provenance, signal),
     snapshots: async ({ name, limit, cursor }, { actor, access }) => {
       const before = cursor === undefined ? undefined : decodeCursor(cursor, isCount);
       const taken = await documents.snapshots({ name, actor, access }, { limit: limit + 1, before });
@@ -27,13 +28,13 @@ export function documentHandlers({ documents, limits }: Services): ResourceHandl
     publish: ({ scopeId, map, id }, { access, provenance, signal }) =>
       documents.publish(present(access, ON_DATASET), { scopeId, map, id }, provenance, signal),
     withdraw: ({ scopeId, map, id }, { access, provenance }) => documents.withdraw(present(access, ON_DATASET), { scopeId, map, id }, provenance),
-    readSnapshot: async ({ name, snapshotId, map, limit, cursor }, { actor, access }) => {
+    readSnapshot: async ({ name, snapshotId, map, limit, cursor }, { actor, access, signal }) => {
       const after = cursor === undefined ? undefined : decodeCursor(cursor, isText);
-      const entries = await documents.readSnapshot({ name, actor, access }, { snapshotId, map, limit: limit + 1, after });
+      const entries = await documents.readSnapshot({ name, actor, access }, { snapshotId, map, limit: limit + 1, after }, signal);
       return toPage(entries, { limit, bytesMax: limits.pageBytesMax }, ({ id }) => id);
     },
-    restoreSnapshot: ({ name, snapshotId }, { actor, access, provenance }) =>
-      documents.restoreSnapshot({ name, actor, access }, snapshotId, provenance),
+    restoreSnapshot: ({ name, snapshotId }, { actor, access, provenance, signal }) =>
+      documents.restoreSnapshot({ name, actor, access }, snapshotId, provenance, signal),
     attribution: async ({ name, limit, cursor }, { actor, access }) => {
       const after = cursor === undefined ? undefined : decodeCursor(cursor, isCount);
       const bindings = await documents.attribution({ name, actor, access }, { limit: limit + 1, after });

@@ -706,8 +706,9 @@ export interface BindingRecord extends ClientBinding {
 
 export interface DocumentSnapshotRecord {
   readonly snapshotId: number;
-  /** Null: one of those that are taken from time to time. */
+  /** Null: one of those that are kept from time to time, or before another is restored. */
   readonly label: string | null;
+  /** Who took it, or restored another after it; null: nobody. */
   readonly takenBy: Subject | null;
   readonly takenAt: string;
   readonly bytes: number;
@@ -748,17 +749,19 @@ export interface DocumentStore {
   append(lease: DocumentLease, batch: NewDocumentBatch): Promise<'written' | 'taken' | 'gone'>;
   /** Puts a state in the place of the batches that it comes from; false: nothing is written, as with `append`. */
   compact(lease: DocumentLease, state: NonNullable<StoredDocument['state']>): Promise<boolean>;
-  /** Keeps a state under a label; `conflict` when the document has as many as it may. */
+  /** Keeps a state under a label; `conflict` when the document has as many as it may, before the state is made. */
   addSnapshot(
     documentId: string,
-    snapshot: { readonly label: string; readonly state: Uint8Array },
+    snapshot: { readonly label: string; readonly makeState: () => Promise<Uint8Array> },
     provenance: Provenance,
   ): Promise<DocumentSnapshotRecord>;
-  /** Keeps a state if the last one that was kept this way is older, and the newest of these only; answers in how many milliseconds the next is due. */
-  addPeriodicSnapshot(
-    documentId: string,
-    snapshot: { readonly state: Uint8Array; readonly everyMs: number; readonly keptMax: number },
-  ): Promise<number>;
+  /**
+   * Keeps the state that was compacted last if the last one that was kept this way is older, and the newest of these only; answers in how
+   * many milliseconds the next is due.
+   */
+  addPeriodicSnapshot(documentId: string, kept: { readonly everyMs: number; readonly keptMax: number }): Promise<number>;
+  /** Keeps a state before somebody restores another, and the newest of these only. */
+  addRestoreSnapshot(documentId: string, kept: { readonly state: Uint8Array; readonly restorer: Subject; readonly keptMax: number }): Promise<void>;
   /** Newest first. */
   snapshots(documentId: string, page: Page & { readonly before?: number | undefined }): Promise<DocumentSnapshotRecord[]>;
   snapshotState(documentId: string, snapshotId: number): Promise<Uint8Array | undefined>;

@@ -7,9 +7,18 @@ import type { FromDocumentStates, ToDocumentStates } from './document-states.pro
 /** Beside this file, with its extension: a checkout runs TypeScript, a package JavaScript. */
 const WORKER = new URL(import.meta.url.replace(/\.client(\.\w+)$/, '.worker$1'));
 
+const givenWith = (message: ToDocumentStates): readonly Uint8Array[] =>
+  message.kind === 'page' ? [...message.updates, ...(message.unchangedIn ?? [])] : message.updates;
+
+/** Memory that is one update's alone goes over to the thread; copying what is large would hold up the loop. */
+function ownedBy(updates: readonly Uint8Array[]): ArrayBuffer[] {
+  const whole = updates.filter(({ buffer, byteLength }) => byteLength > 0 && buffer.byteLength === byteLength);
+  return [...new Set(whole.map(({ buffer }) => buffer as ArrayBuffer))];
+}
+
 /**
  * One thread that puts states of documents together, which takes long for large ones. It starts with the first, and anew after a fault;
- * it ends when it has rested for a while, since it keeps the memory that the largest one took.
+ * it ends when it has rested for a while, since it keeps the memory that the largest one took. Updates are given away to it.
  */
 export class DocumentStatesThread {
   readonly #limits: Pick<Limits, 'documentStatesIdleMs'>;
@@ -60,7 +69,7 @@ export class DocumentStatesThread {
     const settle = Promise.withResolvers<FromDocumentStates>();
     this.#waiting.push(settle);
     worker.ref();
-    worker.postMessage(message);
+    worker.postMessage(message, ownedBy(givenWith(message)));
     return settle.promise;
   }
 

@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import pg from 'pg';
 import { describe, expect, test } from 'vitest';
 import type { DocumentLease, DocumentOwner, DocumentTarget } from '../../server/storage/stores.ts';
-import { query } from '../support/inspect.ts';
+import { query, sha256 } from '../support/inspect.ts';
 import { by, createDataset, useMetadata } from '../support/metadata.ts';
 
 const metadata = useMetadata();
@@ -141,7 +141,7 @@ describe('a document in the database', () => {
     const name = `dataset/${datasetId}`;
     const lease = await acquired({ name, datasetId, scope: null });
     await documents.append(lease, batch(1, bytes(1)));
-    await documents.addSnapshot(lease.documentId, { label: 'before', state: bytes(1) }, by('alice', 'document.saveSnapshot'));
+    await documents.addSnapshot(lease.documentId, { label: 'before', makeState: async () => bytes(1) }, by('alice', 'document.saveSnapshot'));
     expect(await documents.find(name)).toBe(lease.documentId);
     await datasets.delete(datasetId, by('alice', 'dataset.delete'));
     expect(await metadata.store.disposal.release({ graceMs: 0, versionsMax: 10, condemnedMax: 10 })).toMatchObject({ datasetId, isPurged: true });
@@ -154,13 +154,24 @@ describe('a document in the database', () => {
     const { documents } = await metadata.open({ documentNamedSnapshotsMax: 2 });
     const lease = await acquired();
     const { documentId } = lease;
-    const take = (label: string) => documents.addSnapshot(documentId, { label, state: bytes(1, 2, 3) }, by('alice', 'document.saveSnapshot'));
+    let made = 0;
+    const makeState = async (): Promise<Uint8Array> => {
+      made += 1;
+      return bytes(1, 2, 3);
+    };
+    const take = (label: string) => documents.addSnapshot(documentId, { label, makeState }, by('alice', 'document.saveSnapshot'));
     const first = await take('first');
     expect(first).toMatchObject({ label: 'first', takenBy: 'alice', bytes: 3 });
     await take('second');
     await expect(take('third')).rejects.toMatchObject({ code: 'conflict' });
-    for (const value of [1, 2, 3]) await documents.addPeriodicSnapshot(documentId, { state: bytes(value), everyMs: 0, keptMax: 2 });
-    const dueInMs = await documents.addPeriodicSnapshot(documentId, { state: bytes(4), everyMs: HOUR_MS, keptMax: 2 });
+    expect(made).toBe(2);
+    const compact = (value: number) => documents.compact(lease, { sequence: value, update: bytes(value) });
+    for (const value of [1, 2, 3]) {
+      await compact(value);
+      await documents.addPeriodicSnapshot(documentId, { everyMs: 0, keptMax: 2 });
+    }
+    await compact(4);
+    const dueInMs = await documents.addPeriodicSnapshot(documentId, { everyMs: HOUR_MS, keptMax: 2 });
     expect(dueInMs).toBeGreaterThan(HOUR_MS / 2);
     expect(dueInMs).toBeLessThanOrEqual(HOUR_MS);
     const all = await documents.snapshots(documentId, { limit: 10 });
@@ -168,5 +179,44 @@ describe('a document in the database', () => {
     expect(await documents.snapshots(documentId, { limit: 10, before: first.snapshotId + 1 })).toEqual([first]);
     expect([...((await documents.snapshotState(documentId, all[0]?.snapshotId ?? 0)) ?? [])]).toEqual([3]);
     expect(await documents.snapshotState(randomUUID(), first.snapshotId)).toBeUndefined();
+  });
+
+  test('DOC25 what is kept before others are restored takes the place of neither those of people nor those that are kept by themselves', async () => {
+    const { documents } = await metadata.open({ documentNamedSnapshotsMax: 1 });
+    const lease = await acquired();
+    const { documentId } = lease;
+    await documents.compact(lease, { sequence: 1, update: bytes(1) });
+    await documents.addPeriodicSnapshot(documentId, { everyMs: HOUR_MS, keptMax: 1 });
+    for (const value of [2, 3, 4]) await documents.addRestoreSnapshot(documentId, { state: bytes(value), restorer: 'bob', keptMax: 2 });
+    const makeState = async (): Promise<Uint8Array> => bytes(5);
+    await documents.addSnapshot(documentId, { label: 'mine', makeState }, by('alice', 'document.saveSnapshot'));
+    const all = await documents.snapshots(documentId, { limit: 10 });
+    expect(all.map(({ label, takenBy }) => [label, takenBy])).toEqual([
+      ['mine', 'alice'],
+      [null, 'bob'],
+      [null, 'bob'],
+      [null, null],
+    ]);
+    const states = await Promise.all(all.map(({ snapshotId }) => documents.snapshotState(documentId, snapshotId)));
+    expect(states.map((state) => [...(state ?? [])])).toEqual([[5], [4], [3], [1]]);
+  });
+
+  test.each([0, 1, 256 * 1024, 256 * 1024 + 1, 3 * 1024 * 1024 + 7])('DOC23 a state of %i bytes comes back as it was', async (length) => {
+    const { documents } = metadata.store;
+    const lease = await acquired();
+    const { documentId } = lease;
+    const update = Uint8Array.from({ length }, (_, at) => (at * 31 + (at >> 10)) % 251);
+    for (const sequence of [1, 2]) expect(await documents.compact(lease, { sequence, update })).toBe(true);
+    const { state } = await documents.load(documentId);
+    expect(state?.sequence).toBe(2);
+    expect(sha256(state?.update ?? bytes(9))).toBe(sha256(update));
+    await documents.addPeriodicSnapshot(documentId, { everyMs: 0, keptMax: 10 });
+    await documents.addRestoreSnapshot(documentId, { state: update, restorer: 'bob', keptMax: 10 });
+    await documents.addSnapshot(documentId, { label: 'mine', makeState: async () => update }, by('alice', 'document.saveSnapshot'));
+    const all = await documents.snapshots(documentId, { limit: 10 });
+    expect(all.map((snapshot) => snapshot.bytes)).toEqual([length, length, length]);
+    for (const { snapshotId } of all) {
+      expect(sha256((await documents.snapshotState(documentId, snapshotId)) ?? bytes(9))).toBe(sha256(update));
+    }
   });
 });

@@ -72,6 +72,7 @@ describe('snapshots', () => {
     await document.whenDurable();
     const same = document.doc.getMap('views').get('same');
     expect(await bob.document.restoreSnapshot({ name, snapshotId })).toMatchObject({ restored: 2, removed: 1 });
+    expect(await bob.document.restoreSnapshot({ name, snapshotId })).toMatchObject({ restored: 0, removed: 0 });
     await yjsUntil(plain.doc, () => views.get('changed')?.get('name') === 'By region' && !views.has(came.id) && notes.has('removed'));
     expect(plain.doc.toJSON()).toEqual(then);
     await until(document, () => document.savedViews().list().length === 2);
@@ -79,6 +80,10 @@ describe('snapshots', () => {
     document.annotations.reply('removed', 'There again');
     await document.whenDurable();
     const { items } = await alice.document.snapshots({ name });
+    expect(items.map(({ label, takenBy }) => [label, takenBy])).toEqual([
+      [null, 'bob'],
+      ['Good', 'alice'],
+    ]);
     const kept = items.find(({ label }) => label === null);
     const before = await alice.document.readSnapshot({ name, snapshotId: kept?.snapshotId ?? 0, map: 'views' });
     expect(before.items.map(({ entry }) => (entry as { name: string }).name).sort()).toEqual(['Another name', 'By region', 'Came later']);

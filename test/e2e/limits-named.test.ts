@@ -5,6 +5,7 @@ import { startTestServer, type TestServer } from '../support/server.ts';
 const LIMITS = {
   documentConnectionsMax: 1,
   documentsOpenMax: 1,
+  documentHistoryPerSubjectMax: 1,
   watchersPerDatasetMax: 1,
   commitsQueuedMax: 1,
 } as const;
@@ -38,6 +39,16 @@ describe('what is refused by a limit', () => {
     await expect(connect(one)).rejects.toMatchObject({ code: 'rate_limited', details: { documentConnectionsMax: 1 } });
     await expect(connect(other)).rejects.toMatchObject({ code: 'unavailable', details: { documentsOpenMax: 1 } });
     opened.close();
+  });
+
+  test('SET4 names it: snapshots of documents', async () => {
+    const name = `dataset/${datasetIds[0]}`;
+    const save = () => alice.document.saveSnapshot({ name, label: 'Now' });
+    const refused = (await Promise.allSettled([save(), save(), save()])).flatMap((outcome) =>
+      outcome.status === 'rejected' ? [outcome.reason] : [],
+    );
+    expect(refused).toHaveLength(2);
+    for (const reason of refused) expect(reason).toMatchObject({ code: 'rate_limited', details: { documentHistoryPerSubjectMax: 1 } });
   });
 
   test('SET4 names it: watchers', async () => {

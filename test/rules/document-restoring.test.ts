@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import * as Y from 'yjs';
-import { type PlainEntries, restoreEntries } from '../../server/services/documents/restoring.ts';
+import { type PlainEntries, restoreEntries, whenStored } from '../../server/services/documents/restoring.ts';
 import { expectOneState, people } from '../support/document-entries.ts';
 import { savedView } from '../support/entries.ts';
 import { type MemoryClient, type MemoryDocument, quiet } from '../support/live-document.ts';
@@ -141,4 +141,66 @@ test('DOC29 what somebody goes on changing while it is restored stays as they le
   expect(counts).toEqual({ restored: 2, removed: 0 });
   expect(alice.views().toJSON()).toMatchObject({ v0: { name: 'Name 3' }, v1: { name: 'By region' }, v2: { name: 'By region' } });
   expectOneState(memory, clients);
+});
+
+test('DOC29 nothing is kept where everything is as it was', async () => {
+  const { memory, clients } = await people(['alice']);
+  const [alice] = clients as [MemoryClient];
+  alice.views().set('v', savedView('alice'));
+  await quiet();
+  const { kept, keep } = keeping(memory, () => undefined);
+  const was = { views: alice.views().toJSON(), annotations: {} };
+  const restore = () => restoreEntries(memory.document, { kind: 'dataset', wanted: was, keep });
+  expect(await restore()).toEqual({ restored: 0, removed: 0 });
+  expect(kept).toHaveLength(0);
+  alice.views().delete('v');
+  await quiet();
+  expect(await restore()).toEqual({ restored: 1, removed: 0 });
+  expect(kept).toEqual([{}]);
+});
+
+/** Somebody makes an edit for each that is committed, so that there is always one under way. */
+function withSteadyWriter(memory: MemoryDocument, writer: MemoryClient): { stop(): void } {
+  let edits = 0;
+  const edit = (): void => {
+    edits += 1;
+    writer.doc.getMap('own').set('edits', edits);
+  };
+  memory.beforeCommit = async () => {
+    edit();
+    await quiet();
+  };
+  edit();
+  return {
+    stop: () => {
+      memory.beforeCommit = async () => undefined;
+    },
+  };
+}
+
+test('DOC29 a snapshot is restored while somebody goes on editing', async () => {
+  const { memory, clients, was } = await withChanged(3);
+  const [, bob] = clients as [MemoryClient, MemoryClient];
+  const writer = withSteadyWriter(memory, bob);
+  await quiet();
+  const { kept, keep } = keeping(memory, () => undefined);
+  expect(await restoreEntries(memory.document, { kind: 'dataset', wanted: was, keep })).toEqual({ restored: 3, removed: 0 });
+  expect(kept).toMatchObject([{ v0: { name: 'Changed' } }]);
+  writer.stop();
+  await quiet();
+  expectOneState(memory, clients);
+});
+
+test('DOC21 who waits until everything is stored is told when it never will be', async () => {
+  const { memory, clients } = await people(['alice']);
+  const [alice] = clients as [MemoryClient];
+  const storing = Promise.withResolvers<void>();
+  memory.beforeCommit = () => storing.promise;
+  alice.views().set('v', savedView('alice'));
+  await quiet();
+  alice.views().set('w', savedView('alice'));
+  await quiet();
+  const waiting = whenStored(memory.document);
+  storing.reject(new Error('the database is away'));
+  await expect(waiting).rejects.toMatchObject({ code: 'unavailable' });
 });

@@ -36,3 +36,14 @@ test('DOC23 it does not end while it is asked', async () => {
   }
   expect(counts.failures.get(NAME)).toBe(0);
 });
+
+test('DOC23 it takes what it is given over rather than a copy, where nobody else has the memory', async () => {
+  thread = new DocumentStatesThread({ documentStatesIdleMs: 50 });
+  const [whole, part] = [updateOf('a'), Buffer.concat([updateOf('b'), new Uint8Array(1)]).subarray(0, -1)];
+  const both = await thread.compact([whole, part]);
+  expect([whole.byteLength, part.byteLength > 0]).toEqual([0, true]);
+  expect(await thread.page({ updates: [both], map: 'entries', after: '', limit: 5, unchangedIn: undefined })).toEqual([
+    { id: 'a', entry: 1 },
+    { id: 'b', entry: 1 },
+  ]);
+});

@@ -6,7 +6,7 @@ import type { Lateness } from '../../shared/promptness.ts';
 import type { DocumentStore, StoredDocument } from '../../storage/stores.ts';
 import type { LiveDocument } from './live-document.ts';
 
-/** Puts states of documents together, in a thread of its own. */
+/** Puts states of documents together, in a thread of its own, to which it gives the updates away. */
 export interface DocumentStates {
   compact(updates: readonly Uint8Array[]): Promise<Uint8Array>;
   read(updates: readonly Uint8Array[], maps: readonly string[]): Promise<Readonly<Record<string, unknown>>>;
@@ -96,6 +96,6 @@ export class Compaction implements Lateness {
     if (!(await store.compact(lease, { sequence: last.sequence, update }))) return;
     document.compacted(last.sequence, update.length);
     const { documentSnapshotIntervalMs: everyMs, documentPeriodicSnapshotsMax: keptMax } = limits;
-    document.snapshotDueIn(await store.addPeriodicSnapshot(lease.documentId, { state: update, everyMs, keptMax }));
+    document.snapshotDueIn(await store.addPeriodicSnapshot(lease.documentId, { everyMs, keptMax }));
   }
 }

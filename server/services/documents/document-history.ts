@@ -1,11 +1,13 @@
 import { DOCUMENT_SHAPES, mapShape } from '../../../protocol/documents/index.ts';
 import { CovistaError } from '../../../protocol/errors.ts';
 import type { Limits } from '../../../protocol/limits.ts';
+import { throwIfAborted } from '../../shared/abort.ts';
 import type { PagedEntry } from '../../shared/document-entries.ts';
 import { isUnrestricted } from '../../storage/content-store.ts';
 import type { DocumentSnapshotRecord, DocumentStore, DocumentTarget, Page, Provenance, RestoredSnapshot } from '../../storage/stores.ts';
 import { type DocumentStates, updatesOf } from './compaction.ts';
 import { type DocumentRequest, resolve, type WithDocument } from './document-request.ts';
+import { HistoryTurns } from './history-turns.ts';
 import { type PlainEntries, restoreEntries } from './restoring.ts';
 
 export interface SnapshotPage extends Page {
@@ -15,25 +17,30 @@ export interface SnapshotPage extends Page {
   readonly after?: string | undefined;
 }
 
-/** What documents were. */
+/** What documents were. Whatever takes a whole state waits for its turn, or is `rate_limited`, until the signal aborts. */
 export interface DocumentHistory {
   /** Keeps the state that is committed now; `not_found` where the document was never opened. */
-  saveSnapshot(request: DocumentRequest, label: string, provenance: Provenance): Promise<DocumentSnapshotRecord>;
+  saveSnapshot(request: DocumentRequest, label: string, provenance: Provenance, signal: AbortSignal): Promise<DocumentSnapshotRecord>;
   snapshots(request: DocumentRequest, page: Page & { readonly before?: number | undefined }): Promise<DocumentSnapshotRecord[]>;
   /** Entries of a snapshot by id; `not_found` where the document has no such snapshot. */
-  readSnapshot(request: DocumentRequest, page: SnapshotPage): Promise<readonly PagedEntry[]>;
-  /** Makes the entries what they were in a snapshot, after keeping what they are. */
-  restoreSnapshot(request: DocumentRequest, snapshotId: number, provenance: Provenance): Promise<RestoredSnapshot>;
+  readSnapshot(request: DocumentRequest, page: SnapshotPage, signal: AbortSignal): Promise<readonly PagedEntry[]>;
+  /** Makes the entries what they were in a snapshot, after keeping what they are, unless that is the same. */
+  restoreSnapshot(request: DocumentRequest, snapshotId: number, provenance: Provenance, signal: AbortSignal): Promise<RestoredSnapshot>;
 }
 
 export interface HistoryOptions {
   readonly store: DocumentStore;
   readonly states: DocumentStates;
-  readonly limits: Pick<Limits, 'documentPeriodicSnapshotsMax'>;
+  readonly limits: Pick<
+    Limits,
+    'documentRestoreSnapshotsMax' | 'documentHistoryAtOnceMax' | 'documentHistoryQueueMax' | 'documentHistoryPerSubjectMax'
+  >;
   readonly withDocument: WithDocument;
 }
 
 export function createHistory({ store, states, limits, withDocument }: HistoryOptions): DocumentHistory {
+  const turns = new HistoryTurns(limits);
+
   const idOf = async ({ name }: DocumentTarget, request: DocumentRequest): Promise<string> => {
     const documentId = await store.find(name);
     if (documentId === undefined) throw new CovistaError('not_found', 'there is no such document yet: nobody has opened it', { name: request.name });
@@ -49,9 +56,10 @@ export function createHistory({ store, states, limits, withDocument }: HistoryOp
   const committedState = async (documentId: string): Promise<Uint8Array> => states.compact(updatesOf(await store.load(documentId)));
 
   return {
-    saveSnapshot: async (request, label, provenance) => {
+    saveSnapshot: async (request, label, provenance, signal) => {
       const documentId = await idOf((await resolve(request, store)).target, request);
-      return store.addSnapshot(documentId, { label, state: await committedState(documentId) }, provenance);
+      const makeState = (): Promise<Uint8Array> => committedState(documentId);
+      return turns.run(request.actor.subject, signal, () => store.addSnapshot(documentId, { label, makeState }, provenance));
     },
 
     snapshots: async (request, page) => {
@@ -63,26 +71,32 @@ export function createHistory({ store, states, limits, withDocument }: HistoryOp
       return isLabelled ? taken : taken.map((snapshot) => ({ ...snapshot, label: null }));
     },
 
-    readSnapshot: async (request, { snapshotId, map, limit, after = '' }) => {
+    readSnapshot: async (request, { snapshotId, map, limit, after = '' }, signal) => {
       const { target, kind } = await resolve(request, store);
       if (mapShape(kind, map) === undefined) throw new CovistaError('invalid_input', `a document of a ${kind} has no ${map}`, { map });
       const documentId = await idOf(target, request);
-      const updates = [await stateOf(documentId, snapshotId)];
-      // Those who see less have what was published to them, and no more of it than is still.
-      const unchangedIn = target.scope === null ? undefined : updatesOf(await store.load(documentId));
-      return states.page({ updates, map, after, limit, unchangedIn });
+      return turns.run(request.actor.subject, signal, async () => {
+        const updates = [await stateOf(documentId, snapshotId)];
+        // Those who see less have what was published to them, and no more of it than is still.
+        const unchangedIn = target.scope === null ? undefined : updatesOf(await store.load(documentId));
+        throwIfAborted(signal);
+        return states.page({ updates, map, after, limit, unchangedIn });
+      });
     },
 
-    restoreSnapshot: async (request, snapshotId, provenance) => {
+    restoreSnapshot: async (request, snapshotId, provenance, signal) => {
       const resolved = await resolve(request, store);
       if (!resolved.canWrite) throw new CovistaError('forbidden', `you may read ${request.name} but not change it`, { name: request.name });
       const documentId = await idOf(resolved.target, request);
-      const wanted = (await states.read([await stateOf(documentId, snapshotId)], Object.keys(DOCUMENT_SHAPES[resolved.kind]))) as PlainEntries;
-      return withDocument(resolved, async (document) => {
-        const keptMax = limits.documentPeriodicSnapshotsMax;
-        const keep = async (): Promise<number> =>
-          store.addPeriodicSnapshot(documentId, { state: await committedState(documentId), everyMs: 0, keptMax });
-        const counts = await restoreEntries(document, { kind: resolved.kind, wanted, keep });
+      const keptMax = limits.documentRestoreSnapshotsMax;
+      const keep = async (): Promise<void> =>
+        store.addRestoreSnapshot(documentId, { state: await committedState(documentId), restorer: provenance.actor, keptMax });
+      // In one turn from beginning to end, so that none is refused when half of it is done.
+      return turns.run(request.actor.subject, signal, async () => {
+        const maps = Object.keys(DOCUMENT_SHAPES[resolved.kind]);
+        const wanted = (await states.read([await stateOf(documentId, snapshotId)], maps)) as PlainEntries;
+        throwIfAborted(signal);
+        const counts = await withDocument(resolved, (document) => restoreEntries(document, { kind: resolved.kind, wanted, keep }));
         return store.recordRestored(documentId, { snapshotId, ...counts }, provenance);
       });
     },

@@ -18,9 +18,11 @@ interface Batch {
   readonly bytes: Record<Origin, number>;
   readonly bindings: ClientBinding[];
   readonly committed: (() => void)[];
+  /** Called when it is committed or never will be. */
+  readonly settled: (() => void)[];
 }
 
-const emptyBatch = (): Batch => ({ updates: [], bytes: { edit: 0, own: 0 }, bindings: [], committed: [] });
+const emptyBatch = (): Batch => ({ updates: [], bytes: { edit: 0, own: 0 }, bindings: [], committed: [], settled: [] });
 
 /**
  * Writes the edits of one document in batches: one is on its way to the database at a time, and what comes meanwhile makes the
@@ -66,9 +68,23 @@ export class DocumentLog {
   /** Calls back when everything that was appended so far is committed, at once when it is; never when the log is lost. */
   whenCommitted(callback: () => void): void {
     if (this.#isLost) return;
-    if (this.#waiting.updates.length > 0) this.#waiting.committed.push(callback);
-    else if (this.#writing !== undefined) this.#writing.committed.push(callback);
-    else callback();
+    const last = this.#last;
+    if (last === undefined) callback();
+    else last.committed.push(callback);
+  }
+
+  /** Resolves when everything that was appended so far is committed or never will be, whatever comes meanwhile. */
+  settled(): Promise<void> {
+    const last = this.#last;
+    if (last === undefined) return Promise.resolve();
+    return new Promise((resolve) => {
+      last.settled.push(resolve);
+    });
+  }
+
+  /** The last batch that is not committed. */
+  get #last(): Batch | undefined {
+    return this.#waiting.updates.length > 0 ? this.#waiting : this.#writing;
   }
 
   /** Resolves when nothing is on its way. */
@@ -86,15 +102,12 @@ export class DocumentLog {
   }
 
   async #write(): Promise<void> {
-    // Callbacks that came between the start and now wait for what is written now.
-    const early = this.#writing?.committed ?? [];
     const batch = this.#waiting;
-    batch.committed.unshift(...early);
     this.#waiting = emptyBatch();
     this.#writing = batch;
     const reason = await this.#append(batch);
     this.#writing = undefined;
-    if (reason !== undefined) this.#lose(reason);
+    if (reason !== undefined) this.#lose(reason, batch);
     else this.#committed(batch);
     if (this.#writing !== undefined) return;
     for (const resolve of this.#whenIdle.splice(0)) resolve();
@@ -112,17 +125,19 @@ export class DocumentLog {
     }
   }
 
-  #committed({ bytes, committed }: Batch): void {
+  #committed({ bytes, committed, settled }: Batch): void {
     this.#sequence += 1;
     this.#pendingBytes.edit -= bytes.edit;
     this.#pendingBytes.own -= bytes.own;
     if (this.#waiting.updates.length > 0) this.#start();
-    for (const callback of committed) callback();
+    for (const callback of [...committed, ...settled]) callback();
   }
 
-  #lose(reason: CovistaError): void {
+  #lose(reason: CovistaError, batch: Batch): void {
+    const settled = [...batch.settled, ...this.#waiting.settled];
     this.#isLost = true;
     this.#waiting = emptyBatch();
     this.#options.onLost(reason);
+    for (const callback of settled) callback();
   }
 }

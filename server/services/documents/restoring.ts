@@ -3,6 +3,7 @@ import * as Y from 'yjs';
 import { type DocumentSubject, type MapShape, mapShape } from '../../../protocol/documents/index.ts';
 import { CovistaError } from '../../../protocol/errors.ts';
 import { assert } from '../../shared/assert.ts';
+import { Turns } from '../../shared/turns.ts';
 import type { LiveDocument } from './live-document.ts';
 
 /** The entries of a document as plain JSON, by map and id. */
@@ -37,11 +38,16 @@ interface Counts {
 }
 
 /**
- * Makes the entries of an open document what they are given as, after keeping what they are. Keeping takes a while, in which others
- * edit: what they changed since is kept anew before it is overwritten, and in the end left to them, so that no edit is lost.
+ * Makes the entries of an open document what they are given as, after keeping what they are, unless they are so already. Keeping takes
+ * a while, in which others edit: what they changed since is kept anew before it is overwritten, and in the end left to them, so that no
+ * edit is lost.
  */
 export async function restoreEntries(document: LiveDocument, { kind, wanted, keep }: Restoring): Promise<Counts> {
   const counts = { restored: 0, removed: 0 };
+  if (await areTaken(document.doc, stepsOf(document.doc, kind, wanted))) {
+    await whenStored(document);
+    return counts;
+  }
   let steps: readonly Step[] | undefined;
   for (let kept = 0; kept < KEPT_MAX && steps?.length !== 0; kept += 1) {
     const changes = new ChangedEntries(document.doc, Object.keys(wanted));
@@ -72,7 +78,7 @@ async function takeAll(
       let bytes = 0;
       for (; at < steps.length && bytes < SLICE_BYTES && performance.now() < endMs; at += 1) {
         const step = steps[at] as Step;
-        if (isDeepStrictEqual(plainEntry(doc.getMap(step.map), step.id), step.entry)) continue;
+        if (isTaken(doc, step)) continue;
         if (changes.has(step)) left.push(step);
         else bytes += take(doc, step, counts);
       }
@@ -81,6 +87,17 @@ async function takeAll(
     await whenStored(document);
   }
   return left;
+}
+
+const isTaken = (doc: Y.Doc, { map, id, entry }: Step): boolean => isDeepStrictEqual(plainEntry(doc.getMap(map), id), entry);
+
+async function areTaken(doc: Y.Doc, steps: readonly Step[]): Promise<boolean> {
+  const turns = new Turns();
+  for (const step of steps) {
+    if (turns.over) await turns.next();
+    if (!isTaken(doc, step)) return false;
+  }
+  return true;
 }
 
 /** Entries that others have changed since it was made. */
@@ -121,9 +138,9 @@ class ChangedEntries {
   }
 }
 
-/** Resolves when everything is with the database; throws when it will never be. */
+/** Resolves when everything that the document has now is with the database; throws when it will never be. */
 export async function whenStored(document: LiveDocument): Promise<void> {
-  await document.log.idle();
+  await document.log.settled();
   if (document.isLost) throw new CovistaError('unavailable', 'the document was given up just now, and edits may be missing; do so again');
 }
 

@@ -1,7 +1,7 @@
 import { createDecoder, hasContent, readVarUint8Array } from 'lib0/decoding';
 import { createEncoder, toUint8Array, writeVarUint8Array } from 'lib0/encoding';
 import { CovistaError } from '../../../protocol/errors.ts';
-import type { DatasetId } from '../../../protocol/ids.ts';
+import type { DatasetId, Subject } from '../../../protocol/ids.ts';
 import type {
   BindingRecord,
   ClientBinding,
@@ -20,10 +20,14 @@ import type {
   StoredDocument,
 } from '../stores.ts';
 import type { Database, Executor } from './database.ts';
+import { readState, sendState, withState } from './document-states.ts';
 import { once, record } from './record.ts';
 import { binary, fragment, json, sql } from './sql.ts';
 
-const SNAPSHOT = fragment`s.snapshot_id AS "snapshotId", s.name AS label, s.taken_by AS "takenBy", s.taken_at AS "takenAt", length(s.state) AS bytes`;
+/** Instead of a label, which has a character at least, what was kept before another was restored has none. */
+const RESTORE_LABEL = '';
+
+const SNAPSHOT = fragment`s.snapshot_id AS "snapshotId", nullif(s.name, ${RESTORE_LABEL}) AS label, s.taken_by AS "takenBy", s.taken_at AS "takenAt", length(s.state) AS bytes`;
 
 export class PostgresDocumentStore implements DocumentStore {
   readonly #database: Database;
@@ -71,11 +75,14 @@ export class PostgresDocumentStore implements DocumentStore {
     // In this order: a compaction in between moves batches into the state, and meeting some twice is harmless.
     const batches = await this.#database.rows(sql<{ sequence: number; updates: Uint8Array }>`
       SELECT sequence, updates FROM document_batches WHERE document_id = ${documentId}::uuid ORDER BY sequence`);
-    const state = await this.#database.first(sql<{ sequence: number; update: Uint8Array }>`
-      SELECT sequence, state AS update FROM document_states WHERE document_id = ${documentId}::uuid`);
+    const found = await readState(
+      this.#database,
+      fragment`SELECT sequence AS key, state FROM document_states WHERE document_id = ${documentId}::uuid`,
+    );
+    const state = found === undefined ? null : { sequence: found.key, update: found.state };
     const bindings = await this.#database.rows(sql<ClientBinding>`
       SELECT client_id AS "clientId", subject FROM document_clients WHERE document_id = ${documentId}::uuid`);
-    return { state: state ?? null, batches: batches.map(unpack), bindings };
+    return { state, batches: batches.map(unpack), bindings };
   }
 
   /** The document's row is locked first, so that whoever takes it over meanwhile comes before or after this batch as a whole. */
@@ -96,62 +103,73 @@ export class PostgresDocumentStore implements DocumentStore {
   }
 
   /**
-   * In one statement, whose lock is one that edits do not wait for. So somebody may take the document over meanwhile, which does no
-   * harm: what batches come to is the same for everybody, and no state takes the place of a later one.
+   * The state takes its place in one statement, whose lock is one that edits do not wait for. So somebody may take the document over
+   * meanwhile, which does no harm: what batches come to is the same for everybody, and no state takes the place of a later one.
    */
   async compact({ documentId, fence }: DocumentLease, { sequence, update }: NonNullable<StoredDocument['state']>): Promise<boolean> {
-    const put = await this.#database.first(sql`
+    const put = await withState(this.#database, update, (executor, state) =>
+      executor.first(sql`
       WITH owned AS (
         SELECT document_id FROM documents
         WHERE document_id = ${documentId}::uuid AND fence = ${fence} AND owner IS NOT NULL FOR KEY SHARE
       ), put AS (
-        INSERT INTO document_states AS s (document_id, sequence, state) SELECT document_id, ${sequence}, ${binary(update)} FROM owned
+        INSERT INTO document_states AS s (document_id, sequence, state) SELECT document_id, ${sequence}, ${state} FROM owned
         ON CONFLICT (document_id) DO UPDATE SET sequence = excluded.sequence, state = excluded.state WHERE s.sequence < excluded.sequence
         RETURNING document_id
       ), dropped AS (
         DELETE FROM document_batches b USING put WHERE b.document_id = put.document_id AND b.sequence <= ${sequence}
       )
-      SELECT document_id FROM put`);
+      SELECT document_id FROM put`),
+    );
     return put !== undefined;
   }
 
   addSnapshot(
     documentId: string,
-    { label, state }: { readonly label: string; readonly state: Uint8Array },
+    { label, makeState }: { readonly label: string; readonly makeState: () => Promise<Uint8Array> },
     provenance: Provenance,
   ): Promise<DocumentSnapshotRecord> {
-    return once(this.#database, provenance, () =>
-      this.#database.transaction(async (transaction) => {
+    return once(this.#database, provenance, async () => {
+      await this.#assertRoom(this.#database, documentId);
+      const state = await makeState();
+      return this.#database.transaction(async (transaction) => {
+        const sent = await sendState(transaction, state);
         const { datasetId } = await lockDocument(transaction, documentId);
         await this.#assertRoom(transaction, documentId);
         const output = await transaction.one(sql<DocumentSnapshotRecord>`
           INSERT INTO document_snapshots AS s (document_id, name, taken_by, taken_at, state)
-          VALUES (${documentId}::uuid, ${label}, ${provenance.actor}, now(), ${binary(state)}) RETURNING ${SNAPSHOT}`);
+          VALUES (${documentId}::uuid, ${label}, ${provenance.actor}, now(), ${sent}) RETURNING ${SNAPSHOT}`);
         const detail = { documentId, snapshotId: output.snapshotId, label };
         await record(transaction, { at: output.takenAt }, [{ provenance, datasetId, versionId: null, detail, events: [], output }]);
         return output;
-      }),
-    );
+      });
+    });
   }
 
-  async addPeriodicSnapshot(
-    documentId: string,
-    { state, everyMs, keptMax }: { readonly state: Uint8Array; readonly everyMs: number; readonly keptMax: number },
-  ): Promise<number> {
+  async addPeriodicSnapshot(documentId: string, { everyMs, keptMax }: { readonly everyMs: number; readonly keptMax: number }): Promise<number> {
     await this.#database.rows(sql`
       INSERT INTO document_snapshots (document_id, taken_at, state)
-      SELECT ${documentId}::uuid, now(), ${binary(state)}
-      WHERE EXISTS (SELECT FROM documents WHERE document_id = ${documentId}::uuid) AND NOT EXISTS (
+      SELECT document_id, now(), state FROM document_states
+      WHERE document_id = ${documentId}::uuid AND NOT EXISTS (
         SELECT FROM document_snapshots WHERE document_id = ${documentId}::uuid AND name IS NULL
           AND taken_at > now() - ${everyMs} * interval '1 millisecond')`);
-    await this.#database.rows(sql`
-      DELETE FROM document_snapshots WHERE snapshot_id IN (
-        SELECT snapshot_id FROM document_snapshots WHERE document_id = ${documentId}::uuid AND name IS NULL
-        ORDER BY snapshot_id DESC OFFSET ${keptMax})`);
+    await keepNewest(this.#database, { documentId, label: null, keptMax });
     const { dueInMs } = await this.#database.one(sql<{ dueInMs: number }>`
       SELECT greatest(0, ceil(coalesce(extract(epoch FROM max(taken_at) - now()) * 1000, 0) + ${everyMs}))::bigint AS "dueInMs"
       FROM document_snapshots WHERE document_id = ${documentId}::uuid AND name IS NULL`);
     return dueInMs;
+  }
+
+  async addRestoreSnapshot(
+    documentId: string,
+    { state, restorer, keptMax }: { readonly state: Uint8Array; readonly restorer: Subject; readonly keptMax: number },
+  ): Promise<void> {
+    await withState(this.#database, state, (executor, sent) =>
+      executor.rows(sql`
+        INSERT INTO document_snapshots (document_id, name, taken_by, taken_at, state)
+        SELECT document_id, ${RESTORE_LABEL}, ${restorer}, now(), ${sent} FROM documents WHERE document_id = ${documentId}::uuid`),
+    );
+    await keepNewest(this.#database, { documentId, label: RESTORE_LABEL, keptMax });
   }
 
   async snapshots(documentId: string, { before, limit }: Page & { readonly before?: number | undefined }): Promise<DocumentSnapshotRecord[]> {
@@ -163,9 +181,9 @@ export class PostgresDocumentStore implements DocumentStore {
   }
 
   async snapshotState(documentId: string, snapshotId: number): Promise<Uint8Array | undefined> {
-    const found = await this.#database.first(sql<{ state: Uint8Array }>`
-      SELECT state FROM document_snapshots WHERE document_id = ${documentId}::uuid AND snapshot_id = ${snapshotId}`);
-    return found?.state;
+    const selected = fragment`
+      SELECT snapshot_id AS key, state FROM document_snapshots WHERE document_id = ${documentId}::uuid AND snapshot_id = ${snapshotId}`;
+    return (await readState(this.#database, selected))?.state;
   }
 
   async scopeOf(name: string): Promise<unknown> {
@@ -202,10 +220,10 @@ export class PostgresDocumentStore implements DocumentStore {
     );
   }
 
-  async #assertRoom(transaction: Executor, documentId: string): Promise<void> {
+  async #assertRoom(executor: Executor, documentId: string): Promise<void> {
     const { documentNamedSnapshotsMax: most } = this.#database.limits;
-    const { taken } = await transaction.one(sql<{ taken: number }>`
-      SELECT count(*) AS taken FROM document_snapshots WHERE document_id = ${documentId}::uuid AND name IS NOT NULL`);
+    const { taken } = await executor.one(sql<{ taken: number }>`
+      SELECT count(*) AS taken FROM document_snapshots WHERE document_id = ${documentId}::uuid AND name <> ${RESTORE_LABEL}`);
     if (taken >= most)
       throw new CovistaError('conflict', `a document has at most ${most} snapshots that were taken by people`, { documentNamedSnapshotsMax: most });
   }
@@ -231,6 +249,20 @@ const boundBy = (bindings: readonly ClientBinding[]): ReturnType<typeof fragment
         FROM owned o, json_to_recordset(${json(bindings)}::json) AS b("clientId" bigint, subject text)
         ON CONFLICT DO NOTHING
       )`;
+
+interface Newest {
+  readonly documentId: string;
+  readonly label: typeof RESTORE_LABEL | null;
+  readonly keptMax: number;
+}
+
+/** Of the snapshots that are kept by themselves, some of each kind. */
+async function keepNewest(executor: Executor, { documentId, label, keptMax }: Newest): Promise<void> {
+  await executor.rows(sql`
+    DELETE FROM document_snapshots WHERE snapshot_id IN (
+      SELECT snapshot_id FROM document_snapshots WHERE document_id = ${documentId}::uuid AND name IS NOT DISTINCT FROM ${label}::text
+      ORDER BY snapshot_id DESC OFFSET ${keptMax})`);
+}
 
 async function lockDocument(transaction: Executor, documentId: string): Promise<{ readonly datasetId: DatasetId | null }> {
   const found = await transaction.first(sql<{ datasetId: DatasetId | null }>`

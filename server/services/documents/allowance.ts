@@ -25,16 +25,22 @@ class Allowance {
 
 export type AllowanceLimits = Pick<
   Limits,
-  'documentUpdatesPerSecond' | 'documentUpdateBytesPerSecond' | 'documentSyncsPerSecond' | 'documentRefusalsPerMinute' | 'awarenessMessagesPerSecond'
+  | 'documentUpdatesPerSecond'
+  | 'documentUpdateBytesPerSecond'
+  | 'documentConflictStepsPerSecond'
+  | 'documentSyncsPerSecond'
+  | 'documentRefusalsPerMinute'
+  | 'awarenessMessagesPerSecond'
 >;
 
 /** Syncs are counted beside the first of each channel, with which it begins. */
-export type Allowed = 'updates' | 'updateBytes' | 'syncs' | 'awareness' | 'refusals';
+export type Allowed = 'updates' | 'updateBytes' | 'conflictSteps' | 'syncs' | 'awareness' | 'refusals';
 
 /** The limit that says how much of each. */
 export const ALLOWED_BY = {
   updates: 'documentUpdatesPerSecond',
   updateBytes: 'documentUpdateBytesPerSecond',
+  conflictSteps: 'documentConflictStepsPerSecond',
   syncs: 'documentSyncsPerSecond',
   awareness: 'awarenessMessagesPerSecond',
   refusals: 'documentRefusalsPerMinute',

@@ -253,8 +253,9 @@ export class DocumentChannel implements Channel, Participant {
     if (scan.isTooDeep) return malformed(`holds types and values within each other at most ${documentLevelsMax} times`);
     if (scan.added.length > 0 && document.isTooLarge(update.length)) return tooLarge(`a document has at most ${documentBytesMax} bytes`);
     if (document.isPuttingBack) throw new CovistaError('unavailable', 'much that was put back waits for the database; come back and sync');
-    const { fault, bytes } = document.take(update, scan, this);
-    return fault && { code: 'unprocessable_data', fault, rebuild: false, bytes };
+    const { refused, bytes, steps } = document.take(update, scan, this);
+    this.#take('conflictSteps', steps, 'conflicts with the edits of others');
+    return refused && { ...refused, bytes };
   }
 
   /** What a reader has added is removed from their copy; what they have removed there, nobody can put back under the same id. */

@@ -278,12 +278,15 @@ class DocumentHost implements Omit<Documents, keyof DocumentHistory | keyof Publ
   }
 
   async #renew(): Promise<void> {
-    const leases = [...this.#entries.values()].map(({ document }) => document.lease);
+    const documents = [...this.#entries.values()].map(({ document }) => document);
+    const leases = documents.map(({ lease }) => lease);
     try {
       const lost = new Set(leases.length === 0 ? [] : await this.#options.store.renew(leases, this.#owner));
       this.#renewal.done();
-      for (const { document } of [...this.#entries.values()]) {
-        if (lost.has(document.lease.documentId)) document.lose(new CovistaError('unavailable', 'another server has taken the document over'));
+      for (const document of documents) {
+        // Meanwhile it may have been given back, and opened again with another lease.
+        const isTaken = lost.has(document.lease.documentId) && this.#entries.get(document.name)?.document === document;
+        if (isTaken) document.lose(new CovistaError('unavailable', 'another server has taken the document over'));
       }
     } catch (err) {
       // Writing is fenced, so that a lease that has ended does no harm.

@@ -10,8 +10,11 @@ import {
   mapShape,
 } from '../../../protocol/documents/index.ts';
 import type { Subject } from '../../../protocol/ids.ts';
+import type { Limits } from '../../../protocol/limits.ts';
 import { assert, present } from '../../shared/assert.ts';
+import { countConflictSteps } from './conflict-steps.ts';
 import { isThere, readEntry, type SharedType, StructureFault, type Visible, wasThereBefore } from './entry-reading.ts';
+import { type Refused, takenBack, tooLarge } from './refused.ts';
 import { RemovedEntries, type RemovedEntriesLimits } from './removed-entries.ts';
 
 /** An edit and who it is from. */
@@ -23,13 +26,15 @@ export interface Edit {
 export interface IntegrationOptions {
   readonly doc: Y.Doc;
   readonly kind: DocumentSubject['kind'];
-  readonly limits: RemovedEntriesLimits;
+  readonly limits: RemovedEntriesLimits & Pick<Limits, 'documentConflictStepsMax'>;
 }
 
 /** What became of an edit. */
 export interface Integrated {
-  /** What is wrong with it, so that it was taken back; undefined: nothing. */
-  readonly fault: Fault | undefined;
+  /** Why it was taken back; undefined: it was not. */
+  readonly refused: Refused | undefined;
+  /** How far the places of its items were to find. */
+  readonly steps: number;
   /** Whether the server changed more than the edit did, so that its author needs to hear of it too. */
   readonly changesMore: boolean;
 }
@@ -51,45 +56,54 @@ const MISSING: Fault = { rule: 'DOC14', path: [], message: 'builds on edits that
 export class Integration {
   readonly #doc: Y.Doc;
   readonly #kind: DocumentSubject['kind'];
+  readonly #stepsMax: number;
   readonly #removed: RemovedEntries;
 
   constructor({ doc, kind, limits }: IntegrationOptions) {
     this.#doc = doc;
     this.#kind = kind;
+    this.#stepsMax = limits.documentConflictStepsMax;
     this.#removed = new RemovedEntries(limits);
   }
 
   apply({ update, subject }: Edit): Integrated {
     const doc = this.#doc;
     return doc.transact((transaction) => {
-      Y.applyUpdate(doc, update);
+      const steps = countConflictSteps(this.#stepsMax, () => Y.applyUpdate(doc, update));
       // Otherwise Yjs takes what is put back under the server's own client id for somebody else's.
       transaction.local = true;
-      const changes = this.#pendingFault() ?? this.#changes(this.#touched(transaction), { before: wasThereBefore(transaction), subject });
-      if ('rule' in changes) {
+      const changes = this.#unfinished(steps) ?? this.#changes(this.#touched(transaction), { before: wasThereBefore(transaction), subject });
+      if ('code' in changes) {
         takeBack(doc, transaction);
-        return { fault: changes, changesMore: true };
+        return { refused: changes, steps, changesMore: true };
       }
       for (const change of changes) this.#removed.remember(change);
-      return { fault: undefined, changesMore: this.#sign(changes) };
+      return { refused: undefined, steps, changesMore: this.#sign(changes) };
     });
   }
 
+  /** Why not all of an edit was integrated. */
+  #unfinished(steps: number): Refused | undefined {
+    const isMissing = this.#dropPending();
+    if (steps > this.#stepsMax) return tooLarge(`an edit goes past at most ${this.#stepsMax} items to find the places of its own`);
+    return isMissing ? takenBack(MISSING) : undefined;
+  }
+
   /** Edits are scanned for what they build on before; this is for what only Yjs itself notices. */
-  #pendingFault(): Fault | undefined {
+  #dropPending(): boolean {
     const { store } = this.#doc;
-    if (store.pendingStructs === null && store.pendingDs === null) return undefined;
+    const isPending = store.pendingStructs !== null || store.pendingDs !== null;
     store.pendingStructs = null;
     store.pendingDs = null;
-    return MISSING;
+    return isPending;
   }
 
   /** What became of the entries, or the first fault of one. */
-  #changes(touched: readonly (Touched | Fault)[], { before, subject }: { before: Visible; subject: Subject }): readonly EntryChange[] | Fault {
+  #changes(touched: readonly (Touched | Fault)[], { before, subject }: { before: Visible; subject: Subject }): readonly EntryChange[] | Refused {
     const changes: EntryChange[] = [];
     for (const entry of touched) {
       const change = 'rule' in entry ? entry : this.#change(entry, { before, subject });
-      if ('rule' in change) return change;
+      if ('rule' in change) return takenBack(change);
       changes.push(change);
     }
     return changes;

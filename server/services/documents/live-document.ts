@@ -1,5 +1,5 @@
 import * as Y from 'yjs';
-import type { DocumentSubject, Fault } from '../../../protocol/documents/index.ts';
+import type { DocumentSubject } from '../../../protocol/documents/index.ts';
 import { CovistaError } from '../../../protocol/errors.ts';
 import type { Subject } from '../../../protocol/ids.ts';
 import type { Limits } from '../../../protocol/limits.ts';
@@ -53,8 +53,7 @@ const LOADING = Symbol('loading');
 const MERGED_AT_ONCE_MAX = 64;
 
 /** What became of an edit. */
-export interface Taken {
-  readonly fault: Fault | undefined;
+export interface Taken extends Pick<Integrated, 'refused' | 'steps'> {
   /** How much the document has to say of it to everybody. */
   readonly bytes: number;
 }
@@ -152,14 +151,14 @@ export class LiveDocument {
   /** Takes an edit that was scanned into the document, and what it comes to into the log; then to everybody else. */
   take(update: Uint8Array, { added }: UpdateScan, from: Participant): Taken {
     const { subject } = from;
-    const { fault, changesMore } = this.#integrate(update, subject);
+    const { refused, steps, changesMore } = this.#integrate(update, subject);
     const emitted = this.#emitted;
-    if (emitted === undefined) return { fault, bytes: 0 };
+    if (emitted === undefined) return { refused, steps, bytes: 0 };
     this.#emitted = undefined;
     // What the server changed, as in taking an edit back, goes to whoever made it too, so that their copy becomes what everybody has.
     const bindings = [...this.clients.bind(added, subject), ...this.#bindOwn()];
-    this.#append(emitted, { bindings, from: changesMore ? undefined : from, origin: fault === undefined ? 'edit' : 'own' });
-    return { fault, bytes: emitted.length };
+    this.#append(emitted, { bindings, from: changesMore ? undefined : from, origin: refused === undefined ? 'edit' : 'own' });
+    return { refused, steps, bytes: emitted.length };
   }
 
   /** An edit of the server's own, which is right and goes to everybody. */

@@ -11,6 +11,8 @@ export interface Refused {
   readonly bytes?: number;
 }
 
+/** It was taken back, so that their copy becomes what everybody has. */
+export const takenBack = (fault: Fault): Refused => ({ code: 'unprocessable_data', fault, rebuild: false });
 export const malformed = (message: string): Refused => ({ code: 'unprocessable_data', fault: { rule: 'DOC18', path: [], message }, rebuild: true });
 export const tooLarge = (message: string): Refused => ({ code: 'payload_too_large', fault: { rule: 'DOC15', path: [], message }, rebuild: true });
 export const foreign = (): Refused => ({

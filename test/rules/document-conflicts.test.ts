@@ -1,0 +1,177 @@
+import { createEncoder, toUint8Array, writeAny, writeUint8, writeVarString, writeVarUint } from 'lib0/encoding';
+import { describe, expect, test } from 'vitest';
+import * as Y from 'yjs';
+import { defaultLimits } from '../../protocol/limits.ts';
+import { countConflictSteps } from '../../server/services/documents/conflict-steps.ts';
+import { type MemoryClient, type MemoryDocument, memoryDocument, quiet } from '../support/live-document.ts';
+import { seededRandom } from '../support/random.ts';
+
+/** The places of items where several were put between the same two. */
+
+const ALICE = 100;
+const MALLORY = 200;
+const STEPS = 1_000;
+
+type Item = (encoder: ReturnType<typeof createEncoder>) => void;
+
+/** An update by hand: some items of one Yjs client, from its first clock. */
+function updateOf(clientId: number, items: readonly Item[]): Uint8Array {
+  const encoder = createEncoder();
+  for (const number of [1, items.length, clientId, 0]) writeVarUint(encoder, number);
+  for (const write of items) write(encoder);
+  writeVarUint(encoder, 0);
+  return toUint8Array(encoder);
+}
+
+/** Something embedded in a list, between its beginning and an item. */
+const before =
+  (right: Y.ID): Item =>
+  (encoder) => {
+    writeUint8(encoder, 5 | 0x40);
+    for (const number of [right.client, right.clock]) writeVarUint(encoder, number);
+    writeVarString(encoder, '{}');
+  };
+
+/** A value of a key, as if the key had none. */
+const firstOf =
+  (root: string, key: string): Item =>
+  (encoder) => {
+    writeUint8(encoder, 8 | 0x20);
+    writeVarUint(encoder, 1);
+    for (const text of [root, key]) writeVarString(encoder, text);
+    writeVarUint(encoder, 1);
+    writeAny(encoder, 1);
+  };
+
+const times = (count: number, item: Item): Item[] => Array.from({ length: count }, () => item);
+
+/** A list of so many items that do not become one. */
+function listOf(count: number, clientId = ALICE): Y.Doc {
+  const doc = new Y.Doc();
+  doc.clientID = clientId;
+  doc.transact(() => {
+    for (let at = 0; at < count; at += 1) doc.getText('own').insertEmbed(at, {});
+  });
+  return doc;
+}
+
+const lastOf = (count: number, clientId = ALICE): Y.ID => Y.createID(clientId, count - 1);
+
+/** What it takes to put a document together from what it is stored as. */
+const loadingSteps = ({ batches }: MemoryDocument): number =>
+  countConflictSteps(Number.POSITIVE_INFINITY, () => {
+    Y.applyUpdate(new Y.Doc(), Y.mergeUpdates(batches.flatMap(({ updates }) => updates)));
+  });
+
+async function shared(limits = {}): Promise<{ readonly memory: MemoryDocument; readonly alice: MemoryClient; readonly mallory: MemoryClient }> {
+  const memory = memoryDocument({ documentConflictStepsMax: STEPS, ...limits });
+  const [alice, mallory] = [memory.connect('alice'), memory.connect('mallory')];
+  await quiet();
+  Y.applyUpdate(alice.doc, Y.encodeStateAsUpdate(listOf(100)));
+  await quiet();
+  return { memory, alice, mallory };
+}
+
+const merged = (...docs: readonly Y.Doc[]): Uint8Array => Y.mergeUpdates(docs.map((doc) => Y.encodeStateAsUpdate(doc)));
+
+test.each<[string, Uint8Array]>([
+  ['of which each goes past a list', updateOf(MALLORY, times(100, before(lastOf(100))))],
+  ['of which each is the first value of a key', updateOf(MALLORY, times(100, firstOf('own map', 'key')))],
+  ['that go past each other', Y.mergeUpdates([merged(listOf(100, 300)), updateOf(MALLORY, times(100, before(lastOf(100, 300))))])],
+])('DOC15 an edit of items %s is refused, and leaves nobody as much to do', async (_, update) => {
+  const { memory, alice, mallory } = await shared();
+  mallory.sendEdit(update);
+  await quiet();
+  expect(mallory.refusals).toMatchObject([{ rule: 'DOC15', code: 'payload_too_large', rebuild: true }]);
+  expect(mallory.closedBy).toMatchObject({ code: 'payload_too_large', details: { rule: 'DOC15', rebuild: true } });
+  expect(memory.document.doc.getText('own').length).toBe(100);
+  expect(memory.document.doc.getMap('own map').size).toBe(0);
+  expect(loadingSteps(memory)).toBeLessThanOrEqual(STEPS);
+  alice.doc.getText('own').insert(100, 'x');
+  await quiet();
+  expect([alice.isClosed, alice.refusals]).toEqual([false, []]);
+  for (const doc of [alice.doc, memory.reloaded()]) expect(doc.getText('own').toDelta()).toEqual(memory.document.doc.getText('own').toDelta());
+});
+
+test('DOC15 an edit goes past as many items as it may', async () => {
+  const { memory, mallory } = await shared();
+  mallory.sendEdit(updateOf(MALLORY, times(10, before(lastOf(100)))));
+  await quiet();
+  expect([mallory.refusals, mallory.isClosed]).toEqual([[], false]);
+  expect(memory.document.doc.getText('own').length).toBe(110);
+});
+
+test('DOC15 the edits of a connection go past so many items a second, of whichever edits', async () => {
+  const { memory, mallory } = await shared({ documentConflictStepsPerSecond: 1_000 / 10 });
+  mallory.sendEdit(updateOf(MALLORY, times(6, before(lastOf(100)))));
+  await quiet();
+  expect(mallory.isClosed).toBe(false);
+  mallory.sendEdit(updateOf(MALLORY + 1, times(6, before(lastOf(100)))));
+  await quiet();
+  expect(mallory.closedBy).toMatchObject({ code: 'rate_limited', details: { documentConflictStepsPerSecond: 100 } });
+  // Whoever comes back finds it taken.
+  expect(memory.document.doc.getText('own').length).toBe(112);
+});
+
+test('DOC15 what an edit may go past bounds what is done, however much more it would be', () => {
+  const doc = listOf(2_000);
+  const stepsMax = defaultLimits.documentConflictStepsMax;
+  const hostile = updateOf(MALLORY, times(2_000, before(lastOf(2_000))));
+  expect(countConflictSteps(stepsMax, () => Y.applyUpdate(doc, hostile))).toBe(stepsMax + 1);
+  expect(Y.getState(doc.store, MALLORY)).toBe(2_000);
+  const state = Y.encodeStateAsUpdate(doc);
+  expect(countConflictSteps(Number.POSITIVE_INFINITY, () => Y.applyUpdate(new Y.Doc(), state))).toBeLessThanOrEqual(stepsMax);
+});
+
+const { below } = seededRandom(7);
+
+/** A copy of what somebody has, and what they make of it while they are away. */
+function awayWith(base: Uint8Array, edit: (doc: Y.Doc) => void): Uint8Array {
+  const doc = new Y.Doc();
+  doc.clientID = below(2 ** 32);
+  Y.applyUpdate(doc, base);
+  const known = Y.encodeStateVector(doc);
+  edit(doc);
+  return Y.encodeStateAsUpdate(doc, known);
+}
+
+function typeAround(doc: Y.Doc): void {
+  const text = doc.getText('own');
+  for (let at = 0; at < 2_000; at += 1) {
+    if (at % 7 === 0 && text.length > 0) text.delete(below(text.length), 1);
+    else text.insert(below(text.length + 1), 'ab');
+  }
+}
+
+const repeat =
+  (count: number, edit: (doc: Y.Doc, at: number) => void) =>
+  (doc: Y.Doc): void => {
+    for (let at = 0; at < count; at += 1) edit(doc, at);
+  };
+
+describe('DOC15 what programs that use Yjs do goes past few items:', () => {
+  const text = new Y.Doc();
+  text.getText('own').insert(0, 'A long text. '.repeat(500));
+  const base = Y.encodeStateAsUpdate(text);
+  const push = (doc: Y.Doc, at: number): void => doc.getArray('own list').push([new Y.Map([['at', at]])]);
+  const unshift = (doc: Y.Doc, at: number): void => doc.getArray('own list').unshift([at]);
+  const paste = (doc: Y.Doc): void => doc.getArray('own list').push(Array.from({ length: 5_000 }, (_, at) => new Y.Map([['at', at]])));
+  const set = (doc: Y.Doc, at: number): void => void doc.getMap('own map').set('key', at);
+
+  test.each<[string, ((doc: Y.Doc) => void)[]]>([
+    ['two type all over a text', [typeAround, typeAround]],
+    ['one of many pushes much, two some', [repeat(3_000, push), repeat(300, push), repeat(300, push)]],
+    ['two put some at the beginning of a list', [repeat(300, unshift), repeat(300, unshift)]],
+    ['two paste a large list', [paste, paste]],
+    ['a thousand set one key for the first time', Array.from({ length: 1_000 }, () => repeat(1, set))],
+    ['three set one key very often', [repeat(3_000, set), repeat(3_000, set), repeat(3_000, set)]],
+  ])('%s', (_, edits) => {
+    const doc = new Y.Doc();
+    Y.applyUpdate(doc, base);
+    for (const edit of edits) {
+      const update = awayWith(base, edit);
+      const steps = countConflictSteps(Number.POSITIVE_INFINITY, () => Y.applyUpdate(doc, update));
+      expect(steps).toBeLessThan(defaultLimits.documentConflictStepsMax / 2);
+    }
+  });
+});

@@ -227,7 +227,12 @@ export const LIMITS = {
   ),
   memoryTableCellBytes: limit(40, 'bytes', 'What a cell of a table in memory takes, about, before it is loaded and known'),
   memoryThreadsMax: limit(4, 'count', 'Threads that hold tables in memory; views of a table wait for those of others in the same thread'),
-  memoryThreadBytesMax: limit(2 * GiB, 'bytes', 'Tables of one such thread, which has 4 GiB before Node 24; views and changes need the rest'),
+  memoryThreadBytesMax: limit(2 * GiB, 'bytes', 'Tables of one such thread; views need the rest'),
+  memoryEngineBytesMax: limit(
+    3 * GiB,
+    'bytes',
+    'Memory of one such thread, views included, from which on it makes no further view; it has 4 GiB before Node 24, of which one view or window may need the rest',
+  ),
   memoryThreadIdleBytes: limit(256 * MiB, 'bytes', 'A thread whose memory has grown beyond this ends when it has no table, which gives it back'),
   uploadSourcesMax: limit(1_000, 'count', 'Uploaded files that were read as tables and are kept on disk for them'),
   tableBytesMax: limit(1 * GiB, 'bytes', 'Memory of one table, as far as its engine can tell'),
@@ -377,6 +382,7 @@ const RELATIONS: readonly { readonly text: string; readonly holds: (limits: Limi
   { text: 'awarenessRenewalMs < awarenessKeepMs / 2', holds: (l) => l.awarenessRenewalMs < l.awarenessKeepMs / 2 },
   { text: 'awarenessStateBytesMax < documentUpdateBytesMax', holds: (l) => l.awarenessStateBytesMax < l.documentUpdateBytesMax },
   { text: 'tableBytesMax <= memoryThreadBytesMax', holds: (l) => l.tableBytesMax <= l.memoryThreadBytesMax },
+  { text: 'memoryThreadBytesMax <= memoryEngineBytesMax', holds: (l) => l.memoryThreadBytesMax <= l.memoryEngineBytesMax },
   { text: 'tableBytesMax <= tablesBytesMax', holds: (l) => l.tableBytesMax <= l.tablesBytesMax },
   { text: 'viewRowsMax <= viewCellsMax', holds: (l) => l.viewRowsMax <= l.viewCellsMax },
   {

@@ -22,7 +22,10 @@ export interface MemoryTable extends MemoryHosted {
 
 interface PerspectiveMemoryOptions {
   readonly content: Pick<ContentStore, 'tableArrow'>;
-  readonly limits: Pick<Limits, 'tableBytesMax' | 'memoryThreadsMax' | 'memoryThreadBytesMax' | 'memoryThreadIdleBytes' | 'viewBytesMax'>;
+  readonly limits: Pick<
+    Limits,
+    'tableBytesMax' | 'memoryThreadsMax' | 'memoryThreadBytesMax' | 'memoryEngineBytesMax' | 'memoryThreadIdleBytes' | 'viewBytesMax'
+  >;
   readonly log: Logger;
   /** Where its threads are counted. */
   readonly counts?: ThreadCounts;
@@ -35,7 +38,7 @@ const TABLE_BYTES = 256 * 1024;
 
 /**
  * The `memory` engine of tables: Perspective's own, in threads. A table lives in one thread; one that is not loaded yet takes
- * the thread with the fewest bytes. A thread that fails takes its tables with it and nothing else.
+ * the thread with the fewest bytes, those of views included. A thread that fails takes its tables with it and nothing else.
  */
 export class PerspectiveMemory {
   readonly name = 'memory';
@@ -97,7 +100,7 @@ export class PerspectiveMemory {
 
   #threadFor(bytes: number): MemoryThread {
     const { memoryThreadsMax, memoryThreadBytesMax } = this.#options.limits;
-    const [least] = [...this.#threads].sort((one, other) => one.bytes - other.bytes);
+    const [least] = [...this.#threads].sort((one, other) => takenBy(one) - takenBy(other));
     if (bytes <= memoryThreadBytesMax) {
       if (least?.isEmpty) return least;
       if (this.#threads.size < memoryThreadsMax) return this.#start();
@@ -110,7 +113,7 @@ export class PerspectiveMemory {
   #start(): MemoryThread {
     const thread: MemoryThread = new MemoryThread({
       log: this.#options.log,
-      settings: { windowBytesMax: this.#options.limits.viewBytesMax },
+      settings: { windowBytesMax: this.#options.limits.viewBytesMax, usedBytesMax: this.#options.limits.memoryEngineBytesMax },
       onGone: (isFailure) => {
         this.#threads.delete(thread);
         this.#options.counts?.ended('perspective-memory', isFailure);
@@ -131,6 +134,9 @@ export class PerspectiveMemory {
     this.#ending.add(ending);
   }
 }
+
+/** What it was said to use has its views; what is being loaded is not in it yet. */
+const takenBy = ({ bytes, memory }: MemoryThread): number => Math.max(bytes, memory.usedBytes);
 
 /** Rows that are too large are told of by what a table may take, which is a limit that people know. */
 function asOfTable(fault: unknown, bytesMax: number, tableBytesMax: number): unknown {

@@ -97,7 +97,7 @@ export class MemoryThread {
     this.#loads.set(load, loaded);
     this.#reservedBytes += reservedBytes;
     const buffers = pieces.filter(({ buffer }) => buffer.byteLength >= TRANSFER_BYTES_MIN).map(({ buffer }) => buffer as ArrayBuffer);
-    this.#post({ kind: 'load', load, table, pieces }, [...new Set(buffers)]);
+    this.#post({ kind: 'load', load, table, pieces, bytes: reservedBytes }, [...new Set(buffers)]);
     try {
       const hosted = new HostedTable(this.#doors(table), await loaded.promise);
       this.#tables.add(hosted);

@@ -5,12 +5,14 @@ import type { WireFeatures } from '../shared/perspective/types.ts';
 export interface MemorySettings {
   /** How many bytes an answer may have. */
   readonly windowBytesMax: number;
+  /** How much of its memory the engine may use before it takes no more. */
+  readonly usedBytesMax: number;
 }
 
 /** What the worker is told. Bytes are transferred, not copied, wherever their memory is their own. */
 export type ToMemory =
-  /** Makes a table of an Arrow IPC stream, given in pieces; answered by `loaded` or `refused`. */
-  | { readonly kind: 'load'; readonly load: number; readonly table: string; readonly pieces: readonly Uint8Array[] }
+  /** Makes a table of an Arrow IPC stream, given in pieces; answered by `loaded` or `refused`. `bytes`: what it is reckoned to take. */
+  | { readonly kind: 'load'; readonly load: number; readonly table: string; readonly pieces: readonly Uint8Array[]; readonly bytes: number }
   /** Frees a table; its sessions have been closed before. Answered by `freed`. */
   | { readonly kind: 'free'; readonly table: string }
   | { readonly kind: 'open'; readonly session: number }

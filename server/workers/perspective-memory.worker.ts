@@ -21,9 +21,9 @@ function post(message: FromMemory, bytes: readonly Uint8Array[] = []): void {
   );
 }
 
-function load({ load: number, table, pieces }: ToMemory & { kind: 'load' }): void {
+function load({ load: number, table, pieces, bytes }: ToMemory & { kind: 'load' }): void {
   try {
-    const loaded = sessions.load(table, pieces);
+    const loaded = sessions.load(table, pieces, bytes);
     post({ kind: 'loaded', load: number, memory: sessions.memory, ...loaded });
   } catch (fault) {
     if (!(fault instanceof CovistaError)) throw fault;

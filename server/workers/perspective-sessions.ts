@@ -27,6 +27,9 @@ interface Account {
 const nothing = (): void => undefined;
 const NO_ACCOUNT: Account = { done: nothing };
 
+/** Requests that are looked into: those that make and delete views, and those that make them larger. */
+const ACCOUNTED: ReadonlySet<string> = new Set(['table_make_view', 'view_delete', 'view_expand', 'view_set_depth']);
+
 /** Fields of MakeTableReq and MakeTableData. */
 const DATA_FIELD = 1;
 const ARROW_FIELD = 3;
@@ -36,6 +39,7 @@ const BYTES = 2;
 export class PerspectiveSessions {
   readonly #engine: PerspectiveEngine;
   readonly #windowBytesMax: number;
+  readonly #usedBytesMax: number;
   /** Makes and frees the tables. */
   readonly #owner: number;
   readonly #sessions = new Map<number, Session>();
@@ -43,9 +47,10 @@ export class PerspectiveSessions {
   /** Views of all sessions: the engine would replace one by another of the same id, and then fail when both are closed. */
   readonly #views = new Set<string>();
 
-  constructor(engine: PerspectiveEngine, { windowBytesMax }: MemorySettings) {
+  constructor(engine: PerspectiveEngine, { windowBytesMax, usedBytesMax }: MemorySettings) {
     this.#engine = engine;
     this.#windowBytesMax = windowBytesMax;
+    this.#usedBytesMax = usedBytesMax;
     this.#owner = engine.open();
   }
 
@@ -54,7 +59,9 @@ export class PerspectiveSessions {
   }
 
   /** Makes a table of an Arrow IPC stream; `memory_limit` or `unprocessable_data` where the engine refuses it. */
-  load(table: string, pieces: readonly Uint8Array[]): LoadedTable {
+  load(table: string, pieces: readonly Uint8Array[], bytes: number): LoadedTable {
+    if (!this.#hasRoom(bytes))
+      throw new CovistaError('memory_limit', 'views of other tables leave no room for this one; try again, or open fewer rows');
     const before = this.#usedBytes();
     const arrowBytes = pieces.reduce((sum, { length }) => sum + length, 0);
     const [response] = this.#engine.handle(this.#owner, [makeTableHead(table, arrowBytes), ...pieces]);
@@ -116,13 +123,29 @@ export class PerspectiveSessions {
 
   /** Keeps account of views; refuses what must not reach the engine. */
   #accountFor(state: Session, bytes: Uint8Array): Account {
-    // The header of a request is like that of its response. All but these two pass as they are.
+    // The header of a request is like that of its response. All but these pass as they are.
     const kind = readHeader(bytes)?.kind;
-    if (kind !== 'table_make_view' && kind !== 'view_delete') return NO_ACCOUNT;
+    if (kind === undefined || !ACCOUNTED.has(kind)) return NO_ACCOUNT;
     const request = decodeRequest(bytes);
+    // A view that is there takes more when rows of it are opened.
+    if (kind !== 'view_delete' && !this.#hasRoom(0)) return this.#noRoom(request);
     if (request.kind === 'table_make_view') return this.#accountForNew(state, request);
+    if (request.kind !== 'view_delete') return NO_ACCOUNT;
     if (state.views.has(request.entityId)) return { done: () => this.#forget(state, request.entityId) };
     return { refusal: errorResponse(request.msgId, request.entityId, 'there is no such view', 'view_not_found'), done: nothing };
+  }
+
+  #noRoom({ msgId, entityId }: PerspectiveRequest): Account {
+    const message = `the engine of this table uses more than ${this.#usedBytesMax} bytes of memory; close some views`;
+    return { refusal: errorResponse(msgId, entityId, message, 'memory_limit'), done: nothing };
+  }
+
+  /**
+   * Whether so much more may be used: what the engine cannot have ends its thread. To ask it takes up to a millisecond, and is needed
+   * only once its memory has grown.
+   */
+  #hasRoom(bytes: number): boolean {
+    return this.#engine.heapBytes + bytes <= this.#usedBytesMax || this.#usedBytes() + bytes <= this.#usedBytesMax;
   }
 
   #accountForNew(state: Session, { msgId, entityId, body }: PerspectiveRequest & { kind: 'table_make_view' }): Account {

@@ -341,6 +341,11 @@ export const LIMITS = {
     'bytes',
     'Results of views of shared tables that are kept ready for windows; others are read out of DuckDB',
   ),
+  duckdbTablesViewsBytesMax: limit(
+    256 * MiB,
+    'bytes',
+    'What views of shared tables on DuckDB keep beside their results: configurations, and which rows are open; what is equal counts once',
+  ),
   duckdbTablesColumnsBytesMax: limit(
     192 * MiB,
     'bytes',

@@ -75,8 +75,7 @@ export class Cells {
 
   /** Columns of some rows. */
   grid(names: readonly string[], rows: RowChoice): Grid {
-    const spans =
-      'start' in rows ? this.#spansOf(rows) : rows.map((row) => this.#placeOf(row)).map(([part, row]) => ({ part, start: row, end: row + 1 }));
+    const spans = rows.flatMap((range) => this.#spansOf(range));
     const columns = names.map((name) => present(this.#columns.get(name), 'a column of a result'));
     return {
       types: columns.map(({ type }) => type),

@@ -17,8 +17,8 @@ import type { Range } from './table.ts';
 /** A value of a view: dates and times are milliseconds since 1970, decimals their digits. */
 export type Value = null | boolean | number | bigint | string;
 
-/** Rows of a result by their numbers: a range, or a list in ascending order. */
-export type RowChoice = Range | readonly number[];
+/** Rows of a result by their numbers: ranges in ascending order, apart from one another. */
+export type RowChoice = readonly Range[];
 
 /** Cells as they are read. */
 export interface Grid {
@@ -78,7 +78,7 @@ export function textBytesOf(chunk: DuckDBDataChunk): number {
 }
 
 /** How many rows there are. */
-export const countOf = (rows: RowChoice): number => ('start' in rows ? rows.end - rows.start : rows.length);
+export const countOf = (rows: RowChoice): number => rows.reduce((count, { start, end }) => count + end - start, 0);
 
 /** A value as DuckDB has it, in the terms of views. */
 export function cellOf(value: DuckDBValue): Value {

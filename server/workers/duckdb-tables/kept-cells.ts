@@ -1,69 +1,17 @@
 import type { Session } from '../../storage/parquet/session.ts';
 import { Cells, cellsBytes } from './cells.ts';
 import { flatItems } from './compute.ts';
+import type { MemoryShare } from './memory-room.ts';
 import type { ViewPlan } from './plan.ts';
 import type { Statement, Table } from './table.ts';
-
-/** No result takes more than this share of the room, so that several have some. */
-const SHARE_MAX = 1 / 4;
 
 /** Tables with more cells are read window by window: to read them whole would keep the first one waiting. */
 const TABLE_CELLS_MAX = 50_000;
 
-/** The memory for cells of results. */
-export class CellRoom {
-  readonly #bytesMax: number;
-  #bytes = 0;
-
-  constructor(bytesMax: number) {
-    this.#bytesMax = bytesMax;
-  }
-
-  get free(): number {
-    return this.#bytesMax - this.#bytes;
-  }
-
-  /** Whether so much was free, and is taken now. */
-  take(bytes: number): boolean {
-    if (bytes > Math.min(this.free, this.#bytesMax * SHARE_MAX)) return false;
-    this.#bytes += bytes;
-    return true;
-  }
-
-  give(bytes: number): void {
-    this.#bytes -= bytes;
-  }
-}
-
-/** What one result has of the room. Whatever becomes of the result, all of it is given back at once. */
-export class CellShare {
-  readonly #room: CellRoom;
-  #bytes = 0;
-
-  constructor(room: CellRoom) {
-    this.#room = room;
-  }
-
-  get free(): number {
-    return this.#room.free;
-  }
-
-  take(bytes: number): boolean {
-    if (!this.#room.take(bytes)) return false;
-    this.#bytes += bytes;
-    return true;
-  }
-
-  give(bytes = this.#bytes): void {
-    this.#room.give(bytes);
-    this.#bytes -= bytes;
-  }
-}
-
 interface Rows {
   readonly plan: ViewPlan;
   readonly rows: number;
-  readonly room: CellShare;
+  readonly room: MemoryShare;
 }
 
 /** The cells of the rows of a result, in the place of the table that they are in; undefined where there is no room. */
@@ -84,7 +32,7 @@ export async function keptTable(session: Session, { table, plan, rows, room }: R
 interface Space {
   /** What the cells take, about. */
   readonly bytes: number;
-  readonly room: CellShare;
+  readonly room: MemoryShare;
 }
 
 async function keep(session: Session, { sql, values }: Statement, { bytes, room }: Space): Promise<Cells | undefined> {

@@ -14,9 +14,10 @@ import {
   splitNames,
   valueNames,
 } from './compute.ts';
-import { countOf, type Frame, type FramePaths, type Grid, type RowChoice, type Value } from './frame.ts';
-import { boundedGrid, chosen, frameColumn, readGrid, transposed } from './grid.ts';
-import { type CellShare, keptRows, keptTable } from './kept-cells.ts';
+import type { Frame, FramePaths, Grid, RowChoice, Value } from './frame.ts';
+import { boundedGrid, chosen, frameColumn, readGrid, readGrids, statementsOf, transposed } from './grid.ts';
+import { keptRows, keptTable } from './kept-cells.ts';
+import type { MemoryShare } from './memory-room.ts';
 import type { ViewPlan } from './plan.ts';
 import type { Range, RowSource, Statement, Table } from './table.ts';
 import { ViewFault } from './view-fault.ts';
@@ -36,8 +37,6 @@ export class Result {
   /** What would be read of `_rows`, where it is small; there is no such table then. */
   readonly #cells: Cells | undefined;
   readonly #bytesMax: number;
-  readonly #shared: Query;
-  #depths: Promise<Uint8Array> | undefined;
 
   private constructor(parts: ResultParts) {
     this.#table = parts.table;
@@ -47,7 +46,6 @@ export class Result {
     this.columnPaths = parts.columnPaths;
     this.#cells = parts.cells;
     this.#bytesMax = parts.bytesMax;
-    this.#shared = parts.shared;
   }
 
   /** Whether there are tables of it. */
@@ -107,17 +105,11 @@ export class Result {
   }
 
   /** How deep each row is. */
-  depths(): Promise<Uint8Array> {
-    if (this.#cells !== undefined) return Promise.resolve(Uint8Array.from(this.#cells.valuesOf('d'), Number));
+  async depths(query: Query): Promise<Uint8Array> {
+    if (this.#cells !== undefined) return Uint8Array.from(this.#cells.valuesOf('d'), Number);
     const statement = { sql: `SELECT d FROM ${this.#name}_rows ORDER BY rowid`, values: [] };
-    this.#depths ??= this.#shared((session) => readGrid(session, statement, this.rows, this.#bytesMax)).then(({ values }) =>
-      Uint8Array.from(values[0] ?? [], Number),
-    );
-    // A failed read is not what later views should find.
-    this.#depths.catch(() => {
-      this.#depths = undefined;
-    });
-    return this.#depths;
+    const { values } = await query((session) => readGrid(session, statement, this.rows, this.#bytesMax));
+    return Uint8Array.from(values[0] ?? [], Number);
   }
 
   /** The least and the greatest value of a column, in rows of one depth where they have any. */
@@ -142,31 +134,35 @@ export class Result {
     if (this.#plan.shape === 'split') {
       return { sql: `${both(`c.${alias}`)} FROM ${this.#name}_cells c JOIN ${this.#name}_rows r ON r.n = c.n WHERE r.d = ${depth}`, values: [] };
     }
-    const { sql, values } = this.#flatRows({ start: 0, end: this.rows });
+    const { sql, values } = this.#flatRows([{ start: 0, end: this.rows }]);
     return { sql: `${both(`v${index}`)} FROM (${sql})`, values };
   }
 
   /** Columns of rows, from where they are kept, or else by a statement. */
-  async #gridOf(query: Query, names: readonly string[], rows: RowChoice, statement: () => Statement): Promise<Grid> {
+  async #gridOf(query: Query, names: readonly string[], rows: RowChoice, statement: (piece: RowChoice) => Statement): Promise<Grid> {
     if (this.#cells !== undefined) return boundedGrid(this.#cells, { names, rows }, this.#bytesMax);
-    const { sql, values } = statement();
-    return query((session) =>
-      readGrid(session, { sql: `SELECT ${names.join(', ') || 'NULL'} FROM (${sql})`, values }, countOf(rows), this.#bytesMax),
-    );
+    const named = (piece: RowChoice): Statement => {
+      const { sql, values } = statement(piece);
+      return { sql: `SELECT ${names.join(', ') || 'NULL'} FROM (${sql})`, values };
+    };
+    return query((session) => readGrids(session, statementsOf(rows, named), this.#bytesMax));
   }
 
   async #readFlat(query: Query, rows: RowChoice, columns: Range): Promise<Frame> {
     const names = valueNames(this.#plan).slice(columns.start, columns.end);
-    const grid = await this.#gridOf(query, names, rows, () => this.#flatRows(rows));
+    const grid = await this.#gridOf(query, names, rows, (piece) => this.#flatRows(piece));
     const shown = this.#plan.columns.slice(columns.start, columns.end);
     return { rows: grid.rows, columns: shown.map((column, index) => frameColumn(grid, index, [column.name], column.kind)), paths: undefined };
   }
 
   /** A row has its values in the columns of its own path, and nothing in the others. */
   async #readSplitRows(session: Session, rows: RowChoice, range: Range): Promise<Frame> {
-    const { sql, values } = this.#flatRows(rows);
     const [names, splits] = [valueNames(this.#plan), splitNames(this.#plan)];
-    const grid = await readGrid(session, { sql: `SELECT ${[...names, ...splits].join(', ')} FROM (${sql})`, values }, countOf(rows), this.#bytesMax);
+    const named = (piece: RowChoice): Statement => {
+      const { sql, values } = this.#flatRows(piece);
+      return { sql: `SELECT ${[...names, ...splits].join(', ')} FROM (${sql})`, values };
+    };
+    const grid = await readGrids(session, statementsOf(rows, named), this.#bytesMax);
     const places = new Map(this.columnPaths.map((path, index) => [pathKey(path), index]));
     const own = Array.from({ length: grid.rows }, (_unused, row) =>
       places.get(pathKey(splits.map((_split, at) => grid.values[names.length + at]?.[row] ?? null))),
@@ -184,17 +180,20 @@ export class Result {
   }
 
   #flatRows(rows: RowChoice): Statement {
-    assert('start' in rows, 'rows that are not grouped come in ranges');
     if (this.#name !== null) return { sql: `SELECT * FROM ${this.#name}_rows WHERE ${chosen('rowid', rows)} ORDER BY rowid`, values: [] };
-    const { sql, values } = this.#table.window(this.#plan.fields, rows);
+    const [range] = rows;
+    assert(range !== undefined && rows.length === 1, 'rows that are not grouped come in one range');
+    const { sql, values } = this.#table.window(this.#plan.fields, range);
     return { sql: `SELECT ${flatItems(this.#plan)} FROM (${sql})`, values };
   }
 
   async #readGroups(query: Query, rows: RowChoice, columns: Range): Promise<Frame> {
     const keys = keyNames(this.#plan);
     const aliases = shownAliases(this.#plan).slice(columns.start, columns.end);
-    const sql = `SELECT * FROM ${this.#name}_rows WHERE ${chosen('rowid', rows)} ORDER BY rowid`;
-    const grid = await this.#gridOf(query, ['d', ...keys, ...aliases], rows, () => ({ sql, values: [] }));
+    const statement = (piece: RowChoice): Statement => {
+      return { sql: `SELECT * FROM ${this.#name}_rows WHERE ${chosen('rowid', piece)} ORDER BY rowid`, values: [] };
+    };
+    const grid = await this.#gridOf(query, ['d', ...keys, ...aliases], rows, statement);
     const shown = this.#plan.columns.slice(columns.start, columns.end);
     return {
       rows: grid.rows,
@@ -205,12 +204,10 @@ export class Result {
 
   async #readSplit(session: Session, rows: RowChoice, range: Range): Promise<Frame> {
     const items = ['d', ...keyNames(this.#plan), 'n'].join(', ');
-    const grid = await readGrid(
-      session,
-      { sql: `SELECT ${items} FROM ${this.#name}_rows WHERE ${chosen('n', rows)} ORDER BY n`, values: [] },
-      countOf(rows),
-      this.#bytesMax,
-    );
+    const statement = (piece: RowChoice): Statement => {
+      return { sql: `SELECT ${items} FROM ${this.#name}_rows WHERE ${chosen('n', piece)} ORDER BY n`, values: [] };
+    };
+    const grid = await readGrids(session, statementsOf(rows, statement), this.#bytesMax);
     const numbers = grid.values.at(-1) ?? [];
     const columns = this.#columnsIn(range);
     const cells = await this.#readCells(session, rows, columns);
@@ -236,12 +233,10 @@ export class Result {
   async #readCells(session: Session, rows: RowChoice, columns: readonly { readonly place: number }[]): Promise<Grid> {
     const places = `c BETWEEN ${columns[0]?.place ?? 0} AND ${columns.at(-1)?.place ?? -1}`;
     const items = ['n', 'c', ...shownAliases(this.#plan)].join(', ');
-    return readGrid(
-      session,
-      { sql: `SELECT ${items} FROM ${this.#name}_cells WHERE ${chosen('n', rows)} AND ${places}`, values: [] },
-      countOf(rows) * columns.length,
-      this.#bytesMax,
-    );
+    const statement = (piece: RowChoice): Statement => {
+      return { sql: `SELECT ${items} FROM ${this.#name}_cells WHERE ${chosen('n', piece)} AND ${places}`, values: [] };
+    };
+    return readGrids(session, statementsOf(rows, statement, columns.length), this.#bytesMax);
   }
 
   /** The columns of a range, each with the number of its path and of the column within the path. */
@@ -267,7 +262,7 @@ export class Result {
   }
 }
 
-interface ResultParts extends Pick<Computation, 'table' | 'plan' | 'bytesMax' | 'shared'> {
+interface ResultParts extends Pick<Computation, 'table' | 'plan' | 'bytesMax'> {
   readonly name: string | null;
   readonly rows: number;
   readonly columnPaths: readonly (readonly Value[])[];
@@ -287,9 +282,7 @@ export interface Computation {
   /** How many columns a view may have. */
   readonly columnsMax: number;
   /** Where cells are kept. */
-  readonly room: CellShare;
-  /** Reads for all who have the result: it does not end when one of them leaves. */
-  readonly shared: Query;
+  readonly room: MemoryShare;
 }
 
 /** Tells apart also what JSON does not: integers of different kinds, and numbers that are none from NULL. */

@@ -2,13 +2,15 @@ import { CovistaError } from '../../../protocol/errors.ts';
 import type { Limits } from '../../../protocol/limits.ts';
 import { unlessAborted } from '../../shared/abort.ts';
 import { CacheCounts } from '../../shared/cache-counts.ts';
+import type { WireViewConfig } from '../../shared/perspective/types.ts';
 import type { Session } from '../../storage/parquet/session.ts';
-import { CellRoom, CellShare } from './kept-cells.ts';
 import type { KeptColumns } from './kept-columns.ts';
+import { MemoryRoom, MemoryShare } from './memory-room.ts';
 import type { ViewPlan } from './plan.ts';
 import type { Queries } from './queries.ts';
 import { type Computation, type Query, Result } from './result.ts';
 import { ResultShares } from './result-shares.ts';
+import { RowTrees } from './row-trees.ts';
 import type { Table } from './table.ts';
 
 /** The beginning of the names of all tables of results. */
@@ -21,18 +23,33 @@ export interface HostedTable {
   readonly rows: number;
 }
 
-/** A share in a result, given back once. */
-export interface ResultLease {
+/** What a view asks for; `plan` is what `wire` came to. */
+interface Wanted {
+  readonly plan: ViewPlan;
+  readonly wire: WireViewConfig | null;
+}
+
+/** A share in a result, given back once, and what views of one configuration have in common: all but how deep their rows are open. */
+export interface ResultLease extends Wanted {
   readonly result: Result;
+  readonly trees: RowTrees;
+  /** Where views take the memory that is their own. */
+  readonly room: MemoryRoom;
   release(): void;
 }
 
-interface Entry {
+/** What a character of a configuration takes: in the texts that came, in those of SQL, and in the key. */
+const CONFIG_BYTES = 4;
+
+interface Entry extends Wanted {
   readonly key: string;
   readonly name: string;
   readonly controller: AbortController;
   readonly computed: Promise<Result>;
-  readonly room: CellShare;
+  readonly cells: MemoryShare;
+  readonly trees: RowTrees;
+  /** What its views have in common of `duckdbTablesViewsBytesMax`. */
+  readonly share: MemoryShare;
   /** Whether it takes a place; rows as they are in the table are read out of it, and what is kept of them has a bound of its own. */
   readonly isCounted: boolean;
   leases: number;
@@ -62,7 +79,8 @@ export class Results {
   readonly #onFault: (fault: unknown) => void;
   readonly #entries = new Map<string, Entry>();
   readonly #removals = new Set<Promise<void>>();
-  readonly #room: CellRoom;
+  readonly #cells: MemoryRoom;
+  readonly #room: MemoryRoom;
   readonly #shares: ResultShares;
   /** How often a view was asked for that somebody had already. */
   readonly counts = new CacheCounts();
@@ -73,7 +91,8 @@ export class Results {
     this.#columns = columns;
     this.#limits = limits;
     this.#onFault = onFault;
-    this.#room = new CellRoom(limits.duckdbTablesCellsBytesMax);
+    this.#cells = new MemoryRoom(limits.duckdbTablesCellsBytesMax);
+    this.#room = new MemoryRoom(limits.duckdbTablesViewsBytesMax);
     this.#shares = new ResultShares(limits);
   }
 
@@ -83,8 +102,8 @@ export class Results {
   }
 
   /** Rejects with the reason of the signal for whoever leaves while it is computed. */
-  async acquire(hosted: HostedTable, plan: ViewPlan, { holder, signal }: Asker): Promise<ResultLease> {
-    const entry = this.#entryOf(hosted, plan, holder);
+  async acquire(hosted: HostedTable, wanted: Wanted, { holder, signal }: Asker): Promise<ResultLease> {
+    const entry = this.#entryOf(hosted, wanted, holder);
     entry.leases += 1;
     if (entry.isCounted) this.#shares.take(entry, holder);
     let isHeld = true;
@@ -93,7 +112,8 @@ export class Results {
       isHeld = false;
     };
     try {
-      return { result: await unlessAborted(entry.computed, signal), release };
+      const { plan, wire, trees } = entry;
+      return { result: await unlessAborted(entry.computed, signal), plan, wire, trees, room: this.#room, release };
     } catch (fault) {
       release();
       throw fault;
@@ -105,24 +125,28 @@ export class Results {
     await Promise.all(this.#removals);
   }
 
-  #entryOf(hosted: HostedTable, plan: ViewPlan, holder: string): Entry {
+  #entryOf(hosted: HostedTable, { plan, wire }: Wanted, holder: string): Entry {
     const key = `${hosted.id} ${plan.key}`;
     const known = this.#entries.get(key);
     this.counts.count(known !== undefined);
     if (known !== undefined) return known;
     const isOfTable = plan.isLazy && plan.shape === 'flat';
     if (!isOfTable) this.#shares.assertRoom(holder);
+    const share = new MemoryShare(this.#room);
+    if (!share.take(plan.key.length * CONFIG_BYTES)) throw new CovistaError('memory_limit', 'there is no room for so large a view; close others');
     this.#count += 1;
     const name = `${RESULT_NAME}${this.#count}`;
     const controller = new AbortController();
-    const room = new CellShare(this.#room);
+    const cells = new MemoryShare(this.#cells);
+    // It reads for all who have the result, and does not end when one of them leaves.
     const shared: Query = (work) => this.#queries.run('interactive', controller.signal, work);
     const { viewColumnsMax: columnsMax, viewBytesMax: bytesMax } = this.#limits;
-    const computation = { table: hosted.table, plan, name, tableRows: hosted.rows, columnsMax, bytesMax, room, shared };
+    const computation = { table: hosted.table, plan, name, tableRows: hosted.rows, columnsMax, bytesMax, room: cells };
     const computed = this.#queries.run(isOfTable ? 'interactive' : 'bulk', controller.signal, (session) =>
       plan.isLazy ? Result.compute(session, { ...computation, source: hosted.table }) : this.#compute(session, hosted, computation),
     );
-    const entry: Entry = { key, name, controller, computed, room, isCounted: !isOfTable, leases: 0 };
+    const trees = new RowTrees(async () => (await computed).depths(shared), share);
+    const entry: Entry = { key, plan, wire, name, controller, computed, cells, trees, share, isCounted: !isOfTable, leases: 0 };
     this.#entries.set(key, entry);
     return entry;
   }
@@ -150,9 +174,10 @@ export class Results {
     void removal.finally(() => this.#removals.delete(removal));
   }
 
-  async #remove({ computed, name, room }: Entry): Promise<void> {
+  async #remove({ computed, name, cells, share }: Entry): Promise<void> {
+    share.end();
     const result = await computed.catch(() => undefined);
-    room.give();
+    cells.end();
     if (result?.hasTables === false) return;
     await this.#queries.remove((session) => Result.drop(session, name));
   }

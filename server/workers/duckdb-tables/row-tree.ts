@@ -1,76 +1,81 @@
+import { RowRuns } from './row-runs.ts';
+import type { Range } from './table.ts';
+
 /**
  * Which rows of a nested result a view shows. Rows are in the order in which they are read when all are open, so that the
- * descendants of a row follow it. Opening a row shows its children, closed; closing it closes everything below.
+ * descendants of a row follow it. Opening a row shows its children, closed; closing it closes everything below, so that what is
+ * shown says what is open. It never changes: views of one result share it, and go on from it on their own.
  */
 export class RowTree {
+  readonly rows: RowRuns;
   readonly #depths: Uint8Array;
-  readonly #isOpen: Uint8Array;
-  #visible: Uint32Array;
 
-  constructor(depths: Uint8Array) {
+  private constructor(depths: Uint8Array, ranges: Iterable<Range>) {
     this.#depths = depths;
-    this.#isOpen = new Uint8Array(depths.length).fill(1);
-    this.#visible = this.#walk();
+    this.rows = new RowRuns(ranges);
   }
 
-  /** How many rows are shown. */
-  get length(): number {
-    return this.#visible.length;
-  }
-
-  /** Numbers of the shown rows from `start` to `end` exclusive. */
-  slice(start: number, end: number): number[] {
-    return [...this.#visible.subarray(start, end)];
+  /** Shows the rows down to a depth; every row where that is the depth of the deepest. */
+  static openTo(depths: Uint8Array, depth: number): RowTree {
+    return new RowTree(depths, rowsTo(depths, { start: 0, end: depths.length }, depth));
   }
 
   /** The depth of the deepest row that is shown. */
   get depth(): number {
-    return this.#visible.reduce((deepest, row) => Math.max(deepest, this.#depths[row] ?? 0), 0);
-  }
-
-  /** Shows the rows down to a depth. */
-  openTo(depth: number): void {
-    for (let row = 0; row < this.#isOpen.length; row += 1) this.#isOpen[row] = (this.#depths[row] ?? 0) < depth ? 1 : 0;
-    this.#visible = this.#walk();
-  }
-
-  /** Opens a shown row; returns how many rows that adds. */
-  expand(place: number): number {
-    const row = this.#visible[place];
-    if (row === undefined || this.#isOpen[row] === 1) return 0;
-    this.#isOpen[row] = 1;
-    return this.#update();
-  }
-
-  /** Closes a shown row with everything below it; returns how many rows that takes away. */
-  collapse(place: number): number {
-    const row = this.#visible[place];
-    if (row === undefined) return 0;
-    for (let below = row; below === row || this.#isBelow(below, row); below += 1) this.#isOpen[below] = 0;
-    return -this.#update();
-  }
-
-  #isBelow(row: number, above: number): boolean {
-    return row < this.#depths.length && (this.#depths[row] ?? 0) > (this.#depths[above] ?? 0);
-  }
-
-  #update(): number {
-    const before = this.#visible.length;
-    this.#visible = this.#walk();
-    return this.#visible.length - before;
-  }
-
-  #walk(): Uint32Array {
-    const visible = new Uint32Array(this.#depths.length);
-    let count = 0;
-    let row = 0;
-    while (row < this.#depths.length) {
-      visible[count] = row;
-      count += 1;
-      const top = row;
-      row += 1;
-      if (this.#isOpen[top] === 0) while (this.#isBelow(row, top)) row += 1;
+    let deepest = 0;
+    for (const { start, end } of this.rows.slice(0, this.rows.length)) {
+      for (let row = start; row < end; row += 1) deepest = Math.max(deepest, this.#depthOf(row));
     }
-    return visible.slice(0, count);
+    return deepest;
+  }
+
+  /** Opens a shown row; itself where nothing changes. */
+  expand(place: number): RowTree {
+    const row = this.rows.at(place);
+    if (row === undefined || this.rows.at(place + 1) === row + 1) return this;
+    const below = { start: row + 1, end: this.#endOf(row) };
+    return below.start === below.end ? this : this.#with(place, rowsTo(this.#depths, below, this.#depthOf(row) + 1), place + 1);
+  }
+
+  /** Closes a shown row with everything below it; itself where nothing changes. */
+  collapse(place: number): RowTree {
+    const row = this.rows.at(place);
+    if (row === undefined) return this;
+    const next = this.rows.placeOf(this.#endOf(row));
+    return next === place + 1 ? this : this.#with(place, [], next);
+  }
+
+  /** What is shown up to a place, then other rows, then what is shown from another place on. */
+  #with(place: number, others: Iterable<Range>, from: number): RowTree {
+    const { rows } = this;
+    return new RowTree(
+      this.#depths,
+      (function* () {
+        yield* rows.slice(0, place + 1);
+        yield* others;
+        yield* rows.slice(from, rows.length);
+      })(),
+    );
+  }
+
+  /** Where what is below a row ends. */
+  #endOf(row: number): number {
+    let end = row + 1;
+    while (end < this.#depths.length && this.#depthOf(end) > this.#depthOf(row)) end += 1;
+    return end;
+  }
+
+  #depthOf(row: number): number {
+    return this.#depths[row] ?? 0;
+  }
+}
+
+/** The rows of a range that are no deeper than so much. */
+function* rowsTo(depths: Uint8Array, { start, end }: Range, depth: number): Generator<Range> {
+  let first = start;
+  for (let row = start; row <= end; row += 1) {
+    if (row < end && (depths[row] ?? 0) <= depth) continue;
+    yield { start: first, end: row };
+    first = row + 1;
   }
 }

@@ -125,7 +125,7 @@ export class TableSession {
     const expressions = await checkedExpressions(this.#context, wire);
     const plan = planView(hosted.table, readWireConfig(wire), expressions);
     throwIfAborted(signal);
-    const view = new View(plan, await results.acquire(hosted, plan, { holder, signal }), wire);
+    const view = new View(await results.acquire(hosted, { plan, wire }, { holder, signal }), plan.config.groupDepth);
     try {
       throwIfAborted(signal);
       await unlessAborted(view.start(), signal);

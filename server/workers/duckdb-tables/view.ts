@@ -1,10 +1,12 @@
 import type { WireScalar, WireViewConfig, WireViewPort } from '../../shared/perspective/types.ts';
 import type { ColumnKind } from './column-types.ts';
 import { type Frame, labelOf, type Value } from './frame.ts';
+import { MemoryShare } from './memory-room.ts';
 import type { ViewPlan } from './plan.ts';
 import type { Query } from './result.ts';
 import type { ResultLease } from './results.ts';
-import { RowTree } from './row-tree.ts';
+import type { RowTree } from './row-tree.ts';
+import { noRoomForRows } from './row-trees.ts';
 import { ViewFault } from './view-fault.ts';
 import { resolvedWireConfig } from './wire-config.ts';
 
@@ -12,17 +14,21 @@ import { resolvedWireConfig } from './wire-config.ts';
 export class View {
   readonly plan: ViewPlan;
   readonly #lease: ResultLease;
-  readonly #wire: WireViewConfig | null;
+  /** How deep its rows are open at first. Everything else of its configuration it shares. */
+  readonly #groupDepth: number | undefined;
+  readonly #share: MemoryShare;
+  /** undefined: every row is open. */
   #tree: RowTree | undefined;
 
-  constructor(plan: ViewPlan, lease: ResultLease, wire: WireViewConfig | null) {
-    this.plan = plan;
+  constructor(lease: ResultLease, groupDepth: number | undefined) {
+    this.plan = lease.plan;
     this.#lease = lease;
-    this.#wire = wire;
+    this.#groupDepth = groupDepth;
+    this.#share = new MemoryShare(lease.room);
   }
 
   get rows(): number {
-    return this.#tree?.length ?? this.#lease.result.rows;
+    return this.#tree?.rows.length ?? this.#lease.result.rows;
   }
 
   get columns(): number {
@@ -30,11 +36,11 @@ export class View {
   }
 
   get config(): WireViewConfig {
-    return resolvedWireConfig(
-      this.#wire,
-      this.plan.columns.map(({ name }) => name),
-      this.plan.config.groupBy.length === 0 ? {} : this.plan.resolvedAggregates,
-    );
+    return resolvedWireConfig(this.#lease.wire, {
+      columns: this.plan.columns.map(({ name }) => name),
+      aggregates: this.plan.config.groupBy.length === 0 ? {} : this.plan.resolvedAggregates,
+      groupDepth: this.#groupDepth,
+    });
   }
 
   get schema(): Record<string, ColumnKind> {
@@ -52,8 +58,7 @@ export class View {
 
   /** Closes the rows that the configuration wants closed at first. */
   async start(): Promise<void> {
-    const depth = this.plan.config.groupDepth;
-    if (depth !== undefined && depth > 0 && depth < this.plan.keys.length) (await this.#treeOf())?.openTo(depth);
+    if (this.#groupDepth !== undefined && this.#groupDepth > 0) await this.#openTo(this.#groupDepth);
   }
 
   /** The cells of a window; without bounds it is everything. */
@@ -62,7 +67,7 @@ export class View {
     const end = Math.max(start, Math.min(viewport?.end_row ?? this.rows, this.rows));
     const startColumn = Math.min(viewport?.start_col ?? 0, this.columns);
     const columns = { start: startColumn, end: Math.max(startColumn, Math.min(viewport?.end_col ?? this.columns, this.columns)) };
-    const rows = this.#tree?.slice(start, end) ?? { start, end };
+    const rows = this.#tree === undefined ? [{ start, end }] : [...this.#tree.rows.slice(start, end)];
     const frame = await this.#lease.result.read(query, rows, columns);
     return { ...frame, columns: frame.columns.map((column) => ({ ...column, path: this.#labelled(column.path) })) };
   }
@@ -89,19 +94,23 @@ export class View {
   }
 
   async expand(place: number): Promise<number> {
-    return (await this.#treeOf())?.expand(place) ?? 0;
+    const tree = this.#tree;
+    return tree === undefined ? 0 : this.#goOn(tree, tree.expand(place));
   }
 
   async collapse(place: number): Promise<number> {
-    return (await this.#treeOf())?.collapse(place) ?? 0;
+    if (!this.#isNested) return 0;
+    const tree = this.#tree ?? (await this.#lease.trees.openTo(this.plan.keys.length));
+    return -this.#goOn(tree, tree.collapse(place));
   }
 
   /** Shows the rows as deep as a number of groups beside the first, as the protocol counts. */
   async setDepth(depth: number): Promise<void> {
-    if (depth <= this.plan.keys.length) (await this.#treeOf())?.openTo(depth + 1);
+    if (depth <= this.plan.keys.length) await this.#openTo(depth + 1);
   }
 
   close(): void {
+    this.#share.end();
     this.#lease.release();
   }
 
@@ -109,11 +118,23 @@ export class View {
     return this.plan.config.groupRollup === 'total' ? 0 : this.plan.keys.length;
   }
 
-  async #treeOf(): Promise<RowTree | undefined> {
-    const isNested = this.plan.keys.length > 0 && this.plan.config.groupRollup === 'rollup';
-    if (!isNested) return undefined;
-    this.#tree ??= new RowTree(await this.#lease.result.depths());
-    return this.#tree;
+  get #isNested(): boolean {
+    return this.plan.keys.length > 0 && this.plan.config.groupRollup === 'rollup';
+  }
+
+  /** What others show too takes no memory of this view. */
+  async #openTo(depth: number): Promise<void> {
+    if (!this.#isNested) return;
+    this.#tree = depth < this.plan.keys.length ? await this.#lease.trees.openTo(depth) : undefined;
+    this.#share.resize(0);
+  }
+
+  /** Shows a tree that is this view's own, where there is room for it; returns how many rows that adds. */
+  #goOn(before: RowTree, tree: RowTree): number {
+    if (tree === before) return 0;
+    if (!this.#share.resize(tree.rows.bytes)) throw noRoomForRows();
+    this.#tree = tree;
+    return tree.rows.length - before.rows.length;
   }
 
   #labelled(path: readonly Value[]): string[] {

@@ -40,12 +40,15 @@ function windowOf({ source, op, partition_by, order_by, rows, range, offset, alp
   };
 }
 
-/** The configuration as the view has it, with the columns and aggregates that it came to. */
-export function resolvedWireConfig(
-  wire: WireViewConfig | null,
-  columns: readonly string[],
-  aggregates: Readonly<Record<string, readonly string[]>>,
-): WireViewConfig {
+/** What a view came to that its configuration does not say, or that belongs to it alone. */
+export interface Resolved {
+  readonly columns: readonly string[];
+  readonly aggregates: Readonly<Record<string, readonly string[]>>;
+  readonly groupDepth: number | undefined;
+}
+
+/** The configuration as the view has it. */
+export function resolvedWireConfig(wire: WireViewConfig | null, { columns, aggregates, groupDepth }: Resolved): WireViewConfig {
   return {
     group_by: wire?.group_by ?? [],
     split_by: wire?.split_by ?? [],
@@ -58,6 +61,6 @@ export function resolvedWireConfig(
     windows: wire?.windows ?? {},
     group_rollup_mode: wire?.group_rollup_mode ?? 'rollup',
     split_rollup_mode: wire?.split_rollup_mode ?? 'flat',
-    ...(wire?.group_by_depth === undefined ? {} : { group_by_depth: wire.group_by_depth }),
+    ...(groupDepth === undefined ? {} : { group_by_depth: groupDepth }),
   };
 }

@@ -5,9 +5,9 @@ import { bareSession, deleteView, makeView, tableSize } from '../support/bare-se
 import { bytes, calm, contentOfIngested, openTestContent, type TestContent, unrestricted } from '../support/content.ts';
 import { memoryEngine } from '../support/table-engines.ts';
 
-const ROWS = 100_000;
+const ROWS = 10_000;
 /** More than a view of the table takes, and less than ten of them. */
-const ROOM_BYTES = 32 * 1024 * 1024;
+const ROOM_BYTES = 4 * 1024 * 1024;
 const VIEWS_MAX = 100;
 
 let content: TestContent;

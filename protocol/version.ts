@@ -139,7 +139,7 @@ export const PROTOCOL_HISTORY: readonly { readonly version: number; readonly dat
     {
       version: 1,
       date: '2026-11-28',
-      fingerprint: '0000000000000000',
+      fingerprint: 'a80e84ba988ebbf5',
       change: 'A snapshot that was kept before another was restored names in takenBy who restored',
     },
   ];

@@ -33,7 +33,10 @@ const EXAMPLE_SCOPE = '0123456789abcdef0123456789abcdef';
 
 const snapshot = z.object({
   snapshotId,
-  label: z.string().nullable().describe('Null: one of those that are kept from time to time, or before another is restored; or the caller does not see everything'),
+  label: z
+    .string()
+    .nullable()
+    .describe('Null: one of those that are kept from time to time, or before another is restored; or the caller does not see everything'),
   takenBy: z.string().nullable().describe('Who took it, or restored another after it; null: nobody, it is kept from time to time'),
   takenAt: instant,
   bytes: z.int(),

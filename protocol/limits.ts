@@ -197,6 +197,11 @@ export const LIMITS = {
   documentStallMs: limit(30 * SECOND, 'ms', 'Who reads nothing of the state of a large document for so long is let go'),
   documentUpdatesPerSecond: limit(500, 'per second', 'Edits of one connection, each being a message'),
   documentUpdateBytesPerSecond: limit(4 * MiB, 'per second', 'Bytes of the edits of one connection'),
+  documentLoadStepsMax: limit(
+    2_000_000,
+    'count',
+    'The same of all edits of a document, when it is put together of what is stored; beyond, it is not opened, and no such state is stored',
+  ),
   documentConflictStepsPerSecond: limit(50_000, 'per second', 'The same of the edits of one connection'),
   documentSyncsPerSecond: limit(10, 'per second', 'Times that one connection asks for the state of documents, beside once with each channel'),
   documentRefusalsPerMinute: limit(600, 'count', 'Edits of one connection that may be refused before their channel is closed'),

@@ -2,7 +2,7 @@ import { Worker } from 'node:worker_threads';
 import type { Limits } from '../../protocol/limits.ts';
 import type { EntriesPage, PagedEntry } from '../shared/document-entries.ts';
 import type { ThreadCounts } from '../shared/thread-counts.ts';
-import type { FromDocumentStates, ToDocumentStates } from './document-states.protocol.ts';
+import type { DocumentStatesSettings, FromDocumentStates, ToDocumentStates } from './document-states.protocol.ts';
 
 /** Beside this file, with its extension: a checkout runs TypeScript, a package JavaScript. */
 const WORKER = new URL(import.meta.url.replace(/\.client(\.\w+)$/, '.worker$1'));
@@ -21,7 +21,7 @@ function ownedBy(updates: readonly Uint8Array[]): ArrayBuffer[] {
  * it ends when it has rested for a while, since it keeps the memory that the largest one took. Updates are given away to it.
  */
 export class DocumentStatesThread {
-  readonly #limits: Pick<Limits, 'documentStatesIdleMs'>;
+  readonly #limits: Pick<Limits, 'documentStatesIdleMs' | 'documentLoadStepsMax'>;
   readonly #threads: ThreadCounts | undefined;
   #worker: Worker | undefined;
   /** Those that were told to end. */
@@ -29,7 +29,7 @@ export class DocumentStatesThread {
   #rest: NodeJS.Timeout | undefined;
   #waiting: PromiseWithResolvers<FromDocumentStates>[] = [];
 
-  constructor(limits: Pick<Limits, 'documentStatesIdleMs'>, threads?: ThreadCounts) {
+  constructor(limits: Pick<Limits, 'documentStatesIdleMs' | 'documentLoadStepsMax'>, threads?: ThreadCounts) {
     this.#limits = limits;
     this.#threads = threads;
   }
@@ -74,7 +74,8 @@ export class DocumentStatesThread {
   }
 
   #start(): Worker {
-    const worker = new Worker(WORKER, { name: 'document-states' });
+    const settings: DocumentStatesSettings = { stepsMax: this.#limits.documentLoadStepsMax };
+    const worker = new Worker(WORKER, { name: 'document-states', workerData: settings });
     this.#worker = worker;
     this.#threads?.started('document-states');
     worker.unref();

@@ -1,5 +1,10 @@
 import type { EntriesPage, PagedEntry } from '../shared/document-entries.ts';
 
+/** How much it may take to put one document together. */
+export interface DocumentStatesSettings {
+  readonly stepsMax: number;
+}
+
 /** What the worker is asked, one thing after the other. Updates are those of Yjs, in order. */
 export type ToDocumentStates =
   /** What updates come to, as one update. */

@@ -1,18 +1,25 @@
 import { isDeepStrictEqual } from 'node:util';
-import { parentPort } from 'node:worker_threads';
+import { parentPort, workerData } from 'node:worker_threads';
 import * as Y from 'yjs';
 import { present } from '../shared/assert.ts';
+import { applyStored } from '../shared/conflict-steps.ts';
 import type { EntriesPage, PagedEntry } from '../shared/document-entries.ts';
-import type { FromDocumentStates, ToDocumentStates } from './document-states.protocol.ts';
+import type { DocumentStatesSettings, FromDocumentStates, ToDocumentStates } from './document-states.protocol.ts';
 
+const { stepsMax } = workerData as DocumentStatesSettings;
 const port = present(parentPort, 'the port of the thread that started this one');
 
 function documentOf(updates: readonly Uint8Array[]): Y.Doc {
   const doc = new Y.Doc();
-  doc.transact(() => {
-    for (const update of updates) Y.applyUpdate(doc, update);
-  });
+  applyStored(doc, updates, { stepsMax });
   return doc;
+}
+
+/** A state has the edits in another order than that in which they came. One that nobody could open takes the place of no log. */
+function stateOf(updates: readonly Uint8Array[]): Uint8Array {
+  const state = Y.encodeStateAsUpdate(documentOf(updates));
+  documentOf([state]);
+  return state;
 }
 
 function pageOf({ updates, map, after, limit, unchangedIn }: EntriesPage): PagedEntry[] {
@@ -31,8 +38,8 @@ const plain = (entry: unknown): unknown => (entry instanceof Y.AbstractType ? en
 
 function answer(message: ToDocumentStates): FromDocumentStates {
   if (message.kind === 'page') return { kind: 'paged', entries: pageOf(message) };
+  if (message.kind === 'compact') return { kind: 'compacted', update: stateOf(message.updates) };
   const doc = documentOf(message.updates);
-  if (message.kind === 'compact') return { kind: 'compacted', update: Y.encodeStateAsUpdate(doc) };
   return { kind: 'read', maps: Object.fromEntries(message.maps.map((map) => [map, doc.getMap(map).toJSON()])) };
 }
 

@@ -2,7 +2,8 @@ import { createEncoder, toUint8Array, writeAny, writeUint8, writeVarString, writ
 import { describe, expect, test } from 'vitest';
 import * as Y from 'yjs';
 import { defaultLimits } from '../../protocol/limits.ts';
-import { countConflictSteps } from '../../server/services/documents/conflict-steps.ts';
+import { applyStored, countConflictSteps } from '../../server/shared/conflict-steps.ts';
+import { DocumentStatesThread } from '../../server/workers/document-states.client.ts';
 import { type MemoryClient, type MemoryDocument, memoryDocument, quiet } from '../support/live-document.ts';
 import { seededRandom } from '../support/random.ts';
 
@@ -174,4 +175,33 @@ describe('DOC15 what programs that use Yjs do goes past few items:', () => {
       expect(steps).toBeLessThan(defaultLimits.documentConflictStepsMax / 2);
     }
   });
+});
+
+/** Items that come in few steps each, and go past all of each other in the order in which a state has them. */
+function costlyInOrder(count: number): readonly Uint8Array[] {
+  const [first, second] = [Y.createID(ALICE, 0), Y.createID(ALICE, 1)];
+  const behindOneself =
+    (clock: number): Item =>
+    (encoder) => {
+      writeUint8(encoder, 5 | 0x80 | 0x40);
+      for (const number of [MALLORY + 1, clock, first.client, first.clock]) writeVarUint(encoder, number);
+      writeVarString(encoder, '{}');
+    };
+  const chain = Array.from({ length: count }, (_, at) => (at === 0 ? before(first) : behindOneself(at - 1)));
+  return [Y.encodeStateAsUpdate(listOf(2)), updateOf(MALLORY, times(count, before(second))), updateOf(MALLORY + 1, chain)];
+}
+
+test('DOC23 what takes too many steps to put together takes the place of no log, and is refused where it is stored', async () => {
+  const updates = costlyInOrder(100);
+  const bound = { stepsMax: 1_000 };
+  expect(() => applyStored(new Y.Doc(), updates, bound)).not.toThrow();
+  const state = Y.mergeUpdates([...updates]);
+  expect(() => applyStored(new Y.Doc(), [state], bound)).toThrow(expect.objectContaining({ code: 'unprocessable_data', details: bound }));
+  const states = new DocumentStatesThread({ documentStatesIdleMs: 60_000, documentLoadStepsMax: bound.stepsMax });
+  try {
+    await expect(states.compact(updates)).rejects.toThrow(/goes past more than 1000 items/);
+    await expect(states.compact([Y.encodeStateAsUpdate(listOf(100))])).resolves.toBeInstanceOf(Uint8Array);
+  } finally {
+    await states.close();
+  }
 });

@@ -12,7 +12,7 @@ import {
 import type { Subject } from '../../../protocol/ids.ts';
 import type { Limits } from '../../../protocol/limits.ts';
 import { assert, present } from '../../shared/assert.ts';
-import { countConflictSteps } from './conflict-steps.ts';
+import { countConflictSteps } from '../../shared/conflict-steps.ts';
 import { isThere, readEntry, type SharedType, StructureFault, type Visible, wasThereBefore } from './entry-reading.ts';
 import { type Refused, takenBack, tooLarge } from './refused.ts';
 import { RemovedEntries, type RemovedEntriesLimits } from './removed-entries.ts';

@@ -5,6 +5,7 @@ import type { Subject } from '../../../protocol/ids.ts';
 import type { Limits } from '../../../protocol/limits.ts';
 import type { CacheCounts } from '../../shared/cache-counts.ts';
 import type { Clock } from '../../shared/clock.ts';
+import { applyStored } from '../../shared/conflict-steps.ts';
 import type { Logger } from '../../shared/log.ts';
 import type { ClientBinding, DocumentLease, DocumentStore, StoredDocument } from '../../storage/stores.ts';
 import { Answers, type Asker } from './answers.ts';
@@ -221,9 +222,7 @@ export class LiveDocument {
   #restore(stored: StoredDocument): void {
     // Known as maps from the beginning, whatever clients say that they are.
     for (const map of ['views', this.#options.kind === 'dataset' ? 'annotations' : 'preferences']) this.doc.getMap(map);
-    this.doc.transact(() => {
-      for (const update of updatesOf(stored)) Y.applyUpdate(this.doc, update, LOADING);
-    }, LOADING);
+    applyStored(this.doc, updatesOf(stored), { stepsMax: this.#options.limits.documentLoadStepsMax, origin: LOADING });
   }
 
   #integrate(update: Uint8Array, subject: Subject): Integrated {

@@ -1,6 +1,8 @@
 import * as Y from 'yjs';
-import { assert } from '../../shared/assert.ts';
-import type { SharedType } from './entry-reading.ts';
+import { CovistaError } from '../../protocol/errors.ts';
+import { assert } from './assert.ts';
+
+type SharedType = Parameters<typeof Y.findRootTypeKey>[0];
 
 /**
  * Where others have inserted something between the two items that an item was put between, Yjs goes from one to the next to find its
@@ -28,6 +30,22 @@ export function countConflictSteps(max: number, integrate: () => void): number {
   } finally {
     count = undefined;
   }
+}
+
+/**
+ * Puts updates that are stored together in a new document. Edits that came one by one in few steps can take many in the order in
+ * which a state has them, by Yjs client id: `unprocessable_data` beyond the bound, rather than a thread that stands still.
+ */
+export function applyStored(doc: Y.Doc, updates: readonly Uint8Array[], { stepsMax, origin }: { stepsMax: number; origin?: symbol }): void {
+  const steps = countConflictSteps(stepsMax, () => {
+    doc.transact(() => {
+      for (const update of updates) Y.applyUpdate(doc, update, origin);
+    }, origin);
+  });
+  if (steps <= stepsMax) return;
+  throw new CovistaError('unprocessable_data', `to put the document together goes past more than ${stepsMax} items where others were inserted`, {
+    stepsMax,
+  });
 }
 
 const { integrate } = Y.Item.prototype;

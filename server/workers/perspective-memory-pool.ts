@@ -16,6 +16,7 @@ interface MemorySource {
 }
 
 export interface MemoryTable extends MemoryHosted {
+  readonly singles: ReadonlySet<string>;
   readonly rows: number;
   readonly schema: ReadonlyMap<string, PerspectiveType>;
 }
@@ -84,7 +85,7 @@ export class PerspectiveMemory {
     const hosted = await this.#threadFor(bytes).load(key, arrow.pieces, bytes);
     if (control.signal.aborted) hosted.close();
     throwIfAborted(control.signal);
-    return describe(hosted, arrow, bytes);
+    return describe(hosted, arrow, { bytes, singles: singlesOf(source.content) });
   }
 
   /** Ends every table and thread. */
@@ -149,10 +150,10 @@ function asOfTable(fault: unknown, bytesMax: number, tableBytesMax: number): unk
  * What a table takes is told as it follows from its rows: what the engine measures depends on what else it did, and with it on
  * rows that who is told must not know of.
  */
-function describe(hosted: MemoryHosted, { rows, schema }: TableArrow, bytes: number): MemoryTable {
+function describe(hosted: MemoryHosted, { rows, schema }: TableArrow, held: Pick<MemoryTable, 'bytes' | 'singles'>): MemoryTable {
   return {
+    ...held,
     rows,
-    bytes,
     schema: new Map(schema.map(({ name, type }) => [name, type])),
     features: hosted.features,
     connect: (peer) => hosted.connect(peer),
@@ -160,3 +161,6 @@ function describe(hosted: MemoryHosted, { rows, schema }: TableArrow, bytes: num
     close: () => hosted.close(),
   };
 }
+
+const singlesOf = ({ schema }: MemorySource['source']['content']): ReadonlySet<string> =>
+  new Set(schema.flatMap(({ name, type }) => (type === 'FLOAT' ? [name] : [])));

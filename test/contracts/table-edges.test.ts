@@ -158,6 +158,25 @@ test('TB18 a filter of numbers of 32 bits compares with the one that is next to 
   }
 });
 
+test('TB18 differences, medians and absolute sums of floats of 32 bits are the same in both engines, and a median of decimals has every digit', async () => {
+  const of = (table: Table, column: string, aggregate: string, below: number): Promise<string> => {
+    const config = { columns: [column], group_rollup_mode: 'total', aggregates: { [column]: aggregate }, filter: [['id', '<', below]] };
+    return shown(table, config as ViewConfigUpdate, async (view) => (await view.to_csv()).split('\n')[1] ?? '');
+  };
+  for (const [aggregate, expected] of [
+    ['high minus low', 16_777_216.1],
+    ['last minus first', -0.2],
+    ['sum abs', 16_777_216.2],
+    ['median', 0.1],
+    ['q3', 16_777_216],
+  ] as const) {
+    for (const [name, { table }] of Object.entries(tables)) {
+      expect(Number(await of(table, 'single', aggregate, 4)), `${name}: ${aggregate}`).toBeCloseTo(expected, 6);
+    }
+  }
+  expect(await of(tables.duckdb.table, 'money', 'median', 3)).toBe('1234567890123456.785');
+});
+
 test('TB18 rows are sorted by distance from 0 also where the least integer of a type has one that the type does not hold', async () => {
   for (const column of ['tiny', 'big']) {
     const config = { sort: [[column, 'asc abs']] } as ViewConfigUpdate;

@@ -55,7 +55,7 @@ function asShown({ names, columns, paths }: Expected): Shown {
 function rounded(value: unknown): unknown {
   // A zero may have a sign.
   if (value === 0) return 0;
-  if (typeof value === 'number' && !Number.isInteger(value)) return Math.abs(value) < 1e-9 ? 0 : Number(value.toPrecision(9));
+  if (typeof value === 'number' && !Number.isSafeInteger(value)) return Math.abs(value) < 1e-9 ? 0 : Number(value.toPrecision(9));
   if (Array.isArray(value)) return value.map(rounded);
   return typeof value === 'object' && value !== null
     ? Object.fromEntries(Object.entries(value).map(([name, inner]) => [name, rounded(inner)]))

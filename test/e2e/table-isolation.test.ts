@@ -188,15 +188,73 @@ describe.each(['memory', 'duckdb'] as const)('%s', (engine) => {
     const seeds = KINDS.flatMap((kind) =>
       [attacker.tableId, 'mine', sides.victim.tableId].map((entity) => requestOf(kind, entity, sides.victim.tableId)),
     );
+    for (const [index, config] of CONFIGS.entries()) {
+      expect(await rowsOf(attacker, `valid ${index}`, config)).not.toHaveLength(0);
+      seeds.push(...MADE.map((view_id) => makeViewBytes(attacker.tableId, { view_id, config })));
+    }
     const mutations = fc.sample(mutated(seeds), { numRuns: 10_000, seed: SEED });
     for (const [index, bytes] of mutations.entries()) {
       attacker.send(bytes);
       // An answer to something that is in order behind them keeps the server from drowning in them.
-      if (index % 100 === 99) await attacker.ask('table_size', attacker.tableId);
+      if (index % 100 === 99) await Promise.all(MADE.map((view) => attacker.ask('view_delete', view)));
     }
     expect(await attacker.ask('table_size', attacker.tableId)).toMatchObject({ body: { size: 3 } });
     await expectUnharmed(sides);
   });
+});
+
+/** Configurations that use everything that there is to configure. */
+const CONFIGS: readonly object[] = [
+  {
+    ...{ group_by: ['region', 'product'], group_by_depth: 1, split_by: ['day'], columns: { columns: { columns: ['price', 'id'] } } },
+    aggregates: { price: { aggregations: ['weighted mean', 'id'] }, id: { aggregations: ['distinct count'] } },
+    sort: [
+      { column: 'price', op: 'desc abs' },
+      { column: 'id', op: 'col asc' },
+    ],
+  },
+  {
+    filter: [
+      { column: 'price', op: '>', value: [{ float: 6 }] },
+      { column: 'product', op: 'in', value: [{ string: 'Chair' }, { string: 'Lamp' }] },
+      { column: 'product', op: 'matches', value: [{ string: '^(La|De)[a-z]+$' }] },
+      { column: 'day', op: '>=', value: [{ string: '2026-01-02' }] },
+    ],
+    ...{ filter_op: 'or', sort: [{ column: 'product', op: 'asc' }] },
+  },
+  {
+    expressions: { month: `bucket("day", 'M')`, twice: 'var x := "price" * 2; x + "id"' },
+    ...{ group_by: ['month'], group_rollup_mode: 'flat', columns: { columns: { columns: ['twice'] } } },
+    aggregates: { twice: { aggregations: ['high minus low'] } },
+  },
+  {
+    windows: {
+      recent: { source: 'price', op: 'sum', partition_by: ['region'], order_by: { column: 'day', desc: true }, rows: 2 },
+      faded: { source: 'price', op: 'ema', partition_by: [], order_by: { column: 'id', desc: false }, alpha: 0.5 },
+    },
+    sort: [{ column: 'recent', op: 'asc' }],
+  },
+];
+/** Names of views that are made of them. */
+const MADE = Array.from({ length: 8 }, (_unused, index) => `made ${index}`);
+
+const makeViewBytes = (tableId: string, body: object): Uint8Array =>
+  requestBytes({ msgId: 4_000_000_000, entityId: tableId, kind: 'table_make_view', body });
+
+test('TB11 TB12 functions that look columns up by name or rows by number see the table that they are asked of', async () => {
+  const { victim, attacker } = await openSides('memory');
+  const made = async (expression: string): Promise<unknown[]> => {
+    const config = { expressions: { made: expression }, columns: { columns: { columns: ['made'] } } };
+    return (await rowsOf(attacker, expression, config)).map((row) => (row as { made: unknown }).made);
+  };
+  expect(await made(`col('price')`)).toEqual([10, 5, 7]);
+  expect(await made('index()')).toEqual([0, 1, 2]);
+  expect(await made(`vlookup('price', index())`)).toEqual([10, 5, 7]);
+  // The rows of others are the fourth and the fifth of theirs.
+  for (const row of [3, 4, 1_000]) expect(await made(`vlookup('price', integer(${row}))`), `row ${row}`).toEqual([null, null, null]);
+  expect(await made(`order("product", 'Lamp', 'Desk')`)).toEqual([1, 2, 0]);
+  for (const expression of [`col('margin')`, `vlookup('margin', index())`]) await expect(made(expression)).rejects.toThrow('no view');
+  await expectUnharmed({ victim, attacker });
 });
 
 const requestBytes = (request: object): Uint8Array => encodeRequest(request as PerspectiveRequest);

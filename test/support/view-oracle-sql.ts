@@ -53,6 +53,7 @@ const valueSql =
   (value: Value): string => {
     if (column === 'moment') return `make_timestamp_ms(CAST(${Number(value)} AS BIGINT))`;
     if (column === 'day') return `CAST(${literal(String(value))} AS DATE)`;
+    if (column === 'ratio' && Math.abs(Number(value)) < 1e38) return `CAST(${literal(String(value))} AS FLOAT)`;
     return typeof value === 'string' ? literal(value) : String(value);
   };
 
@@ -62,7 +63,7 @@ export function aggregateSql(name: string, column: string, by: string | undefine
   const at = (share: number): string => {
     const middle = `count(${column}) * ${share}`;
     const upper = `list_extract(${values}, CAST(floor(${middle}) AS BIGINT) + 1)`;
-    const isReal = `typeof(any_value(${column})) = 'DOUBLE' AND ${middle} = floor(${middle})`;
+    const isReal = `NOT contains(typeof(any_value(${column})), 'INT') AND ${middle} = floor(${middle})`;
     return `CASE WHEN ${isReal} THEN (TRY_CAST(list_extract(${values}, CAST(${middle} AS BIGINT)) AS DOUBLE) + TRY_CAST(${upper} AS DOUBLE)) / 2 ELSE TRY_CAST(${upper} AS DOUBLE) END`;
   };
   const both = `FILTER (WHERE ${column} IS NOT NULL AND ${by} IS NOT NULL)`;
@@ -85,12 +86,12 @@ export function aggregateSql(name: string, column: string, by: string | undefine
     first: `first(${column} ORDER BY pos)`,
     last: `last(${column} ORDER BY pos)`,
     'last by index': `last(${column} ORDER BY pos)`,
-    'last minus first': `last(${column} ORDER BY pos) - first(${column} ORDER BY pos)`,
+    'last minus first': `CAST(last(${column} ORDER BY pos) AS DOUBLE) - CAST(first(${column} ORDER BY pos) AS DOUBLE)`,
     max: `max(${column})`,
     high: `max(${column})`,
     min: `min(${column})`,
     low: `min(${column})`,
-    'high minus low': `max(${column}) - min(${column})`,
+    'high minus low': `CAST(max(${column}) AS DOUBLE) - CAST(min(${column}) AS DOUBLE)`,
     var: `CASE WHEN count(${column}) > 1 THEN var_pop(${column}) END`,
     stddev: `CASE WHEN count(${column}) > 1 THEN stddev_pop(${column}) END`,
     median: at(0.5),

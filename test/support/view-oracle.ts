@@ -1,4 +1,4 @@
-import { type DuckDBConnection, DuckDBDateValue, DuckDBInstance, DuckDBTimestampValue, type DuckDBValue } from '@duckdb/node-api';
+import { type DuckDBConnection, DuckDBDateValue, DuckDBDecimalValue, DuckDBInstance, DuckDBTimestampValue, type DuckDBValue } from '@duckdb/node-api';
 import type { ViewConfigUpdate } from '@perspective-dev/client';
 import { aggregateSql, conditionsSql, EXPRESSION_SQL, windowSql } from './view-oracle-sql.ts';
 
@@ -60,15 +60,25 @@ export class ViewOracle {
     return (await this.#connection.runAndReadAll(sql)).getRows().map((row) => row.map(cellOf));
   }
 
+  /** Rows as they are, or each in the columns of its own path. */
   async #flat(config: ViewConfigUpdate): Promise<Expected> {
-    const names = columnsOf(config);
-    const order = sortsOf(config).map(([column, way]) => {
+    const [names, splits] = [columnsOf(config), config.split_by ?? []];
+    const order = sortsOf(config).flatMap(([column, way]) => {
+      if (way.startsWith('col')) return [];
       const isDescending = way.includes('desc');
       const sorted = way.endsWith('abs') ? `abs(${quoted(column)})` : quoted(column);
-      return `${sorted} ${isDescending ? 'DESC NULLS LAST' : 'ASC NULLS FIRST'}`;
+      return [`${sorted} ${isDescending ? 'DESC NULLS LAST' : 'ASC NULLS FIRST'}`];
     });
-    const rows = await this.#rows(`SELECT ${names.map(quoted).join(', ')} FROM shown ORDER BY ${[...order, 'pos'].join(', ')}`);
-    return { names, columns: columnsFrom(names, rows), paths: undefined };
+    const items = [...splits, ...names].map(quoted).join(', ');
+    const rows = await this.#rows(`SELECT ${items} FROM shown ORDER BY ${[...order, 'pos'].join(', ')}`);
+    if (splits.length === 0) return { names, columns: columnsFrom(names, rows), paths: undefined };
+    const pathOf = (row: readonly Cell[]): Cell[] => row.slice(0, splits.length);
+    const paths = [...new Map(rows.map((row) => [JSON.stringify(pathOf(row)), pathOf(row)])).values()].sort(comparePaths);
+    const placed = rows.map((row) =>
+      paths.flatMap((path) => names.map((_name, index) => (startsWith(row, path) ? (row[splits.length + index] ?? null) : null))),
+    );
+    const split = paths.flatMap((path) => names.map((name) => columnName(splits, path, name)));
+    return { names: split, columns: columnsFrom(split, placed), paths: undefined };
   }
 
   /** The rows of a depth: the path, then the aggregates of `measures`. */
@@ -115,7 +125,7 @@ export class ViewOracle {
     });
     const shown = columnsOf(config);
     const paths = across.filter(({ path, values }) => path.length === splits.length && values.length > 0);
-    const names = paths.flatMap(({ path }) => shown.map((name) => [...path.map(labelOf), name].join('|')));
+    const names = paths.flatMap(({ path }) => shown.map((name) => columnName(splits, path, name)));
     const cells = new Map<string, Cell[]>();
     for (let depth = 0; depth <= keys.length; depth += 1) {
       const level = await this.#level([...keys.slice(0, depth), ...splits], measuresOf(config, keys));
@@ -145,7 +155,7 @@ function measuresOf(config: ViewConfigUpdate, keys: readonly string[]): Measure[
   const sorted = sortsOf(config).flatMap(([column]) => (shown.includes(column) ? [] : [column]));
   return [...shown, ...new Set(sorted)].map((column) => {
     const isKey = !shown.includes(column) && keys.includes(column);
-    const [name, by] = isKey ? ['unique', undefined] : [config.aggregates?.[column] ?? 'count'].flat(2);
+    const [name, by] = isKey ? ['unique', undefined] : [config.aggregates?.[column] ?? 'sum'].flat(2);
     return { column, name: String(name), sql: aggregateSql(String(name), quoted(column), by === undefined ? undefined : quoted(String(by))) };
   });
 }
@@ -210,9 +220,14 @@ function compareCells(one: Cell, other: Cell): number {
   return Number(one) < Number(other) ? -1 : 1;
 }
 
-function isShown({ group_rollup_mode: mode }: ViewConfigUpdate, depth: number, deepest: number): boolean {
+function comparePaths(one: readonly Cell[], other: readonly Cell[]): number {
+  const at = one.findIndex((key, index) => key !== other[index]);
+  return at < 0 ? 0 : compareCells(one[at] ?? null, other[at] ?? null);
+}
+
+function isShown({ group_rollup_mode: mode, group_by_depth: open }: ViewConfigUpdate, depth: number, deepest: number): boolean {
   if (mode === 'total') return depth === 0;
-  return mode !== 'flat' || depth === deepest;
+  return mode === 'flat' ? depth === deepest : !open || depth <= open;
 }
 
 const quoted = (name: string): string => `"${name.replaceAll('"', '""')}"`;
@@ -228,9 +243,18 @@ function columnsFrom(names: readonly string[], rows: readonly Cell[][]): Record<
 function cellOf(value: DuckDBValue): Cell {
   if (value instanceof DuckDBDateValue) return value.days * 86_400_000;
   if (value instanceof DuckDBTimestampValue) return Number(value.micros / 1000n);
+  if (value instanceof DuckDBDecimalValue) return value.toDouble();
   if (typeof value === 'bigint') return Number(value);
   return value as Cell;
 }
 
-/** A value of a split as the names of columns have it; splits of times are not made. */
-const labelOf = (value: Cell): string => String(value);
+function columnName(splits: readonly string[], path: readonly Cell[], name: string): string {
+  return [...path.map((value, index) => labelOf(value, splits[index] ?? '')), name].join('|');
+}
+
+/** A value of a split as the names of columns have it. */
+function labelOf(value: Cell, column: string): string {
+  if (value === null || !['day', 'moment'].includes(column)) return String(value);
+  const text = new Date(Number(value)).toISOString();
+  return column === 'day' ? text.slice(0, 10) : text.replace('T', ' ').slice(0, -1);
+}

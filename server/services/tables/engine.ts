@@ -62,6 +62,8 @@ export interface EngineTable {
   readonly schema: ReadonlyMap<string, PerspectiveType>;
   /** Whether columns are decimals, which may have more digits than a double; absent: none is. */
   readonly hasDecimals?: boolean;
+  /** Columns of floats of 32 bits that the engine has in 64; absent: there is none. */
+  readonly singles?: ReadonlySet<string>;
   /** What the engine answers to `get_features`, by which configurations are checked before they reach it. */
   readonly features: WireFeatures;
   /** Opens a session; throws `unavailable` when the table is lost. */

@@ -141,7 +141,7 @@ export class Guard {
 
   #makeView(request: Request<'table_make_view'>): void {
     const config = checkConfig(request.body.config, this.#checked);
-    const view = this.#views.add(request.body.view_id, request.body.config?.expressions ?? {});
+    const view = this.#views.add(request.body.view_id, request.body.config ?? { expressions: {}, filter: [] });
     try {
       this.#engine.send({ ...request, body: { view_id: view.engineId, config } }, (header, bytes) => {
         if (header.kind === 'table_make_view') this.#answer(request, header.kind, { view_id: view.clientId });
@@ -230,11 +230,11 @@ export class Guard {
     });
   }
 
-  /** A configuration comes back with the expressions as they were given. */
-  #answerConfig(request: PerspectiveRequest, { expressions }: SessionView, bytes: Uint8Array): void {
+  /** A configuration comes back with what was given. */
+  #answerConfig(request: PerspectiveRequest, { given }: SessionView, bytes: Uint8Array): void {
     const response = decodeResponse(bytes);
     const config = response.kind === 'view_get_config' ? response.body.config : null;
-    this.#answer(request, 'view_get_config', { config: config && { ...config, expressions } });
+    this.#answer(request, 'view_get_config', { config: config && { ...config, ...given } });
   }
 
   /** Passes an answer on. Names that are the engine's own never reach the session. */

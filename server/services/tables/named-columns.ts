@@ -5,7 +5,7 @@ import type { EngineTable, TableEngine } from './engine.ts';
 import { RequestFault } from './request-fault.ts';
 
 export interface CheckedTable {
-  readonly table: Pick<EngineTable, 'schema' | 'features'>;
+  readonly table: Pick<EngineTable, 'schema' | 'features' | 'singles'>;
   readonly dialect: TableEngine['dialect'];
   readonly limits: Pick<
     Limits,

@@ -35,7 +35,17 @@ export function checkConfig(config: WireViewConfig | null, checked: CheckedTable
   if (given.split_rollup_mode === 'rollup' && !table.features.split_rollup_mode.includes('rollup')) {
     throw new RequestFault('this table offers no split_rollup_mode "rollup"');
   }
-  return { ...given, columns: { columns: { columns: names } }, expressions: forEngine(given.expressions, checked) };
+  const filter = given.filter.map((one) => (table.singles?.has(one.column) === true ? ofSingles(one) : one));
+  return { ...given, columns: { columns: { columns: names } }, filter, expressions: forEngine(given.expressions, checked) };
+}
+
+/** A filter of a column of floats of 32 bits: it has no 0.1 but the number of 32 bits that is next to it. */
+function ofSingles(filter: WireFilter): WireFilter {
+  const value = filter.value.map((scalar) => {
+    const single = Math.fround(scalar.float ?? Number.NaN);
+    return Number.isFinite(single) ? { float: single } : scalar;
+  });
+  return { ...filter, value };
 }
 
 /** Expressions as their engine takes them. */

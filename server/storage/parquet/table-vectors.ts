@@ -5,7 +5,6 @@ import {
   type DataType,
   DateDay,
   Dictionary,
-  Float32,
   Float64,
   Int8,
   Int16,
@@ -64,10 +63,6 @@ const LAYOUTS: Readonly<Record<Exclude<TableSqlType, 'BOOLEAN' | 'VARCHAR'>, Lay
   UBIGINT: layout(
     () => new Uint64(),
     (length) => new BigUint64Array(length),
-  ),
-  FLOAT: layout(
-    () => new Float32(),
-    (length) => new Float32Array(length),
   ),
   DOUBLE: layout(
     () => new Float64(),

@@ -58,6 +58,7 @@ const floating = (term: Term): string => (term.type === 'DOUBLE' ? term.sql : `C
 /** SQL of a value of a column in a type that holds its distances from others as well. */
 const wide = ({ type }: Field, sql: string): string => {
   if (isSmallInteger(type)) return `CAST(${sql} AS BIGINT)`;
+  if (type === 'FLOAT') return `CAST(${sql} AS DOUBLE)`;
   return type === 'BIGINT' || type === 'UBIGINT' ? `CAST(${sql} AS HUGEINT)` : sql;
 };
 
@@ -106,6 +107,12 @@ const last = ({ value }: AggregateInput): string => `arg_max_null(${value.sql}, 
 const unique = ({ value }: AggregateInput): string =>
   `CASE WHEN count(${value.sql}) = count(*) AND min(${value.sql}) = max(${value.sql}) THEN min(${value.sql}) END`;
 
+/** A decimal with room for the sum of two: half of it is one, with every digit. */
+function roomy(type: string, sql: string): string {
+  const [, width, scale] = /^DECIMAL\((\d+),(\d+)\)$/.exec(type) ?? [];
+  return `CAST(${sql} AS DECIMAL(${Math.min(38, Math.max(19, Number(width) + 1))},${scale}))`;
+}
+
 /** The value at a share of the sorted values; of an even split, the mean of both where values have one. */
 const quantile =
   (share: number) =>
@@ -113,8 +120,12 @@ const quantile =
     const list = `list_sort(list(${value.sql}) FILTER (WHERE ${value.sql} IS NOT NULL))`;
     const place = `count(${value.sql}) * ${share}`;
     const upper = `${list}[CAST(floor(${place}) AS BIGINT) + 1]`;
-    if (!isReal(value)) return upper;
-    return `CASE WHEN ${place} = floor(${place}) THEN (${list}[CAST(${place} AS BIGINT)] + ${upper}) / 2 ELSE ${upper} END`;
+    if (value.kind !== 'float') return upper;
+    const lower = `${list}[CAST(${place} AS BIGINT)]`;
+    const middle = isReal(value)
+      ? `(CAST(${lower} AS DOUBLE) + ${upper}) / 2`
+      : `(${roomy(value.type, lower)} + ${upper}) * CAST(0.5 AS DECIMAL(1,1))`;
+    return `CASE WHEN ${place} = floor(${place}) THEN ${middle} ELSE ${upper} END`;
   };
 
 /** How far an infinity is from others is no number. */

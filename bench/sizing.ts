@@ -14,7 +14,7 @@ const PLANNED: readonly (readonly [what: string, figure: string])[] = [
   ['20 people with different pivots of 1,000,000 rows, the whole server', 'pivots / resident memory'],
   ['a table of the `duckdb` engine, 1,000,000 rows × 10 columns', 'table memory / duckdb: a table at 1000000 rows'],
   ['a pivot of it', 'table memory / duckdb: a view at 1000000 rows'],
-  ['20 tables of the `memory` engine, 100,000 rows × 10 columns, together', 'table memory / memory: tables of 100000 rows, together at 20 tables'],
+  ['10 tables of the `memory` engine, 100,000 rows × 10 columns, together', 'table memory / memory: tables of 100000 rows, together at 10 tables'],
   ['a table of the `memory` engine, 1,000,000 rows × 10 columns', 'table memory / memory: a table at 1000000 rows'],
   ['a document of 10,000 notes', 'document memory / open document at 10000 annotations'],
   ['500 documents of 100 notes, together', 'document memory / open documents, together at 500 documents'],

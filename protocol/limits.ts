@@ -168,6 +168,11 @@ export const LIMITS = {
     'count',
     'Items of others that Yjs goes past to find the places of those of one edit, where several were inserted at one place',
   ),
+  documentLoadStepsMax: limit(
+    2_000_000,
+    'count',
+    'Items that Yjs goes past to put a document together when it is opened; a state may take half of them, and the edits since it was opened the other half',
+  ),
   documentNewClientsMax: limit(2_000, 'count', 'Yjs clients that become somebody’s with one edit: every start of a page that was offline is one'),
   documentClientsMax: limit(50_000, 'count', 'Yjs clients of one person in one document; a page that edits is one'),
   documentToldClientsMax: limit(
@@ -197,12 +202,7 @@ export const LIMITS = {
   documentStallMs: limit(30 * SECOND, 'ms', 'Who reads nothing of the state of a large document for so long is let go'),
   documentUpdatesPerSecond: limit(500, 'per second', 'Edits of one connection, each being a message'),
   documentUpdateBytesPerSecond: limit(4 * MiB, 'per second', 'Bytes of the edits of one connection'),
-  documentLoadStepsMax: limit(
-    2_000_000,
-    'count',
-    'The same of all edits of a document, when it is put together of what is stored; beyond, it is not opened, and no such state is stored',
-  ),
-  documentConflictStepsPerSecond: limit(50_000, 'per second', 'The same of the edits of one connection'),
+  documentConflictStepsPerSecond: limit(50_000, 'per second', 'Items of others that Yjs goes past for the edits of one connection'),
   documentSyncsPerSecond: limit(10, 'per second', 'Times that one connection asks for the state of documents, beside once with each channel'),
   documentRefusalsPerMinute: limit(600, 'count', 'Edits of one connection that may be refused before their channel is closed'),
   documentPutBackBytes: limit(16 * KiB, 'bytes', 'So many bytes that the server puts back after an edit that was refused count as one more refusal'),

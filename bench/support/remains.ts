@@ -61,6 +61,12 @@ export const untilEnded = (): Promise<never> => new Promise(() => undefined);
 async function leave(status: number): Promise<void> {
   // A server before its database.
   for (const end of [...programs].reverse()) await end().catch(() => undefined);
-  for (const directory of directories) removeDirectory(directory);
+  for (const directory of directories) {
+    try {
+      removeDirectory(directory);
+    } catch (fault) {
+      process.stderr.write(`${directory} could not be removed: ${String(fault)}\n`);
+    }
+  }
   process.exit(status);
 }

@@ -34,15 +34,16 @@ export function countConflictSteps(max: number, integrate: () => void): number {
 
 /**
  * Puts updates that are stored together in a new document. Edits that came one by one in few steps can take many in the order in
- * which a state has them, by Yjs client id: `unprocessable_data` beyond the bound, rather than a thread that stands still.
+ * which a state has them, by Yjs client id: `unprocessable_data` beyond the bound, rather than a thread that stands still. Answers
+ * with the steps.
  */
-export function applyStored(doc: Y.Doc, updates: readonly Uint8Array[], { stepsMax, origin }: { stepsMax: number; origin?: symbol }): void {
+export function applyStored(doc: Y.Doc, updates: readonly Uint8Array[], { stepsMax, origin }: { stepsMax: number; origin?: symbol }): number {
   const steps = countConflictSteps(stepsMax, () => {
     doc.transact(() => {
       for (const update of updates) Y.applyUpdate(doc, update, origin);
     }, origin);
   });
-  if (steps <= stepsMax) return;
+  if (steps <= stepsMax) return steps;
   throw new CovistaError('unprocessable_data', `to put the document together goes past more than ${stepsMax} items where others were inserted`, {
     stepsMax,
   });

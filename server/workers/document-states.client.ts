@@ -1,5 +1,7 @@
 import { Worker } from 'node:worker_threads';
+import { errorFromBody } from '../../protocol/errors.ts';
 import type { Limits } from '../../protocol/limits.ts';
+import { assert } from '../shared/assert.ts';
 import type { EntriesPage, PagedEntry } from '../shared/document-entries.ts';
 import type { ThreadCounts } from '../shared/thread-counts.ts';
 import type { DocumentStatesSettings, FromDocumentStates, ToDocumentStates } from './document-states.protocol.ts';
@@ -36,23 +38,17 @@ export class DocumentStatesThread {
 
   /** What updates come to, as one update. */
   async compact(updates: readonly Uint8Array[]): Promise<Uint8Array> {
-    const answer = await this.#ask({ kind: 'compact', updates });
-    if (answer.kind !== 'compacted') throw new Error(`a document could not be compacted: ${JSON.stringify(answer)}`);
-    return answer.update;
+    return (await this.#ask({ kind: 'compact', updates }, 'compacted')).update;
   }
 
   /** What the updates come to in maps at the root, as plain JSON. */
   async read(updates: readonly Uint8Array[], maps: readonly string[]): Promise<Readonly<Record<string, unknown>>> {
-    const answer = await this.#ask({ kind: 'read', updates, maps });
-    if (answer.kind !== 'read') throw new Error(`a document could not be read: ${JSON.stringify(answer)}`);
-    return answer.maps;
+    return (await this.#ask({ kind: 'read', updates, maps }, 'read')).maps;
   }
 
   /** A page of entries, as plain JSON. */
   async page(page: EntriesPage): Promise<readonly PagedEntry[]> {
-    const answer = await this.#ask({ kind: 'page', ...page });
-    if (answer.kind !== 'paged') throw new Error(`entries of a document could not be read: ${JSON.stringify(answer)}`);
-    return answer.entries;
+    return (await this.#ask({ kind: 'page', ...page }, 'paged')).entries;
   }
 
   async close(): Promise<void> {
@@ -62,8 +58,15 @@ export class DocumentStatesThread {
     await this.#worker.terminate();
   }
 
+  async #ask<Kind extends FromDocumentStates['kind']>(message: ToDocumentStates, kind: Kind): Promise<Extract<FromDocumentStates, { kind: Kind }>> {
+    const answer = await this.#answerTo(message);
+    if (answer.kind === 'failed') throw errorFromBody(answer.error);
+    assert(answer.kind === kind, 'answers in the order of the questions');
+    return answer as Extract<FromDocumentStates, { kind: Kind }>;
+  }
+
   /** Keeps the process alive for as long as somebody waits. */
-  #ask(message: ToDocumentStates): Promise<FromDocumentStates> {
+  #answerTo(message: ToDocumentStates): Promise<FromDocumentStates> {
     clearTimeout(this.#rest);
     const worker = this.#worker ?? this.#start();
     const settle = Promise.withResolvers<FromDocumentStates>();

@@ -1,3 +1,4 @@
+import type { ErrorBody } from '../../protocol/errors.ts';
 import type { EntriesPage, PagedEntry } from '../shared/document-entries.ts';
 
 /** How much it may take to put one document together. */
@@ -18,4 +19,4 @@ export type FromDocumentStates =
   | { readonly kind: 'compacted'; readonly update: Uint8Array }
   | { readonly kind: 'read'; readonly maps: Readonly<Record<string, unknown>> }
   | { readonly kind: 'paged'; readonly entries: readonly PagedEntry[] }
-  | { readonly kind: 'failed'; readonly message: string };
+  | { readonly kind: 'failed'; readonly error: ErrorBody };

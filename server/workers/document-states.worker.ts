@@ -1,6 +1,7 @@
 import { isDeepStrictEqual } from 'node:util';
 import { parentPort, workerData } from 'node:worker_threads';
 import * as Y from 'yjs';
+import { CovistaError, errorBody } from '../../protocol/errors.ts';
 import { present } from '../shared/assert.ts';
 import { applyStored } from '../shared/conflict-steps.ts';
 import type { EntriesPage, PagedEntry } from '../shared/document-entries.ts';
@@ -17,8 +18,11 @@ function documentOf(updates: readonly Uint8Array[]): Y.Doc {
 
 /** A state has the edits in another order than that in which they came. One that nobody could open takes the place of no log. */
 function stateOf(updates: readonly Uint8Array[]): Uint8Array {
-  const state = Y.encodeStateAsUpdate(documentOf(updates));
-  documentOf([state]);
+  const doc = documentOf(updates);
+  const state = Y.encodeStateAsUpdate(doc);
+  const structs = [...doc.store.clients.values()].reduce((sum, { length }) => sum + length, 0);
+  // No more than each past all, which few have too few for.
+  if (structs ** 2 > stepsMax / 2) applyStored(new Y.Doc(), [state], { stepsMax: stepsMax / 2 });
   return state;
 }
 
@@ -48,6 +52,7 @@ port.on('message', (message: ToDocumentStates) => {
     const answered = answer(message);
     port.postMessage(answered, answered.kind === 'compacted' ? [answered.update.buffer as ArrayBuffer] : []);
   } catch (error) {
-    port.postMessage({ kind: 'failed', message: String(error) } satisfies FromDocumentStates);
+    const fault = error instanceof CovistaError ? error : new CovistaError('internal', String(error));
+    port.postMessage({ kind: 'failed', error: errorBody(fault) } satisfies FromDocumentStates);
   }
 });

@@ -24,8 +24,9 @@ export type Overall = Pick<Figures, 'perSecond' | 'errors' | 'p50' | 'p95' | 'p9
 export interface Recorded {
   readonly elapsedMs: number;
   /** Histograms as text. */
-  readonly entries: readonly { readonly action: string; readonly times: string; readonly errors: number }[];
+  readonly entries: readonly { readonly action: string; readonly times: string; readonly errors: number; readonly missed: number }[];
   readonly all: string;
+  readonly missed: number;
   readonly errors: Readonly<Record<string, number>>;
   readonly limitsMet: LimitsMet;
 }
@@ -36,6 +37,8 @@ export type LimitsMet = Readonly<Partial<Record<LimitName, number>>>;
 interface Entry {
   readonly times: Histogram;
   errors: number;
+  /** Of the times, those of what nobody came to begin: of no use for a rate. */
+  missed: number;
 }
 
 export interface ActionOptions {
@@ -57,19 +60,23 @@ export class Recorder {
   readonly #errors = new Map<string, number>();
   readonly #limits = new Map<LimitName, number>();
   readonly #all = build(HISTOGRAM);
+  /** Of all actions together. */
+  #missed = 0;
   #startedAtMs: number | undefined;
 
   /** What several recorded beside one another, as if one had. */
   static of(recorded: readonly Recorded[]): Recorder {
     const recorder = new Recorder();
     recorder.#startedAtMs = performance.now() - Math.max(0, ...recorded.map(({ elapsedMs }) => elapsedMs));
-    for (const { entries, all, errors, limitsMet } of recorded) {
-      for (const { action, times, errors: failed } of entries) {
+    for (const { entries, all, missed: allMissed, errors, limitsMet } of recorded) {
+      for (const { action, times, errors: failed, missed } of entries) {
         const entry = recorder.#entry(action);
         entry.times.add(decodeFromCompressedBase64(times));
         entry.errors += failed;
+        entry.missed += missed;
       }
       recorder.#all.add(decodeFromCompressedBase64(all));
+      recorder.#missed += allMissed;
       for (const [kind, count] of Object.entries(errors)) recorder.#count(kind, count);
       for (const [name, most] of Object.entries(limitsMet)) recorder.#limits.set(name as LimitName, most);
     }
@@ -79,8 +86,9 @@ export class Recorder {
   recorded(): Recorded {
     return {
       elapsedMs: this.#elapsedMs(),
-      entries: [...this.#entries].map(([action, { times, errors }]) => ({ action, times: encodeIntoCompressedBase64(times), errors })),
+      entries: [...this.#entries].map(([action, { times, ...counts }]) => ({ action, times: encodeIntoCompressedBase64(times), ...counts })),
       all: encodeIntoCompressedBase64(this.#all),
+      missed: this.#missed,
       errors: this.errors,
       limitsMet: this.limitsMet,
     };
@@ -91,6 +99,7 @@ export class Recorder {
     this.#entries.clear();
     this.#errors.clear();
     this.#all.reset();
+    this.#missed = 0;
     this.#startedAtMs = performance.now();
   }
 
@@ -111,6 +120,13 @@ export class Recorder {
     const elapsedMs = performance.now() - dueAtMs;
     this.record(action, elapsedMs);
     if (!isLocal) this.#all.recordValue(microseconds(elapsedMs));
+  }
+
+  /** Charges what there was no time to begin, which nobody answered. */
+  miss(action: string, dueAtMs: number, options: ActionOptions = {}): void {
+    this.charge(action, dueAtMs, options);
+    this.#entry(action).missed += 1;
+    if (options.isLocal !== true) this.#missed += 1;
   }
 
   /** Times what is no action itself, such as how the action of another is seen. */
@@ -140,14 +156,14 @@ export class Recorder {
    */
   overall(): Overall {
     const errors = [...this.#entries.values()].reduce((total, entry) => total + entry.errors, 0);
-    return { perSecond: this.#all.totalCount / this.#seconds(), errors, ...percentilesOf(this.#all) };
+    return { perSecond: (this.#all.totalCount - this.#missed) / this.#seconds(), errors, ...percentilesOf(this.#all) };
   }
 
   /** What came of every kind of action, in the order in which they first happened. */
   figures(): Figures[] {
     const seconds = this.#seconds();
-    return [...this.#entries].map(([action, { times, errors }]) => {
-      const count = times.totalCount;
+    return [...this.#entries].map(([action, { times, errors, missed }]) => {
+      const count = times.totalCount - missed;
       return { action, count, errors, perSecond: count / seconds, ...percentilesOf(times), max: times.maxValue / 1_000 };
     });
   }
@@ -175,7 +191,7 @@ export class Recorder {
   #entry(action: string): Entry {
     const known = this.#entries.get(action);
     if (known !== undefined) return known;
-    const made = { times: build(HISTOGRAM), errors: 0 };
+    const made = { times: build(HISTOGRAM), errors: 0, missed: 0 };
     this.#entries.set(action, made);
     return made;
   }

@@ -93,7 +93,7 @@ export function scenario<Seat>({ about, sit, actions, leave }: Scenario<Seat>): 
         },
         miss: (dueAtMs) => {
           const action = choose();
-          recorder.charge(action.name, dueAtMs, action);
+          recorder.miss(action.name, dueAtMs, action);
         },
         leave: () => leave(seat),
       };

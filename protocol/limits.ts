@@ -373,7 +373,7 @@ export const LIMITS = {
   duckdbTablesViewsBytesMax: limit(
     256 * MiB,
     'bytes',
-    'What views of shared tables on DuckDB keep beside their results: configurations, and which rows are open; what is equal counts once',
+    'What views of shared tables on DuckDB keep beside their results: configurations, and which rows are open, a quarter of it of one person; what is equal counts once',
   ),
   duckdbTablesColumnsBytesMax: limit(
     192 * MiB,

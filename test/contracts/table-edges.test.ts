@@ -19,15 +19,16 @@ const COLUMNS = [
   { name: 'toString', type: 'INTEGER' },
   { name: 'constructor', type: 'VARCHAR' },
   { name: 'single', type: 'FLOAT' },
+  { name: 'fraction', type: 'DECIMAL(38,38)' },
 ] as const;
 
 const SELECT = `SELECT * FROM (VALUES
-  (1, -128, 255, -9223372036854775808, 18446744073709551615, 99999999999999999999999999999999999999, 1234567890123456.78, CAST(5.5 AS DOUBLE), 1, 'a', CAST(0.1 AS FLOAT)),
-  (2, 127, 7, 9223372036854775807, 2, 99999999999999999999999999999999999999, 1234567890123456.79, 'nan', 2, 'b', 16777216),
-  (3, 5, 0, 9007199254740993, 1, 1, 0.10, 3.25, 3, 'a', -0.1),
-  (4, NULL, NULL, NULL, NULL, NULL, NULL, NULL, 4, 'b', NULL),
-  (5, -1, 1, -1, 1, 1, -5, 'inf', 5, 'a', 'inf'),
-  (6, 0, 0, 0, 0, 0, 7, 'nan', 6, 'b', 3.25)
+  (1, -128, 255, -9223372036854775808, 18446744073709551615, 99999999999999999999999999999999999999, 1234567890123456.78, CAST(5.5 AS DOUBLE), 1, 'a', CAST(0.1 AS FLOAT), '0.1'),
+  (2, 127, 7, 9223372036854775807, 2, 99999999999999999999999999999999999999, 1234567890123456.79, 'nan', 2, 'b', 16777216, '0.2'),
+  (3, 5, 0, 9007199254740993, 1, 1, 0.10, 3.25, 3, 'a', -0.1, '0.99999999999999999999999999999999999999'),
+  (4, NULL, NULL, NULL, NULL, NULL, NULL, NULL, 4, 'b', NULL, NULL),
+  (5, -1, 1, -1, 1, 1, -5, 'inf', 5, 'a', 'inf', '0.99999999999999999999999999999999999999'),
+  (6, 0, 0, 0, 0, 0, 7, 'nan', 6, 'b', 3.25, '0')
 ) AS rows(${COLUMNS.map(({ name }) => `"${name}"`).join(', ')})`;
 
 let workshop: ParquetWorkshop;
@@ -175,6 +176,28 @@ test('TB18 differences, medians and absolute sums of floats of 32 bits are the s
     }
   }
   expect(await of(tables.duckdb.table, 'money', 'median', 3)).toBe('1234567890123456.785');
+});
+
+test('TB18 medians of decimals of 38 digits are floats, as in the memory engine: the mean of two has no place among decimals', async () => {
+  for (const [column, first, last, expected] of [
+    ['wide', 5, 6, 0.5],
+    ['wide', 1, 2, 1e38],
+    ['wide', 1, 3, 1e38],
+    ['fraction', 1, 2, 0.15],
+    ['fraction', 1, 3, 0.2],
+    ['fraction', 3, 3, 1],
+    ['fraction', 5, 6, 0.5],
+  ] as const) {
+    const filter = [
+      ['id', '>=', first],
+      ['id', '<=', last],
+    ];
+    const config = { columns: [column], group_rollup_mode: 'total', aggregates: { [column]: 'median' }, filter } as ViewConfigUpdate;
+    for (const [name, { table }] of Object.entries(tables)) {
+      const csv = await shown(table, config, (view) => view.to_csv());
+      expect(Number(csv.split('\n')[1]) / expected, `${name}: ${column} from ${first} to ${last}`).toBeCloseTo(1, 9);
+    }
+  }
 });
 
 test('TB18 rows are sorted by distance from 0 also where the least integer of a type has one that the type does not hold', async () => {

@@ -4,7 +4,7 @@ import { defaultLimits, type Limits } from '../../protocol/limits.ts';
 import type { ScopedContent } from '../../server/storage/content-store.ts';
 import { chosen, statementsOf } from '../../server/workers/duckdb-tables/grid.ts';
 import { bytes, contentOfIngested, openTestContent, type TestContent, unrestricted } from '../support/content.ts';
-import { duckdbEngine, openTable } from '../support/table-engines.ts';
+import { connectClient, duckdbEngine } from '../support/table-engines.ts';
 
 const ROWS = 6_000;
 /** The total, a group for every two rows, and the rows. */
@@ -26,12 +26,16 @@ afterAll(async () => {
   await content?.close();
 });
 
-async function withTable<Result>(limits: Partial<Limits>, use: (table: Table) => Promise<Result>): Promise<Result> {
+async function withTable<Result>(
+  limits: Partial<Limits>,
+  use: (table: Table, tableOf: (holder: string) => Promise<Table>) => Promise<Result>,
+): Promise<Result> {
   const { engine, close } = await duckdbEngine([content.directory], { ...defaultLimits, ...limits });
   try {
-    const opened = await openTable(engine, 'open rows', { source, columns: null, rowLimit: null });
-    const result = await use(opened.table);
-    await opened.close();
+    const loaded = await engine.load('open rows', { source, columns: null, rowLimit: null }, { signal: new AbortController().signal });
+    const tableOf = async (holder: string): Promise<Table> => (await connectClient(loaded, holder)).client.open_table('open rows');
+    const result = await use(await tableOf('alice'), tableOf);
+    loaded.close();
     return result;
   } finally {
     await close();
@@ -78,7 +82,7 @@ test('TB18 a statement names some rows at most, however many a window has', () =
 });
 
 test('TB15 views that are equal share which rows are open at first, and those that go on find room or are told that there is none', () =>
-  withTable({ duckdbTablesViewsBytesMax: 200_000 }, async (table) => {
+  withTable({ duckdbTablesViewsBytesMax: 800_000 }, async (table) => {
     const views: View[] = [];
     for (let count = 0; count < 40; count += 1) views.push(await table.view(FOLDED));
     for (const view of views) expect(await view.num_rows()).toBe(1 + ROWS / 2);
@@ -108,12 +112,32 @@ test('TB15 a view that is open takes no memory for what opening it further would
   }));
 
 test('TB15 configurations count once for all views that are equal, and are refused where there is no room', () =>
-  withTable({ duckdbTablesViewsBytesMax: 100_000 }, async (table) => {
+  withTable({ duckdbTablesViewsBytesMax: 200_000 }, async (table) => {
     const filtered = (chars: number): ViewConfigUpdate => ({ ...FOLDED, filter: [['kind', '!=', 'x'.repeat(chars)]] });
-    await expect(table.view(filtered(10_000))).rejects.toThrow('there is no room for so large a view');
+    await expect(table.view(filtered(20_000))).rejects.toThrow('there is no room for so large a view');
     const views = await Promise.all(Array.from({ length: 50 }, (_unused, view) => table.view({ ...filtered(2_000), group_by_depth: view % 2 })));
     const [all, folded] = views;
     expect([await all?.num_rows(), await folded?.num_rows()]).toEqual([ALL, 1 + ROWS / 2]);
     expect((await folded?.get_config())?.group_by_depth).toBe(1);
     expect((await folded?.get_config())?.filter).toEqual(filtered(2_000).filter);
+  }));
+
+test('TB15 one person has at most a quarter of the memory for configurations and open rows, so that others make views', () =>
+  withTable({ duckdbTablesViewsBytesMax: 400_000 }, async (table, tableOf) => {
+    const refused = 'there is no room';
+    const named = (name: string): ViewConfigUpdate => ({ ...GROUPED, filter: [['kind', '!=', name.repeat(3_000)]] });
+    const mine = [await table.view(FOLDED), await table.view(FOLDED), await table.view(FOLDED)];
+    const outcomes: string[] = [];
+    for (const view of mine) outcomes.push(await view.expand(1).then(String, ({ message }: Error) => message));
+    expect(outcomes).toEqual(['2', '2', expect.stringContaining(refused)]);
+    await table.view(named('a'));
+    await expect(table.view(named('b'))).rejects.toThrow(refused);
+    // Others have their own, and what is there already is refused to nobody.
+    const theirs = await tableOf('bob');
+    expect(await (await theirs.view(named('b'))).num_rows()).toBe(ALL);
+    expect(await (await theirs.view(FOLDED)).expand(1)).toBe(2);
+    expect(await (await table.view(named('b'))).num_rows()).toBe(ALL);
+    await mine[0]?.delete();
+    await mine[1]?.delete();
+    expect(await mine[2]?.expand(1)).toBe(2);
   }));

@@ -86,10 +86,13 @@ export async function openGuarded(engine: TableEngine, tableId: TableId, source:
 }
 
 /** A Perspective client on a session of its own. */
-export async function connectClient(loaded: Awaited<ReturnType<TableEngine['load']>>): Promise<{ client: Client; session: EngineSession }> {
+export async function connectClient(
+  loaded: Awaited<ReturnType<TableEngine['load']>>,
+  holder = 'alice',
+): Promise<{ client: Client; session: EngineSession }> {
   const { make_client } = await import('@perspective-dev/client/node');
   const session = loaded.connect({
-    holder: 'alice',
+    holder,
     // What one client asks while it is told something comes after that.
     respond: (bytes) => queueMicrotask(() => void client.handle_response(bytes)),
     lost: () => undefined,

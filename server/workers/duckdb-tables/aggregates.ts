@@ -107,10 +107,13 @@ const last = ({ value }: AggregateInput): string => `arg_max_null(${value.sql}, 
 const unique = ({ value }: AggregateInput): string =>
   `CASE WHEN count(${value.sql}) = count(*) AND min(${value.sql}) = max(${value.sql}) THEN min(${value.sql}) END`;
 
-/** A decimal with room for the sum of two: half of it is one, with every digit. */
-function roomy(type: string, sql: string): string {
-  const [, width, scale] = /^DECIMAL\((\d+),(\d+)\)$/.exec(type) ?? [];
-  return `CAST(${sql} AS DECIMAL(${Math.min(38, Math.max(19, Number(width) + 1))},${scale}))`;
+const DECIMAL_DIGITS_MAX = 38;
+
+/** The mean of two values. That of decimals has every digit, unless they have all that there are, so that another has no place. */
+function meanOf({ type }: Field, one: string, other: string): string {
+  const [, digits, scale] = /^DECIMAL\((\d+),(\d+)\)$/.exec(type) ?? [];
+  if (digits === undefined || Number(digits) >= DECIMAL_DIGITS_MAX) return `(CAST(${one} AS DOUBLE) + ${other}) / 2`;
+  return `(CAST(${one} AS DECIMAL(${Math.max(19, Number(digits) + 1)},${scale})) + ${other}) * CAST(0.5 AS DECIMAL(1,1))`;
 }
 
 /** The value at a share of the sorted values; of an even split, the mean of both where values have one. */
@@ -122,10 +125,7 @@ const quantile =
     const upper = `${list}[CAST(floor(${place}) AS BIGINT) + 1]`;
     if (value.kind !== 'float') return upper;
     const lower = `${list}[CAST(${place} AS BIGINT)]`;
-    const middle = isReal(value)
-      ? `(CAST(${lower} AS DOUBLE) + ${upper}) / 2`
-      : `(${roomy(value.type, lower)} + ${upper}) * CAST(0.5 AS DECIMAL(1,1))`;
-    return `CASE WHEN ${place} = floor(${place}) THEN ${middle} ELSE ${upper} END`;
+    return `CASE WHEN ${place} = floor(${place}) THEN ${meanOf(value, lower, upper)} ELSE ${upper} END`;
   };
 
 /** How far an infinity is from others is no number. */

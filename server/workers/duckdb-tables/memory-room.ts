@@ -1,6 +1,8 @@
 /** Nothing takes more than this share of a room at once, so that there is some for several. */
 const SHARE_MAX = 1 / 4;
 
+export type Room = Pick<MemoryRoom, 'free' | 'take' | 'give'>;
+
 /** Memory that many take from, and that has an end. */
 export class MemoryRoom {
   readonly #bytesMax: number;
@@ -14,9 +16,14 @@ export class MemoryRoom {
     return this.#bytesMax - this.#bytes;
   }
 
+  /** The most that is taken at once. */
+  get onceMax(): number {
+    return this.#bytesMax * SHARE_MAX;
+  }
+
   /** Whether so much was free, and is taken now. */
   take(bytes: number): boolean {
-    if (bytes > Math.min(this.free, this.#bytesMax * SHARE_MAX)) return false;
+    if (bytes > Math.min(this.free, this.onceMax)) return false;
     this.#bytes += bytes;
     return true;
   }
@@ -28,11 +35,11 @@ export class MemoryRoom {
 
 /** What one has of a room. Whatever becomes of who has it, all of it is given back at once. */
 export class MemoryShare {
-  readonly #room: MemoryRoom;
+  readonly #room: Room;
   #bytes = 0;
   #isOver = false;
 
-  constructor(room: MemoryRoom) {
+  constructor(room: Room) {
     this.#room = room;
   }
 

@@ -1,5 +1,6 @@
 import { CovistaError } from '../../../protocol/errors.ts';
 import type { Limits } from '../../../protocol/limits.ts';
+import { add } from './tally.ts';
 
 /** Nobody has more than this share of the results, so that there are some for others. */
 const SHARE_MAX = 1 / 4;
@@ -29,23 +30,13 @@ export class ResultShares {
   take(result: object, holder: string): void {
     const leases = this.#leases.get(result) ?? new Map<string, number>();
     this.#leases.set(result, leases);
-    const before = leases.get(holder) ?? 0;
-    leases.set(holder, before + 1);
-    if (before === 0) this.#counts.set(holder, (this.#counts.get(holder) ?? 0) + 1);
+    if (add(leases, holder, 1) === 1) add(this.#counts, holder, 1);
   }
 
   give(result: object, holder: string): void {
     const leases = this.#leases.get(result);
     if (leases === undefined) return;
-    if (decrease(leases, holder)) decrease(this.#counts, holder);
+    if (add(leases, holder, -1) === 0) add(this.#counts, holder, -1);
     if (leases.size === 0) this.#leases.delete(result);
   }
-}
-
-/** Whether nothing is left. */
-function decrease(counts: Map<string, number>, key: string): boolean {
-  const left = (counts.get(key) ?? 0) - 1;
-  if (left > 0) counts.set(key, left);
-  else counts.delete(key);
-  return left <= 0;
 }

@@ -5,11 +5,13 @@ import { CacheCounts } from '../../shared/cache-counts.ts';
 import type { WireViewConfig } from '../../shared/perspective/types.ts';
 import type { Session } from '../../storage/parquet/session.ts';
 import type { KeptColumns } from './kept-columns.ts';
-import { MemoryRoom, MemoryShare } from './memory-room.ts';
+import { CommonShare, MemoryQuotas } from './memory-quotas.ts';
+import { MemoryRoom, MemoryShare, type Room } from './memory-room.ts';
 import type { ViewPlan } from './plan.ts';
 import type { Queries } from './queries.ts';
 import { type Computation, type Query, Result } from './result.ts';
 import { ResultShares } from './result-shares.ts';
+import type { RowTree } from './row-tree.ts';
 import { RowTrees } from './row-trees.ts';
 import type { Table } from './table.ts';
 
@@ -32,9 +34,10 @@ interface Wanted {
 /** A share in a result, given back once, and what views of one configuration have in common: all but how deep their rows are open. */
 export interface ResultLease extends Wanted {
   readonly result: Result;
-  readonly trees: RowTrees;
+  /** A tree that its views share; `memory_limit` where there is no room for the holder. */
+  openTo(depth: number): Promise<RowTree>;
   /** Where views take the memory that is their own. */
-  readonly room: MemoryRoom;
+  readonly room: Room;
   release(): void;
 }
 
@@ -49,7 +52,7 @@ interface Entry extends Wanted {
   readonly cells: MemoryShare;
   readonly trees: RowTrees;
   /** What its views have in common of `duckdbTablesViewsBytesMax`. */
-  readonly share: MemoryShare;
+  readonly share: CommonShare;
   /** Whether it takes a place; rows as they are in the table are read out of it, and what is kept of them has a bound of its own. */
   readonly isCounted: boolean;
   leases: number;
@@ -80,7 +83,7 @@ export class Results {
   readonly #entries = new Map<string, Entry>();
   readonly #removals = new Set<Promise<void>>();
   readonly #cells: MemoryRoom;
-  readonly #room: MemoryRoom;
+  readonly #quotas: MemoryQuotas;
   readonly #shares: ResultShares;
   /** How often a view was asked for that somebody had already. */
   readonly counts = new CacheCounts();
@@ -92,7 +95,7 @@ export class Results {
     this.#limits = limits;
     this.#onFault = onFault;
     this.#cells = new MemoryRoom(limits.duckdbTablesCellsBytesMax);
-    this.#room = new MemoryRoom(limits.duckdbTablesViewsBytesMax);
+    this.#quotas = new MemoryQuotas(limits.duckdbTablesViewsBytesMax);
     this.#shares = new ResultShares(limits);
   }
 
@@ -105,6 +108,7 @@ export class Results {
   async acquire(hosted: HostedTable, wanted: Wanted, { holder, signal }: Asker): Promise<ResultLease> {
     const entry = this.#entryOf(hosted, wanted, holder);
     entry.leases += 1;
+    entry.share.join(holder);
     if (entry.isCounted) this.#shares.take(entry, holder);
     let isHeld = true;
     const release = (): void => {
@@ -113,7 +117,8 @@ export class Results {
     };
     try {
       const { plan, wire, trees } = entry;
-      return { result: await unlessAborted(entry.computed, signal), plan, wire, trees, room: this.#room, release };
+      const result = await unlessAborted(entry.computed, signal);
+      return { result, plan, wire, openTo: (depth) => trees.openTo(depth, holder), room: this.#quotas.of(holder), release };
     } catch (fault) {
       release();
       throw fault;
@@ -132,8 +137,9 @@ export class Results {
     if (known !== undefined) return known;
     const isOfTable = plan.isLazy && plan.shape === 'flat';
     if (!isOfTable) this.#shares.assertRoom(holder);
-    const share = new MemoryShare(this.#room);
-    if (!share.take(plan.key.length * CONFIG_BYTES)) throw new CovistaError('memory_limit', 'there is no room for so large a view; close others');
+    const share = new CommonShare(this.#quotas);
+    if (!share.take(plan.key.length * CONFIG_BYTES, holder))
+      throw new CovistaError('memory_limit', 'there is no room for so large a view; close others');
     this.#count += 1;
     const name = `${RESULT_NAME}${this.#count}`;
     const controller = new AbortController();
@@ -165,6 +171,7 @@ export class Results {
 
   #release(entry: Entry, holder: string): void {
     entry.leases -= 1;
+    entry.share.leave(holder);
     if (entry.isCounted) this.#shares.give(entry, holder);
     if (entry.leases > 0) return;
     this.#entries.delete(entry.key);
@@ -174,8 +181,7 @@ export class Results {
     void removal.finally(() => this.#removals.delete(removal));
   }
 
-  async #remove({ computed, name, cells, share }: Entry): Promise<void> {
-    share.end();
+  async #remove({ computed, name, cells }: Entry): Promise<void> {
     const result = await computed.catch(() => undefined);
     cells.end();
     if (result?.hasTables === false) return;

@@ -100,7 +100,7 @@ export class View {
 
   async collapse(place: number): Promise<number> {
     if (!this.#isNested) return 0;
-    const tree = this.#tree ?? (await this.#lease.trees.openTo(this.plan.keys.length));
+    const tree = this.#tree ?? (await this.#lease.openTo(this.plan.keys.length));
     return -this.#goOn(tree, tree.collapse(place));
   }
 
@@ -125,7 +125,7 @@ export class View {
   /** What others show too takes no memory of this view. */
   async #openTo(depth: number): Promise<void> {
     if (!this.#isNested) return;
-    this.#tree = depth < this.plan.keys.length ? await this.#lease.trees.openTo(depth) : undefined;
+    this.#tree = depth < this.plan.keys.length ? await this.#lease.openTo(depth) : undefined;
     this.#share.resize(0);
   }
 

@@ -85,7 +85,7 @@ export class PerspectiveMemory {
     const hosted = await this.#threadFor(bytes).load(key, arrow.pieces, bytes);
     if (control.signal.aborted) hosted.close();
     throwIfAborted(control.signal);
-    return describe(hosted, arrow, { bytes, singles: singlesOf(source.content) });
+    return describe(hosted, arrow, { bytes, singles: singlesOf(source.content, arrow) });
   }
 
   /** Ends every table and thread. */
@@ -162,5 +162,8 @@ function describe(hosted: MemoryHosted, { rows, schema }: TableArrow, held: Pick
   };
 }
 
-const singlesOf = ({ schema }: MemorySource['source']['content']): ReadonlySet<string> =>
-  new Set(schema.flatMap(({ name, type }) => (type === 'FLOAT' ? [name] : [])));
+/** Of the opened columns alone: an expression may have the name of one that is not in the table, hidden ones included. */
+function singlesOf(content: MemorySource['source']['content'], { schema }: TableArrow): ReadonlySet<string> {
+  const opened = new Set(schema.map(({ name }) => name));
+  return new Set(content.schema.flatMap(({ name, type }) => (type === 'FLOAT' && opened.has(name) ? [name] : [])));
+}

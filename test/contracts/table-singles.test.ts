@@ -58,3 +58,16 @@ test.each([
     }
   }),
 );
+
+test('TB18 a configuration comes back with the numbers that were given, not with those of 32 bits that they became', () =>
+  withTable(all, async (table) => {
+    const filter = [
+      ['id', '<', 2],
+      ['salary', '<', 1e300],
+      ['salary', '==', 0.1],
+      ['salary', '<', 0.2],
+    ];
+    const view = await table.view({ filter } as unknown as ViewConfigUpdate);
+    expect(await view.to_columns()).toMatchObject({ id: [1] });
+    expect((await view.get_config()).filter).toEqual(filter);
+  }));

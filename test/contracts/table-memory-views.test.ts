@@ -31,6 +31,7 @@ afterAll(async () => {
 
 const pivot = (key: string, id: string) =>
   ({ ...(makeView(key, id) as object), body: { view_id: id, config: { group_by: ['id'], sort: [{ column: 'mixed', op: 'desc' }] } } }) as never;
+const setDepth = (id: string, depth: number) => ({ entityId: id, kind: 'view_set_depth', body: { depth } }) as never;
 const expand = (id: string) => ({ entityId: id, kind: 'view_expand', body: { row_index: 0 } }) as never;
 
 /** What the engine uses with the table alone. */
@@ -61,6 +62,8 @@ test('MEM5 views that leave no room are refused, and the thread goes on with its
     expect(views).toBeGreaterThan(0);
     // What makes views larger is refused too, and so is a further table; what is there is read.
     expect(await ask(expand('view0'))).toMatchObject(refusal);
+    expect(await ask(setDepth('view0', 1))).toMatchObject(refusal);
+    expect(await ask(setDepth('view0', 0))).toMatchObject({ kind: 'view_set_depth' });
     await expect(engine.load('other', small, calm())).rejects.toMatchObject({ code: 'memory_limit' });
     expect(await ask(tableSize('big'))).toMatchObject({ body: { size: ROWS } });
     for (let view = 0; view < views; view += 1) expect(await ask(deleteView(`view${view}`))).toMatchObject({ kind: 'view_delete' });

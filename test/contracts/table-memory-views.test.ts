@@ -75,3 +75,26 @@ test('MEM5 views that leave no room are refused, and the thread goes on with its
     await engine.close();
   }
 });
+
+test('MEM5 a table goes to a thread that has room for it, also where that has more views than another', async () => {
+  const half = { ...source, rowLimit: ROWS / 2 };
+  const measuring = memoryEngine(content.store);
+  const [smaller, larger] = [await measuring.load('half', half, calm()), await measuring.load('big', source, calm())].map(
+    ({ bytes: taken }) => taken,
+  );
+  await measuring.close();
+  const memoryThreadBytesMax = Number(smaller) + Number(larger) - 1;
+  const engine = memoryEngine(content.store, { ...defaultLimits, memoryThreadsMax: 2, memoryThreadBytesMax });
+  try {
+    const { ask, session } = bareSession(await engine.load('half', half, calm()));
+    await engine.load('big', source, calm());
+    const usedBytes = () => engine.threads.map(({ memory }) => memory.usedBytes);
+    for (let view = 0; view < 20; view += 1) await ask(pivot('half', `view${view}`));
+    // What a thread uses is told soon after a view was made.
+    await expect.poll(() => Math.max(...usedBytes()), { timeout: 30_000 }).toBeGreaterThan(memoryThreadBytesMax);
+    expect((await engine.load('other', half, calm())).rows).toBe(ROWS / 2);
+    session.close();
+  } finally {
+    await engine.close();
+  }
+});

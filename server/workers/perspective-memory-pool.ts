@@ -39,7 +39,7 @@ const TABLE_BYTES = 256 * 1024;
 
 /**
  * The `memory` engine of tables: Perspective's own, in threads. A table lives in one thread; one that is not loaded yet takes
- * the thread with the fewest bytes, those of views included. A thread that fails takes its tables with it and nothing else.
+ * the thread with the fewest bytes, those of views included, of those that have room. A thread that fails takes its tables with it and nothing else.
  */
 export class PerspectiveMemory {
   readonly name = 'memory';
@@ -85,7 +85,7 @@ export class PerspectiveMemory {
     const hosted = await this.#threadFor(bytes).load(key, arrow.pieces, bytes);
     if (control.signal.aborted) hosted.close();
     throwIfAborted(control.signal);
-    return describe(hosted, arrow, { bytes, singles: singlesOf(source.content) });
+    return describe(hosted, arrow, { bytes, singles: singlesOf(source.content, arrow) });
   }
 
   /** Ends every table and thread. */
@@ -101,12 +101,11 @@ export class PerspectiveMemory {
 
   #threadFor(bytes: number): MemoryThread {
     const { memoryThreadsMax, memoryThreadBytesMax } = this.#options.limits;
-    const [least] = [...this.#threads].sort((one, other) => takenBy(one) - takenBy(other));
-    if (bytes <= memoryThreadBytesMax) {
-      if (least?.isEmpty) return least;
-      if (this.#threads.size < memoryThreadsMax) return this.#start();
-    }
-    if (least !== undefined && least.bytes + bytes <= memoryThreadBytesMax) return least;
+    const roomy = [...this.#threads].filter((thread) => thread.bytes + bytes <= memoryThreadBytesMax);
+    const [least] = roomy.sort((one, other) => takenBy(one) - takenBy(other));
+    if (least?.isEmpty) return least;
+    if (bytes <= memoryThreadBytesMax && this.#threads.size < memoryThreadsMax) return this.#start();
+    if (least !== undefined) return least;
     const message = 'no thread of the engine has room for this table; close others, or open fewer rows or columns';
     throw new CovistaError('memory_limit', message, { bytes, memoryThreadBytesMax });
   }
@@ -162,5 +161,8 @@ function describe(hosted: MemoryHosted, { rows, schema }: TableArrow, held: Pick
   };
 }
 
-const singlesOf = ({ schema }: MemorySource['source']['content']): ReadonlySet<string> =>
-  new Set(schema.flatMap(({ name, type }) => (type === 'FLOAT' ? [name] : [])));
+/** Of the opened columns alone: an expression may have the name of one that is not in the table, hidden ones included. */
+function singlesOf(content: MemorySource['source']['content'], { schema }: TableArrow): ReadonlySet<string> {
+  const opened = new Set(schema.map(({ name }) => name));
+  return new Set(content.schema.flatMap(({ name, type }) => (type === 'FLOAT' && opened.has(name) ? [name] : [])));
+}

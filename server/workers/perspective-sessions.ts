@@ -127,8 +127,7 @@ export class PerspectiveSessions {
     const kind = readHeader(bytes)?.kind;
     if (kind === undefined || !ACCOUNTED.has(kind)) return NO_ACCOUNT;
     const request = decodeRequest(bytes);
-    // A view that is there takes more when rows of it are opened.
-    if (kind !== 'view_delete' && !this.#hasRoom(0)) return this.#noRoom(request);
+    if (takesMore(request) && !this.#hasRoom(0)) return this.#noRoom(request);
     if (request.kind === 'table_make_view') return this.#accountForNew(state, request);
     if (request.kind !== 'view_delete') return NO_ACCOUNT;
     if (state.views.has(request.entityId)) return { done: () => this.#forget(state, request.entityId) };
@@ -193,6 +192,10 @@ export class PerspectiveSessions {
     return decodeResponse(present(response, `the answer to ${kind}`).bytes);
   }
 }
+
+/** A view that is there takes more when rows of it are opened, which a depth of 0 never does. */
+const takesMore = (request: PerspectiveRequest): boolean =>
+  request.kind !== 'view_delete' && !(request.kind === 'view_set_depth' && request.body.depth === 0);
 
 function readable(responses: EngineResponse[]): EngineResponse[] {
   for (const { bytes } of responses) mendTexts(bytes);

@@ -31,6 +31,7 @@ afterAll(async () => {
 
 const pivot = (key: string, id: string) =>
   ({ ...(makeView(key, id) as object), body: { view_id: id, config: { group_by: ['id'], sort: [{ column: 'mixed', op: 'desc' }] } } }) as never;
+const setDepth = (id: string, depth: number) => ({ entityId: id, kind: 'view_set_depth', body: { depth } }) as never;
 const expand = (id: string) => ({ entityId: id, kind: 'view_expand', body: { row_index: 0 } }) as never;
 
 /** What the engine uses with the table alone. */
@@ -61,12 +62,37 @@ test('MEM5 views that leave no room are refused, and the thread goes on with its
     expect(views).toBeGreaterThan(0);
     // What makes views larger is refused too, and so is a further table; what is there is read.
     expect(await ask(expand('view0'))).toMatchObject(refusal);
+    expect(await ask(setDepth('view0', 1))).toMatchObject(refusal);
+    expect(await ask(setDepth('view0', 0))).toMatchObject({ kind: 'view_set_depth' });
     await expect(engine.load('other', small, calm())).rejects.toMatchObject({ code: 'memory_limit' });
     expect(await ask(tableSize('big'))).toMatchObject({ body: { size: ROWS } });
     for (let view = 0; view < views; view += 1) expect(await ask(deleteView(`view${view}`))).toMatchObject({ kind: 'view_delete' });
     expect(await ask(pivot('big', 'again'))).toMatchObject({ kind: 'table_make_view' });
     expect((await engine.load('other', small, calm())).rows).toBe(1);
     expect(lost()).toBeUndefined();
+    session.close();
+  } finally {
+    await engine.close();
+  }
+});
+
+test('MEM5 a table goes to a thread that has room for it, also where that has more views than another', async () => {
+  const half = { ...source, rowLimit: ROWS / 2 };
+  const measuring = memoryEngine(content.store);
+  const [smaller, larger] = [await measuring.load('half', half, calm()), await measuring.load('big', source, calm())].map(
+    ({ bytes: taken }) => taken,
+  );
+  await measuring.close();
+  const memoryThreadBytesMax = Number(smaller) + Number(larger) - 1;
+  const engine = memoryEngine(content.store, { ...defaultLimits, memoryThreadsMax: 2, memoryThreadBytesMax });
+  try {
+    const { ask, session } = bareSession(await engine.load('half', half, calm()));
+    await engine.load('big', source, calm());
+    const usedBytes = () => engine.threads.map(({ memory }) => memory.usedBytes);
+    for (let view = 0; view < 20; view += 1) await ask(pivot('half', `view${view}`));
+    // What a thread uses is told soon after a view was made.
+    await expect.poll(() => Math.max(...usedBytes()), { timeout: 30_000 }).toBeGreaterThan(memoryThreadBytesMax);
+    expect((await engine.load('other', half, calm())).rows).toBe(ROWS / 2);
     session.close();
   } finally {
     await engine.close();

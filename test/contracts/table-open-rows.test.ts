@@ -141,3 +141,16 @@ test('TB15 one person has at most a quarter of the memory for configurations and
     await mine[1]?.delete();
     expect(await mine[2]?.expand(1)).toBe(2);
   }));
+
+test('TB18 a view tells its own configuration, also where another shows the same', () =>
+  withTable(, async (table) => {
+    const sorts: NonNullable<ViewConfigUpdate['sort']>[] = [[], [['half', 'none']], [['kind', 'none']]];
+    const views = await Promise.all(sorts.map((sort) => table.view({ ...FOLDED, sort })));
+    expect(await Promise.all(views.map(async (view) => (await view.get_config()).sort))).toEqual(sorts);
+    const windows = [{}, { offset: 1 }].map((given) => ({ before: { column: 'id', aggregate: 'lag', ...given } }));
+    const windowed = await Promise.all(windows.map((each) => table.view({ windows: each } as unknown as ViewConfigUpdate)));
+    const told = await Promise.all(
+      windowed.map(async (view) => (await view.get_config()) as unknown as { windows?: { before?: { offset?: number | null } } }),
+    );
+    expect(told.map((config) => config.windows?.before?.offset ?? null)).toEqual([null, 1]);
+  }));

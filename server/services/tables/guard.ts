@@ -8,6 +8,7 @@ import { isEngineCode } from '../../shared/perspective/schema.ts';
 import type { EngineCode, PerspectiveRequest, PerspectiveResponse, ResponseBody, ResponseKind, StatusCode } from '../../shared/perspective/types.ts';
 import type { EngineTable, TableEngine } from './engine.ts';
 import { EngineLink } from './engine-link.ts';
+import { asGiven, givenConfig } from './given-config.ts';
 import { ALLOWED, type Way } from './guard-rules.ts';
 import type { CheckedTable } from './named-columns.ts';
 import { RequestFault } from './request-fault.ts';
@@ -141,7 +142,7 @@ export class Guard {
 
   #makeView(request: Request<'table_make_view'>): void {
     const config = checkConfig(request.body.config, this.#checked);
-    const view = this.#views.add(request.body.view_id, request.body.config ?? { expressions: {}, filter: [] });
+    const view = this.#views.add(request.body.view_id, givenConfig(request.body.config, config));
     try {
       this.#engine.send({ ...request, body: { view_id: view.engineId, config } }, (header, bytes) => {
         if (header.kind === 'table_make_view') this.#answer(request, header.kind, { view_id: view.clientId });
@@ -234,7 +235,7 @@ export class Guard {
   #answerConfig(request: PerspectiveRequest, { given }: SessionView, bytes: Uint8Array): void {
     const response = decodeResponse(bytes);
     const config = response.kind === 'view_get_config' ? response.body.config : null;
-    this.#answer(request, 'view_get_config', { config: config && { ...config, ...given } });
+    this.#answer(request, 'view_get_config', { config: config && asGiven(config, given) });
   }
 
   /** Passes an answer on. Names that are the engine's own never reach the session. */

@@ -1,5 +1,5 @@
 import type { Limits } from '../../../protocol/limits.ts';
-import type { WireViewConfig } from '../../shared/perspective/types.ts';
+import type { GivenConfig } from './given-config.ts';
 import { RequestFault } from './request-fault.ts';
 
 /** A view that a session made. */
@@ -8,8 +8,7 @@ export interface SessionView {
   readonly clientId: string;
   /** As the engine calls it: no name that a client chose ever reaches an engine. */
   readonly engineId: string;
-  /** What the session wrote of what the engine got otherwise. */
-  readonly given: Pick<WireViewConfig, 'expressions' | 'filter'>;
+  readonly given: GivenConfig;
   /** Rows and columns, while they are known; expanding and collapsing changes them. */
   size: { readonly rows: number; readonly columns: number } | undefined;
   /** How often expanding or collapsing was asked for or done: a size that was asked for before is no longer its size. */
@@ -33,7 +32,7 @@ export class SessionViews {
     this.#viewsMax = limits.sessionViewsMax;
   }
 
-  add(clientId: string, { expressions, filter }: SessionView['given']): SessionView {
+  add(clientId: string, given: GivenConfig): SessionView {
     if (clientId === '' || clientId.length > CLIENT_ID_CHARS_MAX) throw new RequestFault(`a view id has 1 to ${CLIENT_ID_CHARS_MAX} characters`);
     if (this.#byClientId.has(clientId)) throw new RequestFault(`there is a view ${JSON.stringify(clientId)} already`);
     if (this.#byClientId.size >= this.#viewsMax) throw new RequestFault(`a session has at most ${this.#viewsMax} views; delete some`);
@@ -41,7 +40,7 @@ export class SessionViews {
     const view: SessionView = {
       clientId,
       engineId: `view-${views}`,
-      given: { expressions, filter },
+      given,
       size: undefined,
       resizes: 0,
       callbacks: new Set(),

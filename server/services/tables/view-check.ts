@@ -43,9 +43,9 @@ export function checkConfig(config: WireViewConfig | null, checked: CheckedTable
 function ofSingles(filter: WireFilter): WireFilter {
   const value = filter.value.map((scalar) => {
     const single = Math.fround(scalar.float ?? Number.NaN);
-    return Number.isFinite(single) ? { float: single } : scalar;
+    return Number.isFinite(single) && single !== scalar.float ? { float: single } : scalar;
   });
-  return { ...filter, value };
+  return value.every((scalar, index) => scalar === filter.value[index]) ? filter : { ...filter, value };
 }
 
 /** Expressions as their engine takes them. */

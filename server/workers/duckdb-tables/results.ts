@@ -2,6 +2,7 @@ import { CovistaError } from '../../../protocol/errors.ts';
 import type { Limits } from '../../../protocol/limits.ts';
 import { unlessAborted } from '../../shared/abort.ts';
 import { CacheCounts } from '../../shared/cache-counts.ts';
+import { canonicalJson } from '../../shared/canonical.ts';
 import type { WireViewConfig } from '../../shared/perspective/types.ts';
 import type { Session } from '../../storage/parquet/session.ts';
 import type { KeptColumns } from './kept-columns.ts';
@@ -131,14 +132,14 @@ export class Results {
   }
 
   #entryOf(hosted: HostedTable, { plan, wire }: Wanted, holder: string): Entry {
-    const key = `${hosted.id} ${plan.key}`;
+    const key = `${hosted.id} ${keyOf({ plan, wire })}`;
     const known = this.#entries.get(key);
     this.counts.count(known !== undefined);
     if (known !== undefined) return known;
     const isOfTable = plan.isLazy && plan.shape === 'flat';
     if (!isOfTable) this.#shares.assertRoom(holder);
     const share = new CommonShare(this.#quotas);
-    if (!share.take(plan.key.length * CONFIG_BYTES, holder))
+    if (!share.take(key.length * CONFIG_BYTES, holder))
       throw new CovistaError('memory_limit', 'there is no room for so large a view; close others');
     this.#count += 1;
     const name = `${RESULT_NAME}${this.#count}`;
@@ -188,3 +189,6 @@ export class Results {
     await this.#queries.remove((session) => Result.drop(session, name));
   }
 }
+
+/** A view tells its sorts and windows as they were given, of which its plan leaves out some and fills in others. */
+const keyOf = ({ plan, wire }: Wanted): string => `${plan.key} ${canonicalJson({ sort: wire?.sort ?? [], windows: wire?.windows ?? {} })}`;

@@ -45,24 +45,26 @@ export function openLine({ connect, name }: SessionOptions, signal: AbortSignal,
 }
 
 /** Sends an edit, or answers why it cannot be sent: it is larger than any request to this server may be. */
-export function sendEdit({ channel }: Line, message: Uint8Array): CovistaError | undefined {
+export const sendEdit = (line: Line, message: Uint8Array): CovistaError | undefined => sendUnder('DOC15', line, message);
+
+/** Sends who is here, or answers why not: it is more than a message may have, so that the server would end the channel, again and again. */
+export function sendPresence(line: Line, awareness: Awareness): CovistaError | undefined {
+  const { documentUpdateBytesMax: bytesMax, awarenessStateBytesMax } = defaultLimits;
+  const message = awarenessMessage(awareness);
+  if (message.length > bytesMax)
+    return new CovistaError('payload_too_large', `an awareness state has at most ${awarenessStateBytesMax} bytes`, { rule: 'DOC9', path: [] });
+  return sendUnder('DOC9', line, message);
+}
+
+/** Answers the rule by which a message is larger than any request to this server may be: it is sent out of timers too, where nobody catches. */
+function sendUnder(rule: string, { channel }: Line, message: Uint8Array): CovistaError | undefined {
   try {
     channel.send(message);
     return undefined;
   } catch (fault) {
     if (!(fault instanceof CovistaError) || fault.code !== 'payload_too_large') throw fault;
-    return new CovistaError(fault.code, fault.message, { ...fault.details, rule: 'DOC15', path: [] }, fault);
+    return new CovistaError(fault.code, fault.message, { ...fault.details, rule, path: [] }, fault);
   }
-}
-
-/** Sends who is here, or answers why not: it is more than a message may have, so that the server would end the channel, again and again. */
-export function sendPresence({ channel }: Line, awareness: Awareness): CovistaError | undefined {
-  const { documentUpdateBytesMax: bytesMax, awarenessStateBytesMax } = defaultLimits;
-  const message = awarenessMessage(awareness);
-  if (message.length > bytesMax)
-    return new CovistaError('payload_too_large', `an awareness state has at most ${awarenessStateBytesMax} bytes`, { rule: 'DOC9', path: [] });
-  channel.send(message);
-  return undefined;
 }
 
 /** A copy is of one document and of one person, as whose its edits are sent. */

@@ -7,7 +7,7 @@ import { DocumentStatesThread } from '../../server/workers/document-states.clien
 import { type MemoryClient, type MemoryDocument, memoryDocument, quiet } from '../support/live-document.ts';
 import { seededRandom } from '../support/random.ts';
 
-/** The places of items where several were put between the same two. */
+/** The places of items: where several were put between the same two, and those that there cannot be. */
 
 const ALICE = 100;
 const MALLORY = 200;
@@ -219,4 +219,68 @@ test('DOC23 what takes too many steps to put together takes the place of no log,
   } finally {
     await states.close();
   }
+});
+
+/** What stands for so many items that are gone. */
+const gone =
+  (count: number): Item =>
+  (encoder) => {
+    writeUint8(encoder, 0);
+    writeVarUint(encoder, count);
+  };
+
+/** So many values in one item, in a list or beside an item. */
+const values =
+  (count: number, place: string | { readonly origin: Y.ID } | { readonly rightOrigin: Y.ID } | { readonly parent: Y.ID }): Item =>
+  (encoder) => {
+    const id = typeof place === 'string' ? undefined : 'origin' in place ? place.origin : 'parent' in place ? place.parent : place.rightOrigin;
+    const isBeside = typeof place !== 'string' && !('parent' in place);
+    writeUint8(encoder, 8 | (isBeside ? ('origin' in place ? 0x80 : 0x40) : 0));
+    if (!isBeside) writeVarUint(encoder, id === undefined ? 1 : 0);
+    if (typeof place === 'string') writeVarString(encoder, place);
+    for (const number of id === undefined ? [] : [id.client, id.clock]) writeVarUint(encoder, number);
+    writeVarUint(encoder, count);
+    for (let at = 0; at < count; at += 1) writeAny(encoder, at);
+  };
+
+const own = (clock: number): Y.ID => Y.createID(MALLORY, clock);
+const gonePlace = Y.createID(MALLORY + 1, 0);
+
+test.each<[string, readonly Item[], readonly Item[]]>([
+  ['the rest of what is gone, in a list', [gone(10)], [values(20, 'own list')]],
+  ['the rest of what is gone, in a list that is new', [gone(10)], [values(20, 'new')]],
+  ['the rest of what is gone, beside what is there', [gone(10)], [values(20, { rightOrigin: lastOf(100) })]],
+  ['the rest of what is gone, beside what comes with it', [gone(10)], [values(20, { origin: own(20) }), values(1, 'own list')]],
+  ['the rest of what is in another list', [values(10, 'own list')], [values(20, 'other list')]],
+  ['behind itself', [gone(1)], [gone(1), values(1, { origin: own(1) })]],
+  ['before what follows', [gone(1)], [gone(1), values(1, { rightOrigin: own(2) }), values(1, 'own list')]],
+  ['within what follows', [gone(1)], [gone(1), values(1, { parent: own(2) }), values(1, 'own list')]],
+  ['behind what follows, and there already', [values(2, 'own list')], [values(2, { origin: own(2) }), values(1, 'own list')]],
+  ['without a length', [gone(1)], [gone(1), values(0, 'own list'), values(1, 'own list')]],
+])('DOC19 an item that is %s ends the channel that it came on, and no other', async (_, first, second) => {
+  const { memory, alice, mallory } = await shared();
+  mallory.sendEdit(updateOf(MALLORY, first));
+  await quiet();
+  const before = Y.encodeStateAsUpdate(memory.document.doc);
+  mallory.sendEdit(updateOf(MALLORY, second));
+  await quiet();
+  expect(mallory.closedBy).toMatchObject({ code: 'invalid_input' });
+  expect(alice.isClosed).toBe(false);
+  expect(Y.encodeStateAsUpdate(memory.document.doc)).toEqual(before);
+});
+
+test.each<[string, readonly Item[], readonly Item[]]>([
+  ['in a list', [values(10, 'own list')], [values(20, 'own list')]],
+  ['beside an item', [values(10, { rightOrigin: lastOf(100) })], [values(20, { rightOrigin: lastOf(100) })]],
+  ['in what is gone', [gone(10)], [values(20, { parent: gonePlace })]],
+])('DOC19 an item of which the beginning is there already is continued %s', async (_, first, second) => {
+  const { memory, alice, mallory } = await shared();
+  for (const update of [updateOf(gonePlace.client, [gone(1)]), updateOf(MALLORY, first), updateOf(MALLORY, second)]) {
+    mallory.sendEdit(update);
+    await quiet();
+  }
+  expect([mallory.isClosed, alice.isClosed]).toEqual([false, false]);
+  expect(Y.getState(memory.document.doc.store, MALLORY)).toBe(20);
+  for (const doc of [memory.reloaded(), alice.doc])
+    expect(doc.getArray('own list').toJSON()).toEqual(memory.document.doc.getArray('own list').toJSON());
 });

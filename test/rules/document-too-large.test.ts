@@ -71,11 +71,14 @@ test('LIVE4 such an edit of a time without a connection is given up at the next,
   expect(keeper.kept.get('dataset/7')).toMatchObject({ unsettled: false, updates: [] });
 });
 
-test('LIVE11 presence that is more than a message may have is told of and not sent, and nothing else stops', async () => {
+test.each([
+  ['a message', defaultLimits.documentUpdateBytesMax],
+  ['a request', 60_000],
+])('LIVE11 presence that is more than %s may have is told of and not sent, and nothing else stops', async (_, bytes) => {
   const relay = relayOfSmallMessages();
   const [document, other] = await Promise.all([openAs(relay, 'alice'), openAs(relay, 'bob')]);
   const errors = errorsOf(document);
-  document.awareness.setLocalState({ note: 'x'.repeat(defaultLimits.documentUpdateBytesMax) });
+  document.awareness.setLocalState({ note: 'x'.repeat(bytes) });
   await until(document, () => errors.length > 0);
   expect(errors).toMatchObject([{ code: 'payload_too_large', details: { rule: 'DOC9' } }]);
   document.awareness.setLocalState({ note: 'short' });

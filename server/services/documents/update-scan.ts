@@ -56,13 +56,14 @@ export function scanUpdate(doc: Y.Doc, update: Uint8Array, levelsMax: number): U
     const known = endOf(clientId);
     const end = clock + struct.length;
     if (end <= known) continue;
+    if (clock < known && struct instanceof Y.Item) requireContinuing(doc, struct, known);
     if (clock > known || struct instanceof Y.Skip) hasGap = true;
     added.push({ clientId, clock: known, length: end - known });
     ends.set(clientId, end);
     fresh.push(struct);
   }
-  const isKnown = (id: Y.ID | null): boolean => id === null || id.clock < endOf(id.client);
-  const items = fresh.filter((struct) => struct instanceof Y.Item);
+  const isKnown = (id: Y.ID): boolean => id.clock < endOf(id.client);
+  const items = fresh.filter(isItem);
   const { removes, ranges } = removals.in(doc);
   return {
     structs: structs.length,
@@ -70,14 +71,20 @@ export function scanUpdate(doc: Y.Doc, update: Uint8Array, levelsMax: number): U
     added,
     addsContent: items.some((item) => !(item.content instanceof Y.ContentDeleted) && !removals.cover(item.id, item.length)),
     removes,
-    misses: hasGap || items.some((item) => !dependencies(item).every(isKnown)) || removals.exceed(endOf),
+    // Yjs looks for what an item that the document has builds on too, and lets all that follows wait for it.
+    misses: hasGap || structs.some((struct) => !dependencies(struct).every(isKnown)) || removals.exceed(endOf),
     newRoots: [...new Set(items.flatMap(({ parent }) => (typeof parent === 'string' && !doc.share.has(parent) ? [parent] : [])))],
     hasSubdocument: items.some(({ content }) => content instanceof Y.ContentDoc),
     isTooDeep: isTooDeep(doc, fresh, levelsMax),
   };
 }
 
-/** Of a client that an update has twice, Yjs takes the last part alone: what is integrated must be what was looked at. */
+const isItem = (struct: Struct | undefined): struct is Y.Item => struct instanceof Y.Item;
+
+/**
+ * Of a client that an update has twice, Yjs takes the last part alone, and it integrates what is empty where that begins: what is
+ * integrated must be what was looked at. What a client builds on of its own it does not wait for, but throws.
+ */
 function requireInOrder(structs: readonly Struct[]): void {
   const clients = new Set<number>();
   let before: Struct | undefined;
@@ -85,14 +92,49 @@ function requireInOrder(structs: readonly Struct[]): void {
     const { client, clock } = struct.id;
     const isNext = before?.id.client === client ? clock === before.id.clock + before.length : !clients.has(client);
     if (!isNext) throw new CovistaError('invalid_input', 'an edit has the changes of each Yjs client once, in their order');
+    if (struct.length === 0) throw new CovistaError('invalid_input', 'an edit has no empty changes');
+    if (dependencies(struct).some((id) => id.client === client && id.clock >= clock))
+      throw new CovistaError('invalid_input', 'a change builds on earlier ones of its Yjs client');
     clients.add(client);
     before = struct;
   }
 }
 
-function dependencies({ origin, rightOrigin, parent }: Y.Item): (Y.ID | null)[] {
-  return [origin, rightOrigin, parent instanceof Y.ID ? parent : null];
+function dependencies(struct: Struct): Y.ID[] {
+  if (!isItem(struct)) return [];
+  return [struct.origin, struct.rightOrigin, struct.parent].filter((id) => id instanceof Y.ID);
 }
+
+/**
+ * Of an item of which the document has the beginning, Yjs puts the rest right behind that, whatever the item says of its place: in two
+ * types at once where they differ, and it throws where the beginning is gone but not the type.
+ */
+function requireContinuing(doc: Y.Doc, item: Y.Item, known: number): void {
+  const isThere = dependencies(item).every((id) => id.clock < Y.getState(doc.store, id.client));
+  const beginning = placeOf(structAt(doc, Y.createID(item.id.client, known - 1)));
+  const place = isThere ? placeIn(doc, item) : undefined;
+  if (place?.parent === beginning.parent && place.parentSub === beginning.parentSub) return;
+  throw new CovistaError('invalid_input', 'the rest of a change is where its beginning is');
+}
+
+/** A type, and the key in it; nowhere, once it is gone. */
+type Place = Pick<Y.Item, 'parent' | 'parentSub'>;
+
+const NOWHERE: Place = { parent: null, parentSub: null };
+
+const placeOf = (struct: Y.Item | Y.GC | undefined): Place => (isItem(struct) ? struct : NOWHERE);
+
+/** Where Yjs puts an item that builds on nothing but what the document has (`Item.getMissing`). */
+function placeIn(doc: Y.Doc, { origin, rightOrigin, parent, parentSub }: Y.Item): Place | undefined {
+  const beside = [origin, rightOrigin].filter((id) => id !== null).map((id) => structAt(doc, id));
+  if (beside.length > 0) return beside.every(isItem) ? placeOf(beside[0]) : NOWHERE;
+  if (!(parent instanceof Y.ID)) return typeof parent === 'string' && doc.share.has(parent) ? { parent: doc.get(parent), parentSub } : undefined;
+  const holder = structAt(doc, parent);
+  return isItem(holder) && holder.content instanceof Y.ContentType ? { parent: holder.content.type, parentSub } : NOWHERE;
+}
+
+/** Typed by Yjs as if it were an item always. */
+const structAt = (doc: Y.Doc, id: Y.ID): Y.Item | Y.GC => Y.getItem(doc.store, id);
 
 /** An update that does nothing but remove. */
 export function removalOf(ranges: readonly ClockRange[]): Uint8Array {

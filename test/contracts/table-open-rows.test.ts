@@ -143,7 +143,7 @@ test('TB15 one person has at most a quarter of the memory for configurations and
   }));
 
 test('TB18 a view tells its own configuration, also where another shows the same', () =>
-  withTable(, async (table) => {
+  withTable({}, async (table) => {
     const sorts: NonNullable<ViewConfigUpdate['sort']>[] = [[], [['half', 'none']], [['kind', 'none']]];
     const views = await Promise.all(sorts.map((sort) => table.view({ ...FOLDED, sort })));
     expect(await Promise.all(views.map(async (view) => (await view.get_config()).sort))).toEqual(sorts);

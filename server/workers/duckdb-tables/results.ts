@@ -139,8 +139,7 @@ export class Results {
     const isOfTable = plan.isLazy && plan.shape === 'flat';
     if (!isOfTable) this.#shares.assertRoom(holder);
     const share = new CommonShare(this.#quotas);
-    if (!share.take(key.length * CONFIG_BYTES, holder))
-      throw new CovistaError('memory_limit', 'there is no room for so large a view; close others');
+    if (!share.take(key.length * CONFIG_BYTES, holder)) throw new CovistaError('memory_limit', 'there is no room for so large a view; close others');
     this.#count += 1;
     const name = `${RESULT_NAME}${this.#count}`;
     const controller = new AbortController();

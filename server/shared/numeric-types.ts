@@ -10,6 +10,9 @@ export const WHOLE_DIGITS: Readonly<Record<string, number>> = {
   UBIGINT: 20,
 };
 
+/** No decimal of DuckDB has more. */
+export const DECIMAL_DIGITS_MAX = 38;
+
 /** Digits before and behind the point. */
 export interface Digits {
   readonly whole: number;

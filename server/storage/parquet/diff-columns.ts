@@ -1,4 +1,4 @@
-import { exactDigits, isDecimal, WHOLE_DIGITS } from '../../shared/numeric-types.ts';
+import { DECIMAL_DIGITS_MAX, exactDigits, isDecimal, WHOLE_DIGITS } from '../../shared/numeric-types.ts';
 import { identifier } from './quote.ts';
 
 export type Side = 'from' | 'to';
@@ -48,7 +48,6 @@ export function comparable(column: ComparedColumn, side: Side, value: string = i
 const TEXT = 'VARCHAR';
 const SIGNED = ['TINYINT', 'SMALLINT', 'INTEGER', 'BIGINT'];
 const TIMES = ['DATE', 'TIMESTAMP_S', 'TIMESTAMP_MS', 'TIMESTAMP', 'TIMESTAMP_NS', 'TIMESTAMP WITH TIME ZONE'];
-const DECIMAL_DIGITS_MAX = 38;
 
 /** The type in which values of two types are compared; VARCHAR where they have nothing else in common. */
 export function comparisonType(one: string, other: string): string {

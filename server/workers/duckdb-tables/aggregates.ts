@@ -1,3 +1,4 @@
+import { DECIMAL_DIGITS_MAX, decimalDigits } from '../../shared/numeric-types.ts';
 import { type ColumnKind, type Field, isSmallInteger } from './column-types.ts';
 import { ViewFault } from './view-fault.ts';
 
@@ -107,13 +108,12 @@ const last = ({ value }: AggregateInput): string => `arg_max_null(${value.sql}, 
 const unique = ({ value }: AggregateInput): string =>
   `CASE WHEN count(${value.sql}) = count(*) AND min(${value.sql}) = max(${value.sql}) THEN min(${value.sql}) END`;
 
-const DECIMAL_DIGITS_MAX = 38;
-
 /** The mean of two values. That of decimals has every digit, unless they have all that there are, so that another has no place. */
 function meanOf({ type }: Field, one: string, other: string): string {
-  const [, digits, scale] = /^DECIMAL\((\d+),(\d+)\)$/.exec(type) ?? [];
-  if (digits === undefined || Number(digits) >= DECIMAL_DIGITS_MAX) return `(CAST(${one} AS DOUBLE) + ${other}) / 2`;
-  return `(CAST(${one} AS DECIMAL(${Math.max(19, Number(digits) + 1)},${scale})) + ${other}) * CAST(0.5 AS DECIMAL(1,1))`;
+  const digits = decimalDigits(type);
+  const width = digits === undefined ? DECIMAL_DIGITS_MAX : digits.whole + digits.scale;
+  if (digits === undefined || width === DECIMAL_DIGITS_MAX) return `(CAST(${one} AS DOUBLE) + ${other}) / 2`;
+  return `(CAST(${one} AS DECIMAL(${Math.max(19, width + 1)},${digits.scale})) + ${other}) * CAST(0.5 AS DECIMAL(1,1))`;
 }
 
 /** The value at a share of the sorted values; of an even split, the mean of both where values have one. */

@@ -1,3 +1,4 @@
+import { DECIMAL_DIGITS_MAX, decimalDigits, exactDigits } from '../../shared/numeric-types.ts';
 import { literal } from '../../storage/parquet/quote.ts';
 import type { Term } from './aggregates.ts';
 import type { ColumnKind } from './column-types.ts';
@@ -117,17 +118,15 @@ function numberConstant(value: Exclude<Scalar, null>, term: Term): Constant {
   return cast(String(isSingle ? Math.fround(number) : number), isSingle ? 'FLOAT' : 'DOUBLE');
 }
 
-const DECIMAL_DIGITS_MAX = 38;
-
-/** Integers that a DOUBLE does not hold, by type with the width of a decimal that does. */
-const INTEGER_WIDTHS: Readonly<Record<string, number>> = { BIGINT: 19, UBIGINT: 20 };
+/** Integers that a DOUBLE does not hold, but a decimal does. */
+const LARGE_INTEGERS: readonly string[] = ['BIGINT', 'UBIGINT'];
 
 /** The type of decimals in which a number, as it is written, can be compared with those of another type; undefined where there is none. */
 function decimalFor(type: string, text: string): string | undefined {
-  const [, width = INTEGER_WIDTHS[type], scale = 0] = /^DECIMAL\((\d+),(\d+)\)$/.exec(type) ?? [];
+  const column = LARGE_INTEGERS.includes(type) ? exactDigits(type) : decimalDigits(type);
   const [, whole, fraction = ''] = /^[-+]?(\d+)(?:\.(\d+))?$/.exec(text) ?? [];
-  if (width === undefined || whole === undefined) return undefined;
-  const digits = Math.max(Number(width) - Number(scale), whole.length) + Math.max(Number(scale), fraction.length);
+  if (column === undefined || whole === undefined) return undefined;
+  const digits = Math.max(column.whole, whole.length) + Math.max(column.scale, fraction.length);
   return digits <= DECIMAL_DIGITS_MAX ? `DECIMAL(${whole.length + fraction.length},${fraction.length})` : undefined;
 }
 

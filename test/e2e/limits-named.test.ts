@@ -43,12 +43,15 @@ describe('what is refused by a limit', () => {
 
   test('SET4 names it: snapshots of documents', async () => {
     const name = `dataset/${datasetIds[0]}`;
+    const opened = await alice.document.open(name);
+    await opened.whenSynced();
     const save = () => alice.document.saveSnapshot({ name, label: 'Now' });
     // How many find the one before them done goes with the hour.
     const outcomes = await Promise.allSettled(Array.from({ length: 20 }, save));
     const refused = outcomes.flatMap((outcome) => (outcome.status === 'rejected' ? [outcome.reason] : []));
     expect(refused.length).toBeGreaterThan(0);
     for (const reason of refused) expect(reason).toMatchObject({ code: 'rate_limited', details: { documentHistoryPerSubjectMax: 1 } });
+    opened.close();
   });
 
   test('SET4 names it: watchers', async () => {

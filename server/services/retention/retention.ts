@@ -35,6 +35,11 @@ export interface RetentionOptions {
   readonly log: Logger;
 }
 
+/** How often a run plans anew before whoever asked is told to ask again. */
+const PLANS_MAX = 3;
+
+class PlanChanged extends CovistaError {}
+
 const NOTHING = { versionIds: [], count: 0, files: 0, bytes: 0 };
 
 export function createRetention({ store, onChange, limits, log }: RetentionOptions): Retention {
@@ -46,16 +51,28 @@ export function createRetention({ store, onChange, limits, log }: RetentionOptio
     return { datasetId, dryRun: true, policy, ...found, remaining: count - found.versionIds.length };
   };
 
-  const run: Retention['run'] = async (datasetId, outputOf, provenance) => {
-    const planned = await preview(datasetId, undefined);
+  const removePlanned = async <Output>(planned: RetentionRun, outputOf: (run: RetentionRun) => Output, provenance: Provenance): Promise<Output> => {
     const output = (versionIds: VersionId[]) => {
       // The sums of the plan would be none of what was removed.
-      if (versionIds.length < planned.versionIds.length) throw new CovistaError('conflict', 'what the policy keeps has just changed; run it again');
+      if (versionIds.length < planned.versionIds.length)
+        throw new PlanChanged('conflict', 'what the policy keeps changes all the time; run it again');
       return outputOf({ ...planned, versionIds, dryRun: false });
     };
-    const result = await store.remove(datasetId, planned.versionIds, output, provenance);
-    onChange(datasetId);
-    return result;
+    return await store.remove(planned.datasetId, planned.versionIds, output, provenance);
+  };
+
+  const run: Retention['run'] = async (datasetId, outputOf, provenance) => {
+    for (let attempt = 1; ; attempt += 1) {
+      const planned = await preview(datasetId, undefined);
+      try {
+        const result = await removePlanned(planned, outputOf, provenance);
+        onChange(datasetId);
+        return result;
+      } catch (error) {
+        // Most often the server's own round came between, and the next plan is what it left.
+        if (!(error instanceof PlanChanged) || attempt === PLANS_MAX) throw error;
+      }
+    }
   };
 
   const runOne = async (datasetId: DatasetId, setBy: string, signal: AbortSignal): Promise<void> => {

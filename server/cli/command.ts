@@ -66,10 +66,16 @@ export interface CommandLine {
   readonly terminal: Terminal;
 }
 
+/** What of an environment says where a client finds its server, apart from the settings of a server. */
+export function readAddress(environment: Environment): { readonly client: ClientAddress; readonly server: Environment } {
+  const { COVISTA_URL: url, COVISTA_TOKEN: token, ...server } = environment;
+  return { client: { url, token }, server };
+}
+
 /** Reads the arguments of a command; throws UsageError, or ConfigError for a setting that cannot be used. */
 export function readInvocation(command: Command, { args, environment, programs, terminal }: CommandLine): Invocation {
   const { settings, others } = separateFlags(args);
-  const { COVISTA_URL: url, COVISTA_TOKEN: token, ...server } = environment;
+  const { client, server } = readAddress(environment);
   const { values, positionals } = parse(command, others);
   if (command.operands === undefined && positionals.length > 0) throw new UsageError(`unexpected argument "${positionals[0]}"`);
   return {
@@ -77,7 +83,7 @@ export function readInvocation(command: Command, { args, environment, programs, 
     operands: positionals,
     config: readConfig(settings, server),
     given: () => server.COVISTA_DATA_DIR !== undefined || settings.some((arg) => arg === '--data-dir' || arg.startsWith('--data-dir=')),
-    client: { url, token },
+    client,
     programs,
     terminal,
   };

@@ -14,8 +14,6 @@ import { openStores } from './stores.ts';
  */
 export async function startServer(config: Config, parts: Parts = {}): Promise<StartedServer> {
   assertSafeToListen(config);
-  // libuv reads this when the pool is first used, which nothing has done yet.
-  process.env.UV_THREADPOOL_SIZE ??= String(config.limits.threadPoolSize);
   const log = createLog(config.logLevel, config.logPretty);
   const closers = new Closers();
   const metrics = new Metrics();

@@ -32,7 +32,14 @@ const IMPORT_TABLE: Readonly<Record<string, { readonly own: readonly string[]; r
   'server/services': { own: ['protocol', 'server/shared', 'server/storage/stores.ts', 'server/storage/content-store.ts'], packages: 'any' },
   'server/storage': { own: ['protocol', 'server/shared', 'server/workers'], packages: 'any' },
   'server/workers': {
-    own: ['protocol', 'server/shared', 'server/storage/parquet', 'server/storage/stores.ts', 'server/storage/content-store.ts'],
+    own: [
+      'protocol',
+      'server/shared',
+      'server/storage/parquet',
+      'server/storage/postgres',
+      'server/storage/stores.ts',
+      'server/storage/content-store.ts',
+    ],
     packages: 'any',
   },
   'server/shared': { own: ['protocol'], packages: 'any' },

@@ -30,10 +30,11 @@ import { DocumentStatesThread } from '../workers/document-states.client.ts';
 import type { Watch } from './alerts.ts';
 import { engineTimes, watchCommits, watchServices } from './metrics.ts';
 import { startSchedules } from './schedules.ts';
+import type { OpenedStores } from './stores.ts';
 import { startUpkeep } from './upkeep.ts';
 
 interface Foundation {
-  readonly stores: Stores;
+  readonly stores: OpenedStores;
   readonly engines: readonly TableEngine[];
   readonly watch: Watch;
   readonly log: Logger;
@@ -65,7 +66,7 @@ export async function startServices(config: Config, { stores, engines, watch, lo
   const retention = await startUpkeep(config, { stores, log, closers, metrics }, (datasetId) => reader.forget(datasetId));
   const refs = createRefResolver({ pointers: metadata.pointers, versions: metadata.versions, reader });
   const visible = createVisibleVersions({ content: stores.content, reader, limits });
-  const states = new DocumentStatesThread(limits, metrics.threads);
+  const states = new DocumentStatesThread({ limits, databaseUrl: stores.databaseUrl }, metrics.threads);
   closers.add(() => states.close());
   const sources = { refs, reader, versions: metadata.versions, content: stores.content };
   const documents = createDocuments({ ...sources, store: metadata.documents, states, authorizer, limits, clock: systemClock, log });

@@ -26,6 +26,8 @@ export type OpenedStores = Stores & {
   readonly content: Awaited<ReturnType<typeof openContentStore>>;
   readonly directories: WorkDirectories;
   readonly inMemoryOnly: boolean;
+  /** Of the database with the metadata. */
+  readonly databaseUrl: string;
 };
 
 interface Foundation {
@@ -59,7 +61,7 @@ export async function openStores(config: Config, { log, closers, metrics }: Foun
   closers.addSlow(startHouseBackups(config, { url, log, metrics }).stop);
   watchStores(metrics, { metadata, content, inMemoryOnly: key !== undefined });
   const exports = createExportFiles(join(dataDir, 'exports'), key);
-  return { metadata, objects, staging, content, exports, directories, inMemoryOnly: key !== undefined };
+  return { metadata, objects, staging, content, exports, directories, inMemoryOnly: key !== undefined, databaseUrl: url };
 }
 
 interface Files {

@@ -1,16 +1,18 @@
 import { Worker } from 'node:worker_threads';
 import { errorFromBody } from '../../protocol/errors.ts';
-import type { Limits } from '../../protocol/limits.ts';
 import { assert } from '../shared/assert.ts';
 import type { EntriesPage, PagedEntry } from '../shared/document-entries.ts';
 import type { ThreadCounts } from '../shared/thread-counts.ts';
+import type { DocumentLease } from '../storage/stores.ts';
 import type { DocumentStatesSettings, FromDocumentStates, ToDocumentStates } from './document-states.protocol.ts';
 
 /** Beside this file, with its extension: a checkout runs TypeScript, a package JavaScript. */
 const WORKER = new URL(import.meta.url.replace(/\.client(\.\w+)$/, '.worker$1'));
 
-const givenWith = (message: ToDocumentStates): readonly Uint8Array[] =>
-  message.kind === 'page' ? [...message.updates, ...(message.unchangedIn ?? [])] : message.updates;
+function givenWith(message: ToDocumentStates): readonly Uint8Array[] {
+  if (message.kind === 'compactStored') return [];
+  return message.kind === 'page' ? [...message.updates, ...(message.unchangedIn ?? [])] : message.updates;
+}
 
 /** Memory that is one update's alone goes over to the thread; copying what is large would hold up the loop. */
 function ownedBy(updates: readonly Uint8Array[]): ArrayBuffer[] {
@@ -23,7 +25,7 @@ function ownedBy(updates: readonly Uint8Array[]): ArrayBuffer[] {
  * it ends when it has rested for a while, since it keeps the memory that the largest one took. Updates are given away to it.
  */
 export class DocumentStatesThread {
-  readonly #limits: Pick<Limits, 'documentStatesIdleMs' | 'documentLoadStepsMax'>;
+  readonly #settings: DocumentStatesSettings;
   readonly #threads: ThreadCounts | undefined;
   #worker: Worker | undefined;
   /** Those that were told to end. */
@@ -31,14 +33,19 @@ export class DocumentStatesThread {
   #rest: NodeJS.Timeout | undefined;
   #waiting: PromiseWithResolvers<FromDocumentStates>[] = [];
 
-  constructor(limits: Pick<Limits, 'documentStatesIdleMs' | 'documentLoadStepsMax'>, threads?: ThreadCounts) {
-    this.#limits = limits;
+  constructor(settings: DocumentStatesSettings, threads?: ThreadCounts) {
+    this.#settings = settings;
     this.#threads = threads;
   }
 
   /** What updates come to, as one update. */
   async compact(updates: readonly Uint8Array[]): Promise<Uint8Array> {
     return (await this.#ask({ kind: 'compact', updates }, 'compacted')).update;
+  }
+
+  /** Puts a state in the place of the log of a document; undefined where it has none, or somebody else has the document. */
+  async compactStored(lease: DocumentLease): Promise<Extract<FromDocumentStates, { kind: 'compactedStored' }>['state']> {
+    return (await this.#ask({ kind: 'compactStored', lease }, 'compactedStored')).state;
   }
 
   /** What the updates come to in maps at the root, as plain JSON. */
@@ -77,8 +84,7 @@ export class DocumentStatesThread {
   }
 
   #start(): Worker {
-    const settings: DocumentStatesSettings = { stepsMax: this.#limits.documentLoadStepsMax };
-    const worker = new Worker(WORKER, { name: 'document-states', workerData: settings });
+    const worker = new Worker(WORKER, { name: 'document-states', workerData: this.#settings });
     this.#worker = worker;
     this.#threads?.started('document-states');
     worker.unref();
@@ -86,7 +92,7 @@ export class DocumentStatesThread {
       this.#waiting.shift()?.resolve(answer);
       if (this.#waiting.length > 0) return;
       worker.unref();
-      this.#rest = setTimeout(() => this.#dismiss(worker), this.#limits.documentStatesIdleMs).unref();
+      this.#rest = setTimeout(() => this.#dismiss(worker), this.#settings.limits.documentStatesIdleMs).unref();
     });
     worker.once('error', (error) => this.#lose(worker, error));
     worker.once('exit', () => {

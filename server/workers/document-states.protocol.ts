@@ -1,15 +1,20 @@
 import type { ErrorBody } from '../../protocol/errors.ts';
+import type { Limits } from '../../protocol/limits.ts';
 import type { EntriesPage, PagedEntry } from '../shared/document-entries.ts';
+import type { DocumentLease } from '../storage/stores.ts';
 
-/** How much it may take to put one document together. */
 export interface DocumentStatesSettings {
-  readonly stepsMax: number;
+  readonly limits: Limits;
+  /** Where the documents are whose logs give way to states; undefined: nowhere, and none can be asked to. */
+  readonly databaseUrl: string | undefined;
 }
 
 /** What the worker is asked, one thing after the other. Updates are those of Yjs, in order. */
 export type ToDocumentStates =
   /** What updates come to, as one update. */
   | { readonly kind: 'compact'; readonly updates: readonly Uint8Array[] }
+  /** That a state takes the place of the log of a document. */
+  | { readonly kind: 'compactStored'; readonly lease: DocumentLease }
   /** What is in the maps at the root, as plain JSON. */
   | { readonly kind: 'read'; readonly updates: readonly Uint8Array[]; readonly maps: readonly string[] }
   | ({ readonly kind: 'page' } & EntriesPage);
@@ -17,6 +22,8 @@ export type ToDocumentStates =
 /** Answers come in the order of the questions. */
 export type FromDocumentStates =
   | { readonly kind: 'compacted'; readonly update: Uint8Array }
+  /** The state that did, of so many bytes, and up to which batch; undefined: none did. */
+  | { readonly kind: 'compactedStored'; readonly state: { readonly sequence: number; readonly bytes: number } | undefined }
   | { readonly kind: 'read'; readonly maps: Readonly<Record<string, unknown>> }
   | { readonly kind: 'paged'; readonly entries: readonly PagedEntry[] }
   | { readonly kind: 'failed'; readonly error: ErrorBody };

@@ -5,9 +5,13 @@ import { CovistaError, errorBody } from '../../protocol/errors.ts';
 import { present } from '../shared/assert.ts';
 import { applyStored } from '../shared/conflict-steps.ts';
 import type { EntriesPage, PagedEntry } from '../shared/document-entries.ts';
+import { createLog } from '../shared/log.ts';
+import { updatesOf } from '../shared/stored-updates.ts';
+import type { DocumentLease, DocumentStore } from '../storage/stores.ts';
 import type { DocumentStatesSettings, FromDocumentStates, ToDocumentStates } from './document-states.protocol.ts';
 
-const { stepsMax } = workerData as DocumentStatesSettings;
+const { limits, databaseUrl } = workerData as DocumentStatesSettings;
+const { documentLoadStepsMax: stepsMax } = limits;
 const port = present(parentPort, 'the port of the thread that started this one');
 
 function documentOf(updates: readonly Uint8Array[]): Y.Doc {
@@ -40,19 +44,49 @@ function pageOf({ updates, map, after, limit, unchangedIn }: EntriesPage): Paged
 
 const plain = (entry: unknown): unknown => (entry instanceof Y.AbstractType ? entry.toJSON() : entry);
 
-function answer(message: ToDocumentStates): FromDocumentStates {
+/** Made for the first that needs it: others wait for no connection. */
+let store: DocumentStore | undefined;
+
+async function openStore(): Promise<DocumentStore> {
+  const [{ openDatabase }, { PostgresDocumentStore }] = await Promise.all([
+    import('../storage/postgres/database.ts'),
+    import('../storage/postgres/documents.ts'),
+  ]);
+  const url = present(databaseUrl, 'the database of the documents');
+  // What goes wrong is told to who asks.
+  return new PostgresDocumentStore(await openDatabase({ url, limits: { ...limits, databasePoolMax: 1 }, log: createLog('silent', false) }));
+}
+
+async function compactStored(lease: DocumentLease): Promise<FromDocumentStates> {
+  store ??= await openStore();
+  const stored = await store.load(lease.documentId);
+  const last = stored.batches.at(-1);
+  if (last === undefined) return { kind: 'compactedStored', state: undefined };
+  const update = stateOf(updatesOf(stored));
+  const isPut = await store.compact(lease, { sequence: last.sequence, update });
+  return { kind: 'compactedStored', state: isPut ? { sequence: last.sequence, bytes: update.length } : undefined };
+}
+
+async function answer(message: ToDocumentStates): Promise<FromDocumentStates> {
+  if (message.kind === 'compactStored') return compactStored(message.lease);
   if (message.kind === 'page') return { kind: 'paged', entries: pageOf(message) };
   if (message.kind === 'compact') return { kind: 'compacted', update: stateOf(message.updates) };
   const doc = documentOf(message.updates);
   return { kind: 'read', maps: Object.fromEntries(message.maps.map((map) => [map, doc.getMap(map).toJSON()])) };
 }
 
-port.on('message', (message: ToDocumentStates) => {
+async function reply(message: ToDocumentStates): Promise<void> {
   try {
-    const answered = answer(message);
+    const answered = await answer(message);
     port.postMessage(answered, answered.kind === 'compacted' ? [answered.update.buffer as ArrayBuffer] : []);
   } catch (error) {
     const fault = error instanceof CovistaError ? error : new CovistaError('internal', String(error));
     port.postMessage({ kind: 'failed', error: errorBody(fault) } satisfies FromDocumentStates);
   }
+}
+
+/** One thing after the other: answers are told apart by their order. */
+let turn = Promise.resolve();
+port.on('message', (message: ToDocumentStates) => {
+  turn = turn.then(() => reply(message));
 });

@@ -12,7 +12,6 @@ import { type RunnerOptions, ScheduleRunner } from '../../server/services/schedu
 import { systemClock } from '../../server/shared/clock.ts';
 import { createLog } from '../../server/shared/log.ts';
 import { Owed } from '../../server/shared/promptness.ts';
-import type { StoredDocument } from '../../server/storage/stores.ts';
 import { JOBS, REPEATING } from '../support/background-jobs.ts';
 import { memoryDocument } from '../support/live-document.ts';
 
@@ -75,16 +74,13 @@ test('OPS1 what is owed is late from when it was asked for first', () => {
 test('OPS1 the compaction of a document is late while it waits or has failed, until it is done or the document is open no longer', async () => {
   const clock = stoppedClock();
   let isAway = true;
-  const stored: StoredDocument = { state: null, batches: [{ sequence: 1, updates: [] }], bindings: [] };
-  const store = {
-    load: async () => {
+  const store = { addPeriodicSnapshot: async () => 0 };
+  const states = {
+    compactStored: async () => {
       if (isAway) throw new CovistaError('unavailable', 'the database is away');
-      return stored;
+      return { sequence: 1, bytes: 1 };
     },
-    compact: async () => true,
-    addPeriodicSnapshot: async () => 0,
   };
-  const states = { compact: async () => new Uint8Array(1), read: async () => ({}), page: async () => [] };
   const compaction = new Compaction({ store, states, limits: defaultLimits, clock, log });
   const [first, second] = [memoryDocument().document, memoryDocument().document];
   compaction.request(first);

@@ -15,9 +15,9 @@ async function edit({ document }: MemoryDocument, batches: number): Promise<void
 }
 
 /** A compaction that always fails with a code, and how often it was tried. */
-function failing(memory: MemoryDocument, code: ErrorCode): { readonly compaction: Compaction; readonly tried: () => number } {
+function failing(code: ErrorCode): { readonly compaction: Compaction; readonly tried: () => number } {
   let tried = 0;
-  const compact = async (): Promise<never> => {
+  const compactStored = async (): Promise<never> => {
     tried += 1;
     throw new CovistaError(code, 'it cannot be put together');
   };
@@ -25,8 +25,8 @@ function failing(memory: MemoryDocument, code: ErrorCode): { readonly compaction
     throw new Error('nothing is written');
   };
   const compaction = new Compaction({
-    store: { load: async () => ({ state: null, batches: memory.batches, bindings: [] }), compact: none, addPeriodicSnapshot: none },
-    states: { compact, read: none, page: none },
+    store: { addPeriodicSnapshot: none },
+    states: { compactStored },
     limits: defaultLimits,
     clock: systemClock,
     log: createLog('silent', false),
@@ -36,7 +36,7 @@ function failing(memory: MemoryDocument, code: ErrorCode): { readonly compaction
 
 test('DOC23 a log of which no state can be put together is tried again when it is twice as long, and nobody waits for it', async () => {
   const memory = memoryDocument();
-  const { compaction, tried } = failing(memory, 'unprocessable_data');
+  const { compaction, tried } = failing('unprocessable_data');
   await edit(memory, 3);
   for (let asked = 0; asked < 5; asked += 1) await compaction.request(memory.document);
   expect([tried(), compaction.lagMs]).toEqual([1, 0]);
@@ -50,7 +50,7 @@ test('DOC23 a log of which no state can be put together is tried again when it i
 
 test('DOC23 after any other fault the next edits try again', async () => {
   const memory = memoryDocument();
-  const { compaction, tried } = failing(memory, 'unavailable');
+  const { compaction, tried } = failing('unavailable');
   await edit(memory, 3);
   for (let asked = 0; asked < 5; asked += 1) await compaction.request(memory.document);
   expect(tried()).toBe(5);

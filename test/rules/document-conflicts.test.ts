@@ -212,7 +212,7 @@ test('DOC23 what takes too many steps to put together takes the place of no log,
   expect(() => applyStored(new Y.Doc(), updates, bound)).not.toThrow();
   const state = Y.mergeUpdates([...updates]);
   expect(() => applyStored(new Y.Doc(), [state], bound)).toThrow(expect.objectContaining({ code: 'unprocessable_data', details: bound }));
-  const states = new DocumentStatesThread({ documentStatesIdleMs: 60_000, documentLoadStepsMax: bound.stepsMax });
+  const states = new DocumentStatesThread({ limits: { ...defaultLimits, documentLoadStepsMax: bound.stepsMax }, databaseUrl: undefined });
   try {
     await expect(states.compact(updates)).rejects.toMatchObject({ code: 'unprocessable_data', details: { stepsMax: 500 } });
     await expect(states.compact([Y.encodeStateAsUpdate(listOf(100))])).resolves.toBeInstanceOf(Uint8Array);

@@ -4,27 +4,33 @@ import type { Clock } from '../../shared/clock.ts';
 import type { EntriesPage, PagedEntry } from '../../shared/document-entries.ts';
 import type { Logger } from '../../shared/log.ts';
 import type { Lateness } from '../../shared/promptness.ts';
-import type { DocumentStore, StoredDocument } from '../../storage/stores.ts';
+import type { DocumentLease, DocumentStore } from '../../storage/stores.ts';
 import type { LiveDocument } from './live-document.ts';
+
+/** What took the place of a log: up to which batch, and how large it is. */
+export interface StoredState {
+  readonly sequence: number;
+  readonly bytes: number;
+}
 
 /** Puts states of documents together, in a thread of its own, to which it gives the updates away. */
 export interface DocumentStates {
+  /**
+   * Puts a state in the place of the log of a document, which goes from the database to the thread and back without this one.
+   * Undefined: there is no log, or somebody else has the document.
+   */
+  compactStored(lease: DocumentLease): Promise<StoredState | undefined>;
   compact(updates: readonly Uint8Array[]): Promise<Uint8Array>;
   read(updates: readonly Uint8Array[], maps: readonly string[]): Promise<Readonly<Record<string, unknown>>>;
   page(page: EntriesPage): Promise<readonly PagedEntry[]>;
 }
 
 export interface CompactionOptions {
-  readonly store: Pick<DocumentStore, 'load' | 'compact' | 'addPeriodicSnapshot'>;
-  readonly states: DocumentStates;
+  readonly store: Pick<DocumentStore, 'addPeriodicSnapshot'>;
+  readonly states: Pick<DocumentStates, 'compactStored'>;
   readonly limits: Pick<Limits, 'documentSnapshotIntervalMs' | 'documentPeriodicSnapshotsMax'>;
   readonly clock: Clock;
   readonly log: Logger;
-}
-
-/** Everything that a document was made of, in order. */
-export function updatesOf({ state, batches }: StoredDocument): Uint8Array[] {
-  return [...(state === null ? [] : [state.update]), ...batches.flatMap(({ updates }) => updates)];
 }
 
 /** Puts a state in the place of the log, one document at a time, so that opening one never means replaying much. */
@@ -97,12 +103,10 @@ export class Compaction implements Lateness {
   async #compact(document: LiveDocument): Promise<void> {
     const { store, states, limits } = this.#options;
     const { lease } = document;
-    const stored = await store.load(lease.documentId);
-    const last = stored.batches.at(-1);
-    if (last === undefined || document.isLost) return;
-    const update = await states.compact(updatesOf(stored));
-    if (!(await store.compact(lease, { sequence: last.sequence, update }))) return;
-    document.compacted(last.sequence, update.length);
+    if (document.isLost) return;
+    const state = await states.compactStored(lease);
+    if (state === undefined) return;
+    document.compacted(state.sequence, state.bytes);
     const { documentSnapshotIntervalMs: everyMs, documentPeriodicSnapshotsMax: keptMax } = limits;
     document.snapshotDueIn(await store.addPeriodicSnapshot(lease.documentId, { everyMs, keptMax }));
   }

@@ -11,6 +11,7 @@ import { type HostedTable, RESULT_NAME, Results } from './duckdb-tables/results.
 import { type DuckdbTableSource, Table } from './duckdb-tables/table.ts';
 import { TableSession } from './duckdb-tables/table-session.ts';
 import type { DuckdbTablesOptions, FromDuckdbTables, ToDuckdbTables } from './duckdb-tables.protocol.ts';
+import { SessionTurns } from './session-turns.ts';
 
 const port = present(parentPort, 'the port of a worker');
 const { limits, spillDirectory, readableDirectories }: DuckdbTablesOptions = workerData;
@@ -26,6 +27,8 @@ const sessions = new Map<number, TableSession>();
 
 const post = (message: FromDuckdbTables): void => port.postMessage(message);
 const onFault = (fault: unknown): void => post({ kind: 'fault', message: fault instanceof Error ? (fault.stack ?? fault.message) : String(fault) });
+// What a request asks for is often done when its turn is over, so that one is enough for a turn.
+const turns = new SessionTurns(0, (session, bytes) => void sessions.get(session)?.handle(bytes).catch(onFault));
 
 await rm(spillDirectory, { recursive: true, force: true });
 await mkdir(spillDirectory, { recursive: true, mode: 0o700 });
@@ -81,6 +84,7 @@ function connect(id: number, session: number, holder: string): void {
     const own = new Uint8Array(bytes);
     port.postMessage({ kind: 'response', session, bytes: own } satisfies FromDuckdbTables, [own.buffer]);
   };
+  turns.open(session, loaded.key);
   sessions.set(session, new TableSession({ ...loaded, holder, limits, queries, results, respond, onFault }));
 }
 
@@ -126,9 +130,10 @@ port.on('message', (message: ToDuckdbTables) => {
       connect(message.table, message.session, message.holder);
       break;
     case 'request':
-      sessions.get(message.session)?.handle(message.bytes).catch(onFault);
+      turns.add(message.session, message.bytes);
       break;
     case 'disconnect':
+      turns.close(message.session);
       sessions.get(message.session)?.close().catch(onFault);
       sessions.delete(message.session);
       break;

@@ -115,7 +115,7 @@ export class MemoryThread {
 
   #doors(table: string): Doors {
     return {
-      open: (peer) => this.#open(peer),
+      open: (peer) => this.#open(table, peer),
       free: (hosted) => {
         if (!this.#tables.delete(hosted)) return;
         this.#freeing.push(hosted.bytes);
@@ -124,12 +124,12 @@ export class MemoryThread {
     };
   }
 
-  #open(peer: MemoryPeer): MemorySession {
+  #open(table: string, peer: MemoryPeer): MemorySession {
     if (this.#gone !== undefined) throw this.#gone;
     this.#numbers += 1;
     const session = this.#numbers;
     this.#peers.set(session, peer);
-    this.#post({ kind: 'open', session });
+    this.#post({ kind: 'open', session, table });
     return {
       handle: (bytes) => {
         if (this.#peers.has(session)) this.#post({ kind: 'request', session, bytes });

@@ -15,7 +15,7 @@ export type ToMemory =
   | { readonly kind: 'load'; readonly load: number; readonly table: string; readonly pieces: readonly Uint8Array[]; readonly bytes: number }
   /** Frees a table; its sessions have been closed before. Answered by `freed`. */
   | { readonly kind: 'free'; readonly table: string }
-  | { readonly kind: 'open'; readonly session: number }
+  | { readonly kind: 'open'; readonly session: number; readonly table: string }
   /** One Request of Perspective's protocol; answered by `answered`. */
   | { readonly kind: 'request'; readonly session: number; readonly bytes: Uint8Array }
   | { readonly kind: 'close'; readonly session: number };

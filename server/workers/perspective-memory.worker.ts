@@ -44,7 +44,10 @@ function tellMemorySoon(): void {
   }, MEMORY_DELAY_MS);
 }
 
-const turns = new SessionTurns((session, bytes) => {
+/** How long requests are done in one go before the thread hears what it is told meanwhile. */
+const TURN_MS = 5;
+
+const turns = new SessionTurns(TURN_MS, (session, bytes) => {
   const responses = sessions.handle(session, bytes);
   tellMemorySoon();
   post(
@@ -64,12 +67,13 @@ port.on('message', (message: ToMemory) => {
       break;
     case 'open':
       sessions.open(message.session);
+      turns.open(message.session, message.table);
       break;
     case 'request':
       turns.add(message.session, message.bytes);
       break;
     case 'close':
-      turns.drop(message.session);
+      turns.close(message.session);
       post({ kind: 'closed', session: message.session, held: sessions.close(message.session) });
       tellMemorySoon();
       break;

@@ -64,3 +64,27 @@ test('DOC22 a document that was given back and opened again while its lease was 
   again.abandon();
   await documents.close();
 });
+
+test('DOC22 a document that cannot be opened is given back, so that another server may have it', async () => {
+  const held = new Set<string>();
+  const store = {
+    acquire: async (targets: readonly { name: string }[]) => {
+      for (const { name } of targets) held.add(name);
+      return targets.map(({ name }) => ({ documentId: name, fence: 2 }));
+    },
+    load: async () => ({ state: { sequence: 1, update: Uint8Array.of(255) }, batches: [], bindings: [] }),
+    release: async (leases: readonly { documentId: string }[]) => {
+      for (const { documentId } of leases) held.delete(documentId);
+    },
+  };
+  const documents = createDocuments({
+    store,
+    limits: defaultLimits,
+    clock: systemClock,
+    log: createLog('silent', false),
+  } as unknown as DocumentsOptions);
+  await expect(open(documents, 'alice')).rejects.toThrow();
+  expect([...held]).toEqual([]);
+  expect(documents.counts.documents).toBe(0);
+  await documents.close();
+});

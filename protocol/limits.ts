@@ -180,6 +180,7 @@ export const LIMITS = {
     'count',
     'Yjs clients of one person in one document that told presence and edited nothing yet, which nobody else edits under; the oldest go',
   ),
+  documentToldClientsKeptMax: limit(50, 'count', 'Of these, so many of each person are kept when the document is unloaded, the newest'),
   documentBytesMax: limit(32 * MiB, 'bytes', 'One document, encoded'),
   documentRootsMax: limit(64, 'count', 'Shared types at the root of a document'),
   documentLevelsMax: limit(64, 'count', 'Shared types within each other, and values within each other, in a document'),
@@ -412,6 +413,10 @@ const RELATIONS: readonly { readonly text: string; readonly holds: (limits: Limi
   { text: 'fragmentBytes <= streamCreditBytes', holds: (l) => l.fragmentBytes <= l.streamCreditBytes },
   { text: 'pageBytesMax < outboxBytesMax', holds: (l) => l.pageBytesMax < l.outboxBytesMax },
   { text: 'channelOutboxBytesMax <= outboxBytesMax', holds: (l) => l.channelOutboxBytesMax <= l.outboxBytesMax },
+  {
+    text: 'documentToldClientsKeptMax <= documentToldClientsMax',
+    holds: (l) => l.documentToldClientsKeptMax <= l.documentToldClientsMax,
+  },
   { text: 'documentUpdateBytesMax <= documentBytesMax', holds: (l) => l.documentUpdateBytesMax <= l.documentBytesMax },
   {
     text: 'documentHistoryPerSubjectMax <= documentHistoryQueueMax',

@@ -75,7 +75,7 @@ test('OPS1 what is owed is late from when it was asked for first', () => {
 test('OPS1 the compaction of a document is late while it waits or has failed, until it is done or the document is open no longer', async () => {
   const clock = stoppedClock();
   let isAway = true;
-  const stored: StoredDocument = { state: null, batches: [{ sequence: 1, updates: [] }], bindings: [] };
+  const stored: StoredDocument = { state: null, batches: [{ sequence: 1, updates: [] }], bindings: [], told: [] };
   const store = {
     load: async () => {
       if (isAway) throw new CovistaError('unavailable', 'the database is away');

@@ -25,7 +25,7 @@ function failing(memory: MemoryDocument, code: ErrorCode): { readonly compaction
     throw new Error('nothing is written');
   };
   const compaction = new Compaction({
-    store: { load: async () => ({ state: null, batches: memory.batches, bindings: [] }), compact: none, addPeriodicSnapshot: none },
+    store: { load: async () => ({ state: null, batches: memory.batches, bindings: [], told: [] }), compact: none, addPeriodicSnapshot: none },
     states: { compact, read: none, page: none },
     limits: defaultLimits,
     clock: systemClock,

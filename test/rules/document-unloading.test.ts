@@ -23,7 +23,7 @@ test('DOC23 whoever opens a document that nobody had open does not wait until ot
   const compacting = Promise.withResolvers<Uint8Array>();
   const store = {
     acquire: async (targets: readonly { name: string }[]) => targets.map(({ name }) => ({ documentId: name, fence: 2 })),
-    load: async () => ({ state: null, batches: [{ sequence: 1, updates: [] }], bindings: [] }),
+    load: async () => ({ state: null, batches: [{ sequence: 1, updates: [] }], bindings: [], told: [] }),
     release: async () => undefined,
     compact: async () => true,
     addPeriodicSnapshot: async () => 0,
@@ -47,7 +47,7 @@ test('DOC22 a document that was given back and opened again while its lease was 
   let fence = 1;
   const store = {
     acquire: async (targets: readonly { name: string }[]) => targets.map(({ name }) => ({ documentId: name, fence: fence++ })),
-    load: async () => ({ state: null, batches: [], bindings: [] }),
+    load: async () => ({ state: null, batches: [], bindings: [], told: [] }),
     release: async () => undefined,
     renew: () => renewing.promise,
   };
@@ -72,7 +72,7 @@ test('DOC22 a document that cannot be opened is given back, so that another serv
       for (const { name } of targets) held.add(name);
       return targets.map(({ name }) => ({ documentId: name, fence: 2 }));
     },
-    load: async () => ({ state: { sequence: 1, update: Uint8Array.of(255) }, batches: [], bindings: [] }),
+    load: async () => ({ state: { sequence: 1, update: Uint8Array.of(255) }, batches: [], bindings: [], told: [] }),
     release: async (leases: readonly { documentId: string }[]) => {
       for (const { documentId } of leases) held.delete(documentId);
     },

@@ -5,7 +5,7 @@ import type { Clock } from '../../shared/clock.ts';
 import { Gathering } from '../../shared/gathering.ts';
 import type { Logger } from '../../shared/log.ts';
 import { type Lateness, Promptness } from '../../shared/promptness.ts';
-import type { DocumentLease, DocumentOwner, DocumentStore, DocumentTarget } from '../../storage/stores.ts';
+import type { DocumentLease, DocumentOwner, DocumentStore, DocumentTarget, ReleasedLease } from '../../storage/stores.ts';
 import type { LiveDocument } from './live-document.ts';
 
 export interface DocumentLeasesOptions {
@@ -23,7 +23,7 @@ export class DocumentLeases {
   readonly #owner: DocumentOwner;
   readonly #renewal: Promptness;
   readonly #acquisitions: Gathering<DocumentTarget, DocumentLease | undefined>;
-  readonly #releases: Gathering<DocumentLease, void>;
+  readonly #releases: Gathering<ReleasedLease, void>;
 
   constructor(options: DocumentLeasesOptions) {
     this.#options = options;
@@ -50,9 +50,9 @@ export class DocumentLeases {
   }
 
   /** A lease that cannot be given back ends by itself. */
-  async giveUp({ lease, name }: Pick<LiveDocument, 'lease' | 'name'>): Promise<void> {
+  async giveUp({ lease, name, clients }: Pick<LiveDocument, 'lease' | 'name'> & Partial<Pick<LiveDocument, 'clients'>>): Promise<void> {
     try {
-      await this.#releases.ask(lease);
+      await this.#releases.ask({ ...lease, told: clients?.toldToStore });
     } catch (err) {
       this.#options.log.warn({ err, document: name }, 'the lease of a document could not be given back');
     }

@@ -66,7 +66,7 @@ interface Entry {
 }
 
 const SWEEPS_PER_KEEPING = 3;
-const NEW: StoredDocument = { state: null, batches: [], bindings: [] };
+const NEW: StoredDocument = { state: null, batches: [], bindings: [], told: [] };
 
 export function createDocuments(options: DocumentsOptions): Documents {
   const host = new DocumentHost(options);

@@ -121,6 +121,13 @@ CREATE TABLE document_states (
   CONSTRAINT document_states_pkey PRIMARY KEY (document_id)
 );
 
+CREATE TABLE document_told_clients (
+  document_id uuid NOT NULL,
+  clients json NOT NULL,
+  CONSTRAINT document_told_clients_document_id_fkey FOREIGN KEY (document_id) REFERENCES documents(document_id) ON DELETE CASCADE,
+  CONSTRAINT document_told_clients_pkey PRIMARY KEY (document_id)
+);
+
 CREATE TABLE documents (
   document_id uuid NOT NULL DEFAULT gen_random_uuid(),
   name text COLLATE "C" NOT NULL,

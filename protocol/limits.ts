@@ -166,7 +166,7 @@ export const LIMITS = {
   documentConflictStepsMax: limit(
     200_000,
     'count',
-    'Items of others that Yjs goes past to find the places of those of one edit, where several were inserted at one place',
+    'Items of others that Yjs goes past to find the places of those of one edit, where several were inserted at one place; and by 16 the values that it copies to split those that were put in together',
   ),
   documentLoadStepsMax: limit(
     2_000_000,
@@ -180,6 +180,7 @@ export const LIMITS = {
     'count',
     'Yjs clients of one person in one document that told presence and edited nothing yet, which nobody else edits under; the oldest go',
   ),
+  documentToldClientsKeptMax: limit(50, 'count', 'Of these, so many of each person are kept when the document is unloaded, the newest'),
   documentBytesMax: limit(32 * MiB, 'bytes', 'One document, encoded'),
   documentRootsMax: limit(64, 'count', 'Shared types at the root of a document'),
   documentLevelsMax: limit(64, 'count', 'Shared types within each other, and values within each other, in a document'),
@@ -202,7 +203,7 @@ export const LIMITS = {
   documentStallMs: limit(30 * SECOND, 'ms', 'Who reads nothing of the state of a large document for so long is let go'),
   documentUpdatesPerSecond: limit(500, 'per second', 'Edits of one connection, each being a message'),
   documentUpdateBytesPerSecond: limit(4 * MiB, 'per second', 'Bytes of the edits of one connection'),
-  documentConflictStepsPerSecond: limit(50_000, 'per second', 'Items of others that Yjs goes past for the edits of one connection'),
+  documentConflictStepsPerSecond: limit(50_000, 'per second', 'The same for the edits of one connection'),
   documentSyncsPerSecond: limit(10, 'per second', 'Times that one connection asks for the state of documents, beside once with each channel'),
   documentRefusalsPerMinute: limit(600, 'count', 'Edits of one connection that may be refused before their channel is closed'),
   documentPutBackBytes: limit(16 * KiB, 'bytes', 'So many bytes that the server puts back after an edit that was refused count as one more refusal'),
@@ -412,6 +413,10 @@ const RELATIONS: readonly { readonly text: string; readonly holds: (limits: Limi
   { text: 'fragmentBytes <= streamCreditBytes', holds: (l) => l.fragmentBytes <= l.streamCreditBytes },
   { text: 'pageBytesMax < outboxBytesMax', holds: (l) => l.pageBytesMax < l.outboxBytesMax },
   { text: 'channelOutboxBytesMax <= outboxBytesMax', holds: (l) => l.channelOutboxBytesMax <= l.outboxBytesMax },
+  {
+    text: 'documentToldClientsKeptMax <= documentToldClientsMax',
+    holds: (l) => l.documentToldClientsKeptMax <= l.documentToldClientsMax,
+  },
   { text: 'documentUpdateBytesMax <= documentBytesMax', holds: (l) => l.documentUpdateBytesMax <= l.documentBytesMax },
   {
     text: 'documentHistoryPerSubjectMax <= documentHistoryQueueMax',

@@ -692,12 +692,22 @@ export interface NewDocumentBatch extends DocumentBatch {
   readonly bindings: readonly ClientBinding[];
 }
 
+/** Yjs clients under which persons told presence and that are nobody's by an edit yet, of each the oldest first. */
+export type StoredToldClients = readonly (readonly [Subject, readonly number[]])[];
+
+/** A lease that is given back. */
+export interface ReleasedLease extends DocumentLease {
+  /** Undefined: as they are stored. */
+  readonly told: StoredToldClients | undefined;
+}
+
 export interface StoredDocument {
   /** What the batches up to `sequence` come to, as one update; null: nothing was compacted yet. */
   readonly state: { readonly sequence: number; readonly update: Uint8Array } | null;
   /** Those behind the state, in order. */
   readonly batches: readonly DocumentBatch[];
   readonly bindings: readonly ClientBinding[];
+  readonly told: StoredToldClients;
 }
 
 export interface BindingRecord extends ClientBinding {
@@ -741,7 +751,7 @@ export interface DocumentStore {
   acquire(targets: readonly DocumentTarget[], owner: DocumentOwner): Promise<(DocumentLease | undefined)[]>;
   /** Keeps leases; answers with the ids of the documents that were lost to others or are gone. */
   renew(leases: readonly DocumentLease[], owner: DocumentOwner): Promise<string[]>;
-  release(leases: readonly DocumentLease[]): Promise<void>;
+  release(leases: readonly ReleasedLease[]): Promise<void>;
   /** Gives up what servers on this database held that have ended for certain. */
   releaseAll(): Promise<void>;
   load(documentId: string): Promise<StoredDocument>;

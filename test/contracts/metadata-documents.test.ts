@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import pg from 'pg';
 import { describe, expect, test } from 'vitest';
-import type { DocumentLease, DocumentOwner, DocumentTarget } from '../../server/storage/stores.ts';
+import type { DocumentLease, DocumentOwner, DocumentTarget, StoredToldClients } from '../../server/storage/stores.ts';
 import { query, sha256 } from '../support/inspect.ts';
 import { by, createDataset, useMetadata } from '../support/metadata.ts';
 
@@ -34,7 +34,7 @@ describe('a document in the database', () => {
     const lease = await acquired(target, first);
     expect(await documents.acquire([target], second)).toEqual([undefined]);
     expect(await documents.append(lease, batch(1, bytes(1)))).toBe('written');
-    await documents.release([lease]);
+    await documents.release([{ ...lease, told: undefined }]);
     const taken = await acquired(target, second);
     expect(taken).toMatchObject({ documentId: lease.documentId });
     expect(taken.fence).toBeGreaterThan(lease.fence);
@@ -66,7 +66,7 @@ describe('a document in the database', () => {
     expect(await documents.scopeOf(targets[1]?.name ?? '')).toEqual({ parts: [] });
     const both = [one, scoped].flatMap((lease) => lease ?? []);
     // What somebody else has in the meantime stays with them.
-    await documents.release([...both, { ...held, fence: held.fence + 1 }]);
+    await documents.release([...both, { ...held, fence: held.fence + 1 }].map((lease) => ({ ...lease, told: undefined })));
     expect((await documents.acquire(targets, owner())).map((lease) => lease?.fence)).toEqual([2, 2, undefined]);
   });
 
@@ -98,6 +98,27 @@ describe('a document in the database', () => {
     ]);
     expect(await documents.bindings(lease.documentId, { limit: 1 })).toMatchObject([{ clientId: 7, subject: null }]);
     expect(await documents.bindings(lease.documentId, { limit: 5, after: 7 })).toMatchObject([{ clientId: 4_294_967_295, subject: 'alice' }]);
+  });
+
+  test('DOC16 comes back with the clients that were told when it was given back last', async () => {
+    const { documents } = metadata.store;
+    const target = personal();
+    const told: StoredToldClients = [
+      ['alice', [4_294_967_295, 7]],
+      ['bob \u2028', [8]],
+    ];
+    const giveBack = async (changed: StoredToldClients | undefined, fence = 0): Promise<unknown> => {
+      const lease = await acquired(target);
+      await documents.release([{ ...lease, fence: lease.fence + fence, told: changed }]);
+      await documents.releaseAll();
+      return (await documents.load(lease.documentId)).told;
+    };
+    expect(await giveBack(undefined)).toEqual([]);
+    expect(await giveBack(told)).toEqual(told);
+    // Nor does who lost it to somebody else change them.
+    expect(await giveBack([['mallory', [7]]], -1)).toEqual(told);
+    expect(await giveBack(undefined)).toEqual(told);
+    expect(await giveBack([])).toEqual([]);
   });
 
   test('DOC23 a state takes the place of the batches up to it, and of no later one', async () => {

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
-import type * as Y from 'yjs';
+import * as Y from 'yjs';
 import { annotation, reply, savedView } from '../support/entries.ts';
 import { query } from '../support/inspect.ts';
 import { csv } from '../support/samples.ts';
@@ -243,6 +243,25 @@ describe('a document', () => {
     views(back.doc).set('after', savedView('alice'));
     const other = await open('alice', name);
     await until(other.doc, () => views(other.doc).has('after'));
+  });
+
+  test('DOC16 keep their ids while the document is unloaded, and with them what they do offline', async () => {
+    const { name } = await newDataset({ bob: WRITE });
+    const alice = await open('alice', name);
+    alice.provider.awareness.setLocalState({ user: { name: 'Alice' } });
+    const watcher = await open('bob', name);
+    await expect.poll(() => watcher.provider.awareness.getStates().has(alice.doc.clientID)).toBe(true);
+    for (const { provider } of [alice, watcher]) provider.disconnect();
+    views(alice.doc).set('offline', savedView('alice'));
+    await expect.poll(() => query(server.databaseUrl, 'SELECT 1 FROM documents WHERE name = $1 AND owner IS NULL', [name])).toHaveLength(1);
+    const squatting = new Y.Doc();
+    squatting.clientID = alice.doc.clientID;
+    views(squatting).set('squatted', savedView('bob'));
+    expect(await lastClose(await yjsClient(server, 'bob', name, squatting))).toBe(4430);
+    alice.provider.connect();
+    const reader = await open('bob', name);
+    await until(reader.doc, () => views(reader.doc).has('offline'));
+    expect([...views(reader.doc).keys()]).toEqual(['offline']);
   });
 
   test('DOC22 is open on one server at a time; another one says so and takes it over when it is free', async () => {

@@ -173,7 +173,7 @@ test('DOC17 where much was removed a difference is never small, and they are the
 
 test('DOC25 while a document is edited a snapshot is asked for when one is due, however little came', () => {
   let nowMs = 1_000_000;
-  const growth = new Growth({ state: null, batches: [], bindings: [] }, { limits: defaultLimits, clock: { now: () => nowMs } });
+  const growth = new Growth({ state: null, batches: [], bindings: [], told: [] }, { limits: defaultLimits, clock: { now: () => nowMs } });
   const { documentSnapshotIntervalMs: everyMs } = defaultLimits;
   const isDueIn = (ms: number): boolean => {
     nowMs += ms;

@@ -114,6 +114,14 @@ test('DOC15 the edits of a connection go past so many items a second, of whichev
   expect(memory.document.doc.getText('own').length).toBe(112);
 });
 
+test('DOC15 who sends an edit that goes past too many items, and too many a second, hears that it was refused', async () => {
+  const { mallory } = await shared({ documentConflictStepsPerSecond: 1 });
+  mallory.sendEdit(updateOf(MALLORY, times(100, before(lastOf(100)))));
+  await quiet();
+  expect(mallory.refusals).toMatchObject([{ rule: 'DOC15', rebuild: true }]);
+  expect(mallory.closedBy).toMatchObject({ code: 'payload_too_large', details: { rule: 'DOC15', rebuild: true } });
+});
+
 test('DOC15 what an edit may go past bounds what is done, however much more it would be', () => {
   const doc = listOf(2_000);
   const stepsMax = defaultLimits.documentConflictStepsMax;

@@ -5,13 +5,13 @@ import { YjsClients } from '../../server/services/documents/yjs-clients.ts';
 import { savedView } from '../support/entries.ts';
 import { type MemoryDocument, memoryDocument, quiet } from '../support/live-document.ts';
 
-const LIMITS = { documentNewClientsMax: 10, documentClientsMax: 10, documentToldClientsMax: 3 };
+const LIMITS = { documentNewClientsMax: 10, documentClientsMax: 10, documentToldClientsMax: 3, documentToldClientsKeptMax: 2 };
 
 const added = (clientId: number) => [{ clientId, clock: 0, length: 1 }];
 
 /** Clients of nobody but of those who tell of them. */
 function clientsOf(told: Readonly<Record<string, readonly number[]>>): YjsClients {
-  const clients = new YjsClients({ bindings: [], own: 99, limits: LIMITS });
+  const clients = new YjsClients({ bindings: [], told: [], own: 99, limits: LIMITS });
   for (const [subject, clientIds] of Object.entries(told)) clients.told(clientIds, subject);
   return clients;
 }
@@ -79,4 +79,18 @@ test('DOC16 of more ids than are kept for one person the oldest of theirs goes, 
   clients.bind(added(13), 'mallory');
   clients.told([16], 'mallory');
   expect([13, 14, 15, 16].filter(isKeptFrom)).toEqual([13, 14, 15, 16]);
+});
+
+test('DOC16 the newest ids of each person are stored if they have changed, and are kept for them when they are loaded', () => {
+  const clients = clientsOf({ alice: [1, 2, 3], mallory: [11] });
+  const stored = clients.toldToStore;
+  expect(stored).toEqual([
+    ['alice', [2, 3]],
+    ['mallory', [11]],
+  ]);
+  const loaded = new YjsClients({ bindings: [], told: stored ?? [], own: 99, limits: LIMITS });
+  expect(loaded.toldToStore).toBeUndefined();
+  expect([1, 2, 3, 11].filter((clientId) => !loaded.areTheirs(added(clientId), 'somebody else'))).toEqual([2, 3, 11]);
+  loaded.bind(added(11), 'mallory');
+  expect(loaded.toldToStore).toEqual([['alice', [2, 3]]]);
 });

@@ -23,7 +23,7 @@ test('DOC23 whoever opens a document that nobody had open does not wait until ot
   const compacting = Promise.withResolvers<Uint8Array>();
   const store = {
     acquire: async (targets: readonly { name: string }[]) => targets.map(({ name }) => ({ documentId: name, fence: 2 })),
-    load: async () => ({ state: null, batches: [{ sequence: 1, updates: [] }], bindings: [] }),
+    load: async () => ({ state: null, batches: [{ sequence: 1, updates: [] }], bindings: [], told: [] }),
     release: async () => undefined,
     compact: async () => true,
     addPeriodicSnapshot: async () => 0,
@@ -47,7 +47,7 @@ test('DOC22 a document that was given back and opened again while its lease was 
   let fence = 1;
   const store = {
     acquire: async (targets: readonly { name: string }[]) => targets.map(({ name }) => ({ documentId: name, fence: fence++ })),
-    load: async () => ({ state: null, batches: [], bindings: [] }),
+    load: async () => ({ state: null, batches: [], bindings: [], told: [] }),
     release: async () => undefined,
     renew: () => renewing.promise,
   };
@@ -62,5 +62,29 @@ test('DOC22 a document that was given back and opened again while its lease was 
   await vi.advanceTimersByTimeAsync(0);
   expect(documents.counts).toEqual({ documents: 1, channels: 1 });
   again.abandon();
+  await documents.close();
+});
+
+test('DOC22 a document that cannot be opened is given back, so that another server may have it', async () => {
+  const held = new Set<string>();
+  const store = {
+    acquire: async (targets: readonly { name: string }[]) => {
+      for (const { name } of targets) held.add(name);
+      return targets.map(({ name }) => ({ documentId: name, fence: 2 }));
+    },
+    load: async () => ({ state: { sequence: 1, update: Uint8Array.of(255) }, batches: [], bindings: [], told: [] }),
+    release: async (leases: readonly { documentId: string }[]) => {
+      for (const { documentId } of leases) held.delete(documentId);
+    },
+  };
+  const documents = createDocuments({
+    store,
+    limits: defaultLimits,
+    clock: systemClock,
+    log: createLog('silent', false),
+  } as unknown as DocumentsOptions);
+  await expect(open(documents, 'alice')).rejects.toThrow();
+  expect([...held]).toEqual([]);
+  expect(documents.counts.documents).toBe(0);
   await documents.close();
 });

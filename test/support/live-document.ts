@@ -42,7 +42,7 @@ export function memoryDocument(limits: Partial<Limits> = {}, kind: 'dataset' | '
     batches.push(batch);
     return 'written';
   };
-  const stored: StoredDocument = { state: null, batches: [], bindings: [] };
+  const stored: StoredDocument = { state: null, batches: [], bindings: [], told: [] };
   const document = new LiveDocument({
     name: 'dataset/1',
     kind,

@@ -1,3 +1,4 @@
+import { CovistaError } from '../../../protocol/errors.ts';
 import type { Limits } from '../../../protocol/limits.ts';
 
 /** How many seconds' worth may come at once after a pause. */
@@ -37,7 +38,7 @@ export type AllowanceLimits = Pick<
 export type Allowed = 'updates' | 'updateBytes' | 'conflictSteps' | 'syncs' | 'awareness' | 'refusals';
 
 /** The limit that says how much of each. */
-export const ALLOWED_BY = {
+const ALLOWED_BY = {
   updates: 'documentUpdatesPerSecond',
   updateBytes: 'documentUpdateBytesPerSecond',
   conflictSteps: 'documentConflictStepsPerSecond',
@@ -45,6 +46,16 @@ export const ALLOWED_BY = {
   awareness: 'awarenessMessagesPerSecond',
   refusals: 'documentRefusalsPerMinute',
 } as const satisfies Record<Allowed, keyof AllowanceLimits>;
+
+/** What people read when there are too many. */
+const NAMES: Readonly<Record<Allowed, string>> = {
+  updates: 'edits',
+  updateBytes: 'bytes of edits',
+  conflictSteps: 'conflicts with the edits of others',
+  syncs: 'requests for the state of the document',
+  awareness: 'awareness messages',
+  refusals: 'edits that break rules',
+};
 
 /** What the channels of one connection may send together, whichever documents they are of. Most connections send next to nothing. */
 export class Allowances {
@@ -61,5 +72,10 @@ export class Allowances {
     this.#taken ??= {};
     this.#taken[what] ??= new Allowance(perSecond, nowMs);
     return this.#taken[what].take(amount, perSecond, nowMs);
+  }
+
+  tooMuchOf(what: Allowed): CovistaError {
+    const limit = ALLOWED_BY[what];
+    return new CovistaError('rate_limited', `too many ${NAMES[what]} at once`, { [limit]: this.#limits[limit], retryAfterMs: 1_000 });
   }
 }

@@ -4,7 +4,7 @@ import type { Subject } from '../../../protocol/ids.ts';
 import type { Limits } from '../../../protocol/limits.ts';
 import type { Channel, ChannelPeer } from '../../shared/channel.ts';
 import type { Clock } from '../../shared/clock.ts';
-import { ALLOWED_BY, type Allowances, type Allowed } from './allowance.ts';
+import type { Allowances, Allowed } from './allowance.ts';
 import { CatchUp } from './catch-up.ts';
 import type { LiveDocument, Participant } from './live-document.ts';
 import { type ClientMessage, decodeMessage, decoding, deniedMessage, durableMessage, refusedMessage, updateMessage } from './messages.ts';
@@ -65,7 +65,7 @@ export class DocumentChannel implements Channel, Participant {
   begin(): void {
     const { document } = this.#options;
     document.join(this);
-    this.#askForMissing();
+    document.ask(this);
     this.#tellPresence(document.rounds.known(document.presence.present()));
   }
 
@@ -170,10 +170,10 @@ export class DocumentChannel implements Channel, Participant {
     if (message.kind === 'awareness') this.#countPresence(message.update.length);
     else if (message.kind === 'queryAwareness') this.#countPresence(0);
     else if (message.kind !== 'step1') {
-      this.#take('updates', 1, 'edits');
-      this.#take('updateBytes', message.update.length, 'bytes of edits');
+      this.#take('updates', 1);
+      this.#take('updateBytes', message.update.length);
     } else {
-      if (this.#hasAsked) this.#take('syncs', 1, 'requests for the state of the document');
+      if (this.#hasAsked) this.#take('syncs', 1);
       this.#hasAsked = true;
     }
   }
@@ -185,14 +185,15 @@ export class DocumentChannel implements Channel, Participant {
     if (bytes > documentUpdateBytesMax) {
       throw new CovistaError('payload_too_large', `a presence message has at most ${documentUpdateBytesMax} bytes`, { documentUpdateBytesMax });
     }
-    this.#take('awareness', 1 + Math.floor(bytes / (2 * pieceBytes(limits))), 'awareness messages');
+    this.#take('awareness', 1 + Math.floor(bytes / (2 * pieceBytes(limits))));
   }
 
-  #take(what: Allowed, amount: number, text: string): void {
-    const { allowances, clock, limits } = this.#options;
-    if (allowances.take(what, amount, clock.now())) return;
-    const limit = ALLOWED_BY[what];
-    throw new CovistaError('rate_limited', `too many ${text} at once`, { [limit]: limits[limit], retryAfterMs: 1_000 });
+  #take(what: Allowed, amount: number): void {
+    if (!this.#mayTake(what, amount)) throw this.#options.allowances.tooMuchOf(what);
+  }
+
+  #mayTake(what: Allowed, amount: number): boolean {
+    return this.#options.allowances.take(what, amount, this.#options.clock.now());
   }
 
   /** A state vector that is none shows only when it is read. */
@@ -202,10 +203,6 @@ export class DocumentChannel implements Channel, Participant {
       this.#options.document.sync(stateVector, this, isAsked);
       return true;
     });
-  }
-
-  #askForMissing(): void {
-    this.#options.document.ask(this);
   }
 
   #tellPresence(clientIds: readonly number[]): void {
@@ -238,13 +235,15 @@ export class DocumentChannel implements Channel, Participant {
   }
 
   #judge(update: Uint8Array, document: LiveDocument): Refused | undefined {
-    const { documentUpdateBytesMax, documentUpdateStructsMax, documentBytesMax, documentRootsMax, documentLevelsMax } = this.#options.limits;
+    const { documentUpdateBytesMax, documentUpdateStructsMax, documentConflictStepsMax } = this.#options.limits;
+    const { documentBytesMax, documentRootsMax, documentLevelsMax } = this.#options.limits;
     if (update.length > documentUpdateBytesMax) return tooLarge(`an edit has at most ${documentUpdateBytesMax} bytes`);
     const scan = document.scan(update);
     if (!this.#options.canWrite) return this.#judgeReader(scan);
     if (scan.added.length === 0 && !scan.removes && !scan.misses) return undefined;
     if (Math.max(scan.structs, scan.removals) > documentUpdateStructsMax)
       return tooLarge(`an edit has at most ${documentUpdateStructsMax} items, and as many removals`);
+    if (scan.splitSteps > documentConflictStepsMax) return tooLarge('splits values that were put in together more often than may be');
     if (!document.clients.areTheirs(scan.added, this.subject)) return foreign();
     if (document.clients.areTooMany(scan.added, this.subject)) return tooLarge('comes under more new Yjs client ids than one person may use');
     if (scan.misses) return this.#missing();
@@ -254,8 +253,11 @@ export class DocumentChannel implements Channel, Participant {
     if (scan.added.length > 0 && document.isTooLarge(update.length)) return tooLarge(`a document has at most ${documentBytesMax} bytes`);
     if (document.isPuttingBack) throw new CovistaError('unavailable', 'much that was put back waits for the database; come back and sync');
     const { refused, bytes, steps } = document.take(update, scan, this);
-    this.#take('conflictSteps', steps, 'conflicts with the edits of others');
-    return refused && { ...refused, bytes };
+    const isRare = this.#mayTake('conflictSteps', scan.splitSteps + steps);
+    // Who sends too many is told with the next one where this one is refused, of which they have to hear.
+    if (refused !== undefined) return { ...refused, bytes };
+    if (!isRare) throw this.#options.allowances.tooMuchOf('conflictSteps');
+    return undefined;
   }
 
   /** What a reader has added is removed from their copy; what they have removed there, nobody can put back under the same id. */
@@ -268,7 +270,7 @@ export class DocumentChannel implements Channel, Participant {
 
   /** Edits that a client made before it has told of older ones come again in its answer, so that this is no fault of it yet. */
   #missing(): Refused | undefined {
-    this.#askForMissing();
+    this.#options.document.ask(this);
     if (!this.#hasSynced) return undefined;
     const fault: Fault = { rule: 'DOC14', path: [], message: 'builds on edits that the server does not have' };
     return { code: 'conflict', fault, rebuild: false };
@@ -286,7 +288,7 @@ export class DocumentChannel implements Channel, Participant {
 
   /** Putting back much costs as much as many refusals. */
   #countRefusal(bytes = 0): void {
-    this.#take('refusals', 1 + Math.floor(bytes / this.#options.limits.documentPutBackBytes), 'edits that break rules');
+    this.#take('refusals', 1 + Math.floor(bytes / this.#options.limits.documentPutBackBytes));
   }
 
   #endAfter({ code, fault }: Refused): void {

@@ -1,4 +1,3 @@
-import { randomUUID } from 'node:crypto';
 import type { DocumentOpened, DocumentSubject } from '../../../protocol/documents/index.ts';
 import { CovistaError } from '../../../protocol/errors.ts';
 import type { Limits } from '../../../protocol/limits.ts';
@@ -6,11 +5,10 @@ import { assert } from '../../shared/assert.ts';
 import { CacheCounts } from '../../shared/cache-counts.ts';
 import type { Opening } from '../../shared/channel.ts';
 import type { Clock } from '../../shared/clock.ts';
-import { Gathering } from '../../shared/gathering.ts';
 import type { Logger } from '../../shared/log.ts';
 import { KeyedMutex } from '../../shared/mutex.ts';
-import { type Lateness, Promptness } from '../../shared/promptness.ts';
-import type { BindingRecord, DocumentLease, DocumentOwner, DocumentStore, DocumentTarget, Page, StoredDocument } from '../../storage/stores.ts';
+import type { Lateness } from '../../shared/promptness.ts';
+import type { BindingRecord, DocumentStore, DocumentTarget, Page, StoredDocument } from '../../storage/stores.ts';
 import type { Access } from '../access/access.ts';
 import type { Actor } from '../access/actor.ts';
 import type { Authorizer } from '../access/authorizer.ts';
@@ -18,8 +16,9 @@ import { Allowances } from './allowance.ts';
 import { Compaction, type DocumentStates } from './compaction.ts';
 import { DocumentChannel } from './document-channel.ts';
 import { createHistory, type DocumentHistory } from './document-history.ts';
+import { DocumentLeases } from './document-leases.ts';
 import { type DocumentRequest, isSameFor, type Resolved, resolve, type WithDocument } from './document-request.ts';
-import { LiveDocument } from './live-document.ts';
+import { LiveDocument, type LiveDocumentOptions } from './live-document.ts';
 import { createPublications, type PublicationSources, type Publications } from './publications.ts';
 
 export interface Documents extends DocumentHistory, Publications {
@@ -66,8 +65,8 @@ interface Entry {
   idle: NodeJS.Timeout | undefined;
 }
 
-const RENEWALS_PER_LEASE = 3;
-const NEW: StoredDocument = { state: null, batches: [], bindings: [] };
+const SWEEPS_PER_KEEPING = 3;
+const NEW: StoredDocument = { state: null, batches: [], bindings: [], told: [] };
 
 export function createDocuments(options: DocumentsOptions): Documents {
   const host = new DocumentHost(options);
@@ -89,31 +88,24 @@ export function createDocuments(options: DocumentsOptions): Documents {
 /** Documents that are open on this server. */
 class DocumentHost implements Omit<Documents, keyof DocumentHistory | keyof Publications> {
   readonly #options: DocumentsOptions;
-  readonly #owner: DocumentOwner;
   readonly jobs: Documents['jobs'];
   readonly #compaction: Compaction;
-  readonly #renewal: Promptness;
   readonly #entries = new Map<string, Entry>();
   readonly answers = new CacheCounts();
   /** Opening and unloading of a document exclude each other. */
   readonly #mutex = new KeyedMutex<string>();
   readonly #allowances = new WeakMap<object, Allowances>();
   readonly #timers: readonly NodeJS.Timeout[];
-  readonly #leases: Gathering<DocumentTarget, DocumentLease | undefined>;
-  readonly #releases: Gathering<DocumentLease, void>;
+  readonly #leases: DocumentLeases;
 
   constructor(options: DocumentsOptions) {
     this.#options = options;
-    const { store } = options;
     this.#compaction = new Compaction(options);
-    const { documentLeaseMs: leaseMs, awarenessKeepMs, documentsAtOnceMax: questionsMax } = options.limits;
-    this.#owner = { serverId: randomUUID(), leaseMs };
-    this.#renewal = new Promptness(options.clock, leaseMs / RENEWALS_PER_LEASE);
-    this.jobs = { document_compaction: this.#compaction, document_leases: this.#renewal };
-    this.#leases = new Gathering({ ask: (targets) => store.acquire(targets, this.#owner), questionsMax });
-    this.#releases = new Gathering({ ask: (leases) => store.release(leases).then(() => leases.map(() => undefined)), questionsMax });
+    this.#leases = new DocumentLeases(options);
+    this.jobs = { document_compaction: this.#compaction, document_leases: this.#leases.lateness };
     const every = (intervalMs: number, run: () => void): NodeJS.Timeout => setInterval(run, intervalMs).unref();
-    this.#timers = [every(leaseMs / RENEWALS_PER_LEASE, () => void this.#renew()), every(awarenessKeepMs / RENEWALS_PER_LEASE, () => this.#sweep())];
+    const sweepEveryMs = options.limits.awarenessKeepMs / SWEEPS_PER_KEEPING;
+    this.#timers = [every(this.#leases.renewEveryMs, () => void this.#renew()), every(sweepEveryMs, () => this.#sweep())];
   }
 
   async open({ receipts, connection, whenRenewed, ...request }: OpenRequest): Promise<Opening<DocumentOpened>> {
@@ -218,18 +210,26 @@ class DocumentHost implements Omit<Documents, keyof DocumentHistory | keyof Publ
     if (this.#entries.size >= documentsOpenMax) {
       throw new CovistaError('unavailable', 'too many documents are open on this server', { documentsOpenMax });
     }
-    const lease = await this.#leases.ask(target);
-    if (lease === undefined) {
-      throw new CovistaError('unavailable', 'another server has the document open', { retryAfterMs: limits.documentLeaseMs });
-    }
-    // Its first owner has just made it.
-    const stored = lease.fence === 1 ? NEW : await store.load(lease.documentId);
+    const lease = await this.#leases.acquire(target);
     const onLost = (): void => this.#lost(entry);
     const onGrown = (): void => void this.#compaction.request(entry.document);
-    const document = new LiveDocument({ name, kind, lease, stored, store, limits, answers: this.answers, clock, log, onLost, onGrown });
+    const own = { name, kind, lease, store, limits, answers: this.answers, clock, log, onLost, onGrown };
+    const document = await this.#make(own);
     const entry: Entry = { document, uses: 0, idle: undefined };
     this.#entries.set(name, entry);
     return entry;
+  }
+
+  /** What cannot be opened here is left to other servers. */
+  async #make(options: Omit<LiveDocumentOptions, 'stored'>): Promise<LiveDocument> {
+    const { lease } = options;
+    try {
+      // Its first owner has just made it.
+      return new LiveDocument({ ...options, stored: lease.fence === 1 ? NEW : await this.#options.store.load(lease.documentId) });
+    } catch (error) {
+      await this.#leases.giveUp(options);
+      throw error;
+    }
   }
 
   #release(entry: Entry): void {
@@ -256,7 +256,7 @@ class DocumentHost implements Omit<Documents, keyof DocumentHistory | keyof Publ
     this.#entries.delete(document.name);
     this.#compaction.forget(document);
     document.destroy();
-    await this.#giveUp(document);
+    await this.#leases.giveUp(document);
   }
 
   /** Whoever comes next loads it anew. */
@@ -265,33 +265,12 @@ class DocumentHost implements Omit<Documents, keyof DocumentHistory | keyof Publ
     clearTimeout(entry.idle);
     if (this.#entries.get(document.name) === entry) this.#entries.delete(document.name);
     this.#compaction.forget(document);
-    void this.#mutex.run(document.name, () => this.#giveUp(document));
-  }
-
-  /** A lease that cannot be given back ends by itself. */
-  async #giveUp({ lease, name }: LiveDocument): Promise<void> {
-    try {
-      await this.#releases.ask(lease);
-    } catch (err) {
-      this.#options.log.warn({ err, document: name }, 'the lease of a document could not be given back');
-    }
+    void this.#mutex.run(document.name, () => this.#leases.giveUp(document));
   }
 
   async #renew(): Promise<void> {
     const documents = [...this.#entries.values()].map(({ document }) => document);
-    const leases = documents.map(({ lease }) => lease);
-    try {
-      const lost = new Set(leases.length === 0 ? [] : await this.#options.store.renew(leases, this.#owner));
-      this.#renewal.done();
-      for (const document of documents) {
-        // Meanwhile it may have been given back, and opened again with another lease.
-        const isTaken = lost.has(document.lease.documentId) && this.#entries.get(document.name)?.document === document;
-        if (isTaken) document.lose(new CovistaError('unavailable', 'another server has taken the document over'));
-      }
-    } catch (err) {
-      // Writing is fenced, so that a lease that has ended does no harm.
-      this.#options.log.warn({ err }, 'the leases of documents could not be renewed');
-    }
+    await this.#leases.renew(documents, (document) => this.#entries.get(document.name)?.document === document);
   }
 
   #sweep(): void {

@@ -98,7 +98,7 @@ export class LiveDocument {
     this.lease = lease;
     this.#options = options;
     this.presence = new Presence(limits, clock);
-    this.clients = new YjsClients({ bindings: stored.bindings, own: this.doc.clientID, limits });
+    this.clients = new YjsClients({ bindings: stored.bindings, told: stored.told, own: this.doc.clientID, limits });
     this.rounds = new PresenceRounds({ presence: this.presence, participants: this.#participants, limits });
     this.#messages = new SyncMessages(this.doc, limits, options.answers);
     this.#integration = new Integration({ doc: this.doc, kind, limits });

@@ -38,6 +38,16 @@ export class Removals {
     return [...this.#byClient].some(([clientId, stretches]) => (stretches.at(-1)?.end ?? 0) > endOf(clientId));
   }
 
+  /** Calls back with where each stretch begins and with what follows it. */
+  eachEdge(callback: (clientId: number, clock: number) => void): void {
+    for (const [clientId, stretches] of this.#byClient) {
+      for (const { clock, end } of stretches) {
+        callback(clientId, clock);
+        callback(clientId, end);
+      }
+    }
+  }
+
   in(doc: Y.Doc): RemovalsIn {
     let removes = false;
     let ranges = 0;

@@ -1,15 +1,16 @@
 import type { Subject } from '../../../protocol/ids.ts';
 import type { Limits } from '../../../protocol/limits.ts';
 import { assert } from '../../shared/assert.ts';
-import type { BindingRecord, ClientBinding } from '../../storage/stores.ts';
-import { ToldClients } from './told-clients.ts';
+import type { BindingRecord, ClientBinding, StoredToldClients } from '../../storage/stores.ts';
+import { ToldClients, type ToldClientsLimits } from './told-clients.ts';
 import type { ClockRange } from './update-scan.ts';
 
 export interface YjsClientsOptions {
   readonly bindings: readonly Pick<BindingRecord, 'clientId' | 'subject'>[];
+  readonly told: StoredToldClients;
   /** Under which the server itself edits. */
   readonly own: number;
-  readonly limits: Pick<Limits, 'documentNewClientsMax' | 'documentClientsMax' | 'documentToldClientsMax'>;
+  readonly limits: Pick<Limits, 'documentNewClientsMax' | 'documentClientsMax'> & ToldClientsLimits;
 }
 
 /** Whose the Yjs clients of a document are; those under which the server edited are nobody's. */
@@ -22,13 +23,18 @@ export class YjsClients {
 
   constructor(options: YjsClientsOptions) {
     this.#options = options;
-    this.#told = new ToldClients(options.limits.documentToldClientsMax);
+    this.#told = new ToldClients(options.told, options.limits);
     for (const binding of options.bindings) this.#set(binding);
   }
 
   /** Who may write tells presence under these ids: what is nobody's yet is kept for them. */
   told(clientIds: readonly number[], subject: Subject): void {
     for (const clientId of clientIds) if (!this.#subjects.has(clientId)) this.#told.keep(clientId, subject);
+  }
+
+  /** Of those that are kept for who told them, what is to be known when the document is opened anew; undefined: as it is stored. */
+  get toldToStore(): StoredToldClients | undefined {
+    return this.#told.toStore;
   }
 
   /** Whether all that is added goes under ids that are the subject's, or nobody's yet and not kept for somebody else. */

@@ -15,9 +15,11 @@ import type {
   Page,
   Provenance,
   PublishedEntry,
+  ReleasedLease,
   RestoredSnapshot,
   ScopedDocument,
   StoredDocument,
+  StoredToldClients,
 } from '../stores.ts';
 import type { Database, Executor } from './database.ts';
 import { readState, sendState, withState } from './document-states.ts';
@@ -60,11 +62,15 @@ export class PostgresDocumentStore implements DocumentStore {
     return leases.flatMap(({ documentId }) => (ids.has(documentId) ? [] : [documentId]));
   }
 
-  async release(leases: readonly DocumentLease[]): Promise<void> {
+  async release(leases: readonly ReleasedLease[]): Promise<void> {
     await this.#database.rows(sql`
-      UPDATE documents d SET owner = NULL, owned_until = NULL
-      FROM json_to_recordset(${json(leases)}::json) AS l("documentId" uuid, fence bigint)
-      WHERE d.document_id = l."documentId" AND d.fence = l.fence`);
+      WITH released AS (
+        UPDATE documents d SET owner = NULL, owned_until = NULL
+        FROM json_to_recordset(${json(leases)}::json) AS l("documentId" uuid, fence bigint, told json)
+        WHERE d.document_id = l."documentId" AND d.fence = l.fence RETURNING d.document_id, l.told
+      )
+      INSERT INTO document_told_clients (document_id, clients) SELECT document_id, told FROM released WHERE told IS NOT NULL
+      ON CONFLICT (document_id) DO UPDATE SET clients = excluded.clients`);
   }
 
   async releaseAll(): Promise<void> {
@@ -82,7 +88,9 @@ export class PostgresDocumentStore implements DocumentStore {
     const state = found === undefined ? null : { sequence: found.key, update: found.state };
     const bindings = await this.#database.rows(sql<ClientBinding>`
       SELECT client_id AS "clientId", subject FROM document_clients WHERE document_id = ${documentId}::uuid`);
-    return { state, batches: batches.map(unpack), bindings };
+    const told = await this.#database.first(sql<{ clients: StoredToldClients }>`
+      SELECT clients FROM document_told_clients WHERE document_id = ${documentId}::uuid`);
+    return { state, batches: batches.map(unpack), bindings, told: told?.clients ?? [] };
   }
 
   /** The document's row is locked first, so that whoever takes it over meanwhile comes before or after this batch as a whole. */

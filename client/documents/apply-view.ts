@@ -1,6 +1,8 @@
 import type { SavedView } from '../../protocol/documents/saved-view.ts';
 import { columnsOfAggregate, columnsOfConfig, type DerivedColumn, derivedColumns } from '../../protocol/documents/view-columns.ts';
 import type { SavedViewConfig } from '../../protocol/documents/view-config.ts';
+import { defaultLimits } from '../../protocol/limits.ts';
+import type { PERSPECTIVE_TYPES } from '../../protocol/operations/table.ts';
 
 /** The columns of a version or of a table, in either of the forms in which they are told. */
 export type ColumnsOfTable = readonly { readonly name: string; readonly type: string }[] | Readonly<Record<string, string>>;
@@ -11,14 +13,16 @@ export interface AppliedView {
   readonly config: SavedViewConfig;
   /** Columns that the view names and the table does not have. */
   readonly missing: readonly string[];
-  /** Columns whose type is another than when the view was saved. */
+  /** Columns whose type is another than when the view was saved; one of a version is the same as what tables tell it as. */
   readonly retyped: readonly { readonly column: string; readonly from: string; readonly to: string }[];
   /** What was left out of the config for want of a column, or because its type is of another kind. */
   readonly dropped: readonly { readonly field: string; readonly entry: string; readonly column: string }[];
 }
 
-export function typesOf(columns: ColumnsOfTable): ReadonlyMap<string, string> {
-  return new Map(Array.isArray(columns) ? columns.map(({ name, type }) => [name, type]) : Object.entries(columns));
+/** Types of many fields or values are longer than a view may say: it has the beginning of them. */
+function typesOf(columns: ColumnsOfTable): ReadonlyMap<string, string> {
+  const types: [string, string][] = Array.isArray(columns) ? columns.map(({ name, type }) => [name, type]) : Object.entries(columns);
+  return new Map(types.map(([name, type]) => [name, type.slice(0, defaultLimits.savedViewPluginCharsMax)]));
 }
 
 /** The types of the columns that a config names, as they are now. */
@@ -39,7 +43,7 @@ export function applyView(view: AppliedFrom, columns: ColumnsOfTable): AppliedVi
   const retyped = used.flatMap((column) => {
     const from = Object.hasOwn(columnTypes, column) ? columnTypes[column] : undefined;
     const to = types.get(column);
-    return from === undefined || to === undefined || from === to ? [] : [{ column, from, to }];
+    return from === undefined || to === undefined || isSameType(from, to) ? [] : [{ column, from, to }];
   });
   const unfit = new Set(retyped.filter(({ from, to }) => kindOf(from) !== kindOf(to)).map(({ column }) => column));
   const fitting = new Fitting(types, unfit, derivedColumns(config, dialect, known));
@@ -119,14 +123,33 @@ function makeable(types: ReadonlyMap<string, string>, unfit: ReadonlySet<string>
   return made;
 }
 
-const KINDS: readonly (readonly [kind: string, pattern: RegExp])[] = [
-  ['number', /^(U?(TINY|SMALL|BIG|HUGE)?INT(EGER)?\b|DECIMAL|NUMERIC|FLOAT|DOUBLE|REAL)/i],
-  ['text', /^(VARCHAR|TEXT|STRING|CHAR|ENUM|UUID)/i],
-  ['time', /^(TIMESTAMP|DATETIME|DATE)/i],
-  ['boolean', /^BOOL/i],
+type TableType = (typeof PERSPECTIVE_TYPES)[number];
+
+/** What the types of tables have in common, as far as a filter or an aggregate is concerned. */
+const KINDS: Readonly<Record<TableType, 'number' | 'text' | 'time' | 'boolean'>> = {
+  integer: 'number',
+  float: 'number',
+  string: 'text',
+  date: 'time',
+  datetime: 'time',
+  boolean: 'boolean',
+};
+
+/** What tables tell the types of versions as; all others, lists among them, are text to them. */
+const TOLD: readonly (readonly [told: TableType, pattern: RegExp])[] = [
+  ['integer', /^U?(TINY|SMALL|BIG)?INT(EGER)?$/],
+  ['float', /^(U?HUGEINT|DECIMAL(\(.*\))?|FLOAT|DOUBLE)$/],
+  ['date', /^DATE$/],
+  ['datetime', /^TIMESTAMP(_\w+| WITH TIME ZONE)?$/],
+  ['boolean', /^BOOLEAN$/],
 ];
 
-/** Whether a filter or an aggregate made for one type makes sense for another. Types are those of DuckDB or of Perspective. */
-function kindOf(type: string): string {
-  return KINDS.find(([, pattern]) => pattern.test(type))?.[0] ?? type.toUpperCase();
-}
+const isTold = (type: string): type is TableType => Object.hasOwn(KINDS, type);
+
+const toldAs = (type: string): TableType => (isTold(type) ? type : (TOLD.find(([, pattern]) => pattern.test(type))?.[0] ?? 'string'));
+
+/** Whether they are one type, each in either of the forms in which types are told. */
+const isSameType = (one: string, other: string): boolean => one === other || (isTold(one) !== isTold(other) && toldAs(one) === toldAs(other));
+
+/** Whether a filter or an aggregate made for one type makes sense for another. */
+const kindOf = (type: string): string => KINDS[toldAs(type)];

@@ -1,10 +1,10 @@
-import * as Y from 'yjs';
 import type { DocumentOpened } from '../../protocol/documents/messages.ts';
 import { CovistaError } from '../../protocol/errors.ts';
 import { randomKey } from '../values.ts';
 import { answered, brokenOff, inTransaction, openDatabase, type Stores } from './indexed-database.ts';
 import type { KeeperOptions } from './keep.ts';
 import type { DocumentKeeper, KeptDocument } from './keeper.ts';
+import { portions } from './portions.ts';
 
 interface KeptRecord {
   readonly name: string;
@@ -12,6 +12,7 @@ interface KeptRecord {
   /** How many updates of each page may hold edits that the server lacks; a page answers for its own, and for those that it took up. */
   readonly unsettled: Readonly<Record<string, number>>;
   readonly bytes: number;
+  /** How many updates were added since they were joined. */
   readonly updates: number;
   /** Milliseconds since 1970. */
   readonly usedAt: number;
@@ -24,7 +25,7 @@ interface KeptUpdate {
 
 const BYTES_MAX = 64 * 1024 * 1024;
 const DOCUMENTS_MAX = 200;
-/** So many updates of a document are joined to one. */
+/** So many updates of a document are joined to fewer. */
 const UPDATES_MAX = 200;
 
 /** Keeps documents in the IndexedDB of a browser. */
@@ -154,11 +155,13 @@ async function updatesOf({ updates }: Stores, name: string): Promise<Uint8Array[
   return kept.map(({ update }) => update);
 }
 
+/** Each is still sent as one edit, which a message has to have room for. */
 async function join(stores: Stores, record: KeptRecord): Promise<KeptRecord> {
-  const update = Y.mergeUpdates(await updatesOf(stores, record.name));
-  await removeUpdates(stores, record.name);
-  stores.updates.add({ name: record.name, update });
-  return { ...record, bytes: update.length, updates: 1 };
+  const { name } = record;
+  const updates = portions(await updatesOf(stores, name));
+  await removeUpdates(stores, name);
+  for (const update of updates) stores.updates.add({ name, update });
+  return { ...record, bytes: updates.reduce((sum, { length }) => sum + length, 0), updates: 0 };
 }
 
 function remove(stores: Stores, name: string): Promise<void> {

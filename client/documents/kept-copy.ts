@@ -1,7 +1,7 @@
-import * as Y from 'yjs';
 import type { DocumentOpened } from '../../protocol/documents/messages.ts';
 import { CovistaError } from '../../protocol/errors.ts';
 import type { DocumentKeeper, KeptDocument } from './keeper.ts';
+import { portions } from './portions.ts';
 
 /** Keeps one document, in order; when that fails once, it is given up, and the document goes on without. */
 export class KeptCopy {
@@ -65,11 +65,10 @@ export class KeptCopy {
     this.#inOrder(() => this.#keeper.forget(this.#name));
   }
 
-  #write(batch: Uint8Array[]): Promise<void> {
+  /** What is joined here is sent as one edit by another page, which a message has to have room for. */
+  async #write(batch: Uint8Array[]): Promise<void> {
     if (batch === this.#batch) this.#batch = [];
-    const [first, ...rest] = batch;
-    if (first === undefined) return Promise.resolve();
-    return this.#keeper.append(this.#name, rest.length === 0 ? first : Y.mergeUpdates([first, ...rest]), this.#unsettled);
+    for (const update of portions(batch)) await this.#keeper.append(this.#name, update, this.#unsettled);
   }
 
   #queue(work: () => Promise<void>): void {

@@ -1,20 +1,8 @@
 import * as Y from 'yjs';
-import { defaultLimits } from '../../protocol/limits.ts';
 import { Paced } from './paced.ts';
+import { type Bounds, joined, MESSAGE, portions, structsOf } from './portions.ts';
 import { differenceMessage, updateMessage } from './wire.ts';
 
-/** What joining updates adds to them at most. */
-const JOINING_BYTES = 1024;
-
-/** What one message may have. */
-interface Bounds {
-  readonly bytesMax: number;
-  readonly structsMax: number;
-}
-
-const MESSAGE: Bounds = { bytesMax: defaultLimits.documentUpdateBytesMax, structsMax: defaultLimits.documentUpdateStructsMax };
-/** Of joined updates. */
-const PORTION: Bounds = { ...MESSAGE, bytesMax: MESSAGE.bytesMax - JOINING_BYTES };
 /** Those that are joined early leave room, so that messages are filled well. */
 const JOINED: Bounds = { bytesMax: MESSAGE.bytesMax / 4, structsMax: MESSAGE.structsMax / 4 };
 /** So many edits are joined to fewer, so that a long time without a connection costs little. */
@@ -68,7 +56,7 @@ export class Outgoing {
 
   flush(): void {
     if (this.#isHeld || this.#gathered.length === 0) return;
-    const updates = portions(this.#gathered, PORTION);
+    const updates = portions(this.#gathered);
     this.#gathered = [];
     this.#send(updates.map(updateMessage));
   }
@@ -90,40 +78,7 @@ export class Outgoing {
     const fits = whole.length <= MESSAGE.bytesMax && structsOf(update) <= MESSAGE.structsMax;
     if (fits || this.#unsettled.length < 2) return [whole];
     const lacking = this.#unsettled.map((edit) => Y.diffUpdate(edit, stateVector));
-    const [first, ...rest] = portions(lacking, PORTION);
+    const [first, ...rest] = portions(lacking);
     return first === undefined ? [whole] : [differenceMessage(first), ...rest.map(updateMessage)];
   }
-}
-
-/** How many items an update has, or how many removals where these are more. */
-function structsOf(update: Uint8Array): number {
-  const { structs, ds } = Y.decodeUpdate(update);
-  return Math.max(
-    structs.length,
-    [...ds.clients.values()].reduce((sum, ranges) => sum + ranges.length, 0),
-  );
-}
-
-/** Updates joined in order to as few as stay within the bounds; one that is larger by itself stays alone. */
-function portions(updates: readonly Uint8Array[], { bytesMax, structsMax }: Bounds): Uint8Array[] {
-  const groups: Uint8Array[][] = [];
-  let bytes = Number.POSITIVE_INFINITY;
-  let structs = 0;
-  for (const update of updates) {
-    const own = structsOf(update);
-    bytes += update.length;
-    structs += own;
-    if (bytes <= bytesMax && structs <= structsMax) groups.at(-1)?.push(update);
-    else {
-      groups.push([update]);
-      bytes = update.length;
-      structs = own;
-    }
-  }
-  return groups.map(joined);
-}
-
-function joined(updates: readonly Uint8Array[]): Uint8Array {
-  const [first = new Uint8Array(), ...rest] = updates;
-  return rest.length === 0 ? first : Y.mergeUpdates([first, ...rest]);
 }

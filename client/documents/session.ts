@@ -101,7 +101,7 @@ export class DocumentSession {
     this.#hangUp();
     this.#leaving.abort();
     this.#enter({ kind: 'closed', reason });
-    this.#settlement.abandon(reason);
+    this.#settlement.fail(reason);
     this.#replica.destroy();
   }
 

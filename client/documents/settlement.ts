@@ -86,10 +86,15 @@ export class Settlement {
     this.#reject((upTo) => upTo > afterEdit, reason);
   }
 
-  /** All edits are given up. */
+  /** All edits are given up, and those that follow count. */
   abandon(reason: CovistaError): void {
     this.#settled = this.#made;
     this.interrupted();
+    this.fail(reason);
+  }
+
+  /** Nothing more is settled: whoever waits learns of it, and what is open stays so. */
+  fail(reason: CovistaError): void {
     this.#reject(() => true, reason);
   }
 

@@ -140,6 +140,39 @@ describe('LIVE9 applying a view', () => {
     ]);
   });
 
+  test('LIVE9 a view of a version is the same on the table of it, whose types are told otherwise', () => {
+    const told = [
+      ['BIGINT', 'integer'],
+      ['DECIMAL(18,2)', 'float'],
+      ['DATE', 'date'],
+      ['TIMESTAMP WITH TIME ZONE', 'datetime'],
+      ['BOOLEAN', 'boolean'],
+      ['VARCHAR', 'string'],
+      ['TIME', 'string'],
+      ['INTERVAL', 'string'],
+      ['BLOB', 'string'],
+      ['INTEGER[]', 'string'],
+      ['STRUCT(a INTEGER)', 'string'],
+    ] as const;
+    for (const [from, to] of told) {
+      const config = { columns: ['x'], filter: [['x', '==', 'x']] as [string, string, string][], aggregates: { x: 'count' } };
+      const saved = { config, dialect: 'exprtk' as const, columnTypes: { x: from } };
+      expect(applyView(saved, { x: to }), from).toEqual({ config, missing: [], retyped: [], dropped: [] });
+    }
+    const saved = { config: { filter: [['x', '>', 1]] as [string, string, number][] }, dialect: 'exprtk' as const, columnTypes: { x: 'INTEGER' } };
+    for (const to of ['INTEGER[]', 'string', 'DATE'])
+      expect(applyView(saved, { x: to }), to).toMatchObject({ retyped: [{ from: 'INTEGER', to }], dropped: [{ field: 'filter' }] });
+    expect(applyView(saved, { x: 'float' })).toMatchObject({ retyped: [{ from: 'INTEGER', to: 'float' }], dropped: [] });
+  });
+
+  test('LIVE9 a view of a column whose type takes many words is saved, and fits the columns that it was made on', async () => {
+    const [alice] = await twoPeople();
+    const columns = { x: `STRUCT(${Array.from({ length: 100 }, (_, index) => `field${index} INTEGER`).join(', ')})` };
+    const config = { columns: ['x'], filter: [['x', 'is not null', null]] as [string, string, null][] };
+    const { id } = alice.savedViews().create({ name: 'nested', config, columns });
+    expect(alice.savedViews().apply(id, columns)).toEqual({ config, missing: [], retyped: [], dropped: [] });
+  });
+
   test('LIVE9 columns may be named as what every object has', () => {
     const config = {
       columns: ['constructor'],

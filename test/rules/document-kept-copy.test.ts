@@ -2,6 +2,7 @@ import { setTimeout } from 'node:timers/promises';
 import { expect, test } from 'vitest';
 import * as Y from 'yjs';
 import { KeptCopy } from '../../client/documents/kept-copy.ts';
+import { defaultLimits } from '../../protocol/limits.ts';
 import { MemoryKeeper } from '../support/memory-keeper.ts';
 
 const NAME = 'dataset/7';
@@ -62,4 +63,17 @@ test('LIVE16 updates that come while one is written are written together', async
   copy.append(third, true);
   await copy.whenKept();
   expect(keeper.kept.get(NAME)?.updates).toEqual([first, Y.mergeUpdates([second, third])]);
+});
+
+test('LIVE15 updates that are written together are joined to no more than a message takes', async () => {
+  const { keeper, copy } = await writing();
+  const doc = new Y.Doc();
+  doc.on('update', (update: Uint8Array) => copy.append(update, true));
+  for (const name of ['one', 'two', 'three']) doc.getMap('notes').set(name, name.repeat(100_000));
+  await copy.whenKept();
+  const { updates = [] } = keeper.kept.get(NAME) ?? {};
+  expect(updates.map(({ length }) => length > 400_000 && length <= defaultLimits.documentUpdateBytesMax)).toEqual([false, true, true]);
+  const again = new Y.Doc();
+  for (const update of updates.slice(1)) Y.applyUpdate(again, update);
+  expect(again.getMap('notes').toJSON()).toEqual(doc.getMap('notes').toJSON());
 });

@@ -197,6 +197,22 @@ describe('LIVE4 refusals', () => {
   });
 });
 
+test('LIVE3 edits that the server had not settled when the document was closed do not count as durable afterwards', async () => {
+  const relay = newRelay();
+  const [left, deleted, settled] = await Promise.all([openAs(relay, 'alice'), openAs(relay, 'bob'), openAs(relay, 'carol')]);
+  write(settled, 'here');
+  await settled.whenDurable();
+  relay.rule = () => 'hold';
+  for (const document of [left, deleted]) write(document, 'unheard');
+  left.close();
+  relay.refuseOpening = new CovistaError('not_found', 'there is no dataset 7');
+  relay.drop();
+  await Promise.all([until(deleted, () => deleted.state.kind === 'closed'), until(settled, () => settled.state.kind === 'closed')]);
+  await expect(left.whenDurable()).rejects.toMatchObject({ code: 'cancelled' });
+  await expect(deleted.whenDurable()).rejects.toMatchObject({ code: 'not_found' });
+  await settled.whenDurable();
+});
+
 test('LIVE5 who may only read is told so and keeps nothing of an edit', async () => {
   const relay = newRelay();
   relay.doc.getText('note').insert(0, 'as it is');

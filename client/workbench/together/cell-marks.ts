@@ -4,7 +4,7 @@ import type { OpenedTable } from '../explore/open-table.ts';
 import type { Viewer } from '../explore/viewer.ts';
 import type { Grid, GridPlugin } from './grid.ts';
 import { nameOf } from './people.ts';
-import { type Anchor, keyValue, type Selection, sameKey } from './selection.ts';
+import { type Anchor, keyValue, type Selection, sameKey, shownKey } from './selection.ts';
 
 /** What is drawn onto cells. */
 export interface Marks {
@@ -54,7 +54,7 @@ export class CellMarks {
   set(viewer: Viewer, marks: Marks): void {
     if (marks.drawing !== this.#marks?.drawing || marks.key !== this.#marks?.key) this.#keys.clear();
     this.#viewer = viewer;
-    this.#marks = marks;
+    this.#marks = asShown(marks);
     for (const plugin of viewer.querySelectorAll<GridPlugin>('perspective-viewer-datagrid')) {
       const styled = plugin.shadowRoot ?? document;
       if (!this.#seen.has(plugin)) {
@@ -110,6 +110,22 @@ function cellsOf(grid: Grid): Cell[] {
     const column = meta?.column_header?.at(-1);
     return meta?.y === undefined || typeof column !== 'string' ? [] : [{ element, column, row: meta.y }];
   });
+}
+
+/** With the keys of rows as the viewer has them, whoever wrote them. */
+function asShown(marks: Marks): Marks {
+  const { notes, others, types } = marks;
+  return {
+    ...marks,
+    notes: notes.map((note) => {
+      const rowKey = shownKey(note.anchor.rowKey, types);
+      return rowKey === undefined ? note : { ...note, anchor: { ...note.anchor, rowKey } };
+    }),
+    others: others.map((other) => {
+      const rowKey = shownKey(other.selection?.rowKey, types);
+      return rowKey === undefined ? other : { ...other, selection: { ...other.selection, rowKey } };
+    }),
+  };
 }
 
 /** Whether the rows of the view are those of the table, with their keys. */

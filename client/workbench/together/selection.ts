@@ -18,10 +18,14 @@ export interface CellPress {
   readonly column_names: readonly (string | readonly string[])[];
 }
 
-/** The value of a key column as it is written everywhere else: the viewer counts times in milliseconds. */
+/**
+ * The value of a key column as rows have it: the viewer counts times in milliseconds. An integer that it rounded, as it does those beyond
+ * 2^53, is none: it would name another row.
+ */
 export function keyValue(value: unknown, type: string | undefined): Scalar | undefined {
   if (typeof value === 'number' && type === 'date') return new Date(value).toISOString().slice(0, 10);
-  if (typeof value === 'number' && type === 'datetime') return new Date(value).toISOString();
+  if (typeof value === 'number' && type === 'datetime') return new Date(value).toISOString().replace('.000Z', 'Z');
+  if (typeof value === 'number' && type === 'integer' && !Number.isSafeInteger(value)) return undefined;
   return typeof value === 'string' || typeof value === 'number' || typeof value === 'boolean' ? value : undefined;
 }
 
@@ -66,6 +70,21 @@ export function describeAnchor({ rowKey, column, viewId, versionId, row }: Ancho
 }
 
 type Key = Readonly<Record<string, Scalar>> | undefined;
+
+/** A key that was written elsewhere as the viewer has it, which knows no decimals and times in milliseconds only. */
+export function shownKey(key: Key, types: ReadonlyMap<string, string>): Key {
+  return key && Object.fromEntries(Object.entries(key).map(([name, value]) => [name, shownValue(value, types.get(name))]));
+}
+
+/** A decimal of so many characters is no other one as a number. */
+const DECIMAL_CHARS_MAX = 15;
+
+function shownValue(value: Scalar, type: string | undefined): Scalar {
+  if (typeof value !== 'string') return value;
+  const number = type === 'datetime' ? Date.parse(value) : Number(value);
+  const isShown = type === 'datetime' ? !Number.isNaN(number) : type === 'float' && value.length <= DECIMAL_CHARS_MAX && Number.isFinite(number);
+  return isShown ? (keyValue(number, type) ?? value) : value;
+}
 
 export function sameKey(one: Key, other: Key): boolean {
   if (one === undefined || other === undefined) return false;

@@ -55,6 +55,9 @@ export interface HttpRoute {
   readonly headers?: Readonly<Record<string, 'accept-encoding' | 'range'>>;
 }
 
+/** Whether a part of the file of this route can be had. */
+export const takesRanges = ({ headers = {} }: HttpRoute): boolean => Object.values(headers).includes('range');
+
 export interface Example {
   readonly input: unknown;
   readonly output?: unknown;

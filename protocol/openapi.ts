@@ -1,4 +1,4 @@
-import { COMMON_ERRORS, type HttpRoute, type Operation } from './define.ts';
+import { COMMON_ERRORS, type HttpRoute, type Operation, takesRanges } from './define.ts';
 import { ERROR_CODES, ERRORS, type ErrorCode } from './errors.ts';
 import { type JsonSchema, jsonSchemaOf } from './json-schema.ts';
 import { defaultLimits } from './limits.ts';
@@ -101,12 +101,24 @@ function parameters(entry: Described): Document[] {
       description: fields[field]?.description ?? `Fills \`${field}\` where the query does not`,
     })),
     ...(operation.kind === 'command' ? [idempotencyKey()] : []),
+    ...(isRevalidated(entry) ? [IF_NONE_MATCH] : []),
   ];
 }
+
+/** Whether asking again can be answered with 304. */
+const isRevalidated = ({ operation, http }: Described): boolean =>
+  http.response === 'file' || (operation.kind === 'query' && http.method === 'GET' && http.status === undefined);
 
 const choicesOf = (schema: JsonSchema | undefined): readonly JsonSchema[] => schema?.anyOf ?? (schema === undefined ? [] : [schema]);
 const isList = (schema: JsonSchema | undefined): boolean => choicesOf(schema).some(({ type }) => type === 'array');
 const isObject = (schema: JsonSchema | undefined): boolean => choicesOf(schema).some(({ type }) => type === 'object');
+
+const IF_NONE_MATCH: Document = {
+  name: 'if-none-match',
+  in: 'header',
+  schema: { type: 'string' },
+  description: 'The `ETag` of an answer that the caller has kept; if it still holds, the answer is 304',
+};
 
 function idempotencyKey(): Document {
   return {
@@ -133,15 +145,11 @@ function requestBody({ operation, hasJsonBody, fields, required, inPath, example
   return { required: mandatory.length > 0, content: { 'application/json': { schema, example: pick(example) } } };
 }
 
-function success({ operation, http }: Described): Document {
-  if (http.response === 'file') {
-    const content = { '*/*': { schema: { type: 'string', contentMediaType: 'application/octet-stream' } } };
-    return {
-      200: { description: 'The whole file', content },
-      206: { description: 'The range that was asked for', content },
-      304: { description: 'The caller has this file already' },
-    };
-  }
+const bytes = { '*/*': { schema: { type: 'string', contentMediaType: 'application/octet-stream' } } };
+
+function success(entry: Described): Document {
+  const { operation, http } = entry;
+  if (http.response === 'file') return fileSuccess(http);
   const status = http.status ?? 200;
   if (status === 204) return { 204: { description: 'Done' } };
   const schema = jsonSchemaOf(operation.output, 'output');
@@ -154,15 +162,30 @@ function success({ operation, http }: Described): Document {
       },
     };
   }
+  const json = { schema: http.response === 'content' ? withoutContent(schema) : schema, ...(output === undefined ? {} : { example: output }) };
   return {
-    [status]: { description: operation.summary, content: { 'application/json': { schema, ...(output === undefined ? {} : { example: output }) } } },
+    [status]: { description: operation.summary, content: { 'application/json': json, ...(http.response === 'content' ? bytes : {}) } },
+    ...(isRevalidated(entry) ? { 304: { description: 'What would be read is what `If-None-Match` names' } } : {}),
   };
 }
 
+function fileSuccess(http: HttpRoute): Document {
+  return {
+    200: { description: 'The whole file', content: bytes },
+    ...(takesRanges(http) ? { 206: { description: 'The range that was asked for', content: bytes } } : {}),
+    304: { description: 'The caller has this file already' },
+  };
+}
+
+/** What a value that is sent as bytes can be in JSON. */
+function withoutContent(schema: JsonSchema): JsonSchema {
+  return { anyOf: choicesOf(schema).filter(({ properties = {} }) => !('content' in properties)) };
+}
+
 /** Errors by status; several codes may share one. */
-function failures({ operation }: Described): Document {
+function failures(entry: Described): Document {
   const byStatus = new Map<number, ErrorCode[]>();
-  for (const code of new Set([...COMMON_ERRORS, ...operation.errors])) {
+  for (const code of errorsOf(entry)) {
     const { status } = ERRORS[code];
     byStatus.set(status, [...(byStatus.get(status) ?? []), code]);
   }
@@ -174,6 +197,17 @@ function failures({ operation }: Described): Document {
     },
   ]);
   return Object.fromEntries(described);
+}
+
+/** Those of the operation, and those that its way over HTTP brings: a body may be too large, and an idempotency key be used for something else. */
+function errorsOf({ operation, hasJsonBody }: Described): ReadonlySet<ErrorCode> {
+  return new Set([
+    ...COMMON_ERRORS,
+    ...operation.errors,
+    ...(operation.stepUp === true ? (['step_up_required'] as const) : []),
+    ...(hasJsonBody ? (['payload_too_large'] as const) : []),
+    ...(operation.kind === 'command' ? (['conflict'] as const) : []),
+  ]);
 }
 
 function errorSchema(): Document {

@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import { type HttpRoute, takesRanges } from '../../protocol/define.ts';
 import { CovistaError, ERRORS, errorBody } from '../../protocol/errors.ts';
 import type { FileHead } from '../../protocol/operations/version.ts';
 import type { Call } from './call.ts';
@@ -112,9 +113,16 @@ function lines(first: Promise<IteratorResult<unknown>>, items: AsyncIterator<unk
   return { [Symbol.asyncIterator]: () => ({ next, return: finish }) };
 }
 
-/** A file, its head already read: the whole of it, a range, or nothing where the caller has it already. */
-export async function fileResponse(request: HttpRequest, call: Call, head: FileHead, rest: AsyncIterator<unknown>): Promise<HttpResponse> {
-  const headers = fileHeaders(call, head);
+/** A file whose head was read already. */
+export interface OpenFile {
+  readonly head: FileHead;
+  readonly rest: AsyncIterator<unknown>;
+}
+
+/** The answer with a file: the whole of it, a range, or nothing where the caller has it already. */
+export async function fileResponse(request: HttpRequest, { http }: Route, call: Call, file: OpenFile): Promise<HttpResponse> {
+  const { head, rest } = file;
+  const headers = fileHeaders(call, head, http);
   const isKnown = matchesAny(request.header('if-none-match'), head.etag);
   if (isKnown || request.method === 'HEAD') await rest.return?.();
   if (isKnown) return { status: 304, headers, body: { kind: 'none' } };
@@ -126,12 +134,12 @@ export async function fileResponse(request: HttpRequest, call: Call, head: FileH
   return { status, headers, body: { kind: 'stream', chunks: chunks(rest), bytes } };
 }
 
-function fileHeaders(call: Call, head: FileHead): Headers {
+function fileHeaders(call: Call, head: FileHead, http: HttpRoute): Headers {
   const headers: Headers = [
     ...commonHeaders(call.requestId),
     ['etag', head.etag],
     ['last-modified', new Date(head.lastModified).toUTCString()],
-    ['accept-ranges', 'bytes'],
+    ['accept-ranges', takesRanges(http) ? 'bytes' : 'none'],
     ['vary', 'accept-encoding, authorization'],
   ];
   if (head.encoding !== 'identity') headers.push(['content-encoding', head.encoding]);

@@ -1,6 +1,6 @@
 import { CovistaError } from '../../protocol/errors.ts';
 import type { Limits } from '../../protocol/limits.ts';
-import { type FileHead, fileHead } from '../../protocol/operations/version.ts';
+import { fileHead } from '../../protocol/operations/version.ts';
 import type { Actor } from '../services/access/actor.ts';
 import type { Opening } from '../shared/channel.ts';
 import type { Logger } from '../shared/log.ts';
@@ -10,7 +10,7 @@ import { ANONYMOUS, Call, nextRequestId } from './call.ts';
 import type { Gateway } from './dispatch.ts';
 import type { HttpFace, HttpRequest, HttpResponse } from './http.ts';
 import { readInput } from './rest-input.ts';
-import { errorResponse, fileResponse, linesResponse, valueResponse } from './rest-response.ts';
+import { errorResponse, fileResponse, linesResponse, type OpenFile, valueResponse } from './rest-response.ts';
 import { createRouteTable, type Match } from './route-table.ts';
 
 export interface RestOptions {
@@ -64,8 +64,7 @@ export function createRest({ gateway, authenticator, limits, log }: RestOptions)
   const answerFile = async (asked: Asked): Promise<HttpResponse> => {
     const call = begin(authenticator, await withoutStaleRange(asked));
     try {
-      const { head, rest } = await openFile(gateway, call);
-      return await fileResponse(asked.request, call, head, rest);
+      return await fileResponse(asked.request, asked.match.route, call, await openFile(gateway, call));
     } catch (fault) {
       if (fault instanceof CovistaError) return errorResponse(fault, call.requestId);
       throw fault;
@@ -128,7 +127,7 @@ function callOf({ request, match, actor, input }: Asked): Call {
 }
 
 /** The head of a file and the iterator of its bytes; throws what the operation refuses with. */
-async function openFile(gateway: Gateway, call: Call): Promise<{ head: FileHead; rest: AsyncIterator<unknown> }> {
+async function openFile(gateway: Gateway, call: Call): Promise<OpenFile> {
   const outcome = await gateway.dispatch(call);
   if (outcome.kind === 'error') throw outcome.error;
   if (outcome.kind === 'channel') throw strayChannel(call, outcome);

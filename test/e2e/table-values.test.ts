@@ -148,6 +148,19 @@ describe.each(['memory', 'duckdb'] as const)('values of the engine %s', (engine)
     ]);
   });
 
+  test('TB3 what is wrong is said with the name of the expression or the column', async () => {
+    const faults: [config: Parameters<typeof viewOn>[1], said: RegExp][] = [
+      [{ expressions: { fine: '1', torn: '"part" +' }, columns: ['torn'] }, /^the expression "torn": ./],
+      [{ expressions: { unknown: 'nothing("part")' } }, /^the expression "unknown": (?!.*row filter)/],
+      [{ expressions: { lost: '"nothing"' } }, /^the expression "lost": there is no column "nothing"(?!.*of main)/],
+      [{ aggregates: { moment: 'nothing' }, group_by: ['part'] }, /^there is no aggregate "nothing" for "moment", a column of type datetime$/],
+      [{ filter: [['part', 'nothing', 1]] }, /^there is no filter "nothing" for "part", a column of type float$/],
+    ];
+    for (const [config, said] of faults) {
+      await expect(viewOn(engine, config)).rejects.toMatchObject({ code: 'invalid_input', message: expect.stringMatching(said) });
+    }
+  });
+
   test('TB3 an expression that is nested too deeply is refused, and no table suffers', async () => {
     const nested = (times: number) => viewOn(engine, { expressions: { x: `${'('.repeat(times)}"part"${')'.repeat(times)}` }, columns: ['x'] });
     const deepest = await nested(50);

@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest';
+import type { Operation } from '../../protocol/define.ts';
 import { fingerprint } from '../../protocol/fingerprint.ts';
 import { openApi } from '../../protocol/openapi.ts';
 import { operationsByName } from '../../protocol/operations/index.ts';
@@ -16,7 +17,7 @@ interface PathOperation {
   readonly requestBody?: {
     readonly content: Readonly<Record<string, { readonly schema: { readonly properties?: object }; readonly example?: object }>>;
   };
-  readonly responses: Readonly<Record<string, { readonly description: string }>>;
+  readonly responses: Readonly<Record<string, { readonly description: string; readonly content?: Readonly<Record<string, object>> }>>;
 }
 
 const document = openApi() as {
@@ -53,6 +54,25 @@ describe('the description of the REST face', () => {
     for (const status of ['400', '401', '403', '404', '429', '500', '503']) expect(operation.responses[status]?.description).toBeTruthy();
     for (const [, reference] of JSON.stringify(operation).matchAll(/"\$ref":"#\/components\/schemas\/(\w+)"/g))
       expect(document.components.schemas).toHaveProperty(reference as string);
+  });
+
+  test.each(described)('REST12 %s: what its way over HTTP answers is described as well', (name, { method, operation }) => {
+    const { kind, http, stepUp } = operationsByName.get(name as never) as Operation;
+    const answers = (status: number): string => operation.responses[status]?.description ?? '';
+    expect(answers(409).includes('`conflict`') || kind !== 'command').toBe(true);
+    expect(answers(413).includes('`payload_too_large`') || operation.requestBody === undefined || kind === 'query').toBe(true);
+    expect(answers(403).includes('`step_up_required`')).toBe(stepUp === true);
+    const isRevalidated = http?.response === 'file' || (kind === 'query' && method === 'get');
+    expect(304 in operation.responses).toBe(isRevalidated);
+    expect(operation.parameters.some(({ name: header }) => header === 'if-none-match')).toBe(isRevalidated);
+    const takesRanges = operation.parameters.some(({ name: header }) => header === 'range');
+    expect([206 in operation.responses, 416 in operation.responses]).toEqual([takesRanges, takesRanges]);
+  });
+
+  test('REST12 a window of a view is described as JSON, and as bytes where a format asks for these', () => {
+    const content = document.paths['/api/explore/perspective/table/{tableId}/view/{viewId}/data']?.get?.responses['200']?.content ?? {};
+    expect(Object.keys(content)).toEqual(['application/json', '*/*']);
+    expect(JSON.stringify(content['application/json'])).not.toContain('contentType');
   });
 
   test('REST12 the examples of the registry are valid input', () => {

@@ -148,13 +148,28 @@ export class Guard {
         if (header.kind === 'table_make_view') this.#answer(request, header.kind, { view_id: view.clientId });
         else {
           this.#forget(view);
-          this.#pass(request, header, bytes);
+          this.#attempt(request, () => this.#explain(request, config.expressions, () => this.#pass(request, header, bytes)));
         }
       });
     } catch (fault) {
       this.#forget(view);
       throw fault;
     }
+  }
+
+  /** What the engine of the `memory` tables says of a view does not name the expression that it is about: it is asked for each. */
+  #explain(request: Request<'table_make_view'>, expressions: Readonly<Record<string, string>>, pass: () => void): void {
+    if (Object.keys(expressions).length === 0 || this.#options.dialect !== 'exprtk') {
+      pass();
+      return;
+    }
+    const question = { ...request, kind: 'table_validate_expr', body: { column_to_expr: expressions } } as const;
+    this.#engine.send(question, (header, bytes) => {
+      const response = header.kind === 'table_validate_expr' ? decodeResponse(bytes) : undefined;
+      const [fault] = response?.kind === 'table_validate_expr' ? Object.entries(response.body.errors) : [];
+      if (fault === undefined) pass();
+      else this.#refuse(request, `the expression ${JSON.stringify(fault[0])}: ${fault[1].error_message}`);
+    });
   }
 
   /** A view is no more, and nobody listens to it. */

@@ -37,4 +37,5 @@ export function optionsOf<Options>(byType: Readonly<Record<string, Options>>, ty
   return options === undefined ? [] : [options];
 }
 
-export const describe = (type: PerspectiveType | undefined): string => (type === undefined ? 'such a column' : `a column of type ${type}`);
+export const describe = (type: PerspectiveType | undefined): string =>
+  type === undefined ? 'a column that is computed' : `a column of type ${type}`;

@@ -106,7 +106,7 @@ function checkOne(name: string, text: string, { table, dialect, limits }: Checke
 function checkFilter(columns: Columns, { column, op, value }: WireFilter, { table, limits, dialect }: CheckedTable): void {
   const type = known(columns, column, 'filter');
   const operators = optionsOf(table.features.filter_ops, type).flatMap(({ options }) => options);
-  if (!operators.includes(op)) throw new RequestFault(`there is no filter ${JSON.stringify(op)} for ${describe(type)}`);
+  if (!operators.includes(op)) throw new RequestFault(`there is no filter ${JSON.stringify(op)} for ${JSON.stringify(column)}, ${describe(type)}`);
   bounded(`the filter of ${JSON.stringify(column)}`, value, limits.viewValuesMax);
   const isList = op === 'in' || op === 'not in';
   const isNullTest = op === 'is null' || op === 'is not null';
@@ -160,7 +160,9 @@ function checkAggregates(columns: Columns, aggregates: WireViewConfig['aggregate
     const [name, ...others] = aggregations;
     const offered = optionsOf(table.features.aggregates, type).flatMap((options) => options.aggregates);
     const aggregate = offered.find((candidate) => candidate.name === name);
-    if (aggregate === undefined) throw new RequestFault(`there is no aggregate ${JSON.stringify(name ?? '')} for ${describe(type)}`);
+    if (aggregate === undefined) {
+      throw new RequestFault(`there is no aggregate ${JSON.stringify(name ?? '')} for ${JSON.stringify(column)}, ${describe(type)}`);
+    }
     if (others.length !== aggregate.args.length) {
       throw new RequestFault(`the aggregate ${name} of ${JSON.stringify(column)} takes ${aggregate.args.length} more columns`);
     }

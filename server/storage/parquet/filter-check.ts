@@ -22,7 +22,7 @@ export function createFilterChecker({ broker, limits }: { readonly broker: Broke
       const parsed = await parse(session, text);
       const tree = asCheckedTree(text, () => checkFilterTree(parsed.expression, bounds));
       const rendered = await render(session, text, parsed.json);
-      const columns = resolveColumns(text, tree, schema);
+      const columns = resolveColumns(text, tree, { schema, of: ' in the newest version of main' });
       const types = await bind(session, text, { parsed, tree, rendered, columns });
       const filter = assemble(text, tree, { rendered, columns, types });
       await tryOut(session, text, filter);
@@ -51,7 +51,7 @@ export async function checkExpressionText(
   const parsed = await parse(session, text);
   const tree = asCheckedTree(text, () => checkFilterTree(parsed.expression, bounds));
   const { sql } = await render(session, text, parsed.json);
-  return { sql, columns: resolveColumns(text, tree, schema) };
+  return { sql, columns: resolveColumns(text, tree, { schema, of: '' }) };
 }
 
 interface Parsed {
@@ -70,7 +70,7 @@ async function parse(session: Session, text: FilterText): Promise<Parsed> {
   const [statement, ...others] = tree.statements ?? [];
   const list = statement?.node.select_list;
   const isOne = others.length === 0 && statement?.node.type === 'SELECT_NODE' && Array.isArray(list) && list.length === 1;
-  if (!isOne) throw filterFault(text.source, 0, 'a filter is one expression');
+  if (!isOne) throw filterFault(text.source, 0, 'this must be one expression');
   return { json, expression: (list as unknown[])[0] };
 }
 
@@ -116,16 +116,18 @@ const LOCATION = /"query_location":(\d+)/g;
 /** A quote in a text of the filter is escaped in JSON, so that no text can look like a location. */
 const withoutLocations = (json: string): string => json.replace(LOCATION, '"query_location":0');
 
+interface NamedColumns {
+  readonly schema: readonly Column[];
+  /** Whose columns these are, behind "there is no column". */
+  readonly of: string;
+}
+
 /** The columns by their names in the schema; DuckDB compares names without regard to case. */
-function resolveColumns(text: FilterText, tree: FilterTree, schema: readonly Column[]): Column[] {
+function resolveColumns(text: FilterText, tree: FilterTree, { schema, of }: NamedColumns): Column[] {
   const found = [...tree.columns].map(([spelled, byte]) => {
     const column = schema.find(({ name }) => name.toLowerCase() === spelled.toLowerCase());
     if (column !== undefined) return column;
-    throw filterFault(
-      text.source,
-      text.offsetOf(byte - PREFIX.length),
-      `there is no column ${JSON.stringify(spelled)} in the newest version of main`,
-    );
+    throw filterFault(text.source, text.offsetOf(byte - PREFIX.length), `there is no column ${JSON.stringify(spelled)}${of}`);
   });
   return [...new Set(found)];
 }

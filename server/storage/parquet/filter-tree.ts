@@ -188,7 +188,7 @@ function castTypeOf({ cast_type: target }: Node): string {
 function checkFunction(node: Node, byte: number): void {
   const name = String(node.function_name);
   const isPlainName = (node.schema === '' || node.schema === 'main') && node.catalog === '';
-  if (!isPlainName || !FILTER_FUNCTIONS.has(name)) throw new FilterNodeFault(byte, `the function "${name}" is not allowed in a row filter`);
+  if (!isPlainName || !FILTER_FUNCTIONS.has(name)) throw new FilterNodeFault(byte, `the function "${name}" is not allowed here`);
   const isPlainCall = node.filter === null && node.distinct === false && node.export_state === false && JSON.stringify(node.order_bys) === NO_ORDERS;
-  if (!isPlainCall) throw new FilterNodeFault(byte, `"${name}" is called as an aggregate, which is not allowed in a row filter`);
+  if (!isPlainCall) throw new FilterNodeFault(byte, `"${name}" is called as an aggregate, which is not allowed here`);
 }

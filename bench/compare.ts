@@ -1,8 +1,8 @@
-import { betterOf, betterOfUnit, type Measurement, median, spreadOf } from './measurement.ts';
-import { labelOf, type Results, rounded } from './results.ts';
+import { betterOf, betterOfUnit, isThin, type Measurement, median, rounded, spreadOf } from './measurement.ts';
+import { labelOf, type Results } from './results.ts';
 
 /** What a comparison needs to know of a run; also what `covista load --out` writes has it. */
-export type Compared = Pick<Results, 'machine' | 'quick' | 'targets' | 'measurements'>;
+export type Compared = Pick<Results, 'machine' | 'quick' | 'targets' | 'measurements' | 'failed'>;
 
 /** A figure that is worse than it was by more than the spreads of both runs, or else the noise of a machine, explain. */
 export interface Regression {
@@ -33,6 +33,8 @@ export function regressions(base: Compared, current: Compared): Regression[] {
 function isWorse(before: Measurement, now: Measurement): boolean {
   const factor = factorOf(before, now);
   if (before.spread === undefined || now.spread === undefined) {
+    // The longest of a few is what it happens to be.
+    if (isThin(before) || isThin(now)) return false;
     return factor > NOISE_OF_ONE && Math.abs(now.value - before.value) > UNNOTICED[now.unit];
   }
   const apart = betterOf(now) === 'higher' ? now.spread[1] < before.spread[0] : now.spread[0] > before.spread[1];
@@ -84,18 +86,23 @@ export function compare(base: Compared, current: Compared): { readonly lines: re
   const drift = driftOf(base, current);
   const missed = missedSince(base, current);
   const worse = regressions(base, current);
+  const brokeOff = (current.failed ?? []).filter((name) => base.failed?.includes(name) !== true);
   const lines = [
     ...(isElsewhere ? ['the two were measured on different machines'] : []),
     ...(drift === undefined ? [] : [drift]),
+    ...(brokeOff.length > 0 ? [`broke off, which it did not before: ${brokeOff.join(', ')}`] : []),
     ...(missed.length > 0 ? [`no longer met: ${missed.join(', ')}`] : []),
     describeRegressions(worse),
   ];
-  return { lines, passes: worse.length === 0 };
+  return { lines, passes: worse.length === 0 && brokeOff.length === 0 };
 }
 
 export function describeRegressions(found: readonly Regression[]): string {
   if (found.length === 0) return 'nothing got worse beyond noise';
   return found
-    .map(({ label, before, now, factor }) => `worse by ${rounded(factor)}: ${label}: ${rounded(before)} before, ${rounded(now)} now`)
+    .map(({ label, before, now, factor }) => {
+      const by = Number.isFinite(factor) ? ` by ${rounded(factor)}` : '';
+      return `worse${by}: ${label}: ${rounded(before)} before, ${rounded(now)} now`;
+    })
     .join('\n');
 }

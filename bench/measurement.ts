@@ -9,7 +9,7 @@ export interface Measurement {
   readonly unit: 'ratio' | 'ms' | 'KiB' | 'MiB' | 'per second' | 'count';
   /** Lowest and highest of the runs. */
   readonly spread?: readonly [number, number];
-  /** From how many samples a percentile was taken, where they may be too few for it: then it is the longest of them. */
+  /** From how many samples a percentile was taken; where they are too few for it, it is the longest of them. */
   readonly samples?: number;
   readonly limit?: number;
   /** Whether the value may be at most or must be at least the limit. */
@@ -72,6 +72,22 @@ export function percentile(values: readonly number[], share: number): number {
   const sorted = [...values].sort((a, b) => a - b);
   return sorted[Math.min(sorted.length - 1, Math.max(0, Math.ceil(share * sorted.length) - 1))] ?? Number.NaN;
 }
+
+/** Of fewer, the longest one is the 99th percentile. */
+const SAMPLES_OF_P99 = 100;
+
+/** Whether a percentile is no more than the longest of a few. */
+export const isThin = ({ samples }: Measurement): boolean => samples !== undefined && samples < SAMPLES_OF_P99;
+
+/** What a figure rests on, in words; nothing where all is said by its value. */
+export function restsOn(measurement: Measurement): string[] {
+  const { spread, samples } = measurement;
+  const range = spread === undefined ? [] : [spread.map(rounded).join(' to ')];
+  if (samples === undefined) return range;
+  return [...range, isThin(measurement) ? `the longest of ${samples}` : `of ${samples} samples`];
+}
+
+export const rounded = (value: number): string => (Math.abs(value) >= 100 ? value.toFixed(0) : value.toPrecision(3));
 
 export function spreadOf(values: readonly number[]): readonly [number, number] {
   return [Math.min(...values), Math.max(...values)];

@@ -5,6 +5,8 @@ export interface Curve {
   /** What it is called in the plot, where the title says the rest. */
   readonly label?: string;
   readonly points: Points;
+  /** How many of them are of a single run. */
+  readonly once: number;
   /** Which way is better, so that the other one is a bend for the worse. */
   readonly better: 'higher' | 'lower';
 }

@@ -1,7 +1,7 @@
 import { readable } from './families.ts';
-import { betterOf, betterOfUnit, isMet, type Measurement } from './measurement.ts';
+import { betterOf, betterOfUnit, isMet, type Measurement, restsOn, rounded } from './measurement.ts';
 import { type Curve, type Plot, plotSvg } from './plot.ts';
-import { labelOf, type Results, rounded, type Target } from './results.ts';
+import { labelOf, type Results, type Target } from './results.ts';
 import { scalingOf } from './scaling.ts';
 
 /** A results file for people: Markdown, and the plots that it shows by file name. */
@@ -26,8 +26,11 @@ export function reportOf(results: Results, name: string): Report {
   const head = `# Benchmarks of ${commit}\n\nMeasured ${at.slice(0, 10)} on ${machine.cores} cores (${machine.cpu}), ${machine.memoryGiB} GiB, Node ${machine.node}${results.quick ? ', quick mode' : ''}.`;
   const { failed = [] } = results;
   const broken = failed.length === 0 ? [] : [`Broke off, so that what they measure is missing: ${failed.join(', ')}.`];
-  return { markdown: `${[head, ...broken, targetTable(results.targets), ...sections].join('\n\n')}\n`, plots };
+  return { markdown: `${[head, SPREADS, ...broken, targetTable(results.targets), ...sections].join('\n\n')}\n`, plots };
 }
+
+const SPREADS =
+  'A figure with a spread is the median of several runs, and the spread their lowest and highest. One without a spread is of a single run, or is told of all runs together.';
 
 /** The targets with what came of them. */
 export function targetTable(targets: readonly Target[]): string {
@@ -42,18 +45,12 @@ export function targetTable(targets: readonly Target[]): string {
 
 function tableOf(measurements: readonly Measurement[]): string {
   const rows = measurements.map((measurement) => {
-    const { value, unit, spread } = measurement;
-    const range = [...(spread === undefined ? [] : [`${rounded(spread[0])} to ${rounded(spread[1])}`]), ...thinness(measurement)].join(', ');
+    const { value, unit } = measurement;
     const verdict = isMet(measurement);
-    return `| ${nameWithin(measurement)} | ${rounded(value)} ${unit} | ${range} | ${verdict === undefined ? '' : verdict ? 'met' : '**missed**'} |`;
+    return `| ${nameWithin(measurement)} | ${rounded(value)} ${unit} | ${restsOn(measurement).join(', ')} | ${verdict === undefined ? '' : verdict ? 'met' : '**missed**'} |`;
   });
   return ['| what | value | spread | |', '| --- | --- | --- | --- |', ...rows].join('\n');
 }
-
-/** Of fewer, the longest one is the 99th percentile. */
-const SAMPLES_OF_P99 = 100;
-
-const thinness = ({ samples }: Measurement): string[] => (samples === undefined || samples >= SAMPLES_OF_P99 ? [] : [`the longest of ${samples}`]);
 
 /** What a figure is called in a table that has its area elsewhere. */
 const nameWithin = (figure: Parameters<typeof labelOf>[0]): string => labelOf(figure).slice(figure.area.length + 3);
@@ -68,12 +65,14 @@ function areasOf(measurements: readonly Measurement[]): [string, Measurement[]][
 function plotsOf(area: string, measurements: readonly Measurement[]): Plot[] {
   const plots = new Map<string, Map<string, Curve>>();
   for (const measurement of measurements) {
-    const { name, unit, at, value } = measurement;
+    const { name, unit, at, value, spread } = measurement;
     if (at === undefined) continue;
     const key = JSON.stringify([at.of, unit]);
     const curves = plots.get(key) ?? new Map<string, Curve>();
-    const points = [...(curves.get(name)?.points ?? []), [at.value, value] as const];
-    plots.set(key, curves.set(name, { name, points, better: directionOf(measurement) }));
+    const known = curves.get(name);
+    const points = [...(known?.points ?? []), [at.value, value] as const];
+    const once = (known?.once ?? 0) + (spread === undefined ? 1 : 0);
+    plots.set(key, curves.set(name, { name, points, once, better: directionOf(measurement) }));
   }
   return [...plots].map(([key, curves]) => {
     const [over, unit] = JSON.parse(key) as [string, string];
@@ -88,10 +87,11 @@ function directionOf(measurement: Measurement): Curve['better'] {
   return better === 'neither' ? betterOfUnit(measurement.unit) : better;
 }
 
-function scalingSentence({ name, points, better }: Curve): string {
+function scalingSentence({ name, points, once, better }: Curve): string {
   const scaling = scalingOf(points, better);
-  if (scaling === undefined) return `- ${name}: too few figures for a trend`;
+  const single = once === 0 ? '' : once === points.length ? '; each figure taken once' : `; ${once} of ${points.length} figures taken once`;
+  if (scaling === undefined) return `- ${name}: too few figures for a trend${single}`;
   const { exponent, knee } = scaling;
   const bend = knee === undefined ? 'too few figures for a knee' : knee === null ? 'no knee' : `a knee at ${knee}`;
-  return `- ${name}: grows with power ${exponent.toFixed(2)}, ${bend}`;
+  return `- ${name}: grows with power ${exponent.toFixed(2)}, ${bend}${single}`;
 }

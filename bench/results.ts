@@ -101,5 +101,3 @@ export function unusedName(directory: string, { at, commit }: Pick<Results, 'at'
 export function labelOf({ area, name, at }: Pick<Measurement, 'area' | 'name' | 'at'>): string {
   return `${area} / ${name}${at === undefined ? '' : ` at ${at.value} ${at.of}`}`;
 }
-
-export const rounded = (value: number): string => (Math.abs(value) >= 100 ? value.toFixed(0) : value.toPrecision(3));

@@ -3,9 +3,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { type Compared, compare } from './compare.ts';
-import { isMet, type Measurement, type Scenario } from './measurement.ts';
+import { isMet, type Measurement, restsOn, rounded, type Scenario } from './measurement.ts';
 import { reportOf, targetTable } from './report.ts';
-import { beginRun, earlierResults, labelOf, type Results, readResults, resultsOf, rounded, unmeasuredTargets, unusedName } from './results.ts';
+import { beginRun, earlierResults, labelOf, type Results, readResults, resultsOf, unmeasuredTargets, unusedName } from './results.ts';
 import { scenarios } from './scenarios/index.ts';
 import { sizingTable } from './sizing.ts';
 import { isBrokenOff, leaveNothingWhenInterrupted, untilEnded } from './support/remains.ts';
@@ -141,12 +141,12 @@ async function runScenario(scenario: Scenario, { quick, found }: { readonly quic
 }
 
 function describe(measurement: Measurement): string {
-  const { value, unit, spread, limit, bound } = measurement;
+  const { value, unit, limit, bound } = measurement;
   const met = isMet(measurement);
   const times = limit === undefined || limit === 0 ? '' : `, ${rounded(value / limit)} of it`;
   const verdict = met === undefined ? '' : ` — ${met ? 'met' : 'MISSED'}: ${bound ?? 'at most'} ${limit}${times}`;
-  const range = spread === undefined ? '' : ` (${rounded(spread[0])} to ${rounded(spread[1])})`;
-  return `${labelOf(measurement)}: ${rounded(value)} ${unit}${range}${verdict}`;
+  const basis = restsOn(measurement);
+  return `${labelOf(measurement)}: ${rounded(value)} ${unit}${basis.length === 0 ? '' : ` (${basis.join(', ')})`}${verdict}`;
 }
 
 function write(name: string, results: Results): void {

@@ -1,4 +1,5 @@
-import { labelOf, type Results, rounded } from './results.ts';
+import { rounded } from './measurement.ts';
+import { labelOf, type Results } from './results.ts';
 
 /** What operators plan with, and the figure that says how much of it. */
 const PLANNED: readonly (readonly [what: string, figure: string])[] = [

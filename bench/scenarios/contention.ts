@@ -7,8 +7,8 @@ import { type BareDuckdb, convertStatement, startDuckdb } from '../support/duckd
 import { type BenchServer, startBenchServer } from '../support/server.ts';
 
 const CLIENTS = 50;
-/** The floor is known from this share of the commits. */
-const FLOOR_SHARE = 1 / 8;
+/** The floors are known from these shares of the commits. */
+const FLOOR_SHARE = { commits: 1 / 8, restores: 1 / 2 };
 /** Of bare SQL: as many transactions at once as the server's pool has connections. */
 const SQL_CONCURRENCY = 10;
 const DUCKDB_CONNECTIONS = 2;
@@ -21,14 +21,17 @@ interface Bench {
 }
 
 interface Size {
-  readonly runs: number;
-  readonly commitsPerClient: number;
+  /** Of commits to one branch, between which the floor has its turn. */
+  readonly parts: number;
+  readonly commitsPerPart: number;
   readonly branches: number;
+  /** Of metadata-only commits. */
+  readonly runs: number;
 }
 
-const FULL: Size = { runs: 3, commitsPerClient: 40, branches: 1_000 };
-const SMOKE: Size = { runs: 1, commitsPerClient: 1, branches: 10 };
-const QUICK: Size = { runs: 1, commitsPerClient: 4, branches: 100 };
+const FULL: Size = { parts: 5, commitsPerPart: 40, branches: 1_000, runs: 3 };
+const SMOKE: Size = { parts: 2, commitsPerPart: 1, branches: 10, runs: 1 };
+const QUICK: Size = { parts: 1, commitsPerPart: 4, branches: 100, runs: 1 };
 
 export const contention: Scenario = {
   name: 'contention',
@@ -67,22 +70,27 @@ async function stopAll(bench: { clients: readonly Client[]; server: BenchServer;
 
 async function measureCommits(bench: Bench, { say }: ScenarioOptions): Promise<Measurement[]> {
   const { clients, size } = bench;
-  const commits = clients.length * size.commitsPerClient;
+  const perClient = size.parts * size.commitsPerPart;
+  const commits = clients.length * size.commitsPerPart;
   const workspace = createWorkspace();
-  const floorCommits = Math.ceil(commits * FLOOR_SHARE);
+  const floorCommits = Math.ceil(commits * FLOOR_SHARE.commits);
   const statements = writeSmallCsvs(workspace.directory, floorCommits).map((path) => convertStatement(path, path.replace(/csv$/, 'parquet')));
   const rates: Rates = { ours: [], floor: [] };
-  await commitAll(bench, 2);
-  for (let run = 0; run < size.runs; run += 1) {
+  const first = clients[0] as Client;
+  const create = async (): Promise<number> => (await first.dataset.create({ name: 'Bench' })).datasetId;
+  await commitPart(bench, { datasetId: await create(), part: 0, commitsPerPart: 2 });
+  const datasetId = await create();
+  for (let part = 0; part < size.parts; part += 1) {
     const duckdbMs = await bench.duckdb.run(statements, DUCKDB_CONNECTIONS);
     const sqlMs = await time(() => commitBare(bench, floorCommits));
-    const oursMs = await commitAll(bench, size.commitsPerClient);
+    const oursMs = await time(() => commitPart(bench, { datasetId, part, commitsPerPart: size.commitsPerPart }));
     say(`${commits} commits in ${oursMs.toFixed(0)} ms; DuckDB ${duckdbMs.toFixed(0)} ms and SQL ${sqlMs.toFixed(0)} ms for ${floorCommits}`);
     rates.ours.push((commits * 1000) / oursMs);
     rates.floor.push((floorCommits * 1000) / (duckdbMs + sqlMs));
   }
+  await assertComplete(first, datasetId, clients.length * perClient);
   workspace.remove();
-  return describe(`${clients.length} × ${size.commitsPerClient} commits to one branch`, 'DuckDB and SQL', rates);
+  return describe(`${clients.length} × ${perClient} commits to one branch`, 'DuckDB and SQL', rates);
 }
 
 async function commitBare({ sql }: Bench, commits: number): Promise<void> {
@@ -90,25 +98,27 @@ async function commitBare({ sql }: Bench, commits: number): Promise<void> {
   await concurrently(SQL_CONCURRENCY, commits, () => sql.commit(datasetId, 'main'));
 }
 
-/** Every client commits one small file after the other to the same branch; afterwards every one of them must be there. */
-async function commitAll({ clients }: Bench, commitsPerClient: number): Promise<number> {
-  const first = clients[0] as Client;
-  const { datasetId } = await first.dataset.create({ name: 'Bench' });
-  const encoder = new TextEncoder();
-  const milliseconds = await time(() =>
-    Promise.all(
-      clients.map(async (client, index) => {
-        for (let commit = 0; commit < commitsPerClient; commit += 1) {
-          const body = encoder.encode(smallCsv(index * commitsPerClient + commit));
-          await client.version.commit({ datasetId, branch: 'main', message: `${index}/${commit}` }, { body });
-        }
-      }),
-    ),
-  );
-  await assertComplete(first, datasetId, clients.length * commitsPerClient);
-  return milliseconds;
+interface Part {
+  readonly datasetId: number;
+  /** Counted from 0. */
+  readonly part: number;
+  readonly commitsPerPart: number;
 }
 
+/** Every client commits one small file after the other to the same branch. */
+async function commitPart({ clients }: Bench, { datasetId, part, commitsPerPart }: Part): Promise<void> {
+  const encoder = new TextEncoder();
+  await Promise.all(
+    clients.map(async (client, index) => {
+      for (let commit = part * commitsPerPart; commit < (part + 1) * commitsPerPart; commit += 1) {
+        const body = encoder.encode(smallCsv(commit * clients.length + index));
+        await client.version.commit({ datasetId, branch: 'main', message: `${index}/${commit}` }, { body });
+      }
+    }),
+  );
+}
+
+/** Every commit must be there, once. */
 async function assertComplete(client: Client, datasetId: number, commits: number): Promise<void> {
   const messages = new Set<string>();
   let expected = commits;
@@ -125,16 +135,15 @@ async function measureRestores(bench: Bench, { say }: ScenarioOptions): Promise<
   const ours = await prepareBranches(bench);
   const datasetId = await bench.sql.createDataset();
   await concurrently(SQL_CONCURRENCY, size.branches, (index) => bench.sql.createBranch(datasetId, `b${index}`, 1));
-  const commits = size.branches;
+  const floorCommits = Math.ceil(size.branches * FLOOR_SHARE.restores);
   const rates: Rates = { ours: [], floor: [] };
   for (let run = -1; run < size.runs; run += 1) {
-    const count = run < 0 ? size.branches : commits;
-    const sqlMs = await time(() => concurrently(SQL_CONCURRENCY, count, (index) => bench.sql.restore(datasetId, `b${index % size.branches}`)));
-    const oursMs = await time(() => concurrently(CLIENTS, count, (index, lane) => restore(bench, ours, index, lane)));
+    const sqlMs = await time(() => concurrently(SQL_CONCURRENCY, floorCommits, (index) => bench.sql.restore(datasetId, `b${index}`)));
+    const oursMs = await time(() => concurrently(CLIENTS, size.branches, (index, lane) => restore(bench, ours, index, lane)));
     if (run < 0) continue;
-    say(`${commits} metadata-only commits over ${size.branches} branches in ${oursMs.toFixed(0)} ms; bare SQL ${sqlMs.toFixed(0)} ms`);
-    rates.ours.push((count * 1000) / oursMs);
-    rates.floor.push((count * 1000) / sqlMs);
+    say(`${size.branches} metadata-only commits in ${oursMs.toFixed(0)} ms; bare SQL ${sqlMs.toFixed(0)} ms for ${floorCommits}`);
+    rates.ours.push((size.branches * 1000) / oursMs);
+    rates.floor.push((floorCommits * 1000) / sqlMs);
   }
   return describe(`metadata-only commits over ${size.branches} branches`, 'SQL', rates);
 }
@@ -148,8 +157,8 @@ async function prepareBranches({ clients, size }: Bench): Promise<number> {
 }
 
 /** A version that has the files of its parent. */
-function restore({ clients, size }: Bench, datasetId: number, index: number, lane: number): Promise<unknown> {
-  const branch = `b${index % size.branches}`;
+function restore({ clients }: Bench, datasetId: number, index: number, lane: number): Promise<unknown> {
+  const branch = `b${index}`;
   return (clients[lane] as Client).version.commit({ datasetId, branch, restore: branch });
 }
 

@@ -38,8 +38,8 @@ async function measure(
   await acknowledgeTimes(server, { perSecond: 50, count: 20 });
   for (const perSecond of [20, 200]) {
     const [ours, floor, late]: [number[], number[], number[]] = [[], [], []];
+    const count = Math.round(sizeOf(options, [0.5, 2, 5]) * perSecond);
     for (let run = 0; run < runs; run += 1) {
-      const count = Math.round(sizeOf(options, [0.5, 2, 5]) * perSecond);
       floor.push(percentile(await commitTimes(database.pool, count), 0.99));
       await server.loopDelay();
       ours.push(percentile(await acknowledgeTimes(server, { perSecond, count }), 0.99));
@@ -49,11 +49,15 @@ async function measure(
       );
     }
     const above = ours.map((timeMs, run) => Math.max(0, timeMs - (floor[run] ?? 0)));
+    const figure = { area: AREA, unit: 'ms' } as const;
     measurements.push(
-      { area: AREA, name: `${perSecond} a second: p99 above a transaction of its own`, unit: 'ms', ...summaryOf(above), limit: 25, bound: 'at most' },
-      { area: AREA, name: `${perSecond} a second: p99`, unit: 'ms', ...summaryOf(ours) },
+      {
+        ...{ ...figure, name: `${perSecond} a second: p99 above a transaction of its own`, ...summaryOf(above), samples: count },
+        ...{ limit: 25, bound: 'at most' },
+      },
+      { ...figure, name: `${perSecond} a second: p99`, ...summaryOf(ours), samples: count },
       // At 200 a second the log gives way to a state several times meanwhile.
-      { area: AREA, name: `${perSecond} a second: main thread late, at most`, unit: 'ms', ...summaryOf(late), limit: 10, bound: 'at most' },
+      { ...figure, name: `${perSecond} a second: main thread late, at most`, ...summaryOf(late), limit: 10, bound: 'at most' },
     );
   }
   return measurements;

@@ -1,4 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises';
+import { present } from '../../server/shared/assert.ts';
 import { type Measurement, median, percentile, type Scenario, type ScenarioOptions, sizeOf, summaryOf } from '../measurement.ts';
 import { commitTimes } from '../support/commit-floor.ts';
 import { startBenchDatabase } from '../support/database.ts';
@@ -7,16 +8,19 @@ import { type DocumentServer, type OpenDocument, openMany, type Rivals, startRiv
 import { threadSecondsOf } from '../support/watched.ts';
 
 const AREA = 'document fan-out';
-/** Edits, and separately moves of a cursor, a second. */
-const EDITS_PER_SECOND = 20;
+/** Edits a second of somebody who draws, and of a crowd or a program. */
+const [CALM, FAST] = [20, 200] as const;
+/** Moves of a cursor a second, apart from edits. */
 const MOVES_PER_SECOND = 10;
 /** The first moves, which are not timed. */
 const ARRIVING_MOVES = 5;
+/** Before those that are timed, at each rate. */
+const WARM_UP_EDITS = 10;
 
 export const documentFanOut: Scenario = {
   name: 'document-fan-out',
   area: AREA,
-  about: `one writer to many readers of a document, ${EDITS_PER_SECOND} edits and then ${MOVES_PER_SECOND} moves of a cursor a second, against @y/websocket-server and @hocuspocus/server, which keep nothing on disk`,
+  about: `one writer to many readers of a document, ${CALM} edits a second, ${FAST} to the smaller crowd, and then ${MOVES_PER_SECOND} moves of a cursor a second, against @y/websocket-server and @hocuspocus/server, which keep nothing on disk`,
   run: async (options) => {
     const database = await startBenchDatabase();
     try {
@@ -33,73 +37,123 @@ export const documentFanOut: Scenario = {
   },
 };
 
+/** What edits at one rate cost in the runs. */
+interface EditFigures {
+  readonly cpuUs: number[];
+  readonly ms: number[];
+}
+
 /** What one server did in the runs. */
 interface Figures {
-  readonly cpuUs: number[];
-  readonly editMs: number[];
+  /** By how many a second. */
+  readonly edits: ReadonlyMap<number, EditFigures>;
   readonly moveMs: number[];
 }
 
+interface Load {
+  readonly readers: number;
+  /** Edits a second, one after the other. */
+  readonly rates: readonly number[];
+}
+
+const newFigures = ({ rates }: Load): Figures => ({ edits: new Map(rates.map((rate) => [rate, { cpuUs: [], ms: [] }])), moveMs: [] });
+const editsOf = ({ edits }: Figures, perSecond: number): EditFigures => present(edits.get(perSecond), `edits at ${perSecond} a second`);
+
+const BOTH = [CALM, FAST] as const;
+const [SMOKE, QUICK, FULL]: readonly [Load[], Load[], Load[]] = [
+  [{ readers: 10, rates: BOTH }],
+  [{ readers: 100, rates: BOTH }],
+  [
+    { readers: 100, rates: BOTH },
+    { readers: 500, rates: [CALM] },
+  ],
+];
+
 async function measure(rivals: Rivals, commitMs: number, options: ScenarioOptions): Promise<Measurement[]> {
   const measurements: Measurement[] = [{ area: AREA, name: 'commit of the database, p99', unit: 'ms', value: commitMs, better: 'neither' }];
-  for (const readers of sizeOf<readonly number[]>(options, [[10], [100], [100, 500]])) {
-    const figures = await compare(rivals, readers, options);
-    measurements.push(...targetsOf(readers, figures, commitMs), ...curvesOf(readers, figures.get(rivals.covista.name) as Figures));
+  for (const load of sizeOf(options, [SMOKE, QUICK, FULL])) {
+    const figures = await compare(rivals, load, options);
+    measurements.push(...targetsOf(load, figures, commitMs), ...curvesOf(load, present(figures.get(rivals.covista.name), 'figures of ours')));
   }
   for (const readers of sizeOf<readonly number[]>(options, [[5], [], [1, 10, 50, 1_000]])) {
-    measurements.push(...curvesOf(readers, await compareAlone(rivals.covista, readers, options)));
+    const load = { readers, rates: [CALM] };
+    const into = newFigures(load);
+    await fanOut({ server: rivals.covista, load, options, into, isMoving: false });
+    measurements.push(...curvesOf(load, into));
   }
   return measurements;
 }
 
-function targetsOf(readers: number, figures: ReadonlyMap<string, Figures>, commitMs: number): Measurement[] {
-  const [ours, ...peers] = [...figures.values()] as [Figures, ...Figures[]];
-  const best = (pick: (figures: Figures) => readonly number[]): number => Math.min(...peers.map((peer) => median(pick(peer))));
-  const ratio = (pick: (figures: Figures) => readonly number[]) => summaryOf(pick(ours).map((value) => value / best(pick)));
+function targetsOf({ readers, rates }: Load, figures: ReadonlyMap<string, Figures>, commitMs: number): Measurement[] {
   const to = `to ${readers} readers`;
-  return [
-    { area: AREA, name: `CPU per delivery ${to} / better peer`, unit: 'ratio', ...ratio(({ cpuUs }) => cpuUs), limit: 0.6, bound: 'at most' },
-    {
-      ...{ area: AREA, name: `edit ${to}, p99, against the better peer’s plus a commit`, unit: 'ms', ...summaryOf(ours.editMs) },
-      ...{ limit: Number((best(({ editMs }) => editMs) + commitMs).toFixed(1)), bound: 'at most' },
-    },
-    { area: AREA, name: `presence ${to}, p99 / better peer`, unit: 'ratio', ...ratio(({ moveMs }) => moveMs), limit: 0.6, bound: 'at most' },
-    ...[...figures].flatMap(([server, { cpuUs, editMs, moveMs }], index): Measurement[] => {
-      const figure = { area: AREA, better: index === 0 ? 'lower' : 'neither' } as const;
-      return [
-        { ...figure, name: `${server}: microseconds of CPU per delivery ${to}`, unit: 'count', ...summaryOf(cpuUs) },
-        { ...figure, name: `${server}: edit ${to}, p99`, unit: 'ms', ...summaryOf(editMs) },
-        { ...figure, name: `${server}: presence ${to}, p99`, unit: 'ms', ...summaryOf(moveMs) },
-      ];
+  const edits = rates.flatMap((perSecond) =>
+    editTargetsOf(perSecond === CALM ? to : `${to} at ${perSecond} edits a second`, {
+      commitMs,
+      figures: new Map([...figures].map(([server, all]) => [server, editsOf(all, perSecond)])),
     }),
+  );
+  const moves = new Map([...figures].map(([server, { moveMs }]) => [server, moveMs]));
+  return [
+    ...edits,
+    { area: AREA, name: `presence ${to}, p99 / better peer`, ...overBest(moves), limit: 0.6, bound: 'at most' },
+    ...ofEach(moves, (server) => `${server}: presence ${to}, p99`, 'ms'),
   ];
 }
 
+interface Edits {
+  /** By server, ours first. */
+  readonly figures: ReadonlyMap<string, EditFigures>;
+  readonly commitMs: number;
+}
+
+function editTargetsOf(to: string, { figures, commitMs }: Edits): Measurement[] {
+  const by = (pick: (figures: EditFigures) => readonly number[]): ByServer => new Map([...figures].map(([server, found]) => [server, pick(found)]));
+  const [cpuUs, ms] = [by((found) => found.cpuUs), by((found) => found.ms)];
+  return [
+    { area: AREA, name: `CPU per delivery ${to} / better peer`, ...overBest(cpuUs), limit: 0.6, bound: 'at most' },
+    {
+      ...{ area: AREA, name: `edit ${to}, p99, against the better peer’s plus a commit`, unit: 'ms', ...summaryOf(oursOf(ms)) },
+      ...{ limit: Number((bestOf(ms) + commitMs).toFixed(1)), bound: 'at most' },
+    },
+    ...ofEach(cpuUs, (server) => `${server}: microseconds of CPU per delivery ${to}`, 'count'),
+    ...ofEach(ms, (server) => `${server}: edit ${to}, p99`, 'ms'),
+  ];
+}
+
+/** One figure of each run, ours first. */
+type ByServer = ReadonlyMap<string, readonly number[]>;
+
+const oursOf = (figures: ByServer): readonly number[] => [...figures.values()][0] ?? [];
+const bestOf = (figures: ByServer): number => Math.min(...[...figures.values()].slice(1).map(median));
+const overBest = (figures: ByServer) => ({ unit: 'ratio', ...summaryOf(oursOf(figures).map((value) => value / bestOf(figures))) }) as const;
+
+function ofEach(figures: ByServer, name: (server: string) => string, unit: Measurement['unit']): Measurement[] {
+  return [...figures].map(([server, values], index) => ({
+    ...{ area: AREA, name: name(server), unit, ...summaryOf(values) },
+    better: index === 0 ? 'lower' : 'neither',
+  }));
+}
+
 /** The servers take turns, so that whatever else the machine does meets all alike. */
-async function compare({ covista, peers }: Rivals, readers: number, options: ScenarioOptions): Promise<Map<string, Figures>> {
-  const figures = new Map<string, Figures>();
+async function compare({ covista, peers }: Rivals, load: Load, options: ScenarioOptions): Promise<Map<string, Figures>> {
+  const figures = new Map([covista, ...peers].map(({ name }) => [name, newFigures(load)]));
   for (let run = 0; run < sizeOf(options, [1, 1, 3]); run += 1) {
     for (const server of [covista, ...peers]) {
-      const known = figures.get(server.name) ?? { cpuUs: [], editMs: [], moveMs: [] };
-      figures.set(server.name, known);
-      await fanOut({ server, readers, options, into: known });
+      const into = present(figures.get(server.name), server.name);
+      await fanOut({ server, load, options, into, isMoving: true });
       const last = (values: readonly number[]): string => (values.at(-1) ?? Number.NaN).toFixed(1);
-      options.say(
-        `${readers} readers of ${server.name}: ${last(known.cpuUs)} µs of CPU per delivery, edits ${last(known.editMs)} ms and presence ${last(known.moveMs)} ms at p99`,
+      const edits = [...into.edits].map(
+        ([rate, { cpuUs, ms }]) => `${rate} edits a second ${last(cpuUs)} µs of CPU per delivery, ${last(ms)} ms at p99`,
       );
+      options.say(`${load.readers} readers of ${server.name}: ${edits.join('; ')}; presence ${last(into.moveMs)} ms at p99`);
     }
   }
   return figures;
 }
 
-async function compareAlone(server: DocumentServer, readers: number, options: ScenarioOptions): Promise<Figures> {
-  const into: Figures = { cpuUs: [], editMs: [], moveMs: [] };
-  await fanOut({ server, readers, options, into });
-  return into;
-}
-
-function curvesOf(readers: number, { cpuUs, editMs }: Figures): Measurement[] {
-  return [curve('CPU per delivery', 'count', readers, cpuUs), curve('edit to the screens of readers, p99', 'ms', readers, editMs)];
+function curvesOf({ readers }: Load, figures: Figures): Measurement[] {
+  const { cpuUs, ms } = editsOf(figures, CALM);
+  return [curve('CPU per delivery', 'count', readers, cpuUs), curve('edit to the screens of readers, p99', 'ms', readers, ms)];
 }
 
 function curve(name: string, unit: Measurement['unit'], readers: number, values: readonly number[]): Measurement {
@@ -108,38 +162,45 @@ function curve(name: string, unit: Measurement['unit'], readers: number, values:
 
 interface FanOut {
   readonly server: DocumentServer;
-  readonly readers: number;
+  readonly load: Load;
   readonly options: ScenarioOptions;
   readonly into: Figures;
+  /** Whether cursors are moved as well. */
+  readonly isMoving: boolean;
 }
 
-async function fanOut({ server, readers, options, into }: FanOut): Promise<void> {
-  const [writer, ...crowd] = (await openMany(server, new Array<number>(readers + 1).fill(1))) as [OpenDocument, ...OpenDocument[]];
+async function fanOut({ server, load, options, into, isMoving }: FanOut): Promise<void> {
+  const [writer, ...crowd] = (await openMany(server, new Array<number>(load.readers + 1).fill(1))) as [OpenDocument, ...OpenDocument[]];
   const edits = new Writer('bench');
   writer.send(edits.begin());
-  const seconds = sizeOf(options, [0.3, 1, 2]);
+  for (const perSecond of load.rates) {
+    const edit = { writer, crowd, perSecond, message: (number: number) => edits.rename(number) };
+    // The first ones pay for code that is compiled.
+    await deliver({ ...edit, count: WARM_UP_EDITS });
+    const before = threadSecondsOf(server.pid);
+    const times = await deliver({ ...edit, count: perSecond * sizeOf(options, [0.3, 1, perSecond === FAST ? 1 : 2]) });
+    const { cpuUs, ms } = editsOf(into, perSecond);
+    cpuUs.push(((threadSecondsOf(server.pid) - before) * 1e6) / times.length);
+    ms.push(percentile(times, 0.99));
+  }
+  if (isMoving) into.moveMs.push(await movedMs({ writer, crowd }, sizeOf(options, [0.3, 1, 2])));
+  for (const document of [writer, ...crowd]) document.socket.close();
+  await delay(100);
+}
+
+/** What moves of a cursor take to all others at p99, in milliseconds. */
+async function movedMs(people: Pick<Delivery, 'writer' | 'crowd'>, seconds: number): Promise<number> {
   const clientId = 1 + Math.floor(Math.random() * 2 ** 30);
-  // The first ones pay for code that is compiled.
-  await deliver({ writer, crowd, count: 10, perSecond: EDITS_PER_SECOND, message: (number) => edits.rename(number) });
-  const before = threadSecondsOf(server.pid);
-  const editTimes = await deliver({
-    ...{ writer, crowd, count: seconds * EDITS_PER_SECOND, perSecond: EDITS_PER_SECOND },
-    message: (number) => edits.rename(number),
-  });
-  into.cpuUs.push(((threadSecondsOf(server.pid) - before) * 1e6) / editTimes.length);
-  into.editMs.push(percentile(editTimes, 0.99));
-  const moves = { writer, crowd, perSecond: MOVES_PER_SECOND };
+  const moves = { ...people, perSecond: MOVES_PER_SECOND };
   // Of who comes many hear later than of who moves.
   await deliver({ ...moves, count: ARRIVING_MOVES, message: (number) => cursorMessage(clientId, number) });
   // In step: a move that follows another at once would wait for the next round.
   await delay(1_000 / MOVES_PER_SECOND);
-  const moveTimes = await deliver({
+  const times = await deliver({
     ...{ ...moves, count: seconds * MOVES_PER_SECOND },
     message: (number) => cursorMessage(clientId, number, ARRIVING_MOVES + number + 1),
   });
-  into.moveMs.push(percentile(moveTimes, 0.99));
-  for (const document of [writer, ...crowd]) document.socket.close();
-  await delay(100);
+  return percentile(times, 0.99);
 }
 
 interface Delivery {

@@ -100,6 +100,8 @@ function describe(name: string, rounds: readonly Round[]): Measurement[] {
   const area = 'metadata';
   const ours = rounds.flatMap((round) => round.ours);
   const bare = rounds.flatMap((round) => round.bare);
+  // Of ours and of bare ones alike.
+  const samples = ours.length;
   const ofRounds = (figure: (round: Round) => number): readonly [number, number] => spreadOf(rounds.map(figure));
   return [
     {
@@ -108,6 +110,7 @@ function describe(name: string, rounds: readonly Round[]): Measurement[] {
       value: percentile(ours, 0.99) / percentile(bare, 0.99),
       spread: ofRounds((round) => percentile(round.ours, 0.99) / percentile(round.bare, 0.99)),
       unit: 'ratio',
+      samples,
       limit: 3,
       bound: 'at most',
     },
@@ -118,13 +121,14 @@ function describe(name: string, rounds: readonly Round[]): Measurement[] {
       spread: ofRounds((round) => median(round.ours) / median(round.bare)),
       unit: 'ratio',
     },
-    { area, name: `${name}: p99`, value: percentile(ours, 0.99), spread: ofRounds((round) => percentile(round.ours, 0.99)), unit: 'ms' },
+    { area, name: `${name}: p99`, value: percentile(ours, 0.99), spread: ofRounds((round) => percentile(round.ours, 0.99)), unit: 'ms', samples },
     {
       area,
       name: `${name}: p99 of bare SQL`,
       value: percentile(bare, 0.99),
       spread: ofRounds((round) => percentile(round.bare, 0.99)),
       unit: 'ms',
+      samples,
       better: 'neither',
     },
   ];

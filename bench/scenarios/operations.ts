@@ -130,25 +130,19 @@ function failUnlessTooMuch(name: PacedName, failures: Readonly<Record<string, nu
   if (others.length > 0) throw new Error(`some failed: ${JSON.stringify(failures)}`);
 }
 
-/** Rises until the answers come later than they are asked for. */
+/** Rises until the answers come later than they are asked for; what is asked faster than that tells nothing more. */
 async function byRate(prepared: Prepared, options: ScenarioOptions): Promise<Measurement[]> {
   const measurements: Measurement[] = [];
   const connections = sizeOf(options, [2, 20, 100]);
   const seconds = sizeOf(options, [0.3, 0.5, 1.5]);
   for (const [name, rates] of SWEPT) {
-    for (const perSecond of rates.slice(0, sizeOf(options, [1, 2, rates.length]))) {
-      const [figures] = await pacedLoad({ ...prepared, connections, seconds, operations: [{ name, perSecond }] });
-      if (figures === undefined) throw new Error(`${name} was not asked`);
-      failUnlessTooMuch(name, figures.failures);
-      measurements.push({
-        area: AREA,
-        name: `${name}: p99`,
-        value: figures.p99,
-        unit: 'ms',
-        samples: figures.count,
-        at: { of: 'requests a second', value: perSecond },
-      });
-      if (figures.perSecond < perSecond * KEPT_UP) break;
+    const asked = rates.slice(0, sizeOf(options, [1, 2, rates.length]));
+    const figures = await pacedLoad({ ...prepared, connections, seconds, operations: asked.map((perSecond) => ({ name, perSecond })) });
+    for (const { failures } of figures) failUnlessTooMuch(name, failures);
+    const limit = figures.findIndex(({ perSecond }, index) => perSecond < (asked[index] ?? 0) * KEPT_UP);
+    for (const [index, { p99, count: samples }] of figures.slice(0, limit < 0 ? asked.length : limit + 1).entries()) {
+      const at = { of: 'requests a second', value: asked[index] ?? 0 };
+      measurements.push({ area: AREA, name: `${name}: p99`, value: p99, unit: 'ms', samples, at });
     }
   }
   return measurements;

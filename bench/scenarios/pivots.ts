@@ -208,7 +208,8 @@ function describe({ people, rows }: Size, { ours, peer, bareMs }: Found): Measur
   // Of the windows or views of all runs together; the spread is that of the runs.
   const together = (runs: readonly (readonly number[])[], at: number, isSpread: boolean) => {
     const spread = isSpread ? { spread: spreadOf(runs.map((run) => percentile(run, at))) } : {};
-    return { value: percentile(runs.flat(), at), ...spread, unit: 'ms' } as const;
+    const samples = at > 0.5 ? { samples: runs.flat().length } : {};
+    return { value: percentile(runs.flat(), at), ...spread, ...samples, unit: 'ms' } as const;
   };
   const ofRuns = (figures: Figures, kinds: readonly Kind[], times: (run: CrowdFigures) => readonly number[], at = 0.99) => {
     const runs = kinds.flatMap((kind) => figures[kind].map(times));

@@ -91,8 +91,10 @@ function describe(restarts: readonly Restart[]): Measurement[] {
     return { area: AREA, name, value, unit: 'count', limit: 0, bound: 'at most' };
   };
   // Of clients that are back before the first line of the server was read, the time is nought.
-  const back = (name: string, share: number): Measurement =>
-    figure(name, 'ms', ({ report: { backMs } }) => Math.min(GIVE_UP_MS, Math.max(0, percentile(backMs, share))));
+  const back = (name: string, share: number): Measurement => ({
+    ...figure(name, 'ms', ({ report: { backMs } }) => Math.min(GIVE_UP_MS, Math.max(0, percentile(backMs, share)))),
+    ...(share > 0.5 ? { samples: clients } : {}),
+  });
   return [
     {
       ...figure(`share of ${clients} clients that are back within ${BACK_MS / 1_000} s`, 'ratio', backInTime),

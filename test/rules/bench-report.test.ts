@@ -49,14 +49,30 @@ describe('the report', () => {
     const frames = [10, 100, 1_000].map((value) => ({ unit: 'per second' as const, at: { of: 'people', value }, value: value > 100 ? 900 : 9 }));
     const reportWith = (more: Partial<Measurement>): string =>
       reportOf(resultsWith(...frames.map(({ value, ...rest }) => figure('frames', value, { ...rest, ...more }))), 'today').markdown;
-    expect(reportWith({ better: 'lower' })).toMatch(/- frames: .* a knee at 100$/m);
-    expect(reportWith({})).toMatch(/- frames: .* no knee$/m);
-    expect(reportWith({ better: 'neither' })).toMatch(/- frames: .* no knee$/m);
+    expect(reportWith({ better: 'lower' })).toMatch(/- frames: .* a knee at 100;/m);
+    expect(reportWith({})).toMatch(/- frames: .* no knee;/m);
+    expect(reportWith({ better: 'neither' })).toMatch(/- frames: .* no knee;/m);
   });
 
-  test('says of how few samples a percentile is the longest', () => {
-    const { markdown } = reportOf(resultsWith(figure('whoami: p99', 5, { samples: 20 }), figure('preview: p99', 5, { samples: 100 })), 'today');
-    expect(markdown).toContain('| whoami: p99 | 5.00 ms | the longest of 20 |  |');
-    expect(markdown).toContain('| preview: p99 | 5.00 ms |  |  |');
+  test('says from how many samples a percentile was taken, and of how few it is the longest', () => {
+    const { markdown } = reportOf(
+      resultsWith(figure('whoami: p99', 5, { samples: 20, spread: [4, 6] }), figure('preview: p99', 5, { samples: 100 })),
+      'today',
+    );
+    expect(markdown).toContain('| whoami: p99 | 5.00 ms | 4.00 to 6.00, the longest of 20 |  |');
+    expect(markdown).toContain('| preview: p99 | 5.00 ms | of 100 samples |  |');
+  });
+
+  test('says which curves are of single runs', () => {
+    const at = (value: number) => ({ at: { of: 'people', value } });
+    const spread = [4, 6] as const;
+    const once = [1, 10].map((people) => figure('once', 5, at(people)));
+    const often = [1, 10].map((people) => figure('often', 5, { ...at(people), spread }));
+    const mixed = [figure('mixed', 5, at(1)), figure('mixed', 5, { ...at(10), spread })];
+    const { markdown } = reportOf(resultsWith(...once, ...often, ...mixed), 'today');
+    expect(markdown).toContain('One without a spread is of a single run');
+    expect(markdown).toMatch(/^- once: .*; each figure taken once$/m);
+    expect(markdown).toMatch(/^- often: .* a knee$/m);
+    expect(markdown).toMatch(/^- mixed: .*; 1 of 2 figures taken once$/m);
   });
 });

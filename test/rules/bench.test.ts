@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { describe, expect, test } from 'vitest';
-import { describeRegressions, driftOf, missedSince, regressions } from '../../bench/compare.ts';
+import { compare, describeRegressions, driftOf, missedSince, regressions } from '../../bench/compare.ts';
 import type { Measurement } from '../../bench/measurement.ts';
 import { reportOf } from '../../bench/report.ts';
 import { beginRun, earlierResults, type Results, resultsOf, unmeasuredTargets, unusedName } from '../../bench/results.ts';
@@ -165,6 +165,22 @@ describe('comparing runs', () => {
     const target = { limit: 10, bound: 'at most' } as const;
     const base = resultsWith(figure('one', 9.9, target), figure('other', 11, target), figure('third', 1, target));
     expect(missedSince(base, resultsWith(figure('one', 10.1, target), figure('other', 12, target), figure('third', 2, target)))).toEqual(['a / one']);
+  });
+
+  test('a scenario that breaks off now got worse, one that did so before did not', () => {
+    const [whole, broken] = [resultsWith(figure('x', 1)), { ...resultsWith(figure('x', 1)), failed: ['b'] }];
+    expect(compare(whole, broken)).toEqual({ lines: ['broke off, which it did not before: b', 'nothing got worse beyond noise'], passes: false });
+    expect(compare(broken, broken).passes).toBe(true);
+    expect(compare(broken, whole).passes).toBe(true);
+  });
+
+  test('the longest of a few samples that were taken once is noise, and what was nothing before is worse by no factor', () => {
+    const thin = (value: number, more: Partial<Measurement> = {}): Results => resultsWith(figure('x: p99', value, { samples: 99, ...more }));
+    expect(regressions(thin(10), thin(100))).toEqual([]);
+    expect(regressions(thin(10), thin(100, { samples: 100 }))).toEqual([]);
+    expect(regressions(thin(10, { spread: [9, 11] }), thin(100, { spread: [90, 110] }))).toHaveLength(1);
+    const found = regressions(resultsWith(figure('errors', 0, { unit: 'count' })), resultsWith(figure('errors', 1, { unit: 'count' })));
+    expect(describeRegressions(found)).toBe('worse: a / errors: 0.00 before, 1.00 now');
   });
 
   test('a figure that was taken once is worse only beyond what such figures differ by, and beyond what anybody notices', () => {

@@ -131,7 +131,7 @@ async function measureMillion(bench: Bench): Promise<Measurement[]> {
   const name = `${rows.toLocaleString('en')} rows of which 1 % differ`;
   options.say(name);
   const size = { rows, updated: rows / 200, inserted: rows / 400, deleted: rows / 400 };
-  const { ours, floor } = await compareRuns(bench, await writePair(bench, 'million', size), { runs: sizeOf(options, [1, 3, 4]), limit: PAGE.usual });
+  const { ours, floor } = await compareRuns(bench, await writePair(bench, 'million', size), { runs: sizeOf(options, [1, 3, 3]), limit: PAGE.usual });
   return [
     { area: AREA, name: `${name} / full join`, ...ratioOf(ours, floor), limit: 1.5, bound: 'at most' },
     { area: AREA, name, ...summaryOf(ours), unit: 'ms' },
@@ -161,7 +161,7 @@ async function measureShared(bench: Bench): Promise<Measurement[]> {
   const upsert = await client.version.commit({ datasetId, branch: 'main', mode: 'upsert', key: ['id'] }, { body: createReadStream(paths.to) });
   const many: Pair = { datasetId, from: upsert.versionId - 1, to: upsert.versionId, counts };
   const times = { many: [] as number[], one: [] as number[] };
-  for (let run = -1; run < sizeOf(options, [1, 3, 5]); run += 1) {
+  for (let run = -1; run < sizeOf(options, [1, 3, 3]); run += 1) {
     const [onMany, onOne] = [await timeDiff(bench, many), await timeDiff(bench, one)];
     if (run < 0) continue;
     times.many.push(onMany);

@@ -27,8 +27,8 @@ const sessions = new Map<number, TableSession>();
 
 const post = (message: FromDuckdbTables): void => port.postMessage(message);
 const onFault = (fault: unknown): void => post({ kind: 'fault', message: fault instanceof Error ? (fault.stack ?? fault.message) : String(fault) });
-// What a request asks for is often done when its turn is over, so that one is enough for a turn.
-const turns = new SessionTurns(0, (session, bytes) => void sessions.get(session)?.handle(bytes).catch(onFault));
+// What is let on goes on when the turn is over, so that one is enough for a turn.
+const turns = new SessionTurns<() => void>(0, (_session, goOn) => goOn());
 
 await rm(spillDirectory, { recursive: true, force: true });
 await mkdir(spillDirectory, { recursive: true, mode: 0o700 });
@@ -85,7 +85,15 @@ function connect(id: number, session: number, holder: string): void {
     port.postMessage({ kind: 'response', session, bytes: own } satisfies FromDuckdbTables, [own.buffer]);
   };
   turns.open(session, loaded.key);
-  sessions.set(session, new TableSession({ ...loaded, holder, limits, queries, results, respond, onFault }));
+  const turn = (): Promise<void> => new Promise((resolve) => turns.add(session, resolve) || resolve());
+  sessions.set(session, new TableSession({ ...loaded, holder, limits, queries, results, turn, respond, onFault }));
+}
+
+/** What waits for its turn is let on, to find that the session has ended. */
+function disconnect(session: number): void {
+  sessions.get(session)?.close().catch(onFault);
+  sessions.delete(session);
+  for (const goOn of turns.close(session)) goOn();
 }
 
 async function takeInventory(): Promise<void> {
@@ -130,12 +138,10 @@ port.on('message', (message: ToDuckdbTables) => {
       connect(message.table, message.session, message.holder);
       break;
     case 'request':
-      turns.add(message.session, message.bytes);
+      sessions.get(message.session)?.handle(message.bytes).catch(onFault);
       break;
     case 'disconnect':
-      turns.close(message.session);
-      sessions.get(message.session)?.close().catch(onFault);
-      sessions.delete(message.session);
+      disconnect(message.session);
       break;
     case 'inventory':
       void takeInventory();

@@ -47,7 +47,7 @@ function tellMemorySoon(): void {
 /** How long requests are done in one go before the thread hears what it is told meanwhile. */
 const TURN_MS = 5;
 
-const turns = new SessionTurns(TURN_MS, (session, bytes) => {
+const turns = new SessionTurns<Uint8Array>(TURN_MS, (session, bytes) => {
   const responses = sessions.handle(session, bytes);
   tellMemorySoon();
   post(

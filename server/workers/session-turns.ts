@@ -1,23 +1,23 @@
-/** A session, and of which table it is. */
-interface Place {
+/** A session: of which table it is, and what of it waits. */
+interface Place<Item> {
   readonly table: string;
-  readonly waiting: Uint8Array[];
+  readonly waiting: Item[];
 }
 
 /**
- * Requests that wait to be done in a thread: one of each table in turn, and of each session of a table, so that neither who asks for
- * hundreds ahead nor twenty who look at one table keep others waiting for more than one of them. Nothing is done for a session that has ended.
+ * What waits to be done in a thread: one thing of each table in turn, and of each session of a table, so that neither who asks for
+ * hundreds ahead nor twenty who look at one table keep others waiting for more than one of them.
  */
-export class SessionTurns {
-  readonly #work: (session: number, request: Uint8Array) => void;
+export class SessionTurns<Item> {
+  readonly #work: (session: number, item: Item) => void;
   readonly #turnMs: number;
-  readonly #places = new Map<number, Place>();
+  readonly #places = new Map<number, Place<Item>>();
   /** Those who wait, by table: whose turn is next comes first. */
   readonly #waiting = new Map<string, Set<number>>();
   #isDue = false;
 
-  /** `turnMs`: how long requests are done in one go before the thread hears what it is told meanwhile. */
-  constructor(turnMs: number, work: (session: number, request: Uint8Array) => void) {
+  /** `turnMs`: how long one thing after the other is done before the thread hears what it is told meanwhile; 0: one a turn. */
+  constructor(turnMs: number, work: (session: number, item: Item) => void) {
     this.#turnMs = turnMs;
     this.#work = work;
   }
@@ -26,27 +26,28 @@ export class SessionTurns {
     this.#places.set(session, { table, waiting: [] });
   }
 
-  /** Of a session that is open. */
-  add(session: number, request: Uint8Array): void {
+  /** Whether the session is open, and the item waits for its turn. */
+  add(session: number, item: Item): boolean {
     const place = this.#places.get(session);
-    if (place === undefined) return;
-    place.waiting.push(request);
+    if (place === undefined) return false;
+    place.waiting.push(item);
     this.#line(session, place);
-    if (this.#isDue) return;
+    if (!this.#isDue) setImmediate(() => this.#turn());
     this.#isDue = true;
-    setImmediate(() => this.#turn());
+    return true;
   }
 
-  /** What of the session still waits is never done. */
-  close(session: number): void {
-    const table = this.#places.get(session)?.table ?? '';
+  /** Answers what of the session still waited, and is never done. */
+  close(session: number): Item[] {
+    const { table, waiting } = this.#places.get(session) ?? { table: '', waiting: [] };
     this.#places.delete(session);
     const sessions = this.#waiting.get(table);
     sessions?.delete(session);
     if (sessions?.size === 0) this.#waiting.delete(table);
+    return waiting;
   }
 
-  #line(session: number, { table }: Place): void {
+  #line(session: number, { table }: Place<Item>): void {
     const sessions = this.#waiting.get(table);
     if (sessions === undefined) this.#waiting.set(table, new Set([session]));
     else sessions.add(session);
@@ -69,9 +70,9 @@ export class SessionTurns {
     sessions.delete(session);
     if (sessions.size > 0) this.#waiting.set(table, sessions);
     const place = this.#places.get(session);
-    const request = place?.waiting.shift();
-    if (place === undefined || request === undefined) return;
+    const item = place?.waiting.shift();
+    if (place === undefined || item === undefined) return;
     if (place.waiting.length > 0) this.#line(session, place);
-    this.#work(session, request);
+    this.#work(session, item);
   }
 }

@@ -11,7 +11,7 @@ async function turnsPass(): Promise<void> {
 
 test('TB21 MEM7 one request of each table is done in turn, and of each session of a table, in the order in which it asked', async () => {
   const done: string[] = [];
-  const turns = new SessionTurns(AWHILE_MS, (session, bytes) => done.push(`${session}:${bytes[0]}`));
+  const turns = new SessionTurns<Uint8Array>(AWHILE_MS, (session, bytes) => done.push(`${session}:${bytes[0]}`));
   for (const session of [1, 2]) turns.open(session, 'crowded');
   turns.open(3, 'quiet');
   for (const number of [1, 2, 3]) turns.add(1, request(number));
@@ -23,7 +23,7 @@ test('TB21 MEM7 one request of each table is done in turn, and of each session o
 
 test('TB21 MEM7 what is done in one turn ends with its time, so that who comes meanwhile is heard', async () => {
   const done: number[] = [];
-  const turns = new SessionTurns(0, (session) => {
+  const turns = new SessionTurns<Uint8Array>(0, (session) => {
     done.push(session);
     if (done.length === 2) turns.add(2, request(1));
   });
@@ -33,13 +33,12 @@ test('TB21 MEM7 what is done in one turn ends with its time, so that who comes m
   expect(done).toEqual([1, 1, 1, 2, 1]);
 });
 
-test('TB21 MEM7 nothing is done for a session that has ended, nor for one that never began', async () => {
+test('TB21 MEM7 nothing is done for a session that has ended, which is told what waited, nor for one that never began', async () => {
   const done: number[] = [];
-  const turns = new SessionTurns(0, (session) => done.push(session));
+  const turns = new SessionTurns<Uint8Array>(0, (session) => done.push(session));
   for (const session of [1, 2]) turns.open(session, 'table');
-  for (const session of [1, 2, 2, 4]) turns.add(session, request(1));
-  turns.close(1);
-  turns.close(4);
+  expect([1, 2, 2, 4].map((session) => turns.add(session, request(1)))).toEqual([true, true, true, false]);
+  expect([turns.close(1), turns.close(4)]).toEqual([[request(1)], []]);
   await turnsPass();
   expect(done).toEqual([2, 2]);
   turns.close(2);

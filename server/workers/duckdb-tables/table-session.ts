@@ -1,4 +1,3 @@
-import { setImmediate as yieldToLoop } from 'node:timers/promises';
 import { CovistaError } from '../../../protocol/errors.ts';
 import type { Limits } from '../../../protocol/limits.ts';
 import { throwIfAborted, unlessAborted } from '../../shared/abort.ts';
@@ -26,6 +25,8 @@ export interface TableSessionParts {
   readonly limits: Limits;
   readonly queries: Queries;
   readonly results: Results;
+  /** Resolves when it is the session's turn to do something that takes long. */
+  readonly turn: () => Promise<void>;
   /** Takes a Response of the protocol. */
   readonly respond: (bytes: Uint8Array) => void;
   /** Told of faults that the one who asked is told nothing about, because what they say may be data. */
@@ -154,7 +155,7 @@ export class TableSession {
     });
     return this.#order.run(entry, async () => {
       // Hundreds that wait are not done in one go: others get their turn between, and an end is heard.
-      await yieldToLoop();
+      await this.#parts.turn();
       throwIfAborted(this.#controller.signal);
       return work(view);
     });

@@ -1,6 +1,7 @@
 import * as Y from 'yjs';
 import { CovistaError } from '../../protocol/errors.ts';
 import { assert } from './assert.ts';
+import './value-runs.ts';
 
 type SharedType = Parameters<typeof Y.findRootTypeKey>[0];
 

@@ -51,7 +51,7 @@ const ALLOWED_BY = {
 const NAMES: Readonly<Record<Allowed, string>> = {
   updates: 'edits',
   updateBytes: 'bytes of edits',
-  conflictSteps: 'conflicts with the edits of others',
+  conflictSteps: 'conflicts with the edits of others and splits of lists',
   syncs: 'requests for the state of the document',
   awareness: 'awareness messages',
   refusals: 'edits that break rules',

@@ -243,7 +243,8 @@ export class DocumentChannel implements Channel, Participant {
     if (scan.added.length === 0 && !scan.removes && !scan.misses) return undefined;
     if (Math.max(scan.structs, scan.removals) > documentUpdateStructsMax)
       return tooLarge(`an edit has at most ${documentUpdateStructsMax} items, and as many removals`);
-    if (scan.splitSteps > documentConflictStepsMax) return tooLarge('splits values that were put in together more often than may be');
+    const splitSteps = scan.splitSteps();
+    if (splitSteps > documentConflictStepsMax) return tooLarge('splits values that were put in together more often than may be');
     if (!document.clients.areTheirs(scan.added, this.subject)) return foreign();
     if (document.clients.areTooMany(scan.added, this.subject)) return tooLarge('comes under more new Yjs client ids than one person may use');
     if (scan.misses) return this.#missing();
@@ -252,9 +253,10 @@ export class DocumentChannel implements Channel, Participant {
     if (scan.isTooDeep) return malformed(`holds types and values within each other at most ${documentLevelsMax} times`);
     if (scan.added.length > 0 && document.isTooLarge(update.length)) return tooLarge(`a document has at most ${documentBytesMax} bytes`);
     if (document.isPuttingBack) throw new CovistaError('unavailable', 'much that was put back waits for the database; come back and sync');
+    // What edits cost that were refused is owed by those that follow: of the refusal their author has to hear.
+    this.#take('conflictSteps', 0);
     const { refused, bytes, steps } = document.take(update, scan, this);
-    const isRare = this.#mayTake('conflictSteps', scan.splitSteps + steps);
-    // Who sends too many is told with the next one where this one is refused, of which they have to hear.
+    const isRare = this.#mayTake('conflictSteps', splitSteps + steps);
     if (refused !== undefined) return { ...refused, bytes };
     if (!isRare) throw this.#options.allowances.tooMuchOf('conflictSteps');
     return undefined;

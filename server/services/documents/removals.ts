@@ -22,9 +22,14 @@ export interface RemovalsIn {
 /** What an update removes, put in order once, so that a look at it stays short however many ranges there are. */
 export class Removals {
   readonly #byClient: ReadonlyMap<number, readonly Stretch[]>;
+  /** Clients whose ranges come in their order. */
+  readonly #ascending: ReadonlySet<number>;
 
   constructor(ranges: RemovedRanges) {
     this.#byClient = new Map([...ranges].map(([clientId, own]) => [clientId, stretchesOf(own)]));
+    this.#ascending = new Set(
+      [...ranges].flatMap(([clientId, own]) => (own.every(({ clock }, at) => clock >= (own[at - 1]?.clock ?? 0)) ? [clientId] : [])),
+    );
   }
 
   /** Whether all of an item is removed. */
@@ -38,12 +43,13 @@ export class Removals {
     return [...this.#byClient].some(([clientId, stretches]) => (stretches.at(-1)?.end ?? 0) > endOf(clientId));
   }
 
-  /** Calls back with where each stretch begins and with what follows it. */
-  eachEdge(callback: (clientId: number, clock: number) => void): void {
+  /** Calls back with where each stretch begins and with what follows it, and whether the update has those of the client in this order. */
+  eachEdge(callback: (clientId: number, clock: number, isAscending: boolean) => void): void {
     for (const [clientId, stretches] of this.#byClient) {
+      const isAscending = this.#ascending.has(clientId);
       for (const { clock, end } of stretches) {
-        callback(clientId, clock);
-        callback(clientId, end);
+        callback(clientId, clock, isAscending);
+        callback(clientId, end, isAscending);
       }
     }
   }

@@ -13,34 +13,37 @@ const VALUES_PER_STEP = 16;
  */
 export function splitStepsOf(doc: Y.Doc, structs: readonly Struct[], removals: Removals): number {
   const own = Map.groupBy(structs.filter(isLong), ({ id }) => id.client);
+  const itemAt = (clientId: number, clock: number): Y.Item | undefined =>
+    itemAround((clock < Y.getState(doc.store, clientId) ? doc.store.clients.get(clientId) : own.get(clientId)) ?? [], clock);
   let values = 0;
-  for (const [clientId, clocks] of cutsOf(structs, removals)) {
-    const known = doc.store.clients.get(clientId) ?? [];
-    const cuts = new Map<Struct, number>();
-    for (const clock of clocks) {
-      const cut = itemAround(clock < Y.getState(doc.store, clientId) ? known : (own.get(clientId) ?? []), clock);
-      if (cut !== undefined) cuts.set(cut, (cuts.get(cut) ?? 0) + 1);
-    }
-    for (const [{ length }, count] of cuts) values += length * count;
-  }
+  const between = placesOf(structs);
+  for (const [clientId, clocks] of between) for (const clock of clocks) values += itemAt(clientId, clock)?.length ?? 0;
+  let cut: Y.Item | undefined;
+  let from = 0;
+  removals.eachEdge((clientId, clock, isAscending) => {
+    const item = between.get(clientId)?.has(clock) ? undefined : itemAt(clientId, clock);
+    if (item === undefined) return;
+    // Programs that use Yjs tell removals in their order, so that what is left of each is split off already.
+    values += item === cut && isAscending ? item.id.clock + item.length - from : item.length;
+    [cut, from] = [item, clock];
+  });
   return Math.floor(values / VALUES_PER_STEP);
 }
 
-/** The clocks before which something is split, by client; where there is such an item. */
-function cutsOf(structs: readonly Struct[], removals: Removals): ReadonlyMap<number, ReadonlySet<number>> {
-  const cuts = new Map<number, Set<number>>();
-  const cut = (clientId: number, clock: number): void => {
-    const clocks = cuts.get(clientId) ?? new Set();
+/** The clocks before which something is put, by client. */
+function placesOf(structs: readonly Struct[]): ReadonlyMap<number, ReadonlySet<number>> {
+  const places = new Map<number, Set<number>>();
+  const add = (clientId: number, clock: number): void => {
+    const clocks = places.get(clientId) ?? new Set();
     clocks.add(clock);
-    cuts.set(clientId, clocks);
+    places.set(clientId, clocks);
   };
-  removals.eachEdge(cut);
   for (const struct of structs) {
     if (!(struct instanceof Y.Item)) continue;
-    if (struct.origin !== null) cut(struct.origin.client, struct.origin.clock + 1);
-    if (struct.rightOrigin !== null) cut(struct.rightOrigin.client, struct.rightOrigin.clock);
+    if (struct.origin !== null) add(struct.origin.client, struct.origin.clock + 1);
+    if (struct.rightOrigin !== null) add(struct.rightOrigin.client, struct.rightOrigin.clock);
   }
-  return cuts;
+  return places;
 }
 
 const isLong = (struct: Struct | undefined): struct is Y.Item =>

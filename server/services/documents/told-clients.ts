@@ -24,7 +24,10 @@ export class ToldClients {
   /** What is to be known of them when the document is opened anew; undefined: as it is stored. */
   get toStore(): StoredToldClients | undefined {
     if (!this.#hasChanged) return undefined;
-    return [...this.#clients].map(([subject, clientIds]) => [subject, clientIds.slice(-this.#limits.documentToldClientsKeptMax)]);
+    return [...this.#clients].map(([subject, clientIds]) => [
+      subject,
+      clientIds.slice(Math.max(0, clientIds.length - this.#limits.documentToldClientsKeptMax)),
+    ]);
   }
 
   subjectOf(clientId: number): Subject | undefined {

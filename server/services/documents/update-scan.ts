@@ -20,7 +20,7 @@ export interface UpdateScan {
   /** How many ranges it has that remove something, but for what the document has as removed. */
   readonly removals: number;
   /** What it takes to split what it splits, in conflict steps. */
-  readonly splitSteps: number;
+  readonly splitSteps: () => number;
   /** What the document lacks of it, by client. */
   readonly added: readonly ClockRange[];
   /** Whether any of what is added has content that was not removed already. */
@@ -71,7 +71,7 @@ export function scanUpdate(doc: Y.Doc, update: Uint8Array, levelsMax: number): U
   return {
     structs: structs.length,
     removals: ranges,
-    splitSteps: splitStepsOf(doc, structs, removals),
+    splitSteps: () => splitStepsOf(doc, structs, removals),
     added,
     addsContent: items.some((item) => !(item.content instanceof Y.ContentDeleted) && !removals.cover(item.id, item.length)),
     removes,

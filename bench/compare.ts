@@ -79,18 +79,27 @@ export function missedSince(base: Compared, current: Compared): string[] {
   return current.targets.filter((target) => !target.met && met.has(labelOf(target))).map(labelOf);
 }
 
+/** Targets of what both measured that only the earlier one has, under that name. */
+export function targetsGone(base: Compared, current: Compared): string[] {
+  const areas = new Set(current.targets.map(({ area }) => area));
+  const labels = new Set(current.targets.map(labelOf));
+  return base.targets.filter((target) => areas.has(target.area) && !labels.has(labelOf(target))).map(labelOf);
+}
+
 /** What became of the figures and targets that both have, in lines; nothing got worse where `passes`. */
 export function compare(base: Compared, current: Compared): { readonly lines: readonly string[]; readonly passes: boolean } {
   if (comparable(base, current) === 0) return { lines: ['nothing could be compared: no figure is in both'], passes: false };
   const isElsewhere = JSON.stringify(base.machine) !== JSON.stringify(current.machine);
   const drift = driftOf(base, current);
   const missed = missedSince(base, current);
+  const gone = targetsGone(base, current);
   const worse = regressions(base, current);
   const brokeOff = (current.failed ?? []).filter((name) => base.failed?.includes(name) !== true);
   const lines = [
     ...(isElsewhere ? ['the two were measured on different machines'] : []),
     ...(drift === undefined ? [] : [drift]),
-    ...(brokeOff.length > 0 ? [`broke off, which it did not before: ${brokeOff.join(', ')}`] : []),
+    ...(brokeOff.length > 0 ? [`broke off, and not in the other: ${brokeOff.join(', ')}`] : []),
+    ...(gone.length > 0 ? [`targets of the other that are none any more: ${gone.join(', ')}`] : []),
     ...(missed.length > 0 ? [`no longer met: ${missed.join(', ')}`] : []),
     describeRegressions(worse),
   ];

@@ -30,7 +30,7 @@ export function reportOf(results: Results, name: string): Report {
 }
 
 const SPREADS =
-  'A figure with a spread is the median of several runs, and the spread their lowest and highest. One without a spread is of a single run, or is told of all runs together.';
+  'A figure with a spread is the median of several runs, or told of all their samples together, and the spread their lowest and highest. One without a spread is of a single run, or told of all runs together.';
 
 /** The targets with what came of them. */
 export function targetTable(targets: readonly Target[]): string {

@@ -29,7 +29,7 @@ interface Size {
   readonly runs: number;
 }
 
-const FULL: Size = { parts: 5, commitsPerPart: 40, branches: 1_000, runs: 3 };
+const FULL: Size = { parts: 4, commitsPerPart: 50, branches: 1_000, runs: 3 };
 const SMOKE: Size = { parts: 2, commitsPerPart: 1, branches: 10, runs: 1 };
 const QUICK: Size = { parts: 1, commitsPerPart: 4, branches: 100, runs: 1 };
 

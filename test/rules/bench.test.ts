@@ -167,9 +167,16 @@ describe('comparing runs', () => {
     expect(missedSince(base, resultsWith(figure('one', 10.1, target), figure('other', 12, target), figure('third', 2, target)))).toEqual(['a / one']);
   });
 
+  test('tells which targets of what was measured again there are no more', () => {
+    const target = { limit: 10, bound: 'at most' } as const;
+    const base = resultsWith(figure('one', 1, target), figure('other', 1, target), { ...figure('elsewhere', 1, target), area: 'b' });
+    const { lines } = compare(base, resultsWith(figure('one', 1, target), figure('new', 1, target)));
+    expect(lines).toEqual(['targets of the other that are none any more: a / other', 'nothing got worse beyond noise']);
+  });
+
   test('a scenario that breaks off now got worse, one that did so before did not', () => {
     const [whole, broken] = [resultsWith(figure('x', 1)), { ...resultsWith(figure('x', 1)), failed: ['b'] }];
-    expect(compare(whole, broken)).toEqual({ lines: ['broke off, which it did not before: b', 'nothing got worse beyond noise'], passes: false });
+    expect(compare(whole, broken)).toEqual({ lines: ['broke off, and not in the other: b', 'nothing got worse beyond noise'], passes: false });
     expect(compare(broken, broken).passes).toBe(true);
     expect(compare(broken, whole).passes).toBe(true);
   });

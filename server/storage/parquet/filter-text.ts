@@ -124,7 +124,7 @@ class Scanner {
   }
 
   #other(character: string): void {
-    if (character === ';') this.#refuse('";" is not allowed: a filter is one expression');
+    if (character === ';') this.#refuse('";" is not allowed: this must be one expression');
     if (character === '?' || character === '$') this.#refuse(`"${character}" is not allowed: write {{claim}} for a value of the caller`);
     if (/[^\P{C}\n\r\t]|[^\P{Z} ]/u.test(character)) this.#refuse('invisible characters are allowed in quotes only');
     this.#at += 1;

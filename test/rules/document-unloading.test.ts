@@ -20,22 +20,21 @@ const open = (documents: Documents, subject: string) =>
 
 test('DOC23 whoever opens a document that nobody had open does not wait until others are compacted', async () => {
   vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout', 'setInterval', 'clearInterval'] });
-  const compacting = Promise.withResolvers<Uint8Array>();
+  const compacting = Promise.withResolvers<undefined>();
   const store = {
     acquire: async (targets: readonly { name: string }[]) => targets.map(({ name }) => ({ documentId: name, fence: 2 })),
     load: async () => ({ state: null, batches: [{ sequence: 1, updates: [] }], bindings: [], told: [] }),
     release: async () => undefined,
-    compact: async () => true,
     addPeriodicSnapshot: async () => 0,
   };
-  const states = { compact: () => compacting.promise };
+  const states = { compactStored: () => compacting.promise };
   const limits = { ...defaultLimits, documentIdleMs: 1_000 };
   const documents = createDocuments({ store, states, limits, clock: systemClock, log: createLog('silent', false) } as unknown as DocumentsOptions);
   for (const subject of ['alice', 'bob']) (await open(documents, subject)).abandon();
   await vi.advanceTimersByTimeAsync(1_500);
   const again = await open(documents, 'bob');
   expect(documents.counts).toEqual({ documents: 2, channels: 1 });
-  compacting.resolve(new Uint8Array());
+  compacting.resolve(undefined);
   await vi.waitFor(() => expect(documents.counts).toEqual({ documents: 1, channels: 1 }));
   again.abandon();
   await documents.close();

@@ -1,6 +1,7 @@
 import type { DocumentOpened } from '../../protocol/documents/messages.ts';
 import { CovistaError } from '../../protocol/errors.ts';
 import type { DocumentKeeper, KeptDocument } from './keeper.ts';
+import { inOrder } from './keeping-order.ts';
 import { portions } from './portions.ts';
 
 /** Keeps one document, in order; when that fails once, it is given up, and the document goes on without. */
@@ -8,6 +9,7 @@ export class KeptCopy {
   readonly #keeper: DocumentKeeper;
   readonly #name: string;
   readonly #failed: (reason: CovistaError) => void;
+  /** The last step of this copy. */
   #tail: Promise<void> = Promise.resolve();
   /** Why nothing is kept any more. */
   #fault: CovistaError | undefined;
@@ -78,7 +80,13 @@ export class KeptCopy {
   }
 
   #inOrder(work: () => Promise<void>): void {
-    this.#tail = this.#tail.then(work).catch((fault: unknown) => this.#fail(fault));
+    this.#tail = inOrder(this.#keeper, this.#name, async () => {
+      try {
+        await work();
+      } catch (fault) {
+        this.#fail(fault);
+      }
+    });
   }
 
   #fail(fault: unknown): void {

@@ -1,4 +1,4 @@
-import type { ErrorCode } from '../../protocol/errors.ts';
+import { CovistaError, type ErrorCode } from '../../protocol/errors.ts';
 import type { Metrics, Reading } from '../shared/metrics.ts';
 import type { Authorize, Gateway, Outcome } from './dispatch.ts';
 
@@ -18,12 +18,12 @@ class Tallies {
   readonly #tallies = new Map<string, Tally>();
   #latest: Tally | undefined;
 
-  count(operation: string, outcome: Outcome): Tally {
-    const isUnknown = outcome.kind === 'error' && outcome.error.code === 'unknown_operation';
+  /** Something was done, where there is no code of an error. */
+  count(operation: string, code: ErrorCode | undefined): Tally {
     // Callers choose names, and those that mean nothing must not fill the memory.
-    const tally = this.#tallyOf(isUnknown ? 'unknown' : operation);
-    if (outcome.kind !== 'error') tally.done += 1;
-    else tally.errors.set(outcome.error.code, (tally.errors.get(outcome.error.code) ?? 0) + 1);
+    const tally = this.#tallyOf(code === 'unknown_operation' ? 'unknown' : operation);
+    if (code === undefined) tally.done += 1;
+    else tally.errors.set(code, (tally.errors.get(code) ?? 0) + 1);
     return tally;
   }
 
@@ -64,13 +64,21 @@ export function measured(gateway: Gateway, metrics: Metrics): Gateway {
   const help = 'From a request until it is answered or refused; of a stream until it begins';
   const times = metrics.seconds('end_to_end_latency', help, ['operation', 'outcome']);
   let turn = 0;
+  const count = (name: string, code: ErrorCode | undefined, startedAtMs: number, weight: number): Tally => {
+    const tally = tallies.count(name, code);
+    if (weight > 0) times.observe([tally.operation, code === undefined ? 'done' : 'failed'], secondsSince(startedAtMs), weight);
+    return tally;
+  };
   const settle = (name: string, outcome: Outcome, startedAtMs: number, weight: number): Outcome => {
-    const tally = tallies.count(name, outcome);
-    if (weight > 0) times.observe([tally.operation, outcome.kind === 'error' ? 'failed' : 'done'], secondsSince(startedAtMs), weight);
+    const tally = count(name, outcome.kind === 'error' ? outcome.error.code : undefined, startedAtMs, weight);
     return outcome.kind === 'channel' ? countedWhileOpen(outcome, tally) : outcome;
   };
   return {
     ...gateway,
+    failedBefore: (operation, fault, startedAtMs) => {
+      gateway.failedBefore(operation, fault, startedAtMs);
+      count(operation, fault instanceof CovistaError ? fault.code : 'internal', startedAtMs, 1);
+    },
     dispatch: (call) => {
       turn = (turn + 1) % SAMPLED_ONE_IN;
       const startedAtMs = performance.now();

@@ -32,6 +32,8 @@ export interface Gateway {
   explain(call: Call, fault: unknown): CovistaError;
   /** Notes that somebody was turned away before there was a call. */
   refused(fault: unknown, refused: Refused): void;
+  /** Notes that a request for an operation of the registry failed before there was a call, which counts with those of calls. */
+  failedBefore(operation: string, fault: unknown, startedAtMs: number): void;
 }
 
 /** What the actor may do on the dataset; throws `not_found` or `forbidden`. */
@@ -110,6 +112,7 @@ export function createGateway(options: GatewayOptions): Gateway {
   return {
     explain,
     refused: (fault, refused) => recordRefusal(options.audit, fault, refused),
+    failedBefore: () => undefined,
     dispatch: (call) => {
       try {
         rate.take(call.actor.subject);

@@ -43,11 +43,17 @@ export function createRest({ gateway, authenticator, limits, log }: RestOptions)
   };
 
   const understand = async (request: HttpRequest): Promise<Asked> => {
+    const startedAtMs = performance.now();
     const match = routes.match(request.method, request.path);
-    const query = new URLSearchParams(request.query);
-    const actor = await identify(takeToken(request, query), request, match);
-    const input = await readInput({ request, match, query, jsonBytesMax: limits.httpJsonBytesMax });
-    return { request, match, actor, input };
+    try {
+      const query = new URLSearchParams(request.query);
+      const actor = await identify(takeToken(request, query), request, match);
+      const input = await readInput({ request, match, query, jsonBytesMax: limits.httpJsonBytesMax });
+      return { request, match, actor, input };
+    } catch (fault) {
+      gateway.failedBefore(match.route.name, fault, startedAtMs);
+      throw fault;
+    }
   };
 
   const answer = async (asked: Asked): Promise<HttpResponse> => {
@@ -89,13 +95,17 @@ export function createRest({ gateway, authenticator, limits, log }: RestOptions)
       try {
         return await answer(await understand(request));
       } catch (fault) {
-        const requestId = nextRequestId();
-        if (fault instanceof CovistaError) return errorResponse(fault, requestId);
-        log.error({ err: fault, requestId, path: request.path }, 'a request met a fault');
-        return errorResponse(new CovistaError('internal', `the server met a fault; its log has it as ${requestId}`, { requestId }), requestId);
+        return faultResponse(fault, request, log);
       }
     },
   };
+}
+
+function faultResponse(fault: unknown, { path }: HttpRequest, log: Logger): HttpResponse {
+  const requestId = nextRequestId();
+  if (fault instanceof CovistaError) return errorResponse(fault, requestId);
+  log.error({ err: fault, requestId, path }, 'a request met a fault');
+  return errorResponse(new CovistaError('internal', `the server met a fault; its log has it as ${requestId}`, { requestId }), requestId);
 }
 
 /** What goes on for long ends when the token is revoked; what would never end also when it expires, as a connection does. */

@@ -152,6 +152,31 @@ describe('metrics', () => {
     expect(await (await fetch(`${server.url}/metrics`)).text()).not.toContain('made.up');
   });
 
+  test('OPS1 OPS3 what REST refuses before it is carried out counts, by what it asked for', async () => {
+    const own = await startTestServer(['--http-json-bytes-max', '1024']);
+    const token = await own.token('alice');
+    const create = async (body: string, authorization = `Bearer ${token}`, type = 'application/json'): Promise<number> => {
+      const headers = { 'content-type': type, ...(authorization === '' ? {} : { authorization }) };
+      return (await fetch(`${own.url}/api/datasets`, { method: 'POST', headers, body })).status;
+    };
+    const statuses = [
+      await create('{"name": '),
+      await create('{"name": "Typed"}', undefined, 'text/plain'),
+      await create(JSON.stringify({ name: 'x'.repeat(2_000) })),
+      await create('{"name": "Nobody"}', ''),
+      await create('{"name": "Somebody"}', 'Bearer made.up'),
+      await create('{"name": "Measured"}'),
+      (await fetch(`${own.url}/api/made-up`)).status,
+    ];
+    expect(statuses).toEqual([400, 400, 413, 401, 401, 201, 404]);
+    const failed = (code: string) => read(`covista_error_rate_by_endpoint_total{operation="dataset.create",code="${code}"}`, own);
+    expect([await failed('invalid_input'), await failed('payload_too_large'), await failed('unauthenticated')]).toEqual([2, 1, 2]);
+    expect(await read('covista_requests_total{operation="dataset.create"}', own)).toBe(6);
+    expect(await read('covista_end_to_end_latency_seconds_count{operation="dataset.create",outcome="failed"}', own)).toBe(5);
+    expect(await (await fetch(`${own.url}/metrics`)).text()).not.toMatch(/made.?up/);
+    await own.stop();
+  });
+
   test('OPS2 where others can reach the server, they are for server admins', async () => {
     const admit = async (token: string) => {
       if (token === '') throw new CovistaError('unauthenticated', 'there is no token');

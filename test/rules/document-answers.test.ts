@@ -1,8 +1,8 @@
 import { expect, test } from 'vitest';
 import * as Y from 'yjs';
 import { readMessage } from '../../client/documents/wire.ts';
-import { defaultLimits } from '../../protocol/limits.ts';
-import { Answers } from '../../server/services/documents/answers.ts';
+import { defaultLimits, type Limits } from '../../protocol/limits.ts';
+import { Answers, type Asker } from '../../server/services/documents/answers.ts';
 import { step1Message } from '../../server/services/documents/messages.ts';
 import { SyncMessages } from '../../server/services/documents/sync-messages.ts';
 import { CacheCounts } from '../../server/shared/cache-counts.ts';
@@ -113,26 +113,71 @@ test('DOC21 one answer has what each of the programs behind a channel lacks, and
   expect(alice.isClosed).toBe(false);
 });
 
-test('DOC21 of answers to many only so much waits, and each is sent in the end', () => {
-  const doc = new Y.Doc();
-  doc.getText('own').insert(0, 'x'.repeat(1_000));
+/** Answers about a document, and a log of which the commits are let through. */
+function answering(doc: Y.Doc, limits: Partial<Limits>) {
   const waiting: (() => void)[] = [];
   const log = { isPending: true, whenCommitted: (callback: () => void) => void (log.isPending ? waiting.push(callback) : callback()) };
   const commit = (): void => {
     for (const callback of waiting.splice(0)) callback();
   };
-  const limits = { ...defaultLimits, documentPendingBytesMax: 500 };
-  const answers = new Answers({ doc, messages: new SyncMessages(doc, limits, new CacheCounts()), log, limits });
+  const resolved = { ...defaultLimits, ...limits };
+  const answers = new Answers({ doc, messages: new SyncMessages(doc, resolved, new CacheCounts()), log, limits: resolved });
   const told: number[] = [];
-  const askers = [0, 1, 2, 3].map((index) => ({ queuedBytes: 0, sendState: () => void told.push(index) }));
-  for (const asker of askers) answers.ask(NOTHING, asker, true);
-  answers.leave(askers[3] as (typeof askers)[number]);
-  const seen = [0, 1, 2].map(() => {
+  const askers = (count: number): Asker[] =>
+    Array.from({ length: count }, (_, index) => ({ queuedBytes: 0, sendState: () => void told.push(index) }));
+  return { answers, log, commit, told, askers };
+}
+
+test('DOC21 of answers to many only so much waits, and each is sent in the end', async () => {
+  const doc = new Y.Doc();
+  doc.getText('own').insert(0, 'x'.repeat(1_000));
+  const { answers, log, commit, told, askers } = answering(doc, { documentPendingBytesMax: 500 });
+  const all = askers(4);
+  for (const asker of all) answers.ask(NOTHING, asker, true);
+  answers.leave(all[3] as Asker);
+  const seen: number[] = [];
+  for (let commits = 0; commits < 3; commits += 1) {
     commit();
-    return told.length;
-  });
+    await quiet();
+    seen.push(told.length);
+  }
   expect(seen).toEqual([0, 1, 2]);
   log.isPending = false;
   commit();
+  await quiet();
   expect(told).toEqual([0, 1, 2]);
+});
+
+/** Many who have asked for a state that takes long to put together, of which all has just been committed. */
+function crowd() {
+  const doc = new Y.Doc();
+  const own = doc.getMap('own');
+  doc.transact(() => {
+    for (let key = 0; key < 20_000; key += 1) own.set(`key ${key}`, key);
+  });
+  const made = answering(doc, { documentKeptSyncBytesMax: 0 });
+  const all = made.askers(40);
+  for (const asker of all) made.answers.ask(NOTHING, asker, true);
+  made.log.isPending = false;
+  made.commit();
+  return { ...made, all };
+}
+
+test('DOC21 of many who are answered after one commit not all are in one turn, and each is in order', async () => {
+  const { answers, told, all, askers } = crowd();
+  expect(told.length).toBeLessThan(all.length);
+  const [late] = askers(1) as [Asker];
+  expect(() => answers.ask(Uint8Array.of(255, 255), late, true)).toThrow();
+  const leaving = told.length + 1;
+  answers.leave(all[leaving] as Asker);
+  await expect.poll(() => told.length).toBe(all.length - 1);
+  expect(told).toEqual(all.map((_, index) => index).filter((index) => index !== leaving));
+});
+
+test('DOC21 nobody is answered any more once the document is gone', async () => {
+  const { answers, told } = crowd();
+  const before = told.length;
+  answers.end();
+  await quiet();
+  expect(told).toHaveLength(before);
 });

@@ -1,3 +1,4 @@
+import { setImmediate } from 'node:timers/promises';
 import { expect, test } from 'vitest';
 import type * as Y from 'yjs';
 import { connect } from '../../client/index.ts';
@@ -34,6 +35,42 @@ test('LIVE15 a kept copy opens without a connection, and what is edited over sev
   ).toEqual(['offline 1', 'offline 2', 'online']);
   expect(other.doc.toJSON()).toEqual(last.doc.toJSON());
   await until(last, () => keeper.kept.get(NAME)?.unsettled === false);
+});
+
+class HeldKeeper extends MemoryKeeper {
+  writable: Promise<void> = Promise.resolve();
+
+  override async append(name: string, update: Uint8Array, unsettled: boolean): Promise<void> {
+    await this.writable;
+    await super.append(name, update, unsettled);
+  }
+}
+
+test('LIVE15 a document that is opened again while its copy is still being written has what was edited before', async () => {
+  const relay = newRelay();
+  const keeper = new HeldKeeper();
+  await openAs(relay, 'alice', { keeper }).then((document) => document.close());
+  relay.refuseOpening = OFFLINE;
+  const hub = hubOf(relay, 'alice');
+  const before = await hub.open(NAME, { keeper });
+  const { promise, resolve } = Promise.withResolvers<void>();
+  keeper.writable = promise;
+  before.annotations.add('one');
+  await setImmediate();
+  before.annotations.add('two');
+  before.close();
+  const opening = hub.open(NAME, { keeper });
+  await setImmediate();
+  resolve();
+  const document = await opening;
+  expect(document.annotations.list().map(({ body }) => body)).toEqual(['one', 'two']);
+  await before.whenKept();
+  expect(keeper.kept.get(NAME)?.unsettled).toBe(true);
+  relay.refuseOpening = undefined;
+  await document.whenDurable();
+  expect(relay.doc.getMap('annotations').size).toBe(2);
+  await document.whenKept();
+  expect(keeper.kept.get(NAME)?.unsettled).toBe(false);
 });
 
 test('LIVE16 a copy that cannot be kept is told of, and the document goes on', async () => {

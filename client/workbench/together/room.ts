@@ -28,23 +28,25 @@ export class Room {
   readonly canUndo = new Signal(false);
   readonly document: LiveDocument;
   readonly annotations: Annotations;
-  readonly #shared: SavedViews;
-  readonly #own: SavedViews;
+  readonly #own: LiveDocument;
+  readonly #sharedViews: SavedViews;
+  readonly #ownViews: SavedViews;
 
   constructor({ document, own, datasetId, life, closed }: RoomParts) {
     this.document = document;
     this.annotations = document.annotations;
-    this.#shared = document.savedViews();
-    this.#own = own.savedViews(datasetId);
-    const listed = (): void => this.views.set([...this.#shared.list(), ...this.#own.list()]);
+    this.#own = own;
+    this.#sharedViews = document.savedViews();
+    this.#ownViews = own.savedViews(datasetId);
+    const listed = (): void => this.views.set([...this.#sharedViews.list(), ...this.#ownViews.list()]);
     const noted = (): void => this.notes.set(this.annotations.list());
     const changed = (): void => this.canUndo.set(document.canUndo);
     const present = (people: readonly PresentClient[]): void => this.people.set(people);
     const stops = [
-      this.#shared.observe(listed),
-      this.#own.observe(listed),
+      this.#sharedViews.observe(listed),
+      this.#ownViews.observe(listed),
       this.annotations.observe(noted),
-      this.#shared.observe(changed),
+      this.#sharedViews.observe(changed),
       this.annotations.observe(changed),
       // Who may only read from now on takes nothing back.
       document.onState(changed),
@@ -77,7 +79,13 @@ export class Room {
 
   /** Where a view is kept. */
   keeping({ scope }: Pick<SavedViewEntry, 'scope'>): SavedViews {
-    return scope === 'shared' ? this.#shared : this.#own;
+    return scope === 'shared' ? this.#sharedViews : this.#ownViews;
+  }
+
+  /** Resolves once the server keeps the change, in the document that the view is in; rejects with CovistaError when it will not. */
+  async update({ id, scope }: Pick<SavedViewEntry, 'id' | 'scope'>, changes: Parameters<SavedViews['update']>[1]): Promise<void> {
+    this.keeping({ scope }).update(id, changes);
+    await (scope === 'shared' ? this.document : this.#own).whenDurable();
   }
 
   show(presence: Presence): void {

@@ -139,14 +139,13 @@ async function updateView({ room, explorer, ref }: ViewsContext, view: SavedView
   const { table } = explorer;
   const drawn = await explorer.drawn();
   if (drawn === undefined || table === undefined) return;
-  room.keeping(view).update(view.id, {
+  await room.update(view, {
     ...fieldsOf(drawn),
     ref: ref(),
     versionId: table.versionId ?? undefined,
     dialect: table.dialect,
     columns: table.schema,
   });
-  await room.document.whenDurable();
 }
 
 const fieldsOf = ({ config, plugin, pluginConfig, columnsConfig }: Drawing) => ({

@@ -1,5 +1,6 @@
 import * as Y from 'yjs';
 import type { Limits } from '../../../protocol/limits.ts';
+import { Turns } from '../../shared/turns.ts';
 import type { DocumentLog } from './document-log.ts';
 import type { SyncMessages } from './sync-messages.ts';
 
@@ -26,11 +27,16 @@ export interface AnswersOptions {
 /**
  * Answers to those who ask for the state of a document, sent when all of it is committed, so that nobody ever has what a crash could
  * take back. While edits are on their way to the database only the question waits, one of each asker. Where there are newer edits
- * by then the answer is made and waits for these, or it would never be sent while others edit.
+ * by then the answer is made and waits for these, or it would never be sent while others edit. Each answer may be a whole state: of many
+ * who are to have one at once some wait for another turn of the loop.
  */
 export class Answers {
   readonly #options: AnswersOptions;
   readonly #questions = new Map<Asker, Question>();
+  /** Those whose answer may be made now, in order. */
+  readonly #queue = new Set<Asker>();
+  /** Shared by all answers that are made in one turn of the loop. */
+  #turns: Turns | undefined;
   /** Of answers that are made and wait. */
   #bytes = 0;
 
@@ -42,14 +48,52 @@ export class Answers {
   ask(stateVector: Uint8Array, from: Asker, isAsked: boolean): void {
     const { log } = this.#options;
     // It is read later otherwise, when nobody can be told that it is wrong.
-    if (log.isPending) Y.decodeStateVector(stateVector);
+    if (log.isPending || this.#turns !== undefined) Y.decodeStateVector(stateVector);
     const before = this.#questions.get(from);
     this.#questions.set(from, before === undefined ? { stateVector, isAsked } : joined(before, { stateVector, isAsked }));
-    if (before === undefined) log.whenCommitted(() => this.#answer(from));
+    if (before === undefined) this.#whenCommitted(from);
   }
 
   leave(asker: Asker): void {
     this.#questions.delete(asker);
+    this.#queue.delete(asker);
+  }
+
+  /** The document is gone: nobody is answered any more. */
+  end(): void {
+    this.#questions.clear();
+    this.#queue.clear();
+  }
+
+  #whenCommitted(asker: Asker): void {
+    this.#options.log.whenCommitted(() => {
+      if (!this.#questions.has(asker)) return;
+      this.#queue.add(asker);
+      this.#turns ??= this.#begin();
+      this.#answerSome(this.#turns);
+    });
+  }
+
+  #begin(): Turns {
+    const turns = new Turns();
+    void this.#goOn(turns);
+    return turns;
+  }
+
+  async #goOn(turns: Turns): Promise<void> {
+    do {
+      await turns.next();
+      this.#answerSome(turns);
+    } while (this.#queue.size > 0);
+    this.#turns = undefined;
+  }
+
+  #answerSome(turns: Turns): void {
+    for (const asker of this.#queue) {
+      if (turns.over) return;
+      this.#queue.delete(asker);
+      this.#answer(asker);
+    }
   }
 
   #answer(to: Asker): void {
@@ -57,7 +101,7 @@ export class Answers {
     const question = this.#questions.get(to);
     if (question === undefined) return;
     if (log.isPending && this.#bytes > limits.documentPendingBytesMax) {
-      log.whenCommitted(() => this.#answer(to));
+      this.#whenCommitted(to);
       return;
     }
     this.#questions.delete(to);

@@ -215,6 +215,7 @@ export class LiveDocument {
 
   destroy(): void {
     this.rounds.stop();
+    this.#answers.end();
     this.doc.destroy();
   }
 

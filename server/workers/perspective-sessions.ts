@@ -1,7 +1,15 @@
 import protobuf from 'protobufjs/minimal.js';
 import { CovistaError } from '../../protocol/errors.ts';
 import { present } from '../shared/assert.ts';
-import { decodeRequest, decodeResponse, EnvelopeFault, encodeRequest, errorResponse, messageIdOf } from '../shared/perspective/codec.ts';
+import {
+  decodeRequest,
+  decodeResponse,
+  EnvelopeFault,
+  encodeRequest,
+  encodeResponse,
+  errorResponse,
+  messageIdOf,
+} from '../shared/perspective/codec.ts';
 import { readHeader } from '../shared/perspective/header.ts';
 import { mendTexts } from '../shared/perspective/mend-texts.ts';
 import { REQUESTS } from '../shared/perspective/schema.ts';
@@ -18,8 +26,8 @@ interface Session {
 
 /** What a request means for the views that there are. */
 interface Account {
-  /** Answered in the place of the engine. */
-  readonly refusal?: Uint8Array;
+  /** Given in the place of the engine's. */
+  readonly answer?: Uint8Array;
   /** Called when the engine did what was asked. */
   done(): void;
 }
@@ -27,8 +35,10 @@ interface Account {
 const nothing = (): void => undefined;
 const NO_ACCOUNT: Account = { done: nothing };
 
-/** Requests that are looked into: those that make and delete views, and those that make them larger. */
-const ACCOUNTED: ReadonlySet<string> = new Set(['table_make_view', 'view_delete', 'view_expand', 'view_set_depth']);
+/** Requests that are looked into: those that make and delete views, and those that open and close rows of them. */
+const ACCOUNTED: ReadonlySet<string> = new Set(['table_make_view', 'view_delete', 'view_collapse', 'view_expand', 'view_set_depth']);
+/** The engine reads what is greater as negative. */
+const SIGNED_MAX = 2 ** 31 - 1;
 
 /** Fields of MakeTableReq and MakeTableData. */
 const DATA_FIELD = 1;
@@ -85,7 +95,7 @@ export class PerspectiveSessions {
     if (state === undefined) return [];
     try {
       const account = this.#accountFor(state, bytes);
-      if (account.refusal !== undefined) return [{ session, bytes: account.refusal }];
+      if (account.answer !== undefined) return [{ session, bytes: account.answer }];
       const responses = windowedLines(bytes, (asked) => readable(this.#engine.handle(state.client, [asked])));
       if (!responses.some((response) => readHeader(response.bytes)?.kind === 'server_error')) account.done();
       return this.#toSessions(session, responses).map((response) => this.#bounded(response));
@@ -121,7 +131,7 @@ export class PerspectiveSessions {
     }
   }
 
-  /** Keeps account of views; refuses what must not reach the engine. */
+  /** Keeps account of views; answers what must not reach the engine. */
   #accountFor(state: Session, bytes: Uint8Array): Account {
     // The header of a request is like that of its response. All but these pass as they are.
     const kind = readHeader(bytes)?.kind;
@@ -129,14 +139,22 @@ export class PerspectiveSessions {
     const request = decodeRequest(bytes);
     if (takesMore(request) && !this.#hasRoom(0)) return this.#noRoom(request);
     if (request.kind === 'table_make_view') return this.#accountForNew(state, request);
-    if (request.kind !== 'view_delete') return NO_ACCOUNT;
+    if (request.kind !== 'view_delete') return this.#isBeyond(state, request) ? nothingChanged(request) : NO_ACCOUNT;
     if (state.views.has(request.entityId)) return { done: () => this.#forget(state, request.entityId) };
-    return { refusal: errorResponse(request.msgId, request.entityId, 'there is no such view', 'view_not_found'), done: nothing };
+    return { answer: errorResponse(request.msgId, request.entityId, 'there is no such view', 'view_not_found'), done: nothing };
   }
 
   #noRoom({ msgId, entityId }: PerspectiveRequest): Account {
     const message = `the engine of this table uses more than ${this.#usedBytesMax} bytes of memory; close some views`;
-    return { refusal: errorResponse(msgId, entityId, message, 'memory_limit'), done: nothing };
+    return { answer: errorResponse(msgId, entityId, message, 'memory_limit'), done: nothing };
+  }
+
+  /** Whether rows of a view are to be opened or closed that it does not have: the engine looks for them beyond its memory of the view. */
+  #isBeyond(state: Session, { entityId, kind, body }: PerspectiveRequest): boolean {
+    if (kind === 'view_set_depth') return body.depth > SIGNED_MAX;
+    if (kind !== 'view_expand' && kind !== 'view_collapse') return false;
+    const answer = this.#ask('view_dimensions', state.client, entityId);
+    return answer.kind === 'view_dimensions' && body.row_index >= answer.body.num_view_rows;
   }
 
   /**
@@ -149,7 +167,7 @@ export class PerspectiveSessions {
 
   #accountForNew(state: Session, { msgId, entityId, body }: PerspectiveRequest & { kind: 'table_make_view' }): Account {
     const { view_id: view } = body;
-    if (this.#views.has(view)) return { refusal: errorResponse(msgId, entityId, `there is a view ${JSON.stringify(view)} already`), done: nothing };
+    if (this.#views.has(view)) return { answer: errorResponse(msgId, entityId, `there is a view ${JSON.stringify(view)} already`), done: nothing };
     const done = (): void => {
       this.#views.add(view);
       state.views.add(view);
@@ -187,8 +205,8 @@ export class PerspectiveSessions {
     return answer.kind === 'server_system_info' ? answer.body.used_size : 0;
   }
 
-  #ask(kind: 'get_features' | 'server_system_info'): PerspectiveResponse {
-    const [response] = this.#engine.handle(this.#owner, [encodeRequest({ msgId: 1, entityId: '', kind, body: {} })]);
+  #ask(kind: 'get_features' | 'server_system_info' | 'view_dimensions', client = this.#owner, entityId = ''): PerspectiveResponse {
+    const [response] = this.#engine.handle(client, [encodeRequest({ msgId: 1, entityId, kind, body: {} })]);
     return decodeResponse(present(response, `the answer to ${kind}`).bytes);
   }
 }
@@ -196,6 +214,11 @@ export class PerspectiveSessions {
 /** A view that is there takes more when rows of it are opened, which a depth of 0 never does. */
 const takesMore = (request: PerspectiveRequest): boolean =>
   request.kind !== 'view_delete' && !(request.kind === 'view_set_depth' && request.body.depth === 0);
+
+function nothingChanged({ msgId, entityId, kind }: PerspectiveRequest): Account {
+  const body = kind === 'view_set_depth' ? {} : { num_changed: 0 };
+  return { answer: encodeResponse({ msgId, entityId, kind, body } as PerspectiveResponse), done: nothing };
+}
 
 function readable(responses: EngineResponse[]): EngineResponse[] {
   for (const { bytes } of responses) mendTexts(bytes);

@@ -1,0 +1,37 @@
+import type { Table, ViewConfigUpdate } from '@perspective-dev/client';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { openTricky, type TrickyTables } from '../support/tricky-tables.ts';
+
+let tricky: TrickyTables;
+let tables: readonly Table[];
+
+beforeAll(async () => {
+  tricky = await openTricky(7, 60);
+  tables = [tricky.duckdb.table, tricky.roomless.table, tricky.memory.table];
+});
+
+afterAll(async () => {
+  await tricky?.close();
+});
+
+test.each<readonly [string, string]>([
+  ['', 'is empty'],
+  [' ', 'is empty'],
+  ['x\0y', 'contains a NUL character'],
+  ...['psp_pkey', 'psp_op', 'psp_okey', 'PSP_OP', '__ROW_PATH__', '__INDEX__', '__ID__', '__covista_place'].map(
+    (name) => [name, 'is reserved'] as const,
+  ),
+])('TB3 a name that no column can have is none of an expression or of a window: %j %s', async (name, why) => {
+  const said = (what: string): string => `the name of ${what} ${why}: ${JSON.stringify(name)}`;
+  for (const table of tables) {
+    const expressions = { [name]: '"count" + 1' };
+    const windows = { [name]: { column: 'count', aggregate: 'sum', cumulative: true } };
+    for (const more of [{ columns: ['count'] }, { columns: [name] }, { columns: ['count'], group_by: [name] }]) {
+      await expect(table.view({ ...more, expressions } as ViewConfigUpdate)).rejects.toThrow(said('an expression'));
+      await expect(table.view({ ...more, windows } as unknown as ViewConfigUpdate)).rejects.toThrow(said('a window'));
+    }
+    const checked = await table.validate_expressions({ ...expressions, other: '1' });
+    expect(checked.errors).toEqual({ [name]: { error_message: said('an expression'), line: 0, column: 0 } });
+    expect(checked.expression_schema).toEqual({ other: 'float' });
+  }
+});

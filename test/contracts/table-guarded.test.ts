@@ -1,4 +1,4 @@
-import type { Table, ViewConfigUpdate } from '@perspective-dev/client';
+import type { Table, View, ViewConfigUpdate } from '@perspective-dev/client';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { openTricky, type TrickyTables } from '../support/tricky-tables.ts';
 
@@ -13,6 +13,15 @@ beforeAll(async () => {
 afterAll(async () => {
   await tricky?.close();
 });
+
+async function read<T>(table: Table, config: ViewConfigUpdate, how: (view: View) => Promise<T>): Promise<T> {
+  const view = await table.view(config);
+  try {
+    return await how(view);
+  } finally {
+    await view.delete();
+  }
+}
 
 test.each<readonly [string, string]>([
   ['', 'is empty'],
@@ -33,5 +42,18 @@ test.each<readonly [string, string]>([
     const checked = await table.validate_expressions({ ...expressions, other: '1' });
     expect(checked.errors).toEqual({ [name]: { error_message: said('an expression'), line: 0, column: 0 } });
     expect(checked.expression_schema).toEqual({ other: 'float' });
+  }
+});
+
+test('TB18 no text has NULL in it, and none is matched by it or is not', async () => {
+  for (const operator of ['contains', 'begins with', 'ends with', 'matches']) {
+    for (const name of [operator, `not ${operator}`]) {
+      for (const others of [[], [['count', '>', 600]]]) {
+        const config = { columns: ['serial'], filter_op: 'or', filter: [['group', name, null], ...others] } as unknown as ViewConfigUpdate;
+        const [duckdb, roomless, memory] = await Promise.all(tables.map((table) => read(table, config, (view) => view.to_columns())));
+        expect(duckdb, JSON.stringify(config)).toEqual(memory);
+        expect(roomless).toEqual(memory);
+      }
+    }
   }
 });

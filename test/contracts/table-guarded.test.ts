@@ -57,3 +57,32 @@ test('TB18 no text has NULL in it, and none is matched by it or is not', async (
     }
   }
 });
+
+const FAR = 4_294_967_295;
+
+type Columns = NonNullable<Parameters<View['column_paths']>[0]>;
+
+test.each<ViewConfigUpdate>([
+  { columns: ['serial', 'count'] },
+  { columns: ['count', 'weight'], group_by: ['group'] },
+  { columns: ['count'], split_by: ['flag'] },
+  { columns: ['count', 'whole'], group_by: ['group'], split_by: ['flag'], sort: [['weight', 'desc']] },
+])('TB18 a window that goes beyond a view is what the view has of it, on both engines: %j', async (config) => {
+  const ways: readonly ((view: View, window: object) => Promise<unknown>)[] = [
+    (view, window) => view.to_columns(window),
+    async (view, window) => (await view.to_csv(window)).trimEnd(),
+    (view, window) => view.column_paths(window as Columns),
+  ];
+  for (const table of tables) {
+    const same = (window: object, other: object): Promise<void> =>
+      read(table, config, async (view) => {
+        for (const way of ways) expect(await way(view, window)).toEqual(await way(view, other));
+      });
+    await same({ end_col: FAR, end_row: FAR }, {});
+    await same({ start_row: 3, end_row: FAR, start_col: 1, end_col: FAR }, { start_row: 3, start_col: 1 });
+    for (const nothing of [{ start_col: FAR }, { start_col: 9, end_col: FAR }, { start_col: 1, end_col: 0 }]) {
+      await same(nothing, { start_col: 0, end_col: 0 });
+      expect(await read(table, config, (view) => view.column_paths(nothing as Columns))).toEqual([]);
+    }
+  }
+});

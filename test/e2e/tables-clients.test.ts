@@ -191,3 +191,16 @@ test('TB19 a saved view with expressions of SQL opens with the engine that reads
   expect(small.engine).toBe('memory');
   await expect(owner.view.create({ tableId: small.tableId, ...config })).rejects.toMatchObject({ code: 'invalid_input' });
 });
+
+test.each(['memory', 'duckdb'] as const)('TB3 an expression whose name no column can have is refused by name, on the %s engine', async (engine) => {
+  const { tableId } = await owner.table.open({ datasetId, ref: 'main', engine }, { perspective: false });
+  for (const [name, why] of [
+    ['psp_op', 'is reserved'],
+    ['x\0y', 'contains a NUL character'],
+  ] as const) {
+    await expect(owner.view.create({ tableId, columns: [name], expressions: { [name]: '1' } })).rejects.toMatchObject({
+      code: 'invalid_input',
+      message: `the name of an expression ${why}: ${JSON.stringify(name)}`,
+    });
+  }
+});

@@ -2,7 +2,7 @@ import type { RequestKind } from '../../shared/perspective/types.ts';
 
 /**
  * What the guard does with a request. `answer`: knows the answer itself; `view`, `expressions`: checks it and passes it on;
- * `forward`: passes it on; `resize`: too, and the size of the view changes; `window`: passes it on if it is not too large;
+ * `forward`: passes it on; `resize`: too, and the size of the view changes; `window`: passes it on within the view, if it is not too large;
  * `drop`: ends the view; `listen`, `unlisten`: a callback, which the guard keeps.
  */
 export type Way = 'answer' | 'view' | 'expressions' | 'forward' | 'resize' | 'window' | 'drop' | 'listen' | 'unlisten';
@@ -27,7 +27,7 @@ export const ALLOWED: ReadonlyMap<RequestKind, Rule> = new Map<RequestKind, Rule
   ['table_validate_expr', { about: 'table', way: 'expressions' }],
   ['table_on_delete', { about: 'table', way: 'listen' }],
   ['table_remove_delete', { about: 'table', way: 'unlisten' }],
-  ['view_column_paths', { about: 'view', way: 'forward' }],
+  ['view_column_paths', { about: 'view', way: 'window' }],
   ['view_dimensions', { about: 'view', way: 'forward' }],
   ['view_expression_schema', { about: 'view', way: 'forward' }],
   ['view_get_config', { about: 'view', way: 'forward' }],

@@ -14,7 +14,7 @@ import type { CheckedTable } from './named-columns.ts';
 import { RequestFault } from './request-fault.ts';
 import { type SessionView, SessionViews } from './session-views.ts';
 import { checkConfig, checkExpressions, forEngine } from './view-check.ts';
-import { checkWindow, windowOf } from './viewport-check.ts';
+import { withinView } from './viewport-check.ts';
 
 export interface GuardOptions {
   readonly tableId: TableId;
@@ -205,10 +205,8 @@ export class Guard {
 
   /** A window is read once the size of its view is known. */
   #readWindow(request: PerspectiveRequest, view: SessionView): void {
-    const window = windowOf(request);
     if (view.size !== undefined) {
-      checkWindow(window, view.size, this.#options.limits);
-      this.#forward(request, view);
+      this.#forward(withinView(request, view.size, this.#options.limits), view);
       return;
     }
     const { resizes } = view;
@@ -218,8 +216,7 @@ export class Guard {
         if (header.kind !== 'view_dimensions') return this.#pass(request, header, bytes);
         if (view.resizes !== resizes) return this.#readWindow(request, view);
         view.size = sizeIn(bytes);
-        checkWindow(window, view.size, this.#options.limits);
-        this.#forward(request, view);
+        this.#forward(withinView(request, view.size, this.#options.limits), view);
       });
     });
   }

@@ -1,4 +1,5 @@
 import type { Limits } from '../../../protocol/limits.ts';
+import { columnNameFault } from '../../shared/column-names.ts';
 import { ENUMS } from '../../shared/perspective/schema.ts';
 import type { PerspectiveType } from '../../shared/perspective/types.ts';
 import type { EngineTable, TableEngine } from './engine.ts';
@@ -20,9 +21,11 @@ export function bounded(what: string, items: readonly unknown[], most: number): 
   if (items.length > most) throw new RequestFault(`${what} has ${items.length} entries; at most ${most} are allowed`);
 }
 
-/** Names that a configuration gives come back with every row that is written as JSON. */
-export function boundedName(what: string, name: string, { columnNameCharsMax: most }: Pick<Limits, 'columnNameCharsMax'>): void {
+/** Names that a configuration gives come back as those of columns, with every row that is written as JSON. */
+export function checkName(what: string, name: string, { columnNameCharsMax: most }: Pick<Limits, 'columnNameCharsMax'>): void {
   if (name.length > most) throw new RequestFault(`the name of ${what} has ${name.length} characters; at most ${most} are allowed`);
+  const fault = columnNameFault(name);
+  if (fault !== undefined) throw new RequestFault(`the name of ${what} ${fault}: ${JSON.stringify(name)}`);
 }
 
 export function known(columns: Columns, name: string, where: string): PerspectiveType | undefined {

@@ -1,7 +1,7 @@
 import type { PerspectiveType, WireFilter, WireScalar, WireViewConfig } from '../../shared/perspective/types.ts';
 import { checkExpression } from './expression-check.ts';
 import { exprtkForEngine } from './exprtk-dialect.ts';
-import { bounded, boundedName, type CheckedTable, type Columns, describe, known, optionsOf } from './named-columns.ts';
+import { bounded, type CheckedTable, type Columns, checkName, describe, known, optionsOf } from './named-columns.ts';
 import { patternFault } from './pattern-check.ts';
 import { RequestFault } from './request-fault.ts';
 import { addWindows } from './windows-check.ts';
@@ -93,7 +93,7 @@ function addExpressions(columns: Columns, expressions: WireViewConfig['expressio
 }
 
 function checkOne(name: string, text: string, { table, dialect, limits }: CheckedTable): void {
-  boundedName('an expression', name, limits);
+  checkName('an expression', name, limits);
   if (table.schema.has(name)) throw new RequestFault(`the expression ${JSON.stringify(name)} has the name of a column`);
   if (text.length > limits.viewTextCharsMax) {
     throw new RequestFault(`the expression ${JSON.stringify(name)} is longer than ${limits.viewTextCharsMax} characters`);

@@ -1,5 +1,5 @@
 import type { PerspectiveType, WireViewConfig, WireWindow } from '../../shared/perspective/types.ts';
-import { bounded, boundedName, type CheckedTable, type Columns, describe, known, optionsOf } from './named-columns.ts';
+import { bounded, type CheckedTable, type Columns, checkName, describe, known, optionsOf } from './named-columns.ts';
 import { RequestFault } from './request-fault.ts';
 
 /** Columns that are numbers or times, so that there is a distance between their values. */
@@ -10,7 +10,7 @@ export function addWindows(columns: Columns, windows: WireViewConfig['windows'],
   const entries = Object.entries(windows);
   bounded('windows', entries, checked.limits.viewEntriesMax);
   for (const [name, window] of entries) {
-    boundedName('a window', name, checked.limits);
+    checkName('a window', name, checked.limits);
     if (columns.has(name)) throw new RequestFault(`the window ${JSON.stringify(name)} has the name of another column`);
     checkWindow(columns, name, window, checked);
   }

@@ -37,7 +37,7 @@ function conditionOf({ operator, values }: Filter, term: Term): string {
   if (LISTS.includes(operator)) return listCondition(operator === 'not in', values, term);
   const [value] = values;
   if (value === undefined) throw new ViewFault(`the filter "${operator}" on ${term.name} needs a value`);
-  if (TEXTS.includes(operator)) return textCondition(operator, String(value ?? ''), term);
+  if (TEXTS.includes(operator)) return textCondition(operator, value, term);
   return comparison(operator, value, term);
 }
 
@@ -62,9 +62,11 @@ function listCondition(isNegated: boolean, values: readonly Scalar[], term: Term
 }
 
 /** Texts are compared without regard to case; patterns are those of RE2, which take time in proportion to the text. */
-function textCondition(operator: string, value: string, term: Term): string {
+function textCondition(operator: string, value: Scalar, term: Term): string {
   const isNegated = operator.startsWith('not ');
-  const text = textLiteral(value);
+  // No text has NULL in it, and none is matched by it or is not.
+  if (value === null) return isNegated && operator !== 'not matches' ? `${term.sql} IS NOT NULL` : 'false';
+  const text = textLiteral(String(value));
   const [lowered, part] = [`lower(${term.sql})`, `lower(${text})`];
   const conditions: Readonly<Record<string, string>> = {
     'begins with': `starts_with(${lowered}, ${part})`,

@@ -40,7 +40,7 @@ export const CONTENT_TYPES: Readonly<Record<ExportedFormat, string>> = {
 export function createViewExports({ views, content, staging, limits }: ViewExportsOptions): ViewExports {
   /** Written by whoever writes Parquet for versions, of the Arrow that the engine gives. */
   async function* parquet(view: OpenView, control: Control): AsyncGenerator<Uint8Array> {
-    const staged = await staging.stage(once(await whole(view, limits)), { bytesMax: limits.uploadBytesMax, signal: control.signal });
+    const staged = await staging.stage(once(await whole(view)), { bytesMax: limits.uploadBytesMax, signal: control.signal });
     try {
       const source = { path: staged.path, bytes: staged.bytes, format: 'arrow', onto: undefined } as const;
       const { file } = await content.ingest(source, control);
@@ -59,9 +59,11 @@ export function createViewExports({ views, content, staging, limits }: ViewExpor
   return {
     export: async function* (at, viewId, format, control) {
       const view = await views.open(at, viewId, control);
+      // Over HTTP there is no other status once the head is there.
+      if (format === 'parquet' || format === 'arrow') requireWhole(view, limits);
       yield headOf(view.identity, format);
       if (format === 'parquet') yield* parquet(view, control);
-      else if (format === 'arrow') yield await whole(view, limits);
+      else if (format === 'arrow') yield await whole(view);
       else yield* inPieces(view, format, limits, control);
     },
     window: async (at, viewId, { format, startRow, endRow }, control) => {
@@ -94,8 +96,11 @@ function headOf(identity: string, format: ExportedFormat): DownloadHead {
 }
 
 /** A format that knows its end at its beginning is written at once, within the bounds of a window. */
-async function whole(view: OpenView, limits: Limits): Promise<Uint8Array> {
+function requireWhole(view: OpenView, limits: Limits): void {
   if (view.rows * view.columns > limits.viewCellsMax) throw tooLarge(view.rows, view.columns, limits);
+}
+
+async function whole(view: OpenView): Promise<Uint8Array> {
   return bytesOf(await view.read('arrow', { startRow: 0, endRow: view.rows }));
 }
 

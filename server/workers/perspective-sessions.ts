@@ -137,9 +137,10 @@ export class PerspectiveSessions {
     const kind = readHeader(bytes)?.kind;
     if (kind === undefined || !ACCOUNTED.has(kind)) return NO_ACCOUNT;
     const request = decodeRequest(bytes);
+    if (this.#isBeyond(state, request)) return nothingChanged(request);
     if (takesMore(request) && !this.#hasRoom(0)) return this.#noRoom(request);
     if (request.kind === 'table_make_view') return this.#accountForNew(state, request);
-    if (request.kind !== 'view_delete') return this.#isBeyond(state, request) ? nothingChanged(request) : NO_ACCOUNT;
+    if (request.kind !== 'view_delete') return NO_ACCOUNT;
     if (state.views.has(request.entityId)) return { done: () => this.#forget(state, request.entityId) };
     return { answer: errorResponse(request.msgId, request.entityId, 'there is no such view', 'view_not_found'), done: nothing };
   }
@@ -213,7 +214,7 @@ export class PerspectiveSessions {
 
 /** A view that is there takes more when rows of it are opened, which a depth of 0 never does. */
 const takesMore = (request: PerspectiveRequest): boolean =>
-  request.kind !== 'view_delete' && !(request.kind === 'view_set_depth' && request.body.depth === 0);
+  request.kind !== 'view_delete' && request.kind !== 'view_collapse' && !(request.kind === 'view_set_depth' && request.body.depth === 0);
 
 function nothingChanged({ msgId, entityId, kind }: PerspectiveRequest): Account {
   const body = kind === 'view_set_depth' ? {} : { num_changed: 0 };

@@ -102,6 +102,26 @@ test('DOC15 values that come in many small items are held as some large ones, an
   await quiet();
   const { doc } = memory.document;
   const lengths = doc.store.clients.get(small.clientID)?.map(({ length }) => length) ?? [];
-  expect([Math.max(...lengths), lengths.reduce((sum, length) => sum + length, 0)]).toEqual([4_096, 20_000]);
+  expect([Math.max(...lengths), lengths.reduce((sum, length) => sum + length, 0)]).toEqual([16_384, 20_000]);
   for (const held of [doc, memory.reloaded()]) expect(held.getArray('own').toJSON()).toEqual(pushed.flat());
+});
+
+test('DOC15 ranges that touch each other are split one by one, and count so', () => {
+  const chain = Array.from({ length: 100 }, (_, at) => at);
+  expect(stepsOf(listOf(1_600), removing(chain))).toBeGreaterThan(9_500);
+});
+
+test('DOC15 what the server holds as several items counts as the one that it is to programs of others', async () => {
+  const memory = memoryDocument();
+  const alice = memory.connect('alice');
+  await quiet();
+  const doc = new Y.Doc();
+  doc.clientID = ALICE;
+  const updates: Uint8Array[] = [];
+  doc.on('update', (update: Uint8Array) => updates.push(update));
+  for (let pushed = 0; pushed < 4; pushed += 1) doc.getArray('own').push(Array.from({ length: 16_000 }, () => null));
+  for (const update of updates) alice.sendEdit(update);
+  await quiet();
+  expect(memory.document.doc.store.clients.get(ALICE)?.length).toBe(4);
+  for (const clock of [10_000, 16_000, 40_000]) expect(stepsOf(memory.document.doc, removing([clock]))).toBeGreaterThanOrEqual(64_000 / 16);
 });

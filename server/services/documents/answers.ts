@@ -46,9 +46,8 @@ export class Answers {
 
   /** Throws for a state vector that is none. */
   ask(stateVector: Uint8Array, from: Asker, isAsked: boolean): void {
-    const { log } = this.#options;
-    // It is read later otherwise, when nobody can be told that it is wrong.
-    if (log.isPending || this.#turns !== undefined) Y.decodeStateVector(stateVector);
+    // It may be read later, when nobody can be told that it is wrong.
+    Y.decodeStateVector(stateVector);
     const before = this.#questions.get(from);
     this.#questions.set(from, before === undefined ? { stateVector, isAsked } : joined(before, { stateVector, isAsked }));
     if (before === undefined) this.#whenCommitted(from);
@@ -81,11 +80,14 @@ export class Answers {
   }
 
   async #goOn(turns: Turns): Promise<void> {
-    do {
-      await turns.next();
-      this.#answerSome(turns);
-    } while (this.#queue.size > 0);
-    this.#turns = undefined;
+    try {
+      do {
+        await turns.next();
+        this.#answerSome(turns);
+      } while (this.#queue.size > 0);
+    } finally {
+      this.#turns = undefined;
+    }
   }
 
   #answerSome(turns: Turns): void {

@@ -22,14 +22,11 @@ export interface RemovalsIn {
 /** What an update removes, put in order once, so that a look at it stays short however many ranges there are. */
 export class Removals {
   readonly #byClient: ReadonlyMap<number, readonly Stretch[]>;
-  /** Clients whose ranges come in their order. */
-  readonly #ascending: ReadonlySet<number>;
+  readonly #ranges: RemovedRanges;
 
   constructor(ranges: RemovedRanges) {
     this.#byClient = new Map([...ranges].map(([clientId, own]) => [clientId, stretchesOf(own)]));
-    this.#ascending = new Set(
-      [...ranges].flatMap(([clientId, own]) => (own.every(({ clock }, at) => clock >= (own[at - 1]?.clock ?? 0)) ? [clientId] : [])),
-    );
+    this.#ranges = ranges;
   }
 
   /** Whether all of an item is removed. */
@@ -43,14 +40,12 @@ export class Removals {
     return [...this.#byClient].some(([clientId, stretches]) => (stretches.at(-1)?.end ?? 0) > endOf(clientId));
   }
 
-  /** Calls back with where each stretch begins and with what follows it, and whether the update has those of the client in this order. */
+  /** Calls back with where each range begins and with what follows it, once and in order, and whether the update has those of the client so. */
   eachEdge(callback: (clientId: number, clock: number, isAscending: boolean) => void): void {
-    for (const [clientId, stretches] of this.#byClient) {
-      const isAscending = this.#ascending.has(clientId);
-      for (const { clock, end } of stretches) {
-        callback(clientId, clock, isAscending);
-        callback(clientId, end, isAscending);
-      }
+    for (const [clientId, ranges] of this.#ranges) {
+      const edges = new Set(ranges.flatMap(({ clock, len }) => [clock, clock + len]));
+      const isAscending = ranges.every(({ clock }, at) => clock >= (ranges[at - 1]?.clock ?? 0));
+      for (const clock of [...edges].sort((one, other) => one - other)) callback(clientId, clock, isAscending);
     }
   }
 

@@ -13,19 +13,24 @@ const VALUES_PER_STEP = 16;
  */
 export function splitStepsOf(doc: Y.Doc, structs: readonly Struct[], removals: Removals): number {
   const own = Map.groupBy(structs.filter(isLong), ({ id }) => id.client);
-  const itemAt = (clientId: number, clock: number): Y.Item | undefined =>
-    itemAround((clock < Y.getState(doc.store, clientId) ? doc.store.clients.get(clientId) : own.get(clientId)) ?? [], clock);
+  const runs = new Runs();
+  const runAt = (clientId: number, clock: number): Run | undefined => {
+    if (clock < Y.getState(doc.store, clientId)) return runs.around(doc.store.clients.get(clientId) ?? [], clock, true);
+    // What comes with the edit Yjs puts together at its end.
+    return runs.around(own.get(clientId) ?? [], clock, false);
+  };
+  const lengthOf = (run: Run | undefined): number => (run === undefined ? 0 : run.end - run.start);
   let values = 0;
   const between = placesOf(structs);
-  for (const [clientId, clocks] of between) for (const clock of clocks) values += itemAt(clientId, clock)?.length ?? 0;
-  let cut: Y.Item | undefined;
+  for (const [clientId, clocks] of between) for (const clock of clocks) values += lengthOf(runAt(clientId, clock));
+  let cut: Run | undefined;
   let from = 0;
   removals.eachEdge((clientId, clock, isAscending) => {
-    const item = between.get(clientId)?.has(clock) ? undefined : itemAt(clientId, clock);
-    if (item === undefined) return;
+    const run = between.get(clientId)?.has(clock) ? undefined : runAt(clientId, clock);
+    if (run === undefined) return;
     // Programs that use Yjs tell removals in their order, so that what is left of each is split off already.
-    values += item === cut && isAscending ? item.id.clock + item.length - from : item.length;
-    [cut, from] = [item, clock];
+    values += run === cut && isAscending ? run.end - from : lengthOf(run);
+    [cut, from] = [run, clock];
   });
   return Math.floor(values / VALUES_PER_STEP);
 }
@@ -49,14 +54,50 @@ function placesOf(structs: readonly Struct[]): ReadonlyMap<number, ReadonlySet<n
 const isLong = (struct: Struct | undefined): struct is Y.Item =>
   struct instanceof Y.Item && (struct.content instanceof Y.ContentAny || struct.content instanceof Y.ContentJSON);
 
-/** Of structs in order, the one with many values that has a clock, not as its first. */
-function itemAround(structs: readonly Struct[], clock: number): Y.Item | undefined {
+/** Clocks of values that programs hold as one item. */
+interface Run {
+  readonly start: number;
+  readonly end: number;
+}
+
+/** Runs of values, each looked for once. Those that the server holds as several items (`value-runs.ts`) are one to programs of others. */
+class Runs {
+  readonly #known = new Map<Struct, Run>();
+
+  /** Of structs in order, the run that has a clock, not as its first. */
+  around(structs: readonly Struct[], clock: number, areTogether: boolean): Run | undefined {
+    const at = lastUpTo(structs, clock);
+    const item = structs[at];
+    if (!isLong(item) || clock >= item.id.clock + item.length) return undefined;
+    const run = this.#known.get(item) ?? this.#measure(structs, at, areTogether);
+    return clock > run.start ? run : undefined;
+  }
+
+  #measure(structs: readonly Struct[], at: number, areTogether: boolean): Run {
+    let [first, last] = [at, at];
+    while (areTogether && areJoined(structs[first - 1], structs[first])) first -= 1;
+    while (areTogether && areJoined(structs[last], structs[last + 1])) last += 1;
+    const ending = structs[last] as Struct;
+    const run = { start: (structs[first] as Struct).id.clock, end: ending.id.clock + ending.length };
+    for (const struct of structs.slice(first, last + 1)) this.#known.set(struct, run);
+    return run;
+  }
+}
+
+/** Whether Yjs would put two items together that follow one another. */
+function areJoined(left: Struct | undefined, right: Struct | undefined): boolean {
+  if (!isLong(left) || !isLong(right) || left.deleted || right.deleted) return false;
+  const isNext = Y.compareIDs(right.origin, left.lastId) && left.right === right;
+  return isNext && Y.compareIDs(left.rightOrigin, right.rightOrigin) && left.content.constructor === right.content.constructor;
+}
+
+/** The place of the last that begins at a clock or before it. */
+function lastUpTo(structs: readonly Struct[], clock: number): number {
   let [low, high] = [0, structs.length - 1];
   while (low <= high) {
     const middle = (low + high) >> 1;
-    if ((structs[middle] as Struct).id.clock < clock) low = middle + 1;
+    if ((structs[middle] as Struct).id.clock <= clock) low = middle + 1;
     else high = middle - 1;
   }
-  const found = structs[high];
-  return isLong(found) && clock < found.id.clock + found.length ? found : undefined;
+  return high;
 }

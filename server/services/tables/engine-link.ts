@@ -82,5 +82,5 @@ export class EngineLink {
 
 function isComputation({ kind }: PerspectiveRequest): boolean {
   const way = ALLOWED.get(kind)?.way;
-  return way === 'view' || way === 'window';
+  return way === 'view' || (way === 'window' && kind !== 'view_column_paths');
 }

@@ -123,6 +123,8 @@ export class TableSession {
 
   async #createView(wire: Extract<PerspectiveRequest, { kind: 'table_make_view' }>['body']['config'], signal: AbortSignal): Promise<View> {
     const { hosted, holder, results } = this.#parts;
+    await this.#parts.turn();
+    throwIfAborted(signal);
     const expressions = await checkedExpressions(this.#context, wire);
     const plan = planView(hosted.table, readWireConfig(wire), expressions);
     throwIfAborted(signal);

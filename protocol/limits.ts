@@ -210,7 +210,7 @@ export const LIMITS = {
   documentLogBatchesMax: limit(256, 'count', 'Batches of edits that opening a document replays, before a state takes their place'),
   documentLogBytesMax: limit(256 * KiB, 'bytes', 'The same in bytes; of a large document, half of its state'),
   documentStatesIdleMs: limit(
-    10 * SECOND,
+    60 * SECOND,
     'ms',
     'The thread that puts states of documents together ends after such a rest, with the memory that it took',
   ),

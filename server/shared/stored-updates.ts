@@ -4,6 +4,12 @@ export interface StoredUpdates {
   readonly batches: readonly { readonly updates: readonly Uint8Array[] }[];
 }
 
+/** What took the place of a log: up to which batch, and how large it is. */
+export interface StoredState {
+  readonly sequence: number;
+  readonly bytes: number;
+}
+
 /** Everything that a document was made of, in order. */
 export function updatesOf({ state, batches }: StoredUpdates): Uint8Array[] {
   return [...(state === null ? [] : [state.update]), ...batches.flatMap(({ updates }) => updates)];

@@ -755,6 +755,8 @@ export interface DocumentStore {
   /** Gives up what servers on this database held that have ended for certain. */
   releaseAll(): Promise<void>;
   load(documentId: string): Promise<StoredDocument>;
+  /** What it was made of alone, without what is known of its clients. */
+  updates(documentId: string): Promise<Pick<StoredDocument, 'state' | 'batches'>>;
   /** Appends a batch, durably. Where another server has the document, or it is gone, nothing is written. */
   append(lease: DocumentLease, batch: NewDocumentBatch): Promise<'written' | 'taken' | 'gone'>;
   /** Puts a state in the place of the batches that it comes from; false: nothing is written, as with `append`. */

@@ -2,6 +2,7 @@ import { Worker } from 'node:worker_threads';
 import { errorFromBody } from '../../protocol/errors.ts';
 import { assert } from '../shared/assert.ts';
 import type { EntriesPage, PagedEntry } from '../shared/document-entries.ts';
+import type { StoredState } from '../shared/stored-updates.ts';
 import type { ThreadCounts } from '../shared/thread-counts.ts';
 import type { DocumentLease } from '../storage/stores.ts';
 import type { DocumentStatesSettings, FromDocumentStates, ToDocumentStates } from './document-states.protocol.ts';
@@ -44,7 +45,7 @@ export class DocumentStatesThread {
   }
 
   /** Puts a state in the place of the log of a document; undefined where it has none, or somebody else has the document. */
-  async compactStored(lease: DocumentLease): Promise<Extract<FromDocumentStates, { kind: 'compactedStored' }>['state']> {
+  async compactStored(lease: DocumentLease): Promise<StoredState | undefined> {
     return (await this.#ask({ kind: 'compactStored', lease }, 'compactedStored')).state;
   }
 

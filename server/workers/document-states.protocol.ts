@@ -1,8 +1,10 @@
 import type { ErrorBody } from '../../protocol/errors.ts';
 import type { Limits } from '../../protocol/limits.ts';
 import type { EntriesPage, PagedEntry } from '../shared/document-entries.ts';
+import type { StoredState } from '../shared/stored-updates.ts';
 import type { DocumentLease } from '../storage/stores.ts';
 
+/** What the worker is started with. */
 export interface DocumentStatesSettings {
   readonly limits: Limits;
   /** Where the documents are whose logs give way to states; undefined: nowhere, and none can be asked to. */
@@ -22,8 +24,8 @@ export type ToDocumentStates =
 /** Answers come in the order of the questions. */
 export type FromDocumentStates =
   | { readonly kind: 'compacted'; readonly update: Uint8Array }
-  /** The state that did, of so many bytes, and up to which batch; undefined: none did. */
-  | { readonly kind: 'compactedStored'; readonly state: { readonly sequence: number; readonly bytes: number } | undefined }
+  /** Undefined: no state did. */
+  | { readonly kind: 'compactedStored'; readonly state: StoredState | undefined }
   | { readonly kind: 'read'; readonly maps: Readonly<Record<string, unknown>> }
   | { readonly kind: 'paged'; readonly entries: readonly PagedEntry[] }
   | { readonly kind: 'failed'; readonly error: ErrorBody };

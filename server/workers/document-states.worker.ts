@@ -59,7 +59,7 @@ async function openStore(): Promise<DocumentStore> {
 
 async function compactStored(lease: DocumentLease): Promise<FromDocumentStates> {
   store ??= await openStore();
-  const stored = await store.load(lease.documentId);
+  const stored = await store.updates(lease.documentId);
   const last = stored.batches.at(-1);
   if (last === undefined) return { kind: 'compactedStored', state: undefined };
   const update = stateOf(updatesOf(stored));

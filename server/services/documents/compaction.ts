@@ -4,14 +4,9 @@ import type { Clock } from '../../shared/clock.ts';
 import type { EntriesPage, PagedEntry } from '../../shared/document-entries.ts';
 import type { Logger } from '../../shared/log.ts';
 import type { Lateness } from '../../shared/promptness.ts';
+import type { StoredState } from '../../shared/stored-updates.ts';
 import type { DocumentLease, DocumentStore } from '../../storage/stores.ts';
 import type { LiveDocument } from './live-document.ts';
-
-/** What took the place of a log: up to which batch, and how large it is. */
-export interface StoredState {
-  readonly sequence: number;
-  readonly bytes: number;
-}
 
 /** Puts states of documents together, in a thread of its own, to which it gives the updates away. */
 export interface DocumentStates {

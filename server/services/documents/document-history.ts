@@ -54,7 +54,7 @@ export function createHistory({ store, states, limits, withDocument }: HistoryOp
     return state;
   };
 
-  const committedState = async (documentId: string): Promise<Uint8Array> => states.compact(updatesOf(await store.load(documentId)));
+  const committedState = async (documentId: string): Promise<Uint8Array> => states.compact(updatesOf(await store.updates(documentId)));
 
   return {
     saveSnapshot: async (request, label, provenance, signal) => {
@@ -79,7 +79,7 @@ export function createHistory({ store, states, limits, withDocument }: HistoryOp
       return turns.run(request.actor.subject, signal, async () => {
         const updates = [await stateOf(documentId, snapshotId)];
         // Those who see less have what was published to them, and no more of it than is still.
-        const unchangedIn = target.scope === null ? undefined : updatesOf(await store.load(documentId));
+        const unchangedIn = target.scope === null ? undefined : updatesOf(await store.updates(documentId));
         throwIfAborted(signal);
         return states.page({ updates, map, after, limit, unchangedIn });
       });

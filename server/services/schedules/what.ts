@@ -26,7 +26,7 @@ export interface ExportedWhat {
 export interface WhatOptions {
   readonly refs: Pick<RefResolver, 'pointer'>;
   readonly reader: Pick<VersionReader, 'record'>;
-  readonly documents: Pick<DocumentStore, 'find' | 'load'>;
+  readonly documents: Pick<DocumentStore, 'find' | 'updates'>;
   readonly states: Pick<DocumentStates, 'read'>;
 }
 
@@ -45,7 +45,7 @@ const config = z.object(viewConfig.shape);
 export function createFindWhat({ refs, reader, documents, states }: WhatOptions): FindWhat {
   const viewIn = async (document: string, id: string): Promise<unknown> => {
     const documentId = await documents.find(document);
-    const views = documentId === undefined ? {} : (await states.read(updatesOf(await documents.load(documentId)), ['views'])).views;
+    const views = documentId === undefined ? {} : (await states.read(updatesOf(await documents.updates(documentId)), ['views'])).views;
     return (views as Record<string, unknown> | undefined)?.[id];
   };
 

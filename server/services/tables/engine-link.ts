@@ -80,6 +80,7 @@ export class EngineLink {
   }
 }
 
+/** Paths of columns are kept within the view as a window is, but are none. */
 function isComputation({ kind }: PerspectiveRequest): boolean {
   const way = ALLOWED.get(kind)?.way;
   return way === 'view' || (way === 'window' && kind !== 'view_column_paths');

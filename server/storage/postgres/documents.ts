@@ -78,6 +78,15 @@ export class PostgresDocumentStore implements DocumentStore {
   }
 
   async load(documentId: string): Promise<StoredDocument> {
+    const { state, batches } = await this.updates(documentId);
+    const bindings = await this.#database.rows(sql<ClientBinding>`
+      SELECT client_id AS "clientId", subject FROM document_clients WHERE document_id = ${documentId}::uuid`);
+    const told = await this.#database.first(sql<{ clients: StoredToldClients }>`
+      SELECT clients FROM document_told_clients WHERE document_id = ${documentId}::uuid`);
+    return { state, batches, bindings, told: told?.clients ?? [] };
+  }
+
+  async updates(documentId: string): Promise<Pick<StoredDocument, 'state' | 'batches'>> {
     // In this order: a compaction in between moves batches into the state, and meeting some twice is harmless.
     const batches = await this.#database.rows(sql<{ sequence: number; updates: Uint8Array }>`
       SELECT sequence, updates FROM document_batches WHERE document_id = ${documentId}::uuid ORDER BY sequence`);
@@ -85,12 +94,7 @@ export class PostgresDocumentStore implements DocumentStore {
       this.#database,
       fragment`SELECT sequence AS key, state FROM document_states WHERE document_id = ${documentId}::uuid`,
     );
-    const state = found === undefined ? null : { sequence: found.key, update: found.state };
-    const bindings = await this.#database.rows(sql<ClientBinding>`
-      SELECT client_id AS "clientId", subject FROM document_clients WHERE document_id = ${documentId}::uuid`);
-    const told = await this.#database.first(sql<{ clients: StoredToldClients }>`
-      SELECT clients FROM document_told_clients WHERE document_id = ${documentId}::uuid`);
-    return { state, batches: batches.map(unpack), bindings, told: told?.clients ?? [] };
+    return { state: found === undefined ? null : { sequence: found.key, update: found.state }, batches: batches.map(unpack) };
   }
 
   /** The document's row is locked first, so that whoever takes it over meanwhile comes before or after this batch as a whole. */

@@ -133,5 +133,7 @@ export const COMMON_ERRORS: readonly ErrorCode[] = [
   'timeout',
   'draining',
   'unavailable',
+  // Of the database as well, to which every command writes and the audit of what is read.
+  'storage_full',
   'internal',
 ];

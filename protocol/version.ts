@@ -142,4 +142,10 @@ export const PROTOCOL_HISTORY: readonly { readonly version: number; readonly dat
       fingerprint: 'a80e84ba988ebbf5',
       change: 'A snapshot that was kept before another was restored names in takenBy who restored',
     },
+    {
+      version: 1,
+      date: '2026-11-29',
+      fingerprint: 'c09fd8d2f366054e',
+      change: 'Every operation names storage_full among its errors, and those that read documents and export views unprocessable_data',
+    },
   ];

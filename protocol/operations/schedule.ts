@@ -143,7 +143,7 @@ export const scheduleOperations = {
       }),
     ),
     output: schedule,
-    errors: ['conflict'],
+    errors: ['conflict', 'unprocessable_data'],
     permission: reads,
     http: { method: 'POST', path, status: 201 },
     example: {
@@ -199,7 +199,7 @@ export const scheduleOperations = {
       }),
     ),
     output: schedule,
-    errors: [],
+    errors: ['unprocessable_data'],
     permission: reads,
     http: { method: 'PATCH', path: `${path}/{scheduleId}` },
     example: { input: { datasetId: 1, scheduleId: 1, cron: '30 7 * * 1-5' } },

@@ -81,7 +81,7 @@ export const tableOperations = {
     input: z.object({ uploadId, ...options }),
     output: uploadTable,
     duration: 'long',
-    errors: ['conflict', 'unprocessable_data', 'payload_too_large', 'storage_full', 'memory_limit'],
+    errors: ['conflict', 'unprocessable_data', 'payload_too_large', 'memory_limit'],
     permission: { action: 'authenticated' },
     audit: 'access',
     http: { method: 'POST', path: '/api/explore/uploads/{uploadId}/perspective' },

@@ -109,7 +109,7 @@ export const versionOperations = {
     output: committed,
     body: 'bytes',
     bodyHash: ({ restore }, { original }) => (restore === undefined && original !== null ? original.sha256 : null),
-    errors: ['conflict', 'unprocessable_data', 'payload_too_large', 'storage_full', 'memory_limit'],
+    errors: ['conflict', 'unprocessable_data', 'payload_too_large', 'memory_limit'],
     permission: { action: 'write', on: (input) => input.datasetId },
     http: { method: 'POST', path: '/api/datasets/{datasetId}/branches/{branch}/commit', status: 201 },
     example: { input: { datasetId: 1, branch: 'main', message: 'First upload' } },
@@ -193,7 +193,7 @@ export const versionOperations = {
         .describe('Bytes from start to end, inclusive; without start, the last `end` bytes'),
     }),
     output: z.union([fileHead, bytes]),
-    errors: ['unprocessable_data', 'range_not_satisfiable', 'storage_full'],
+    errors: ['unprocessable_data', 'range_not_satisfiable'],
     permission: onDataset,
     audit: 'access',
     http: {

@@ -5,6 +5,7 @@ import { UNRESTRICTED } from '../../server/storage/content-store.ts';
 import { openTestContent, type TestContent } from '../support/content.ts';
 import { contentOf, openWorkshop, type ParquetWorkshop } from '../support/parquet.ts';
 import { duckdbEngine, type EngineUnderTest, type GuardedTable, memoryEngine, openGuarded } from '../support/table-engines.ts';
+import { withView } from '../support/with-view.ts';
 
 /** Numbers at the ends of their types, numbers that are none, and columns named as what every object of JavaScript has. */
 const COLUMNS = [
@@ -57,23 +58,13 @@ afterAll(async () => {
   await workshop?.close();
 });
 
-/** What a view shows, read by `read`. */
-async function shown<T>(table: Table, config: ViewConfigUpdate, read: (view: Awaited<ReturnType<Table['view']>>) => Promise<T>): Promise<T> {
-  const view = await table.view(config);
-  try {
-    return await read(view);
-  } finally {
-    await view.delete();
-  }
-}
-
 const idsOf = (table: Table, config: ViewConfigUpdate): Promise<unknown> =>
-  shown(table, { columns: ['id'], ...config }, async (view) => ((await view.to_columns()) as { id: unknown }).id);
+  withView(table, { columns: ['id'], ...config }, async (view) => ((await view.to_columns()) as { id: unknown }).id);
 
 /** The digits of the total of one column. */
 const totalOf = async (column: string, aggregate: string): Promise<string | undefined> =>
   (
-    await shown(
+    await withView(
       tables.duckdb.table,
       { columns: [column], group_rollup_mode: 'total', aggregates: { [column]: aggregate } } as ViewConfigUpdate,
       (view) => view.to_csv(),
@@ -88,12 +79,12 @@ test('TB18 aggregates of integers at the ends of their type are the numbers that
   expect(await totalOf('big', 'high minus low')).toBe('18446744073709551615');
   expect(await totalOf('ubig', 'last minus first')).toBe('-18446744073709551615');
   const grouped = { group_by: ['constructor'], columns: ['tiny'], aggregates: { tiny: 'high minus low' } } as ViewConfigUpdate;
-  expect(await shown(tables.duckdb.table, grouped, (view) => view.to_columns())).toMatchObject({ tiny: [255, 133, 127] });
+  expect(await withView(tables.duckdb.table, grouped, (view) => view.to_columns())).toMatchObject({ tiny: [255, 133, 127] });
 });
 
 test('TB18 sums of more than 64 bits and of decimals have all of their digits in JSON', async () => {
   const grouped = { group_by: ['constructor'], columns: ['big', 'money'], aggregates: { big: 'sum', money: 'sum' } } as ViewConfigUpdate;
-  expect(await shown(tables.duckdb.table, grouped, (view) => view.to_columns_string())).toBe(
+  expect(await withView(tables.duckdb.table, grouped, (view) => view.to_columns_string())).toBe(
     '{"__ROW_PATH__":[[],["a"],["b"]],"big":[9007199254740991,-9214364837600034816,9223372036854775807],' +
       '"money":[2469135780246915.67,1234567890123451.88,1234567890123463.79]}',
   );
@@ -101,14 +92,14 @@ test('TB18 sums of more than 64 bits and of decimals have all of their digits in
 
 test('TB18 a split without a group has NULL, NaN and infinity each in its own column', async () => {
   const split = { columns: ['id'], split_by: ['real'] } as ViewConfigUpdate;
-  const columns = (await shown(tables.duckdb.table, split, (view) => view.to_columns())) as Record<string, (number | null)[]>;
+  const columns = (await withView(tables.duckdb.table, split, (view) => view.to_columns())) as Record<string, (number | null)[]>;
   const present = Object.entries(columns).map(([name, ids]) => [name, ids.filter((id) => id !== null)]);
   expect(Object.fromEntries(present)).toEqual({ '3.25|id': [3], '5.5|id': [1], 'Infinity|id': [5], 'NaN|id': [2, 6], 'null|id': [4] });
 });
 
 test('TB18 a view of which a number has more digits than its type holds says so', async () => {
   const view = { columns: ['wide'], group_rollup_mode: 'total', aggregates: { wide: 'sum' } } as ViewConfigUpdate;
-  await expect(shown(tables.duckdb.table, view, (made) => made.to_csv())).rejects.toThrow('more digits than its type holds');
+  await expect(withView(tables.duckdb.table, view, (made) => made.to_csv())).rejects.toThrow('more digits than its type holds');
 });
 
 test('TB18 a filter compares every digit of numbers that are given as texts', async () => {
@@ -162,7 +153,7 @@ test('TB18 a filter of numbers of 32 bits compares with the one that is next to 
 test('TB18 differences, medians and absolute sums of floats of 32 bits are the same in both engines, and a median of decimals has every digit', async () => {
   const of = (table: Table, column: string, aggregate: string, below: number): Promise<string> => {
     const config = { columns: [column], group_rollup_mode: 'total', aggregates: { [column]: aggregate }, filter: [['id', '<', below]] };
-    return shown(table, config as ViewConfigUpdate, async (view) => (await view.to_csv()).split('\n')[1] ?? '');
+    return withView(table, config as ViewConfigUpdate, async (view) => (await view.to_csv()).split('\n')[1] ?? '');
   };
   for (const [aggregate, expected] of [
     ['high minus low', 16_777_216.1],
@@ -194,7 +185,7 @@ test('TB18 medians of decimals of 38 digits are floats, as in the memory engine:
     ];
     const config = { columns: [column], group_rollup_mode: 'total', aggregates: { [column]: 'median' }, filter } as ViewConfigUpdate;
     for (const [name, { table }] of Object.entries(tables)) {
-      const csv = await shown(table, config, (view) => view.to_csv());
+      const csv = await withView(table, config, (view) => view.to_csv());
       expect(Number(csv.split('\n')[1]) / expected, `${name}: ${column} from ${first} to ${last}`).toBeCloseTo(1, 9);
     }
   }
@@ -219,7 +210,7 @@ test('TB18 what is no number is less than all, equals nothing and is greater tha
   ] as ViewConfigUpdate[]) {
     expect(await idsOf(tables.duckdb.table, config), JSON.stringify(config)).toEqual(await idsOf(tables.memory.table, config));
   }
-  const csv = (table: Table) => shown(table, { columns: ['real'] }, (view) => view.to_csv());
+  const csv = (table: Table) => withView(table, { columns: ['real'] }, (view) => view.to_csv());
   expect(await csv(tables.duckdb.table)).toBe('"real"\n5.5\nnan\n3.25\n\ninf\nnan\n');
   expect(await csv(tables.memory.table)).toBe(await csv(tables.duckdb.table));
   for (const aggregate of ['stddev', 'var']) expect(await totalOf('real', aggregate)).toBe('nan');
@@ -228,7 +219,7 @@ test('TB18 what is no number is less than all, equals nothing and is greater tha
 test('TB18 expressions of ExprTK count with floats, beyond the types of integers', async () => {
   for (const source of ['"tiny" + "tiny"', '"utiny" - "ubig"', '- ("tiny")', '-"tiny" * "tiny"', 'sum("tiny", "utiny")', '("utiny") - 7', '"big"']) {
     const config = { expressions: { made: source }, columns: ['made'], filter: [['id', '>', 1]] } as ViewConfigUpdate;
-    const read = (table: Table) => shown(table, config, async (view) => JSON.stringify(await view.to_columns()));
+    const read = (table: Table) => withView(table, config, async (view) => JSON.stringify(await view.to_columns()));
     expect(await read(tables.duckdb.table), source).toEqual(await read(tables.memory.table));
   }
 });
@@ -236,7 +227,7 @@ test('TB18 expressions of ExprTK count with floats, beyond the types of integers
 test('TB18 a column may be named as what every object of JavaScript has', async () => {
   const config = { group_by: ['constructor'], columns: ['toString'], sort: [['toString', 'desc']] } as ViewConfigUpdate;
   for (const { table } of [tables.duckdb, tables.memory]) {
-    expect(await shown(table, config, (view) => view.to_columns())).toEqual({ __ROW_PATH__: [[], ['b'], ['a']], toString: [21, 12, 9] });
+    expect(await withView(table, config, (view) => view.to_columns())).toEqual({ __ROW_PATH__: [[], ['b'], ['a']], toString: [21, 12, 9] });
   }
 });
 
@@ -244,7 +235,7 @@ test('TB18 the most frequent value is the same in both engines where one is more
   // Of a: 1, 3, 1; of b: 2, 0, 2.
   const made = { expressions: { made: '"id" % 4' }, group_by: ['constructor'], group_rollup_mode: 'flat', columns: ['made'] };
   const of = (table: Table, aggregate: string): Promise<Record<string, unknown>> =>
-    shown(
+    withView(
       table,
       { ...made, aggregates: { made: aggregate } } as ViewConfigUpdate,
       async (view) => (await view.to_columns()) as Record<string, unknown>,

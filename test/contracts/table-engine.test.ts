@@ -4,6 +4,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { type Random, seededRandom } from '../support/random.ts';
 import { openTricky, type TrickyTables } from '../support/tricky-tables.ts';
 import { TRICKY_COLUMNS } from '../support/view-cases.ts';
+import { withView } from '../support/with-view.ts';
 
 const SEED = Number(process.env.COVISTA_TEST_SEED ?? 20_260_731);
 
@@ -29,15 +30,6 @@ interface Shown {
 
 async function shown(table: Table, config: ViewConfigUpdate): Promise<Shown> {
   return withView(table, config, async (view) => ({ columns: rounded((await view.to_columns()) as Record<string, unknown[]>) }));
-}
-
-async function withView<T>(table: Table, config: ViewConfigUpdate, use: (view: View) => Promise<T>): Promise<T> {
-  const view = await table.view(config);
-  try {
-    return await use(view);
-  } finally {
-    await view.delete();
-  }
 }
 
 /** The last digits of a mean depend on the order in which it was added up. */

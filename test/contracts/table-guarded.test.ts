@@ -1,6 +1,7 @@
 import type { Table, View, ViewConfigUpdate } from '@perspective-dev/client';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { openTricky, type TrickyTables } from '../support/tricky-tables.ts';
+import { withView } from '../support/with-view.ts';
 
 let tricky: TrickyTables;
 let tables: readonly Table[];
@@ -13,15 +14,6 @@ beforeAll(async () => {
 afterAll(async () => {
   await tricky?.close();
 });
-
-async function read<T>(table: Table, config: ViewConfigUpdate, how: (view: View) => Promise<T>): Promise<T> {
-  const view = await table.view(config);
-  try {
-    return await how(view);
-  } finally {
-    await view.delete();
-  }
-}
 
 test.each<readonly [string, string]>([
   ['', 'is empty'],
@@ -50,7 +42,7 @@ test('TB18 no text has NULL in it, and none is matched by it or is not', async (
     for (const name of [operator, `not ${operator}`]) {
       for (const others of [[], [['count', '>', 600]]]) {
         const config = { columns: ['serial'], filter_op: 'or', filter: [['group', name, null], ...others] } as unknown as ViewConfigUpdate;
-        const [duckdb, roomless, memory] = await Promise.all(tables.map((table) => read(table, config, (view) => view.to_columns())));
+        const [duckdb, roomless, memory] = await Promise.all(tables.map((table) => withView(table, config, (view) => view.to_columns())));
         expect(duckdb, JSON.stringify(config)).toEqual(memory);
         expect(roomless).toEqual(memory);
       }
@@ -75,14 +67,14 @@ test.each<ViewConfigUpdate>([
   ];
   for (const table of tables) {
     const same = (window: object, other: object): Promise<void> =>
-      read(table, config, async (view) => {
+      withView(table, config, async (view) => {
         for (const way of ways) expect(await way(view, window)).toEqual(await way(view, other));
       });
     await same({ end_col: FAR, end_row: FAR }, {});
     await same({ start_row: 3, end_row: FAR, start_col: 1, end_col: FAR }, { start_row: 3, start_col: 1 });
     for (const nothing of [{ start_col: FAR }, { start_col: 9, end_col: FAR }, { start_col: 1, end_col: 0 }]) {
       await same(nothing, { start_col: 0, end_col: 0 });
-      expect(await read(table, config, (view) => view.column_paths(nothing as Columns))).toEqual([]);
+      expect(await withView(table, config, (view) => view.column_paths(nothing as Columns))).toEqual([]);
     }
   }
 });

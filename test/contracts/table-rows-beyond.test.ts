@@ -3,6 +3,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { tableId } from '../../protocol/ids.ts';
 import { bytes, contentOfIngested, openTestContent, type TestContent, unrestricted } from '../support/content.ts';
 import { duckdbEngine, type EngineUnderTest, type GuardedTable, memoryEngine, openGuarded } from '../support/table-engines.ts';
+import { withView } from '../support/with-view.ts';
 
 const ID = tableId.parse('dataset_1_v1_0123456789abcdef0123456789abcdef');
 const LINES = ['1,x,true', '2,y,false', '3,,', '4,z,true', '5,x,false'];
@@ -44,14 +45,8 @@ afterAll(async () => {
   await content?.close();
 });
 
-async function viewed<Result>(table: Table, config: ViewConfigUpdate, use: (view: View) => Promise<Result>): Promise<Result> {
-  const view = await table.view({ columns: ['id'], ...config });
-  try {
-    return await use(view);
-  } finally {
-    await view.delete();
-  }
-}
+const viewed = <Result>(table: Table, config: ViewConfigUpdate, use: (view: View) => Promise<Result>): Promise<Result> =>
+  withView(table, { columns: ['id'], ...config }, use);
 
 const shown = async (view: View): Promise<unknown> => [(await view.dimensions()).num_view_rows, await view.to_columns()];
 

@@ -1,6 +1,7 @@
 import type { Table, View, ViewConfigUpdate } from '@perspective-dev/client';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { openTricky, type TrickyTables } from '../support/tricky-tables.ts';
+import { withView } from '../support/with-view.ts';
 
 const SEED = Number(process.env.COVISTA_TEST_SEED ?? 20_261_128);
 const TEXT = 'o\'clock "x"';
@@ -17,18 +18,9 @@ afterAll(async () => {
   await tricky?.close();
 });
 
-async function asked<Answer>(table: Table, config: ViewConfigUpdate, ask: (view: View) => Promise<Answer>): Promise<Answer> {
-  const view = await table.view(config);
-  try {
-    return await ask(view);
-  } finally {
-    await view.delete();
-  }
-}
-
 async function expectAlike<Answer>(config: ViewConfigUpdate, ask: (view: View) => Promise<Answer>): Promise<void> {
-  const expected = await asked(tables.memory, config, ask);
-  for (const table of [tables.duckdb, tables.roomless]) expect(await asked(table, config, ask), JSON.stringify(config)).toEqual(expected);
+  const expected = await withView(tables.memory, config, ask);
+  for (const table of [tables.duckdb, tables.roomless]) expect(await withView(table, config, ask), JSON.stringify(config)).toEqual(expected);
 }
 
 const everything = async (view: View): Promise<unknown> => [
